@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sparse linear algebra for weight-sparse neural networks.
+
+Rows of a sparse matrix whose non-zeros share no column are packed into sets (complementary sparsity); products with
+dense operands run on micro-kernels chosen for the matrix, the batch size and the CPU.
+
+>>> import numpy as np
+>>> import scipy.sparse
+>>> import complsparse as cs
+>>> A = scipy.sparse.random_array((64, 96), density=0.05, rng=0, dtype=np.float32)
+>>> W = cs.from_scipy(A)
+>>> x = np.ones((96, 4), dtype=np.float32)
+>>> np.allclose(W @ x, A @ x)
+True
+"""
+
+
+def _find_extension() -> None:
+    """Lets a checkout that has not been built in place use the installed extension module.
+
+    Python puts the current folder first on its path, so ``python -m complsparse`` in a checkout finds this file and not
+    the installed package.
+    """
+    import importlib.machinery
+    import os
+    import sys
+
+    def has_extension(folder: str) -> bool:
+        return any(os.path.exists(os.path.join(folder, "_core" + s)) for s in importlib.machinery.EXTENSION_SUFFIXES)
+
+    if any(has_extension(folder) for folder in __path__):
+        return
+    for entry in sys.path:
+        folder = os.path.join(entry, "complsparse")
+        if has_extension(folder):
+            __path__.append(folder)
+            return
+
+
+_find_extension()
+del _find_extension
+
+try:
+    from complsparse import _core
+except ImportError as error:
+    raise ImportError(
+        "the extension module of complsparse is missing: install the package with `pip install .` "
+        f"(compiled for another Python? {error})"
+    ) from error
+
+from complsparse._config import (
+    __version__,
+    get_num_threads,
+    isa_levels,
+    microkernels,
+    num_threads,
+    set_num_threads,
+    show_config,
+)
+from complsparse._core import linear, matmul
+from complsparse._io import load, save
+from complsparse._matrix import (
+    ComplementaryMatrix,
+    aslinearoperator,
+    from_coo,
+    from_dense,
+    from_scipy,
+    iscompl,
+    no_kernel,
+)
+from complsparse._ops import sampled_matmul
+
+__all__ = [
+    "ComplementaryMatrix",
+    "__version__",
+    "aslinearoperator",
+    "from_coo",
+    "from_dense",
+    "from_scipy",
+    "get_num_threads",
+    "isa_levels",
+    "iscompl",
+    "linear",
+    "load",
+    "matmul",
+    "microkernels",
+    "no_kernel",
+    "num_threads",
+    "sampled_matmul",
+    "save",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,132 @@
+"""The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Operand:
+    """What a `ComplementaryMatrix` is in C++: validated CSR arrays and the layouts derived from them.
+
+    The arrays are canonical (columns ascending within a row, no duplicates) and never written again. `transposed`
+    says that the logical matrix is the transpose of the stored one.
+    """
+
+    shape: tuple[int, int]  # of the logical matrix
+    dtype: np.dtype[Any]
+    nnz: int
+    def _bind(
+        self,
+        indptr: NDArray[np.int64],
+        indices: NDArray[np.int32] | NDArray[np.int64],
+        data: NDArray[Any],
+        shape: tuple[int, int],  # of the stored matrix
+        shared: Operand | None = None,  # share the layouts of this operand, transposed
+    ) -> None: ...
+    def _layouts(self) -> list[dict[str, Any]]: ...
+    def _choices(self) -> list[dict[str, Any]]: ...
+    def _prepare(self, n: int, dtype: Any, deterministic: bool, from_right: bool = False) -> None: ...
+
+@final
+class Plan:
+    """A product bound to a matrix: `f(x, out=y)` checks the arrays and runs one micro-kernel choice."""
+
+    n: int
+    batch_major: bool
+    dtype: np.dtype[Any]
+    microkernel: str
+    def __call__(self, x: NDArray[Any], /, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    def bind(self, x: NDArray[Any], out: NDArray[Any]) -> BoundCall: ...
+
+@final
+class BoundCall:
+    """A product bound to its arrays too. `function` is the address of a C function `void (*)(void*)`, `context` its argument."""
+
+    function: int
+    context: int
+    def __call__(self) -> None: ...
+
+def matmul(
+    A: Any, B: Any, /, *, out: NDArray[Any] | None = None, bias: Any = None, activation: str | None = None, dtype: Any = None
+) -> Any: ...
+def linear(
+    x: Any,
+    W: Any,
+    bias: Any = None,
+    *,
+    activation: str | None = None,
+    out: NDArray[Any] | None = None,
+    dtype: Any = None,
+) -> Any: ...
+def product_into(
+    W: Operand,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    from_right: bool,
+    features_last: bool,
+    bias: NDArray[Any] | None,
+    relu: bool,
+) -> None: ...
+def make_plan(
+    W: Operand, n: int, dtype: Any, batch_major: bool, bias: Any, activation: str | None, deterministic: bool
+) -> Plan: ...
+def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
+    """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""
+
+# --- packing: arrays in, arrays out; all release the GIL -------------------------------------------------------------
+def check_csr(
+    indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int, n_values: int
+) -> tuple[bool, bool]:
+    """Validate CSR arrays; return (columns ascend within each row, no position is stored twice).
+
+    Raises ValueError naming the first violated rule and its numbers. `indices` is int32 or int64, contiguous.
+    """
+
+def max_column_count(indices: NDArray[Any], cols: int) -> int:
+    """The fullest column: the number of sets a split packing needs, and the lower bound for any packing."""
+
+def detect_block(indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int) -> tuple[int, int]:
+    """The largest block (br, bc) of a short list that the pattern consists of, without fill-in."""
+
+def has_block(indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int, br: int, bc: int) -> bool: ...
+def pack_strict(
+    indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int, block_rows: int, max_sets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Strict packing: (set_ptr, row_order), or None where it needs more than `max_sets` sets (0: no limit).
+
+    Members are `block_rows` neighbouring rows; a set of members is listed as `block_rows` consecutive sets of rows.
+    """
+
+def pack_split(
+    indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Split packing: (set_ptr, row_order, set_of_entry, kernel_id_of_entry), entries in CSR order.
+
+    The j-th stored entry of a column (rows ascending) goes to set j; the rows of a set ascend in row_order.
+    """
+
+def check_packing(
+    indptr: NDArray[np.int64],
+    indices: NDArray[Any],
+    rows: int,
+    cols: int,
+    set_ptr: NDArray[np.int64],
+    row_order: NDArray[np.int64],
+) -> None:
+    """Raise ValueError unless (set_ptr, row_order) is a strict packing: a permutation of the rows, disjoint within sets."""
+
+# --- configuration -----------------------------------------------------------------------------------------------
+def isa_levels() -> list[dict[str, Any]]:
+    """One dict per level of the ISA table, weakest first: name, supported (by this CPU), selected (the level in use)."""
+
+def microkernels() -> list[dict[str, Any]]:
+    """One dict per row of the kernel table: name, op, types, isa, tile, layout, runnable."""
+
+def set_isa(name: str) -> None: ...
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def thread_report() -> dict[str, Any]: ...
+def build_info() -> dict[str, Any]: ...
+def cache_sizes() -> dict[str, int]: ...
+def set_deterministic(on: bool) -> None: ...
+def get_deterministic() -> bool: ...

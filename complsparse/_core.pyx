@@ -1,0 +1,776 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# distutils: language = c++
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The border between Python and C++: checks arrays fast, releases the GIL, calls one C++ function.
+
+What a fast check does not accept goes to `complsparse._ops`, which converts it or explains in words why it cannot.
+"""
+
+import threading
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+from complsparse._cpp cimport (
+    Block,
+    CsrReport,
+    CsrRule,
+    DenseView,
+    Epilogue,
+    Matrix,
+    PackingReport,
+    PackingRule,
+    Pattern,
+    PlanRequest,
+    Sets,
+    Side,
+    SplitSlots,
+    StoredMatrix,
+    ThreadReport,
+    Type,
+)
+from complsparse._cpp cimport Plan as CPlan
+from complsparse cimport _cpp as c
+
+cnp.import_array()
+
+ctypedef fused index_t:
+    int32_t
+    int64_t
+
+cdef object _lock = threading.Lock()  # guards the creation of Matrix objects, not their use
+cdef bint _deterministic = False
+cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+
+cdef object ops():
+    global _ops
+    if _ops is None:
+        from complsparse import _ops as module
+        _ops = module
+    return _ops
+
+
+# --- compute types ---------------------------------------------------------------------------------------------------
+
+cdef int n_compute_types = 3
+cdef tuple compute_dtypes = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64))
+
+cdef inline int compute_type(int type_num) noexcept nogil:
+    """Index of the compute type that a NumPy type is, or -1."""
+    if type_num == cnp.NPY_FLOAT32:
+        return 0
+    if type_num == cnp.NPY_FLOAT64:
+        return 1
+    if type_num == cnp.NPY_INT64:
+        return 2
+    return -1
+
+
+cdef inline Type as_type(int compute) noexcept nogil:
+    return Type.f32 if compute == 0 else (Type.f64 if compute == 1 else Type.i64)
+
+
+# --- the stored matrix -----------------------------------------------------------------------------------------------
+
+@cython.final
+@cython.no_gc_clear
+cdef class _Store:
+    """The arrays of one stored matrix and its C++ form in each compute type; shared by a matrix and its transpose."""
+    cdef cnp.ndarray indptr, indices, data
+    cdef int64_t rows, cols
+    cdef Matrix* matrices[3]
+    cdef list converted  # value arrays in compute types other than the stored dtype
+
+    def __cinit__(self):
+        self.matrices[0] = self.matrices[1] = self.matrices[2] = NULL
+        self.converted = []
+
+    def __dealloc__(self):
+        for i in range(n_compute_types):
+            del self.matrices[i]
+
+    cdef const Matrix* matrix(self, int compute) except NULL:
+        if self.matrices[compute] == NULL:
+            self._make(compute)
+        return self.matrices[compute]
+
+    cdef _make(self, int compute):
+        cdef cnp.ndarray values
+        if cnp.PyArray_TYPE(self.indices) != cnp.NPY_INT32 or self.rows >= 2**31:
+            raise ValueError(
+                f"a matrix of shape ({self.rows}, {self.cols}) can be stored but not multiplied: "
+                "products need fewer than 2**31 rows and columns"
+            )
+        values = self.data.astype(compute_dtypes[compute], copy=False)
+        cdef StoredMatrix stored
+        stored.rows = self.rows
+        stored.cols = self.cols
+        stored.row_ptr = <const int64_t*> cnp.PyArray_DATA(self.indptr)
+        stored.columns = <const int32_t*> cnp.PyArray_DATA(self.indices)
+        stored.values = cnp.PyArray_DATA(values)
+        stored.type = as_type(compute)
+        with _lock:
+            if self.matrices[compute] == NULL:
+                self.converted.append(values)
+                self.matrices[compute] = new Matrix(stored)
+
+
+cdef class Operand:
+    cdef _Store store
+    cdef bint transposed
+    cdef readonly tuple shape
+    cdef int64_t rows, cols  # of the logical matrix
+    cdef int compute         # compute type of the stored dtype, or -1
+
+    def _bind(self, cnp.ndarray indptr, cnp.ndarray indices, cnp.ndarray data, shape, Operand shared=None):
+        if shared is not None:
+            self.store = shared.store
+            self.transposed = not shared.transposed
+        else:
+            self.store = _Store()
+            self.store.indptr = indptr
+            self.store.indices = indices
+            self.store.data = data
+            self.store.rows, self.store.cols = shape
+            self.transposed = False
+        self.rows = self.store.cols if self.transposed else self.store.rows
+        self.cols = self.store.rows if self.transposed else self.store.cols
+        self.shape = (self.rows, self.cols)
+        self.compute = compute_type(cnp.PyArray_TYPE(self.store.data))
+
+    cdef int64_t nnz_times(self, int64_t n) noexcept:
+        return cnp.PyArray_SIZE(self.store.data) * n
+
+    @property
+    def dtype(self):
+        return self.store.data.dtype
+
+    @property
+    def nnz(self):
+        return cnp.PyArray_SIZE(self.store.data)
+
+    def _layouts(self):
+        found = []
+        cdef vector[c.LayoutInfo] infos
+        cdef size_t i
+        for compute in range(n_compute_types):
+            if self.store is None or self.store.matrices[compute] == NULL:
+                continue
+            infos = c.built_layouts(self.store.matrices[compute][0])
+            for i in range(infos.size()):
+                of_transpose = (infos[i].side == Side.columns) != self.transposed
+                found.append(dict(layout=infos[i].layout.decode(), dtype=compute_dtypes[compute].name,
+                                  transposed=of_transpose, bytes=infos[i].bytes, slots=infos[i].slots))
+        return found
+
+    def _choices(self):
+        """For each range of batch sizes: the micro-kernel and why. Builds the layouts."""
+        cdef int compute = self.compute if self.compute >= 0 else 0
+        cdef CPlan plan
+        found, last = [], None
+        for n in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+            plan = plan_for(self, compute, False, n, _deterministic)
+            name = c.microkernel_name(plan).decode()
+            reason = c.choice_reason(plan).decode()
+            if last and last["microkernel"] == name and last["reason"] == reason:
+                last["n_last"] = n
+            else:
+                last = dict(n_first=n, n_last=n, microkernel=name, reason=reason)
+                found.append(last)
+        return found
+
+    def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False):
+        """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given."""
+        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic)
+
+
+cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic) except *:
+    cdef const Matrix* matrix = W.store.matrix(compute)
+    cdef PlanRequest request
+    request.side = Side.columns if W.transposed != from_right else Side.rows
+    request.n = n
+    request.deterministic = deterministic
+    cdef CPlan plan
+    with nogil:
+        plan = c.make_plan(matrix[0], request)
+    return plan
+
+
+# --- products --------------------------------------------------------------------------------------------------------
+
+cdef inline bint behaved(cnp.ndarray a, int type_num) noexcept:
+    """Native, aligned, of this type, at most two axes, and strides that are whole elements."""
+    cdef int i, size
+    if cnp.PyArray_TYPE(a) != type_num or cnp.PyArray_NDIM(a) > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
+        return False
+    size = <int> cnp.PyArray_ITEMSIZE(a)
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_STRIDES(a)[i] % size != 0:
+            return False
+    return True
+
+
+cdef inline DenseView view_of(cnp.ndarray a, bint swap, bint as_row) noexcept:
+    """The array as a matrix. A vector is one column, or one row (as_row). `swap` gives the transposed view."""
+    cdef DenseView view
+    cdef int64_t size = cnp.PyArray_ITEMSIZE(a), rows, cols, row_stride, col_stride
+    if cnp.PyArray_NDIM(a) == 2:
+        rows, cols = cnp.PyArray_DIMS(a)[0], cnp.PyArray_DIMS(a)[1]
+        row_stride, col_stride = cnp.PyArray_STRIDES(a)[0] // size, cnp.PyArray_STRIDES(a)[1] // size
+    else:
+        rows, cols = cnp.PyArray_DIMS(a)[0], 1
+        row_stride, col_stride = cnp.PyArray_STRIDES(a)[0] // size, 1
+        if as_row:
+            rows, cols, row_stride, col_stride = cols, rows, col_stride, row_stride
+    view.data = cnp.PyArray_DATA(a)
+    if swap:
+        rows, cols, row_stride, col_stride = cols, rows, col_stride, row_stride
+    view.rows, view.cols, view.row_stride, view.col_stride = rows, cols, row_stride, col_stride
+    return view
+
+
+cdef inline void extent(cnp.ndarray a, uintptr_t* first, uintptr_t* last) noexcept:
+    """Addresses of the first byte of the array's memory and of the byte after its last."""
+    cdef uintptr_t low = <uintptr_t> cnp.PyArray_DATA(a), high = low + <uintptr_t> cnp.PyArray_ITEMSIZE(a)
+    cdef cnp.npy_intp step
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIMS(a)[i] == 0:
+            first[0] = last[0] = low
+            return
+        step = (cnp.PyArray_DIMS(a)[i] - 1) * cnp.PyArray_STRIDES(a)[i]
+        if step >= 0:
+            high += <uintptr_t> step
+        else:
+            low -= <uintptr_t> (-step)
+    first[0] = low
+    last[0] = high
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Certainly no common memory."""
+    cdef uintptr_t a_first, a_last, b_first, b_last
+    extent(a, &a_first, &a_last)
+    extent(b, &b_first, &b_last)
+    return a_last <= b_first or b_last <= a_first
+
+
+cdef inline bint repeats(cnp.ndarray a) noexcept:
+    """An element stands at several indices (a broadcast array): two threads would write it."""
+    if cnp.PyArray_SIZE(a) == 0:
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIMS(a)[i] > 1 and cnp.PyArray_STRIDES(a)[i] == 0:
+            return True
+    return False
+
+
+# Multiplications below which a call keeps the GIL: releasing it costs as much as so small a product.
+cdef int64_t gil_threshold = 20_000
+
+
+cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
+    """The product of W and a dense array if the fast checks accept everything, else None and nothing is written.
+
+    W @ X; from_right: X @ W; features_last (with from_right unset): linear's x -> x @ W.T.
+    """
+    cdef int compute = W.compute
+    cdef bint swap = from_right or features_last  # C++ computes W X: rows of X are transposed views of the rows of x
+    if compute < 0 or not cnp.PyArray_CheckExact(dense):
+        return None
+    cdef cnp.ndarray x = dense, y
+    cdef int type_num = cnp.PyArray_TYPE(W.store.data), ndim = cnp.PyArray_NDIM(x)
+    if ndim == 0 or not behaved(x, type_num):
+        return None
+    cdef int64_t inner = W.rows if from_right else W.cols
+    cdef int64_t outer = W.cols if from_right else W.rows
+    cdef DenseView x_view = view_of(x, swap, swap), y_view
+    if x_view.rows != inner:
+        return None
+    cdef cnp.npy_intp dims[2]
+    if ndim == 1:
+        dims[0] = outer
+    else:
+        dims[0], dims[1] = (x_view.cols, outer) if swap else (outer, x_view.cols)
+    if out is None:
+        y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+    else:
+        if not cnp.PyArray_CheckExact(out):
+            return None
+        y = out
+        if cnp.PyArray_NDIM(y) != ndim or not behaved(y, type_num) or not cnp.PyArray_ISWRITEABLE(y):
+            return None
+        for i in range(ndim):
+            if cnp.PyArray_DIMS(y)[i] != dims[i]:
+                return None
+        if repeats(y) or not apart(y, x):
+            return None
+    cdef Epilogue epilogue
+    epilogue.bias = NULL
+    epilogue.relu = False
+    if bias is not None:
+        if not cnp.PyArray_CheckExact(bias):
+            return None
+        if (cnp.PyArray_NDIM(bias) != 1 or not behaved(bias, type_num) or cnp.PyArray_SIZE(bias) != outer
+                or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y, bias)):
+            return None
+        epilogue.bias = cnp.PyArray_DATA(bias)
+    if activation is not None:
+        if activation != "relu":
+            return None
+        epilogue.relu = True
+    y_view = view_of(y, swap, swap)
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
+    if W.nnz_times(x_view.cols) < gil_threshold:
+        c.multiply(plan, x_view, y_view, epilogue)
+    else:
+        with nogil:
+            c.multiply(plan, x_view, y_view, epilogue)
+    return y
+
+
+def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
+    """Matrix product where one operand is a ComplementaryMatrix.
+
+    Parameters
+    ----------
+    A, B : ComplementaryMatrix and array_like or scipy.sparse
+        ``W @ X`` with W (M, K) and X (K,), (K, N) or (..., K, N), or ``X @ W`` with X (M,), (N, M) or (..., N, M), as
+        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. A scipy.sparse operand
+        gives a sparse product times dense result.
+    out : ndarray, optional
+        Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
+    bias : array_like, optional
+        One entry per output feature, added along that axis: to the rows of ``W @ X``, to the columns of ``X @ W``.
+    activation : None or "relu"
+        Applied after the bias. NaN stays NaN.
+    dtype : dtype, optional
+        Of the result, as in `numpy.matmul`.
+
+    Returns
+    -------
+    ndarray
+        ``out`` if given.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match, `out` that overlaps an input or cannot be written, an unknown activation.
+    TypeError
+        dtypes without a product, `out` of another dtype, no ComplementaryMatrix among the operands.
+
+    Notes
+    -----
+    Time is O(nnz * N). Entries that are not stored never touch the activations: ``0 * nan`` of such an entry is 0.
+    The result has the same bits for every number of threads, alignment and memory order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]], dtype=np.float32))
+    >>> cs.matmul(W, np.array([1.0, 10.0], dtype=np.float32), bias=np.array([1.0, -9.0], dtype=np.float32))
+    array([21., -6.], dtype=float32)
+    """
+    if dtype is None:
+        if isinstance(A, Operand):
+            result = product(A, B, False, False, out, bias, activation)
+        elif isinstance(B, Operand):
+            result = product(B, A, True, False, out, bias, activation)
+        else:
+            result = None
+        if result is not None:
+            return result
+    return ops().matmul(A, B, out, bias, activation, dtype)
+
+
+def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
+    """A linear layer: ``y = activation(x @ W.T + bias)``, batch first, as `torch.nn.functional.linear`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Activations; the features are the last axis.
+    W : ComplementaryMatrix, shape (M, K)
+        Weights.
+    bias : array_like, shape (M,), optional
+    activation : None or "relu"
+    out : ndarray, shape (..., M), optional
+        Where the result is written: exactly its dtype, writeable, sharing no memory with an input.
+    dtype : dtype, optional
+        Of the result.
+
+    Returns
+    -------
+    ndarray, shape (..., M)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.matmul`.
+
+    Notes
+    -----
+    Time is O(nnz * N) for N vectors. Activations are brought into the order that the micro-kernel wants inside the
+    product, a tile at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]], dtype=np.float32))
+    >>> cs.linear(np.array([[1.0, 10.0], [0.0, -1.0]], dtype=np.float32), W, activation="relu")
+    array([[20.,  3.],
+           [ 0.,  0.]], dtype=float32)
+    """
+    if dtype is None and isinstance(W, Operand):
+        result = product(W, x, False, True, out, bias, activation)
+        if result is not None:
+            return result
+    return ops().linear(x, W, bias, activation, out, dtype)
+
+
+def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, bint relu):
+    """The product of W in the dtype of y, for arrays that `_ops` has brought into that dtype and shape."""
+    cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
+    cdef bint swap = from_right or features_last
+    if compute < 0 or not behaved(x, type_num) or not behaved(y, type_num) or cnp.PyArray_NDIM(x) == 0:
+        raise AssertionError("product_into takes aligned native arrays of one compute dtype")
+    cdef DenseView x_view = view_of(x, swap, swap), y_view = view_of(y, swap, swap)
+    if (x_view.rows != (W.rows if from_right else W.cols) or y_view.rows != (W.cols if from_right else W.rows)
+            or x_view.cols != y_view.cols):
+        raise AssertionError("product_into takes arrays of matching shapes")
+    cdef Epilogue epilogue
+    epilogue.bias = NULL
+    epilogue.relu = relu
+    cdef cnp.ndarray b
+    if bias is not None:
+        b = np.ascontiguousarray(bias, dtype=y.dtype)
+        if cnp.PyArray_SIZE(b) != y_view.rows:
+            raise AssertionError("product_into takes one bias entry per output feature")
+        epilogue.bias = cnp.PyArray_DATA(b)
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
+    with nogil:
+        c.multiply(plan, x_view, y_view, epilogue)
+
+
+# --- bound calls -----------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class BoundCall:
+    """A product bound to its arrays: `function` is the address of ``void (*)(void*)``, `context` its argument.
+
+    The addresses are valid while this object lives; the function may be called without the GIL.
+    """
+    cdef tuple owners
+    cdef c.BoundCall call
+
+    @property
+    def function(self):
+        return <uintptr_t> &c.run_bound_call
+
+    @property
+    def context(self):
+        return <uintptr_t> &self.call
+
+    def __call__(self):
+        with nogil:
+            c.run_bound_call(&self.call)
+
+
+@cython.final
+cdef class Plan:
+    """A product bound to a matrix and a batch size: ``f(x, out=y)`` checks the arrays and runs one micro-kernel.
+
+    Made by `ComplementaryMatrix.plan`.
+    """
+    cdef Operand W
+    cdef CPlan plan
+    cdef Epilogue epilogue
+    cdef cnp.ndarray bias
+    cdef int type_num
+    cdef readonly bint batch_major
+    cdef readonly int64_t n
+
+    @property
+    def dtype(self):
+        return np.dtype(compute_dtypes[compute_type(self.type_num)])
+
+    @property
+    def microkernel(self):
+        return c.microkernel_name(self.plan).decode()
+
+    def __repr__(self):
+        order = "batch-major" if self.batch_major else "feature-major"
+        return f"<Plan: {self.W.shape} times {self.n}, {self.dtype}, {order}, {self.microkernel}>"
+
+    cdef bint accepts(self, cnp.ndarray a, int64_t features) noexcept:
+        cdef int features_axis = 1 if self.batch_major else 0
+        if cnp.PyArray_NDIM(a) == 1:
+            return self.n == 1 and cnp.PyArray_DIMS(a)[0] == features and behaved(a, self.type_num)
+        return (cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_DIMS(a)[features_axis] == features
+                and cnp.PyArray_DIMS(a)[1 - features_axis] == self.n and behaved(a, self.type_num))
+
+    cdef cnp.ndarray output(self, cnp.ndarray x, object out):
+        """Checks both arrays; the array that the result goes to."""
+        cdef cnp.npy_intp dims[2]
+        cdef cnp.ndarray y
+        if not self.accepts(x, self.W.cols):
+            raise ops().plan_input_error(self.W, self, x)
+        if out is None:
+            dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major else (self.W.rows, self.n)
+            if cnp.PyArray_NDIM(x) == 1:
+                dims[0] = self.W.rows
+            return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), dims, self.type_num, 0)
+        if not isinstance(out, np.ndarray):
+            raise ops().plan_output_error(self.W, self, x, out)
+        y = out
+        if (cnp.PyArray_NDIM(y) != cnp.PyArray_NDIM(x) or not self.accepts(y, self.W.rows)
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y) or not apart(x, y)
+                or (self.bias is not None and not apart(self.bias, y))):
+            raise ops().plan_output_error(self.W, self, x, out)
+        return y
+
+    def __call__(self, cnp.ndarray x not None, /, *, out=None):
+        cdef cnp.ndarray y = self.output(x, out)
+        cdef DenseView x_view = view_of(x, self.batch_major, self.batch_major)
+        cdef DenseView y_view = view_of(y, self.batch_major, self.batch_major)
+        if self.W.nnz_times(self.n) < gil_threshold:
+            c.multiply(self.plan, x_view, y_view, self.epilogue)
+        else:
+            with nogil:
+                c.multiply(self.plan, x_view, y_view, self.epilogue)
+        return y
+
+    def bind(self, cnp.ndarray x not None, cnp.ndarray out not None):
+        """The call with its arrays bound too, as a C function pointer and its argument."""
+        cdef BoundCall bound = BoundCall()
+        cdef cnp.ndarray y = self.output(x, out)
+        bound.call.plan = self.plan
+        bound.call.x = view_of(x, self.batch_major, self.batch_major)
+        bound.call.y = view_of(y, self.batch_major, self.batch_major)
+        bound.call.epilogue = self.epilogue
+        bound.owners = (self, x, y)
+        return bound
+
+
+def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic):
+    """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous."""
+    cdef Plan plan = Plan()
+    cdef int compute = compute_type(np.dtype(dtype).num)
+    plan.W = W
+    plan.n = n
+    plan.batch_major = batch_major
+    plan.type_num = np.dtype(dtype).num
+    plan.bias = bias
+    plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
+    plan.epilogue.relu = activation is not None
+    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic)
+    return plan
+
+
+def sampled_values(Operand W, cnp.ndarray P, cnp.ndarray Q):
+    """(P @ Q) at the stored positions of W, in the stored order. P (M, R) and Q (R, K) in one compute dtype."""
+    cdef int type_num = cnp.PyArray_TYPE(P), compute = compute_type(type_num)
+    if compute < 0 or not behaved(P, type_num) or not behaved(Q, type_num) or P.ndim != 2 or Q.ndim != 2:
+        raise AssertionError("sampled_values takes aligned native matrices of one compute dtype")
+    if P.shape[0] != W.rows or Q.shape[1] != W.cols or P.shape[1] != Q.shape[0]:
+        raise AssertionError("sampled_values takes matrices of matching shapes")
+    cdef StoredMatrix pattern = W.store.matrix(compute).stored()
+    cdef DenseView p_view = view_of(P, False, False), q_view = view_of(Q, False, False)
+    if W.transposed:  # (P Q)' = Q' P', sampled at the stored matrix
+        p_view, q_view = view_of(Q, True, False), view_of(P, True, False)
+    cdef cnp.npy_intp size = W.nnz
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, &size, type_num, 0)
+    with nogil:
+        c.sampled_multiply(pattern, p_view, q_view, cnp.PyArray_DATA(out))
+    return out
+
+
+# --- packing ---------------------------------------------------------------------------------------------------------
+
+cdef const int64_t* int64s(cnp.ndarray a) except? NULL:
+    if cnp.PyArray_TYPE(a) != cnp.NPY_INT64 or cnp.PyArray_NDIM(a) != 1 or not cnp.PyArray_ISCARRAY_RO(a):
+        raise TypeError(f"expected a contiguous int64 vector, got {a.ndim} axes of {a.dtype}")
+    return <const int64_t*> cnp.PyArray_DATA(a)
+
+
+cdef Pattern[index_t] pattern_of(cnp.ndarray indptr, const index_t* columns, int64_t rows, int64_t cols):
+    cdef Pattern[index_t] pattern
+    pattern.rows = rows
+    pattern.cols = cols
+    pattern.row_ptr = int64s(indptr)
+    pattern.columns = columns
+    return pattern
+
+
+cdef cnp.ndarray to_array(const vector[int64_t]& items):
+    cdef cnp.npy_intp size = <cnp.npy_intp> items.size()
+    cdef cnp.ndarray array = cnp.PyArray_EMPTY(1, &size, cnp.NPY_INT64, 0)
+    cdef int64_t* to = <int64_t*> cnp.PyArray_DATA(array)
+    for i in range(size):
+        to[i] = items[i]
+    return array
+
+
+def _describe_csr_fault(CsrReport report, indptr, indices, rows, cols, n_values):
+    at = report.at
+    if report.broken == CsrRule.negative_shape:
+        return f"shape ({rows}, {cols}) has a negative size"
+    if report.broken == CsrRule.first_pointer:
+        return f"indptr[0] is {indptr[0]}; it must be 0"
+    if report.broken == CsrRule.pointers_descend:
+        return f"indptr descends from {indptr[at]} to {indptr[at + 1]} at row {at}"
+    if report.broken == CsrRule.last_pointer:
+        return (f"indptr ends at {indptr[rows]}, but there are {len(indices)} column indices and {n_values} values; "
+                "the three must agree")
+    return f"column index {indices[at]} at position {at} is outside [0, {cols})"
+
+
+def check_csr(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols, int64_t n_values):
+    cdef CsrReport report
+    if rows < 0 or cols < 0:
+        raise ValueError(f"shape ({rows}, {cols}) has a negative size")
+    if indptr.shape[0] != rows + 1:
+        raise ValueError(f"indptr has {indptr.shape[0]} entries; {rows} rows need {rows + 1}")
+    cdef int64_t n_columns = indices.shape[0]
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if n_columns else NULL, rows, cols)
+    with nogil:
+        report = c.validate_csr(pattern, n_columns, n_values)
+    if report.broken != CsrRule.none:
+        raise ValueError(_describe_csr_fault(report, indptr, indices, rows, cols, n_values))
+    return report.sorted, report.sorted and report.unique
+
+
+def max_column_count(const index_t[::1] indices, int64_t cols):
+    cdef int64_t nnz = indices.shape[0], count
+    cdef const index_t* columns = &indices[0] if nnz else NULL
+    with nogil:
+        count = c.c_max_column_count(columns, nnz, cols)
+    return count
+
+
+def detect_block(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols):
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
+    cdef Block block
+    with nogil:
+        block = c.c_detect_block(pattern)
+    return block.rows, block.cols
+
+
+def has_block(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols, int br, int bc):
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
+    cdef Block block
+    block.rows, block.cols = br, bc
+    cdef cbool found
+    with nogil:
+        found = c.c_has_block(pattern, block)
+    return bool(found)
+
+
+def pack_strict(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols,
+                int block_rows, int64_t max_sets):
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
+    cdef Sets sets
+    cdef cbool packed
+    with nogil:
+        packed = c.c_pack_strict(pattern, block_rows, max_sets, sets)
+    return (to_array(sets.set_ptr), to_array(sets.row_order)) if packed else None
+
+
+def pack_split(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols):
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
+    cdef Sets sets
+    cdef SplitSlots slots
+    with nogil:
+        c.c_pack_split(pattern, sets, slots)
+    return to_array(sets.set_ptr), to_array(sets.row_order), to_array(slots.set), to_array(slots.kernel_id)
+
+
+def check_packing(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols,
+                  cnp.ndarray set_ptr, cnp.ndarray row_order):
+    cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
+    cdef PackingReport report
+    cdef int64_t n_sets = set_ptr.shape[0] - 1, n_order = row_order.shape[0]
+    if n_sets < 0:
+        raise ValueError("set_ptr is empty; it has one entry more than there are sets")
+    cdef const int64_t* sets = int64s(set_ptr)
+    cdef const int64_t* order = int64s(row_order)
+    with nogil:
+        report = c.validate_packing(pattern, sets, n_sets, order, n_order)
+    if report.broken == PackingRule.pointers:
+        raise ValueError(f"set_ptr does not ascend from 0 to the number of rows ({rows}) that row_order ({n_order}) lists; "
+                         f"it fails at set {report.at}")
+    if report.broken == PackingRule.permutation:
+        raise ValueError(f"row_order[{report.at}] is {row_order[report.at]}: outside [0, {rows}) or listed twice")
+    if report.broken == PackingRule.shared_column:
+        raise ValueError(
+            f"column {report.column} of set {report.set} is used by rows {report.first_row} and {report.second_row}; "
+            "a set needs disjoint rows (strategy='split' allows this)")
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+def isa_levels():
+    found = []
+    cdef size_t i
+    for i in range(c.c_isa_levels().size()):
+        found.append(dict(name=c.c_isa_levels()[i].name.decode(), supported=bool(c.c_isa_levels()[i].supported),
+                          selected=<int> i == c.selected_isa()))
+    return found
+
+
+def microkernels():
+    found = []
+    cdef vector[c.MicroKernelInfo] infos = c.microkernels()
+    cdef size_t i
+    for i in range(infos.size()):
+        found.append(dict(name=infos[i].name.decode(), op=infos[i].op.decode(), type=infos[i].type.decode(),
+                          isa=infos[i].isa.decode(), layout=infos[i].layout.decode(),
+                          tile=(infos[i].tile_rows, infos[i].tile_cols), runnable=bool(infos[i].runnable)))
+    return found
+
+
+def set_isa(name):
+    """Caps the ISA level. Matrices that already hold layouts keep what they chose."""
+    if not c.select_isa(str(name).encode()):
+        valid = [level["name"] for level in isa_levels() if level["supported"]]
+        raise ValueError(f"ISA level {name!r} is not available here; valid levels: {', '.join(valid)}")
+
+
+def set_num_threads(int n):
+    c.set_threads(n)
+
+
+def get_num_threads():
+    return c.effective_threads()
+
+
+def thread_report():
+    cdef ThreadReport report = c.c_thread_report()
+    return dict(backend=report.backend.decode(), own=report.own, runtime=report.runtime, quota=report.quota,
+                forked=bool(report.forked), effective=report.effective)
+
+
+def build_info():
+    return dict(compiler=c.build_compiler().decode(), flags=c.build_flags().decode(),
+                isa_levels_left_out=c.isa_levels_left_out().decode().split())
+
+
+def cache_sizes():
+    sizes = c.c_cache_sizes()
+    return dict(l1d=sizes.l1d, l2=sizes.l2, l3=sizes.l3)
+
+
+def set_deterministic(bint on):
+    global _deterministic
+    _deterministic = on
+
+
+def get_deterministic():
+    return bool(_deterministic)

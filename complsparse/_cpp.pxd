@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the border sees of C++: src/core/api.hpp, pack.hpp, isa.hpp and parallel.hpp, one to one.
+
+from libc.stdint cimport int32_t, int64_t
+from libcpp cimport bool as cbool
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+
+cdef extern from "core/types.hpp" namespace "cs" nogil:
+    cdef enum class Type(unsigned char):
+        f32
+        f64
+        i64
+
+    cdef enum class Side(unsigned char):
+        rows
+        columns
+
+    cdef struct StoredMatrix:
+        int64_t rows, cols
+        const int64_t* row_ptr
+        const int32_t* columns
+        const void* values
+        Type type
+
+    cdef struct DenseView:
+        void* data
+        int64_t rows, cols, row_stride, col_stride
+
+    cdef struct Epilogue:
+        const void* bias
+        cbool relu
+
+
+cdef extern from "core/api.hpp" namespace "cs" nogil:
+    cdef cppclass Matrix:
+        Matrix(const StoredMatrix&) except +
+        const StoredMatrix& stored()
+
+    cdef struct PlanRequest:
+        Side side
+        int64_t n
+        cbool deterministic
+
+    cdef struct Plan:
+        const Matrix* matrix
+        Side side
+        const void* choice
+
+    Plan make_plan(const Matrix&, const PlanRequest&) except +
+    void multiply(const Plan&, const DenseView&, const DenseView&, const Epilogue&) except +
+
+    cdef struct BoundCall:
+        Plan plan
+        DenseView x, y
+        Epilogue epilogue
+
+    void run_bound_call(void*) noexcept
+    void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
+
+    cdef struct MicroKernelInfo:
+        string name
+        const char* op
+        const char* type
+        const char* isa
+        const char* layout
+        int tile_rows, tile_cols
+        cbool runnable
+
+    vector[MicroKernelInfo] microkernels() except +
+    string microkernel_name(const Plan&) except +
+    string choice_reason(const Plan&) except +
+
+    cdef struct LayoutInfo:
+        const char* layout
+        Side side
+        int64_t bytes, slots
+
+    vector[LayoutInfo] built_layouts(const Matrix&) except +
+    const char* build_compiler()
+    const char* build_flags()
+    const char* isa_levels_left_out()
+
+
+cdef extern from "core/pack.hpp" namespace "cs" nogil:
+    cdef cppclass Pattern[Index]:
+        int64_t rows, cols
+        const int64_t* row_ptr
+        const Index* columns
+
+    cdef enum class CsrRule:
+        none
+        negative_shape
+        first_pointer
+        pointers_descend
+        last_pointer
+        column_range
+
+    cdef struct CsrReport:
+        CsrRule broken
+        int64_t at
+        cbool sorted
+        cbool unique
+
+    CsrReport validate_csr[Index](const Pattern[Index]&, int64_t, int64_t)
+    int64_t c_max_column_count "cs::max_column_count"[Index](const Index*, int64_t, int64_t) except +
+
+    cdef struct Block:
+        int rows, cols
+
+    Block c_detect_block "cs::detect_block"[Index](const Pattern[Index]&)
+    cbool c_has_block "cs::has_block"[Index](const Pattern[Index]&, Block)
+
+    cdef cppclass Sets:
+        vector[int64_t] set_ptr, row_order
+
+    cbool c_pack_strict "cs::pack_strict"[Index](const Pattern[Index]&, int, int64_t, Sets&) except +
+
+    cdef cppclass SplitSlots:
+        vector[int64_t] set, kernel_id
+
+    void c_pack_split "cs::pack_split"[Index](const Pattern[Index]&, Sets&, SplitSlots&) except +
+
+    cdef enum class PackingRule:
+        none
+        pointers
+        permutation
+        shared_column
+
+    cdef struct PackingReport:
+        PackingRule broken
+        int64_t at, set, column, first_row, second_row
+
+    PackingReport validate_packing[Index](
+        const Pattern[Index]&, const int64_t*, int64_t, const int64_t*, int64_t) except +
+
+
+cdef extern from "core/isa.hpp" namespace "cs" nogil:
+    cdef struct IsaLevel:
+        const char* name
+        cbool supported
+
+    const vector[IsaLevel]& c_isa_levels "cs::isa_levels"()
+    int selected_isa()
+    cbool select_isa(string)
+
+    cdef struct CacheSizes:
+        long l1d, l2, l3
+
+    const CacheSizes& c_cache_sizes "cs::cache_sizes"()
+
+
+cdef extern from "core/parallel.hpp" namespace "cs" nogil:
+    int effective_threads()
+    void set_threads(int)
+
+    cdef struct ThreadReport:
+        const char* backend
+        int own, runtime, quota
+        cbool forked
+        int effective
+
+    ThreadReport c_thread_report "cs::thread_report"()

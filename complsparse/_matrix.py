@@ -1,0 +1,1046 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`ComplementaryMatrix`: the immutable, scipy-like face of a packed sparse matrix."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse import _convert, _core
+from complsparse._convert import Csr
+from complsparse._packing import Packing
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
+
+no_kernel: int = -1
+"""The kernel id of an empty slot."""
+
+_twin_lock = threading.Lock()  # guards the creation of transposed views
+
+
+def _via_csr(name: str) -> Callable[..., Any]:
+    """A method that converts to CSR and does what `scipy.sparse.csr_array` does."""
+
+    def method(self: ComplementaryMatrix, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.tocsr(), name)(*map(_as_scipy, args), **kwargs)
+
+    method.__name__ = name
+    method.__qualname__ = f"ComplementaryMatrix.{name}"
+    method.__doc__ = f"As `scipy.sparse.csr_array.{name}`, through ``tocsr()``; O(nnz) for the conversion."
+    return method
+
+
+def _via_csr_operator(name: str) -> Callable[..., Any]:
+    """A binary operator through CSR. What is not a number, an array or a sparse matrix gets its own turn."""
+
+    def method(self: ComplementaryMatrix, other: Any) -> Any:
+        if _is_foreign(other):
+            return NotImplemented
+        return getattr(self.tocsr(), name)(_as_scipy(other))
+
+    method.__name__ = name
+    method.__qualname__ = f"ComplementaryMatrix.{name}"
+    return method
+
+
+def _as_scipy(operand: Any) -> Any:
+    if isinstance(operand, ComplementaryMatrix):
+        return operand.tocsr()
+    if scipy.sparse.issparse(operand):
+        return _convert.as_csr(operand) if operand.dtype.kind in "biuf" else scipy.sparse.csr_array(operand)
+    return np.asarray(operand) if isinstance(operand, np.matrix) else operand
+
+
+def _is_foreign(operand: Any) -> bool:
+    """Whether the operand is an object that NumPy cannot read as an array."""
+    if isinstance(operand, (np.ndarray, np.generic, int, float, complex)):
+        return False
+    if isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand) or hasattr(operand, "__dlpack__"):
+        return False
+    array = np.asanyarray(operand)
+    return array.ndim == 0 and bool(array.dtype == object)
+
+
+def _is_scalar(operand: Any) -> bool:
+    return bool(np.isscalar(operand)) or (
+        isinstance(operand, np.ndarray) and operand.ndim == 0 and operand.dtype != object
+    )
+
+
+class ComplementaryMatrix(_core.Operand):
+    """A sparse matrix whose rows are packed into sets that share no column.
+
+    Immutable; all members may be used from several threads at once.
+
+    Parameters
+    ----------
+    A : scipy.sparse array or matrix, array_like, tuple or ComplementaryMatrix, shape (M, K)
+        Any scipy format, a dense matrix (exact zeros are dropped), ``(data, (rows, cols))``,
+        ``(data, indices, indptr)``, or a bare shape for an empty matrix. Never changed, never shared.
+    shape : (int, int), optional
+        For triplets; otherwise it must agree with A.
+    dtype : dtype, optional
+        bool, an integer or a float dtype; the default is A's own.
+    copy : bool
+        Whether arrays of another ComplementaryMatrix are copied rather than shared. Other input is always copied.
+    strategy : {"auto", "strict", "split"}
+        "strict" places whole members in sets; "split" spreads a row over sets and needs exactly as many sets as the
+        fullest column has entries; "auto" takes strict where it needs no more.
+    block : "auto" or (int, int)
+        The atom (block rows, block columns) of the pattern; "auto" finds the largest without fill-in.
+    eliminate_zeros : bool
+        Drop stored zeros.
+
+    Raises
+    ------
+    TypeError
+        Complex and other dtypes that are not real numbers; objects that are not matrices.
+    ValueError
+        Malformed arrays, contradicting shapes, an unknown strategy, a block that the pattern does not consist of.
+
+    Notes
+    -----
+    Storage is O(nnz + M + K) whatever the pattern. Construction takes O(nnz + M + K) for "split"; "strict" searches
+    for a place for each member. The conversion is lossless: ``tocsr()`` equals ``A.tocsr()`` with sorted indices and
+    duplicates summed in stored order; explicit zeros are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.ComplementaryMatrix(np.array([[1.0, 0, 0, 2], [0, 3, 4, 0]]))
+    >>> W.n_sets, W.packing_efficiency
+    (1, 1.0)
+    >>> W @ np.ones(4)
+    array([3., 7.])
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_twin", "_twin_ref")
+
+    format = "cmp"
+    ndim = 2
+    __array_priority__ = 15.0  # for libraries that look at it; NumPy itself asks __array_ufunc__
+    __hash__ = None  # type: ignore[assignment]
+
+    _indptr: NDArray[np.int64]
+    _indices: NDArray[Any]
+    _data: NDArray[Any]
+    _packing: Packing
+    _transposed: bool
+    _twin: ComplementaryMatrix | None  # of a transposed view: the matrix it was made from
+    _twin_ref: weakref.ref[ComplementaryMatrix] | None  # of a matrix: its transposed view, while somebody has one
+
+    def __init__(
+        self,
+        A: Any,
+        shape: tuple[int, int] | None = None,
+        dtype: DTypeLike | None = None,
+        copy: bool = False,
+        *,
+        strategy: str = "auto",
+        block: Any = "auto",
+        eliminate_zeros: bool = False,
+    ) -> None:
+        if hasattr(self, "_packing"):
+            raise TypeError("a ComplementaryMatrix is immutable; __init__ runs once")
+        if not isinstance(A, ComplementaryMatrix):
+            csr = _convert.canonical(A, shape, dtype, eliminate_zeros)
+            self._set(csr, Packing(csr.indptr, csr.indices, csr.shape, strategy, block))
+            return
+        if shape is not None and _convert.check_shape(shape) != A.shape:
+            raise ValueError(f"shape={tuple(shape)} contradicts the matrix, whose shape is {A.shape}")
+        csr = A._csr()
+        if dtype is not None:
+            wanted = _convert.check_dtype(np.dtype(dtype))
+            csr = csr._replace(data=_frozen(csr.data.astype(wanted, copy=False)))
+        if copy or (eliminate_zeros and not csr.data.all()):
+            parts = (csr.data, csr.indices, csr.indptr)
+            csr = _convert.canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
+        self._set(csr, Packing(csr.indptr, csr.indices, csr.shape, strategy, block))
+
+    def _set(self, csr: Csr, packing: Packing) -> None:
+        """Fills a new object with the stored matrix."""
+        self._indptr, self._indices, self._data, stored_shape = csr
+        self._packing = packing
+        self._transposed = False
+        self._twin = self._twin_ref = None
+        self._bind(self._indptr, self._indices, self._data, stored_shape)
+
+    @classmethod
+    def _from_parts(cls, csr: Csr, packing: Packing, transposed: bool = False) -> Self:
+        """From arrays that are canonical and a packing of their pattern."""
+        W = cls.__new__(cls)
+        W._set(csr, packing)
+        return W.T if transposed else W
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"a ComplementaryMatrix is immutable: {name!r} cannot be set")
+        super().__setattr__(name, value)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored matrix and its packing. Layouts built for products are listed by `describe`."""
+        return self._indptr.nbytes + self._indices.nbytes + self._data.nbytes + self._packing.nbytes
+
+    @property
+    def size(self) -> int:
+        """Number of stored entries, as scipy.sparse counts."""
+        return int(self.nnz)
+
+    @property
+    def T(self) -> Self:
+        """The transpose: the same memory, the same packing, and ``W.T.T is W``."""
+        if self._twin is not None:
+            return self._twin  # type: ignore[return-value]
+        with _twin_lock:
+            view = None if self._twin_ref is None else self._twin_ref()
+            if view is None:
+                view = type(self).__new__(type(self))
+                view._indptr, view._indices, view._data = self._indptr, self._indices, self._data
+                view._packing = self._packing
+                view._transposed = True
+                view._twin, view._twin_ref = self, None
+                view._bind(self._indptr, self._indices, self._data, self._packing.shape, self)
+                self._twin_ref = weakref.ref(view)
+        return view  # type: ignore[return-value]
+
+    @property
+    def mT(self) -> Self:
+        """The same as `T`."""
+        return self.T
+
+    def transpose(self, axes: tuple[int, int] | None = None, copy: bool = False) -> Self:
+        """`T`, as a method; `axes` may be None or (1, 0)."""
+        if axes is not None and axes not in ((1, 0), (-1, -2)):
+            raise ValueError(f"axes={axes!r} is not a transposition of a matrix; use None or (1, 0)")
+        return self.T.copy() if copy else self.T
+
+    # --- the packing --------------------------------------------------------------------------------------------------
+
+    @property
+    def strategy(self) -> str:
+        """ "strict" or "split"."""
+        return self._packing.strategy
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """The atom (block rows, block columns) of the stored pattern. Like all of the packing, ``W.T`` shares it."""
+        return self._packing.block
+
+    @property
+    def n_sets(self) -> int:
+        """Number of sets."""
+        return self._packing.n_sets
+
+    @property
+    def set_size(self) -> int:
+        """Members of the largest set."""
+        return self._packing.set_size
+
+    @property
+    def slots(self) -> int:
+        """Positions (set, column), filled or not."""
+        return self.n_sets * self._packing.shape[1]
+
+    @property
+    def packing_efficiency(self) -> float:
+        """``nnz / slots``; 1.0 where there are no slots."""
+        return self.nnz / self.slots if self.slots else 1.0
+
+    @property
+    def lower_bound(self) -> int:
+        """Entries of the fullest column: no packing has fewer sets."""
+        return self._packing.lower_bound
+
+    @property
+    def balanced(self) -> bool:
+        """Whether in every aligned group of columns each member owns equally many blocks; O(nnz)."""
+        return self._packing.balanced
+
+    @property
+    def set_ptr(self) -> NDArray[np.int64]:
+        """Where each set starts in `row_order`, shape (n_sets + 1,)."""
+        return self._packing.sets[0]
+
+    @property
+    def row_order(self) -> NDArray[np.int64]:
+        """The rows of each set; the member of slot (s, c) is ``row_order[set_ptr[s] + kernel_ids[s, c]]``."""
+        return self._packing.sets[1]
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The slots of the paper's form, shape (n_sets, K), 0 where empty. Built on each request, read-only.
+
+        Raises
+        ------
+        ValueError
+            Above 16 slots per non-zero.
+        """
+        return self._packing.dense(self._data, 0, "values")
+
+    @property
+    def kernel_ids(self) -> NDArray[Any]:
+        """Which member of the set owns each slot, shape (n_sets, K), `no_kernel` where empty.
+
+        In the smallest signed dtype that holds them. Built on each request, read-only.
+
+        Raises
+        ------
+        ValueError
+            Above 16 slots per non-zero.
+        """
+        dtype = np.min_scalar_type(-max(self.set_size, 1))
+        return self._packing.dense(self._packing.slots.kernel_id.astype(dtype), no_kernel, "kernel_ids")
+
+    # --- conversions --------------------------------------------------------------------------------------------------
+
+    def _stored(self) -> Csr:
+        return Csr(self._indptr, self._indices, self._data, self._packing.shape)
+
+    def _csr(self) -> Csr:
+        """The canonical arrays of the logical matrix."""
+        return _convert.transposed(self._stored())[0] if self._transposed else self._stored()
+
+    def tocsr(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+        """A `scipy.sparse.csr_array`.
+
+        Parameters
+        ----------
+        copy : bool
+            Without, the result may share this matrix's read-only arrays.
+        index_dtype : {int32, int64}, optional
+            The default is int32 where it fits.
+
+        Returns
+        -------
+        csr_array, shape (M, K)
+            Indices sorted, no duplicates. float16, which scipy.sparse does not know, becomes float32.
+        """
+        return _convert.to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
+
+    def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+        """A `scipy.sparse.csc_array`; parameters as `tocsr`."""
+        csr_of_transpose = self._stored() if self._transposed else _convert.transposed(self._stored())[0]
+        return _convert.to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
+
+    def tocoo(self, copy: bool = True) -> Any:
+        """A `scipy.sparse.coo_array`, row-major."""
+        return self.tocsr().tocoo(copy=copy)
+
+    tobsr = _via_csr("tobsr")
+    todia = _via_csr("todia")
+    todok = _via_csr("todok")
+    tolil = _via_csr("tolil")
+
+    def tocmp(self, copy: bool = False) -> Self:
+        """This matrix, or a copy."""
+        return self.copy() if copy else self
+
+    def asformat(self, format: str | None, copy: bool = False) -> Any:
+        """In the format of this name: "csr", "csc", "coo", "bsr", "dia", "dok", "lil", "cmp", "array" or "dense"."""
+        if format in (None, self.format):
+            return self.copy() if copy else self
+        if format in ("array", "dense"):
+            return self.toarray()
+        if format not in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil"):
+            raise ValueError(f"format {format!r} is not known; use csr, csc, coo, bsr, dia, dok, lil, cmp or array")
+        return getattr(self, f"to{format}")(copy=copy)
+
+    def toarray(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The dense matrix, with the bits of each stored value.
+
+        Parameters
+        ----------
+        order : {"C", "F"}, optional
+        out : ndarray, shape (M, K), optional
+            Of this matrix's dtype; overwritten and returned.
+        """
+        if out is None:
+            out = np.zeros(self.shape, dtype=self.dtype, order=order or "C")
+        else:
+            if order is not None:
+                raise ValueError("order cannot be chosen for an array that exists: leave out order or out")
+            if out.shape != self.shape or out.dtype != self.dtype:
+                raise ValueError(
+                    f"out has shape {out.shape} and dtype {out.dtype}; it needs {self.shape} and {self.dtype}"
+                )
+            out[...] = 0
+        rows = _convert.row_of_entry(self._indptr)
+        out[(self._indices, rows) if self._transposed else (rows, self._indices)] = self._data
+        return out
+
+    def todense(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The same as `toarray`: never an np.matrix."""
+        return self.toarray(order, out)
+
+    def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
+        """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
+        wanted = _convert.check_dtype(np.dtype(dtype))
+        if wanted == self.dtype and not copy:
+            return self
+        return self._with_stored_values(self._data.astype(wanted, casting=casting))
+
+    def copy(self) -> Self:
+        """The same matrix on memory of its own; seldom needed, as nothing can change this one."""
+        indptr, indices, data = (_frozen(array.copy()) for array in (self._indptr, self._indices, self._data))
+        csr = Csr(indptr, indices, data, self._packing.shape)
+        packing = Packing(csr.indptr, csr.indices, csr.shape, self.strategy, self.block, self._packing.stored_sets)
+        return self._from_parts(csr, packing, self._transposed)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def _with_stored_values(self, data: NDArray[Any]) -> Self:
+        """On the same packing, with an array of values in the stored order that nobody else will write to."""
+        csr = self._stored()._replace(data=_frozen(data))
+        return self._from_parts(csr, self._packing, self._transposed)
+
+    def with_values(self, A_or_data: Any) -> Self:
+        """New values on the same packing.
+
+        Parameters
+        ----------
+        A_or_data : array_like, shape (nnz,), or matrix, shape (M, K)
+            Values in CSR order; or a sparse matrix with exactly this pattern; or a dense matrix that is 0 outside
+            the pattern. Any real dtype.
+
+        Returns
+        -------
+        ComplementaryMatrix, shape (M, K)
+
+        Raises
+        ------
+        ValueError
+            Another number of values, or another pattern.
+
+        Notes
+        -----
+        O(nnz): the pattern is not packed again.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> W = cs.from_dense(np.array([[1.0, 0], [0, 2.0]]))
+        >>> W.with_values([3.0, 4.0]).toarray()
+        array([[3., 0.],
+               [0., 4.]])
+        """
+        if isinstance(A_or_data, ComplementaryMatrix):
+            csr = A_or_data._csr()
+        elif scipy.sparse.issparse(A_or_data) or hasattr(A_or_data, "tocsr"):
+            csr = _convert.canonical(A_or_data)
+        else:
+            return self._with_array_values(np.asarray(A_or_data))
+        own = self._csr()
+        if csr.shape != self.shape:
+            raise ValueError(f"the matrix has shape {csr.shape}; this one has {self.shape}")
+        if not (np.array_equal(csr.indptr, own.indptr) and np.array_equal(csr.indices, own.indices)):
+            raise ValueError(
+                f"the matrix stores {len(csr.data)} entries in another pattern than the {self.nnz} of this one; "
+                "a ComplementaryMatrix of its own is needed"
+            )
+        return self._with_csr_values(csr.data)
+
+    def _with_array_values(self, array: NDArray[Any]) -> Self:
+        dtype = _convert.check_dtype(array.dtype)
+        if array.ndim == 2:
+            if array.shape != self.shape:
+                raise ValueError(f"the matrix has shape {array.shape}; this one has {self.shape}")
+            rows = _convert.row_of_entry(self._indptr)
+            data = array[(self._indices, rows) if self._transposed else (rows, self._indices)]
+            outside = np.count_nonzero(array) - np.count_nonzero(data)
+            if outside:
+                raise ValueError(f"the matrix has {outside} non-zeros outside the pattern of this one")
+            return self._with_stored_values(np.array(data, dtype=dtype))
+        if array.shape != (self.nnz,):
+            raise ValueError(f"values of shape {array.shape} do not fit; {self.nnz} entries are stored: ({self.nnz},)")
+        return self._with_csr_values(np.array(array, dtype=dtype, order="C"))
+
+    def _with_csr_values(self, data: NDArray[Any]) -> Self:
+        """`data` is in the CSR order of the logical matrix."""
+        if self._transposed:
+            stored = np.empty_like(data)
+            stored[_convert.transposed(self._stored())[1]] = data
+            data = stored
+        return self._with_stored_values(data)
+
+    # --- products -----------------------------------------------------------------------------------------------------
+
+    def __matmul__(self, other: Any) -> Any:
+        if type(other) is np.ndarray and other.ndim:
+            return _core.matmul(self, other)
+        return self._product(other, from_right=False)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._product(other, from_right=True)
+
+    def _product(self, other: Any, from_right: bool) -> Any:
+        if _is_foreign(other):
+            return NotImplemented
+        if isinstance(other, ComplementaryMatrix) or scipy.sparse.issparse(other):
+            a, b = (other, self) if from_right else (self, other)
+            if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
+                raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
+            return _convert.as_csr(a) @ _convert.as_csr(b)
+        if _is_scalar(other):
+            raise ValueError("a scalar has no axis to multiply over; use * to scale the matrix")
+        return _core.matmul(other, self) if from_right else _core.matmul(self, other)
+
+    def dot(self, other: Any) -> Any:
+        """``W @ other``; a scalar scales."""
+        return self * other if _is_scalar(other) else self @ other
+
+    def matvec(self, x: Any) -> NDArray[Any]:
+        """``W @ x`` for x of shape (K,) or (K, 1)."""
+        return self._checked_product(x, self, 0, "matvec")
+
+    def rmatvec(self, x: Any) -> NDArray[Any]:
+        """``W.T @ x`` for x of shape (M,) or (M, 1)."""
+        return self._checked_product(x, self.T, 0, "rmatvec")
+
+    def matmat(self, X: Any) -> NDArray[Any]:
+        """``W @ X`` for X of shape (K, N)."""
+        return self._checked_product(X, self, 2, "matmat")
+
+    def rmatmat(self, X: Any) -> NDArray[Any]:
+        """``W.T @ X`` for X of shape (M, N)."""
+        return self._checked_product(X, self.T, 2, "rmatmat")
+
+    @staticmethod
+    def _checked_product(x: Any, W: ComplementaryMatrix, ndim: int, name: str) -> NDArray[Any]:
+        array = np.asarray(x)
+        size = W.shape[1]
+        fits = array.ndim == 2 if ndim == 2 else array.shape in ((size,), (size, 1))
+        if not fits or array.shape[0] != size:
+            expected = f"({size}, N)" if ndim == 2 else f"({size},) or ({size}, 1)"
+            raise ValueError(f"{name} takes an array of shape {expected}, not {array.shape}")
+        return _core.matmul(W, array)  # type: ignore[no-any-return]
+
+    def plan(
+        self,
+        n: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        batch_major: bool = False,
+        bias: Any = None,
+        activation: str | None = None,
+        deterministic: bool = False,
+    ) -> _core.Plan:
+        """A product bound to this matrix and a batch size, for hot loops.
+
+        Parameters
+        ----------
+        n : int
+            Vectors in each call.
+        dtype : dtype, optional
+            Of the activations; the default is this matrix's own.
+        batch_major : bool
+            Whether x is (n, K) and y (n, M), as `linear` has them, rather than (K, n) and (M, n).
+        bias : array_like, shape (M,), optional
+        activation : None or "relu"
+        deterministic : bool
+            One order of summation whatever `n` is: ascending columns, one accumulator.
+
+        Returns
+        -------
+        Plan
+            ``f(x, out=y)``. The layout it needs has been built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> W = cs.from_dense(np.eye(2, dtype=np.float32))
+        >>> f = W.plan(n=1, activation="relu")
+        >>> f(np.array([1, -1], dtype=np.float32))
+        array([1., 0.], dtype=float32)
+        """
+        from complsparse import _ops
+
+        return _ops.plan(self, n, dtype, batch_major, bias, activation, deterministic)
+
+    def prepare(self, n: int = 1, *, dtype: DTypeLike | None = None, deterministic: bool = False) -> Self:
+        """Builds the layouts that ``W @ X`` and ``X @ W`` need for `n` vectors ahead of the first product.
+
+        Parameters
+        ----------
+        n : int
+        dtype : dtype, optional
+            Of the activations; the default is this matrix's own.
+        deterministic : bool
+
+        Returns
+        -------
+        ComplementaryMatrix
+            This matrix.
+        """
+        from complsparse import _ops
+
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
+            raise ValueError(f"n={n!r} is not a number of vectors")
+        compute = _ops.compute_dtype(self, dtype)
+        deterministic = deterministic or _core.get_deterministic()
+        for from_right in (False, True):
+            self._prepare(int(n), compute, deterministic, from_right)
+        return self
+
+    # --- NumPy protocol -----------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        if ufunc is np.matmul:
+            return self._matmul_ufunc(*inputs, **kwargs)
+        if kwargs:
+            return NotImplemented
+        if len(inputs) == 1:
+            unary = _UNARY.get(ufunc.__name__)
+            return NotImplemented if unary is None else unary(self)
+        binary = _BINARY.get(ufunc.__name__)
+        if binary is None:
+            return NotImplemented
+        a, b = inputs
+        return getattr(a, binary[0])(b) if isinstance(a, ComplementaryMatrix) else getattr(b, binary[1])(a)
+
+    @staticmethod
+    def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        if kwargs:
+            return NotImplemented
+        if out is None and dtype is None:
+            left = isinstance(A, ComplementaryMatrix)
+            return A._product(B, from_right=False) if left else B._product(A, from_right=True)
+        target = None if out is None else out[0]
+        if isinstance(target, ComplementaryMatrix):
+            raise TypeError("out must be a numpy array; a ComplementaryMatrix is immutable")
+        return _core.matmul(A, B, out=target, dtype=dtype)
+
+    # --- arithmetic ---------------------------------------------------------------------------------------------------
+
+    def __mul__(self, other: Any) -> Any:
+        if _is_scalar(other):
+            if np.iscomplexobj(other):
+                return self.tocsr() * other
+            return self._with_stored_values(np.asarray(self._data * other))
+        return _elementwise_product(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.__mul__(other)
+
+    def multiply(self, other: Any) -> Any:
+        """Element by element: with a scalar a ComplementaryMatrix, else what `csr_array.multiply` gives."""
+        return self * other if _is_scalar(other) else self.tocsr().multiply(_as_scipy(other))
+
+    def __truediv__(self, other: Any) -> Any:
+        if _is_scalar(other):
+            if np.iscomplexobj(other):
+                return self.tocsr() / other
+            return self._with_stored_values(np.asarray(self._data / other))
+        return _quotient(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return NotImplemented  # the unstored zeros would all be divided by
+
+    def __neg__(self) -> Self:
+        if self.dtype == np.bool_:
+            raise NotImplementedError("a bool matrix has no negative; astype an integer dtype first")
+        return self._with_stored_values(np.asarray(-self._data))
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Self:
+        return self._with_stored_values(np.asarray(abs(self._data)))
+
+    def conj(self, copy: bool = True) -> Self:
+        """This matrix: its values are real."""
+        return self.copy() if copy else self
+
+    conjugate = conj
+
+    @property
+    def real(self) -> Self:
+        """This matrix."""
+        return self
+
+    __add__ = _via_csr_operator("__add__")
+    __radd__ = _via_csr_operator("__radd__")
+    __sub__ = _via_csr_operator("__sub__")
+    __rsub__ = _via_csr_operator("__rsub__")
+    __pow__ = _via_csr_operator("__pow__")
+    __eq__ = _via_csr_operator("__eq__")
+    __ne__ = _via_csr_operator("__ne__")
+    __lt__ = _via_csr_operator("__lt__")
+    __gt__ = _via_csr_operator("__gt__")
+    __le__ = _via_csr_operator("__le__")
+    __ge__ = _via_csr_operator("__ge__")
+
+    power = _via_csr("power")
+    maximum = _via_csr("maximum")
+    minimum = _via_csr("minimum")
+    sum = _via_csr("sum")
+    mean = _via_csr("mean")
+    max = _via_csr("max")
+    min = _via_csr("min")
+    argmax = _via_csr("argmax")
+    argmin = _via_csr("argmin")
+    diagonal = _via_csr("diagonal")
+    trace = _via_csr("trace")
+    nonzero = _via_csr("nonzero")
+    count_nonzero = _via_csr("count_nonzero")
+    reshape = _via_csr("reshape")
+
+    # --- elements -----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        """What `scipy.sparse.csr_array` gives for this index; O(nnz) where a conversion is needed."""
+        return self.tocsr()[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tocsr())
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        self._refuse_edit("item assignment")
+
+    def setdiag(self, values: Any, k: int = 0) -> NoReturn:
+        """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
+        self._refuse_edit("setdiag")
+
+    def resize(self, *shape: Any) -> NoReturn:
+        """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
+        self._refuse_edit("resize")
+
+    def _refuse_edit(self, what: str) -> NoReturn:
+        raise NotImplementedError(
+            f"{what} would change a ComplementaryMatrix, whose packing is fixed; edit W.tocsr(copy=True).tolil() and "
+            "pack the result again, or give new values with W.with_values"
+        )
+
+    # --- Python protocol ----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        raise TypeError("the length of a sparse matrix is ambiguous; use W.nnz or W.shape[0]")
+
+    def __bool__(self) -> bool:
+        if self.shape == (1, 1):
+            return bool(self._data.any())
+        raise ValueError("the truth value of a matrix with more than one element is ambiguous; use W.nnz")
+
+    def __repr__(self) -> str:
+        return (
+            f"<Complementary sparse matrix of dtype '{self.dtype}'\n"
+            f"\twith {self.nnz} stored elements and shape {self.shape}>"
+        )
+
+    def __str__(self) -> str:
+        from complsparse import _describe
+
+        return _describe.summary(self)
+
+    def describe(self) -> None:
+        """Prints how the matrix is packed, stored and multiplied.
+
+        Sets, fill, lower bound, block and balance; the bytes of each stored layout; the time spent packing; the layout
+        and micro-kernel that each range of batch sizes uses, and why; and after how many multiplies packing has paid
+        for itself against scipy's CSR, measured on the spot in a few milliseconds.
+        """
+        from complsparse import _describe
+
+        print(_describe.report(self))
+
+    def _repr_html_(self) -> str:
+        from complsparse import _describe
+
+        return _describe.html(self)
+
+    def __sizeof__(self) -> int:
+        layouts: int = sum(layout["bytes"] for layout in self._layouts())
+        return object.__sizeof__(self) + self.nbytes + layouts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._state(),)
+
+    def _state(self) -> dict[str, Any]:
+        """What `_restore` needs, as arrays and plain values."""
+        state: dict[str, Any] = {
+            "shape": self._packing.shape,
+            "indptr": self._indptr,
+            "indices": self._indices,
+            "data": self._data,
+            "strategy": self.strategy,
+            "block": self.block,
+            "transposed": self._transposed,
+        }
+        if self._packing.stored_sets is not None:
+            state["set_ptr"], state["row_order"] = self._packing.stored_sets
+        return state
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        return (
+            type(self).__qualname__,
+            *(x.tobytes() if isinstance(x, np.ndarray) else x for x in self._state().values()),
+        )
+
+
+_elementwise_product = _via_csr_operator("__mul__")
+_quotient = _via_csr_operator("__truediv__")
+
+_UNARY: dict[str, Callable[[ComplementaryMatrix], Any]] = {
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "absolute": operator.abs,
+    "conjugate": ComplementaryMatrix.conj,
+}
+_BINARY = {
+    "multiply": ("__mul__", "__rmul__"),
+    "divide": ("__truediv__", "__rtruediv__"),
+    "add": ("__add__", "__radd__"),
+    "subtract": ("__sub__", "__rsub__"),
+    "equal": ("__eq__", "__eq__"),
+    "not_equal": ("__ne__", "__ne__"),
+    "less": ("__lt__", "__gt__"),
+    "greater": ("__gt__", "__lt__"),
+    "less_equal": ("__le__", "__ge__"),
+    "greater_equal": ("__ge__", "__le__"),
+}
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+_STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
+_SET_KEYS = frozenset({"set_ptr", "row_order"})
+
+
+def _restore(state: Any) -> ComplementaryMatrix:
+    """The matrix that `ComplementaryMatrix._state` took apart, from a pickle or a file. Trusts nothing.
+
+    Raises ValueError or TypeError naming what is wrong.
+    """
+    if not isinstance(state, dict):
+        raise TypeError(f"the state of a ComplementaryMatrix is a dict, not {type(state).__name__}")
+    strategy = state.get("strategy")
+    if strategy not in ("strict", "split"):
+        raise ValueError(f"strategy={strategy!r} is not known; a packed matrix is 'strict' or 'split'")
+    expected = _STATE_KEYS | _SET_KEYS if strategy == "strict" else _STATE_KEYS
+    if state.keys() != expected:
+        raise ValueError(
+            f"unknown keys {sorted(map(str, state.keys() - expected))}, missing keys {sorted(expected - state.keys())}"
+        )
+    if not isinstance(state["transposed"], bool):
+        raise TypeError(f"transposed={state['transposed']!r} is not a bool")
+    shape = _convert.check_shape(state["shape"])
+    if len(state["shape"]) != 2:
+        raise ValueError(f"shape {state['shape']} has one axis; a matrix has 2")
+    arrays = {}
+    for name in ("indptr", "indices", "data", *(("set_ptr", "row_order") if strategy == "strict" else ())):
+        array = state[name]
+        if not isinstance(array, np.ndarray) or array.ndim != 1:
+            raise TypeError(f"{name} is not a vector")
+        dtypes = {"data": None, "indices": _convert.column_dtype(shape[1])}
+        wanted = dtypes.get(name, np.int64)
+        if wanted is not None and array.dtype != wanted:
+            raise ValueError(f"{name} has dtype {array.dtype}, not {np.dtype(wanted)}")
+        # The caller's array may be changed later, so it is copied.
+        arrays[name] = _frozen(np.array(array, dtype=_convert.check_dtype(array.dtype), order="C", subok=False))
+    csr = Csr(arrays["indptr"], arrays["indices"], arrays["data"], shape)
+    is_sorted, is_unique = _core.check_csr(csr.indptr, csr.indices, *shape, len(csr.data))
+    if not (is_sorted and is_unique):
+        raise ValueError("the column indices do not ascend strictly within each row")
+    sets = (arrays["set_ptr"], arrays["row_order"]) if strategy == "strict" else None
+    packing = Packing(csr.indptr, csr.indices, shape, strategy, state["block"], sets)
+    return ComplementaryMatrix._from_parts(csr, packing, state["transposed"])
+
+
+# --- makers -----------------------------------------------------------------------------------------------------------
+
+
+def from_scipy(
+    A: Any,
+    *,
+    strategy: str = "auto",
+    block: Any = "auto",
+    dtype: DTypeLike | None = None,
+    eliminate_zeros: bool = False,
+) -> ComplementaryMatrix:
+    """Packs a scipy.sparse array or matrix of any format.
+
+    Parameters
+    ----------
+    A : scipy.sparse array or matrix, shape (M, K)
+        Never changed. Every array in it is checked before use.
+    strategy, block, dtype, eliminate_zeros
+        As `ComplementaryMatrix`.
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, K)
+
+    Raises
+    ------
+    TypeError
+        Not a scipy.sparse matrix; complex values.
+    ValueError
+        Malformed arrays; a block that the pattern does not consist of.
+
+    Examples
+    --------
+    >>> import scipy.sparse
+    >>> import complsparse as cs
+    >>> cs.from_scipy(scipy.sparse.eye_array(3, format="csr"))
+    <Complementary sparse matrix of dtype 'float64'
+        with 3 stored elements and shape (3, 3)>
+    """
+    if not scipy.sparse.issparse(A):
+        raise TypeError(
+            f"from_scipy takes a scipy.sparse array or matrix, not {type(A).__name__}; from_dense and "
+            "ComplementaryMatrix take others"
+        )
+    return ComplementaryMatrix(A, dtype=dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros)
+
+
+def from_dense(
+    D: Any,
+    *,
+    strategy: str = "auto",
+    block: Any = "auto",
+    dtype: DTypeLike | None = None,
+    eliminate_zeros: bool = False,
+) -> ComplementaryMatrix:
+    """Packs the non-zeros of a dense matrix; exact zeros (of either sign) are dropped.
+
+    Parameters
+    ----------
+    D : array_like, shape (M, K)
+    strategy, block, dtype, eliminate_zeros
+        As `ComplementaryMatrix`; zeros can be left for `eliminate_zeros` only where `dtype` rounds to zero.
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, K)
+
+    Raises
+    ------
+    TypeError
+        A sparse matrix; complex values.
+    ValueError
+        More than two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]])).nnz
+    2
+    """
+    if scipy.sparse.issparse(D) or isinstance(D, (_core.Operand, tuple)):
+        raise TypeError(f"from_dense takes an array, not {type(D).__name__}; ComplementaryMatrix takes any matrix")
+    return ComplementaryMatrix(D, dtype=dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros)
+
+
+def from_coo(
+    data: Any,
+    coords: Any,
+    shape: tuple[int, int],
+    *,
+    strategy: str = "auto",
+    block: Any = "auto",
+    dtype: DTypeLike | None = None,
+    eliminate_zeros: bool = False,
+) -> ComplementaryMatrix:
+    """Packs triplets; duplicates are summed in the order given.
+
+    Parameters
+    ----------
+    data : array_like, shape (nnz,)
+    coords : (rows, cols)
+        Integer array_likes of shape (nnz,).
+    shape : (int, int)
+    strategy, block, dtype, eliminate_zeros
+        As `ComplementaryMatrix`.
+
+    Returns
+    -------
+    ComplementaryMatrix
+
+    Raises
+    ------
+    TypeError
+        Indices that are not integers; complex values.
+    ValueError
+        Arrays of unequal length, indices outside the shape.
+
+    Examples
+    --------
+    >>> import complsparse as cs
+    >>> cs.from_coo([1.0, 2.0, 3.0], ([0, 1, 1], [2, 0, 0]), (2, 3)).toarray()
+    array([[0., 0., 1.],
+           [5., 0., 0.]])
+    """
+    return ComplementaryMatrix(
+        (data, coords), shape, dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros
+    )
+
+
+def iscompl(x: Any) -> bool:
+    """Whether `x` is a ComplementaryMatrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> cs.iscompl(cs.from_dense(np.eye(2))), cs.iscompl(np.eye(2))
+    (True, False)
+    """
+    return isinstance(x, ComplementaryMatrix)
+
+
+def aslinearoperator(W: ComplementaryMatrix) -> LinearOperator:
+    """A scipy LinearOperator whose block products are one call each.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, K)
+
+    Returns
+    -------
+    scipy.sparse.linalg.LinearOperator, shape (M, K)
+        scipy's own `aslinearoperator` would multiply column by column.
+
+    Raises
+    ------
+    TypeError
+        `W` is not a ComplementaryMatrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> from scipy.sparse.linalg import cg
+    >>> x, info = cg(cs.aslinearoperator(cs.from_dense(np.diag([1.0, 2.0]))), np.array([1.0, 4.0]))
+    >>> np.allclose(x, [1, 2])
+    True
+    """
+    if not isinstance(W, ComplementaryMatrix):
+        raise TypeError(f"aslinearoperator takes a ComplementaryMatrix, not {type(W).__name__}")
+    from scipy.sparse.linalg import LinearOperator  # slow to import, and few need it
+
+    return LinearOperator(
+        W.shape, matvec=W.matvec, rmatvec=W.rmatvec, matmat=W.matmat, rmatmat=W.rmatmat, dtype=W.dtype
+    )

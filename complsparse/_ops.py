@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Products of arrays that the fast checks in `_core` did not accept.
+
+Brings any dense operand into an aligned native array of the compute dtype, calls `_core.product_into`, converts the
+result; or raises with the numbers. Nothing is written to `out` before all checks have passed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from complsparse import _core
+from complsparse._errors import ProductTypes, product_types, wrong_inner_size
+
+if TYPE_CHECKING:
+    from complsparse._matrix import ComplementaryMatrix
+
+ACTIVATIONS = (None, "relu")
+
+
+def _is_sparse(operand: Any) -> bool:
+    return isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand)
+
+
+def as_dense(operand: Any, name: str) -> NDArray[Any]:
+    """A dense operand as an ndarray: array-likes, and DLPack tensors on the CPU without a copy."""
+    if not isinstance(operand, np.ndarray) and hasattr(operand, "__dlpack__"):
+        array = np.from_dlpack(operand)
+    else:
+        array = np.asarray(operand)
+    if array.dtype == object:
+        raise TypeError(f"{name} is not an array of numbers: {type(operand).__name__}")
+    return array
+
+
+def _check_activation(activation: Any) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r} is not known; use None or 'relu'")
+
+
+def _checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any] | None:
+    if bias is None:
+        return None
+    array = as_dense(bias, "bias")
+    if array.shape != (features,):
+        raise ValueError(f"bias has shape {array.shape}; it needs one entry per output feature: ({features},)")
+    if not np.can_cast(array.dtype, types.compute, "same_kind"):
+        raise TypeError(f"bias has dtype {array.dtype}, which does not fit a product in {types.compute}")
+    return np.ascontiguousarray(array, dtype=types.compute)
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    try:
+        return bool(np.shares_memory(a, b, max_work=10_000))
+    except np.exceptions.TooHardError:
+        return True  # undecided within the budget: refuse
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: list[NDArray[Any]]) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype} (dtype= chooses another)")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    if out.size and any(n > 1 and stride == 0 for n, stride in zip(out.shape, out.strides, strict=True)):
+        raise ValueError(f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own")
+    if any(_overlap(out, array) for array in inputs):
+        raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
+
+
+def _as_compute(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The array in the compute dtype: aligned, native, strides in whole elements. A copy only where needed."""
+    converted = np.asarray(array, dtype=dtype)
+    if type(converted) is not np.ndarray:
+        converted = converted.view(np.ndarray)
+    whole = all(stride % converted.itemsize == 0 for stride in converted.strides)
+    if converted.flags.aligned and whole:
+        return converted
+    return np.array(converted, order="C", subok=False)
+
+
+def _multiply(
+    W: _core.Operand,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    from_right: bool,
+    features_last: bool,
+    bias: NDArray[Any] | None,
+    relu: bool,
+) -> None:
+    """y = product, both in the compute dtype, any number of axes in front."""
+
+    def run(x_part: NDArray[Any], y_part: NDArray[Any], as_linear: bool = features_last) -> None:
+        _core.product_into(W, x_part, y_part, from_right, as_linear, bias, relu)
+
+    if x.ndim <= 2:
+        run(x, y)
+    elif from_right or features_last:
+        try:
+            flat = y.reshape(-1, y.shape[-1], copy=False)
+        except ValueError:  # an `out` whose leading axes cannot be seen as one
+            for index in np.ndindex(x.shape[:-2]):
+                run(x[index], y[index])
+        else:
+            run(_as_compute(x.reshape(-1, x.shape[-1]), x.dtype), flat)
+    elif x.shape[-1] == 1:
+        _multiply(W, x[..., 0], y[..., 0], False, True, bias, relu)  # one column each: the batch is the leading axes
+    else:
+        for index in np.ndindex(x.shape[:-2]):
+            run(x[index], y[index])
+
+
+def _product(
+    W: _core.Operand,
+    dense: Any,
+    *,
+    form: str,
+    out: Any,
+    bias: Any,
+    activation: Any,
+    dtype: Any,
+) -> NDArray[Any]:
+    from_right, features_last = form == "X @ W", form == "linear"
+    name = "x" if features_last else "X"
+    x = as_dense(dense, name)
+    _check_activation(activation)
+    types = product_types(W.dtype, x.dtype, dtype)
+    rows, cols = W.shape
+    inner, outer = (rows, cols) if from_right else (cols, rows)
+    if x.ndim == 0:
+        raise ValueError(f"{name} is a scalar; a product needs at least one axis (W * scalar scales W)")
+    last = from_right or features_last or x.ndim == 1
+    if x.shape[-1 if last else -2] != inner:
+        raise wrong_inner_size(x.shape, W.shape, form)
+    shape = (*x.shape[:-1], outer) if last else (*x.shape[:-2], outer, x.shape[-1])
+    offset = _checked_bias(bias, outer, types)
+    if out is not None:
+        _check_out(out, shape, types.result, [x] if bias is None else [x, np.asarray(bias)])
+
+    x = _as_compute(x, types.compute)
+    direct = (
+        out is not None
+        and type(out) is np.ndarray
+        and types.result == types.compute
+        and out.dtype.isnative
+        and out.flags.aligned
+        and all(stride % out.itemsize == 0 for stride in out.strides)
+    )
+    y = out if direct else np.empty(shape, dtype=types.compute)
+    _multiply(W, x, y, from_right, features_last, offset, activation == "relu")
+    if direct:
+        return y
+    if types.result == np.bool_:
+        y = y != 0
+    if out is None:
+        return y.astype(types.result, copy=False)
+    np.copyto(out, y, casting="unsafe")  # exact modulo 2**bits for integers, rounded once for float16
+    return out  # type: ignore[no-any-return]
+
+
+def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
+    """A sparse times a sparse operand, with a dense result; unstored entries of either touch nothing."""
+    _check_activation(activation)
+    if len(A.shape) != 2 or len(B.shape) != 2 or A.shape[1] != B.shape[0]:
+        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows")
+    types = product_types(A.dtype, B.dtype, dtype)
+    if out is not None:
+        _check_out(out, (A.shape[0], B.shape[1]), types.result, [] if bias is None else [np.asarray(bias)])
+    features_axis = 0 if isinstance(A, _core.Operand) else 1
+    features = A.shape[0] if features_axis == 0 else B.shape[1]
+    offset = _checked_bias(bias, features, types)
+    from complsparse._convert import as_csr
+
+    y = (as_csr(A).astype(types.compute) @ as_csr(B).astype(types.compute)).toarray()
+    if offset is not None:
+        y += offset[:, None] if features_axis == 0 else offset
+    if activation == "relu":
+        np.maximum(y, 0, out=y)
+    result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
+    if out is None:
+        return np.asarray(result)
+    out[...] = result
+    return out  # type: ignore[no-any-return]
+
+
+def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
+    left, right = isinstance(A, _core.Operand), isinstance(B, _core.Operand)
+    if not left and not right:
+        raise TypeError(
+            f"matmul needs a ComplementaryMatrix; got {type(A).__name__} and {type(B).__name__}. "
+            "complsparse.from_scipy and complsparse.from_dense make one"
+        )
+    if _is_sparse(A) and _is_sparse(B):
+        return _sparse_product(A, B, out, bias, activation, dtype)
+    if left:
+        return _product(A, B, form="W @ X", out=out, bias=bias, activation=activation, dtype=dtype)
+    return _product(B, A, form="X @ W", out=out, bias=bias, activation=activation, dtype=dtype)
+
+
+def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> NDArray[Any]:
+    if not isinstance(W, _core.Operand):
+        raise TypeError(
+            f"linear needs W as a ComplementaryMatrix, got {type(W).__name__}; the order is linear(x, W, bias)"
+        )
+    if _is_sparse(x):
+        if len(x.shape) != 2 or x.shape[1] != W.shape[1]:
+            raise wrong_inner_size(tuple(x.shape), W.shape, "linear")
+        return _sparse_product(x, _transposed(W), out, bias, activation, dtype)
+    return _product(W, x, form="linear", out=out, bias=bias, activation=activation, dtype=dtype)
+
+
+def _transposed(W: Any) -> Any:
+    from complsparse._convert import as_csr
+
+    return as_csr(W).T
+
+
+def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
+    """The dtype that products of W with operands of `dtype` (default: W's own) compute in."""
+    return product_types(W.dtype, W.dtype if dtype is None else np.dtype(dtype)).compute
+
+
+def plan(
+    W: ComplementaryMatrix,
+    n: int,
+    dtype: Any,
+    batch_major: bool,
+    bias: Any,
+    activation: Any,
+    deterministic: bool,
+) -> _core.Plan:
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TypeError(f"n must be an integer, not {type(n).__name__}")
+    if n < 0:
+        raise ValueError(f"n={n} is negative")
+    _check_activation(activation)
+    compute = compute_dtype(W, dtype)
+    offset = _checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
+    if offset is not None and np.shares_memory(offset, bias):
+        offset = offset.copy()  # later writes to the caller's array must not change the plan
+    return _core.make_plan(W, int(n), compute, batch_major, offset, activation, deterministic)
+
+
+def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exception:
+    """Why a bound call refused its x."""
+    if x.dtype != plan.dtype:
+        return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
+    expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)
+    if x.shape != expected and not (plan.n == 1 and x.shape == (W.shape[1],)):
+        return ValueError(f"x has shape {x.shape}; the plan expects {expected}")
+    return ValueError("x must be aligned, in native byte order, with strides in whole elements")
+
+
+def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any], out: Any) -> Exception:
+    """Why a bound call refused its out."""
+    m = W.shape[0]
+    shape = (m,) if x.ndim == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
+    try:
+        _check_out(out, shape, plan.dtype, [x])
+    except (TypeError, ValueError) as error:
+        return error
+    return ValueError("out must be aligned, with strides in whole elements, and share no memory with x or the bias")
+
+
+def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatrix:
+    """``P @ Q`` at the stored positions of W.
+
+    The gradient of a product's loss with respect to W's values is of this form: for ``Y = W @ X`` it is
+    ``sampled_matmul(W, dY, X.T)``.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, K)
+        Gives the pattern; its values are not read.
+    P : array_like, shape (M, R)
+    Q : array_like, shape (R, K)
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, K)
+        On W's packing, in ``np.result_type(P, Q)`` (float16 gives float32).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match.
+    TypeError
+        dtypes without a product.
+
+    Notes
+    -----
+    Time is O(nnz * R).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]]))
+    >>> cs.sampled_matmul(W, np.array([[1.0], [10.0]]), np.array([[5.0, 7.0]])).toarray()
+    array([[ 0.,  7.],
+           [50.,  0.]])
+    """
+    if not isinstance(W, _core.Operand):
+        raise TypeError(f"sampled_matmul needs W as a ComplementaryMatrix, got {type(W).__name__}")
+    p, q = as_dense(P, "P"), as_dense(Q, "Q")
+    if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[0] or (p.shape[0], q.shape[1]) != W.shape:
+        raise ValueError(f"P {p.shape} @ Q {q.shape} does not have the shape of W, {W.shape}")
+    types = product_types(p.dtype, q.dtype)
+    values = _core.sampled_values(W, _as_compute(p, types.compute), _as_compute(q, types.compute))
+    if types.result == np.bool_:
+        values = values != 0
+    return W._with_stored_values(values.astype(types.result, copy=False))

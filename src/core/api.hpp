@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All that the border between Python and C++ may call, besides pack.hpp, isa.hpp and parallel.hpp.
+//
+// Nothing here checks its arguments: shapes, types and overlap were checked by the caller, patterns where data enters.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace cs {
+
+struct Layouts;
+
+// One stored matrix in one compute type, with the layouts that its products needed so far. The arrays it is made from
+// must outlive it. Safe to use from several threads.
+class Matrix {
+   public:
+    explicit Matrix(const StoredMatrix& stored);
+    ~Matrix();
+    Matrix(const Matrix&) = delete;
+    Matrix& operator=(const Matrix&) = delete;
+
+    const StoredMatrix& stored() const { return stored_; }
+    Layouts& layouts() const { return *layouts_; }
+
+   private:
+    const StoredMatrix stored_;
+    const std::unique_ptr<Layouts> layouts_;
+};
+
+struct PlanRequest {
+    Side side = Side::rows;
+    std::int64_t n = 1;         // columns of the dense operand
+    bool deterministic = false; // one order of summation (ascending columns, one accumulator) for every n
+};
+
+struct Choice;  // a micro-kernel and the layout that it reads
+
+// A micro-kernel chosen for a matrix and a batch size, its layout built. Valid while the matrix lives.
+struct Plan {
+    const Matrix* matrix;
+    Side side;
+    const Choice* choice;
+};
+
+// Builds the layout under a lock on first need. May throw std::bad_alloc and, for sizes beyond a layout's index range,
+// std::length_error.
+Plan make_plan(const Matrix& matrix, const PlanRequest& request);
+
+// y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides; x and y do not overlap.
+void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue);
+
+// A call with its arrays bound, for loops in C: run_bound_call(&call).
+struct BoundCall {
+    Plan plan;
+    DenseView x, y;
+    Epilogue epilogue;
+};
+void run_bound_call(void* call);
+
+// out[i] = sum over r of p(row, r) * q(r, column) for the i-th stored entry. p is (rows, R), q (R, cols).
+void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out);
+
+// For describe() and show_config().
+struct MicroKernelInfo {
+    std::string name;
+    const char *op, *type, *isa, *layout;
+    int tile_rows, tile_cols;
+    bool runnable;
+};
+std::vector<MicroKernelInfo> microkernels();
+std::string microkernel_name(const Plan& plan);
+std::string choice_reason(const Plan& plan);
+
+struct LayoutInfo {
+    const char* layout;
+    Side side;
+    std::int64_t bytes, slots;  // slots: stored entries and padding
+};
+std::vector<LayoutInfo> built_layouts(const Matrix& matrix);
+
+const char* build_compiler();
+const char* build_flags();
+const char* isa_levels_left_out();
+
+}  // namespace cs

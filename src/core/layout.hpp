@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Layouts: the order of a matrix's entries in memory that a family of micro-kernels reads (microkernel.hpp says how).
+// Derived once from the stored matrix, on first need.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/aligned.hpp"
+#include "core/microkernel.hpp"
+#include "core/types.hpp"
+
+namespace cs {
+
+// A CSR matrix that owns its arrays: the transpose from which the layouts of W' are derived.
+struct OwnedCsr {
+    std::vector<std::int64_t> row_ptr;
+    std::vector<std::int32_t> columns;
+    std::vector<unsigned char> values;
+};
+// Counting sort, O(nnz + rows + cols). `view` refers to `owned`.
+StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned);
+
+struct RowGroupsLayout {
+    struct Part {  // of one (panel, block): where its pieces start
+        std::int64_t run, n_runs, tail, n_tails, row, entry;
+    };
+    std::int64_t panel_rows, block_cols;
+    std::int64_t n_panels, n_blocks;
+    std::vector<Part> parts;  // [panel * n_blocks + block]
+    std::vector<GroupRun> runs;
+    std::vector<RowTail> tails;
+    std::vector<std::uint16_t> rows;
+    AlignedVector<std::uint16_t> columns;
+    AlignedVector<unsigned char> values;
+
+    std::int64_t bytes() const;
+};
+// block_cols at most max_block_cols, panel_rows at most 65536.
+RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols);
+
+struct WindowsLayout {
+    std::vector<WindowGroup> groups;
+    std::vector<std::uint32_t> rows;
+    AlignedVector<std::uint8_t> picks;
+    std::vector<std::uint16_t> bases;
+    AlignedVector<unsigned char> tile_values;
+    AlignedVector<std::uint16_t> columns;
+    AlignedVector<unsigned char> values;
+    std::int64_t tile_entries = 0;  // entries that went into tiles
+
+    std::int64_t bytes() const;
+    std::int64_t slots(Type type) const;  // entries and padding
+};
+inline constexpr std::int64_t max_windows_cols = 65536;
+// `windows` per tile, 0 for gather steps only.
+WindowsLayout make_windows(const StoredMatrix& matrix, int windows);
+
+}  // namespace cs

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Macro-kernels: tiles, panels, blocks and threads around the micro-kernels. Each output belongs to one task.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "core/aligned.hpp"
+#include "core/api.hpp"
+#include "core/isa.hpp"
+#include "core/parallel.hpp"
+#include "core/plan.hpp"
+
+namespace cs {
+namespace {
+
+// Multiplications per thread below which starting one costs more than it saves.
+constexpr double least_work = 131072;
+
+int choose_threads(double work) {
+    if (work < 2 * least_work) return 1;
+    return static_cast<int>(std::min<double>(effective_threads(), work / least_work));
+}
+
+// Scratch of the calling thread, kept between calls: fresh memory costs a page fault every 4 KiB.
+unsigned char* scratch(std::size_t bytes) {
+    constexpr std::size_t most_kept = std::size_t{16} << 20;
+    thread_local AlignedVector<unsigned char> kept;
+    if (kept.size() > most_kept && bytes <= most_kept) AlignedVector<unsigned char>().swap(kept);
+    if (kept.size() < bytes) {
+        AlignedVector<unsigned char>().swap(kept);
+        kept.resize(bytes);
+    }
+    return kept.data();
+}
+
+std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
+    const auto line = static_cast<std::int64_t>(cache_line / size);
+    return (elements + line - 1) / line * line;
+}
+
+template <class T>
+T* element(const DenseView& view, std::int64_t row, std::int64_t col) {
+    return static_cast<T*>(view.data) + row * view.row_stride + col * view.col_stride;
+}
+
+template <class T>
+struct BatchProduct {
+    const Choice& choice;
+    const RowGroupsLayout& layout;
+    const DenseView &x, &y;
+    const Epilogue& finish;
+    bool several_panels;  // per task: x is packed once for all of them
+    std::int64_t tasks_per_tile, x_elements, y_elements;
+    T* buffers;
+
+    BatchProduct(const Choice& choice_, const DenseView& x_, const DenseView& y_, const Epilogue& finish_)
+        : choice(choice_), layout(*choice_.row_groups), x(x_), y(y_), finish(finish_) {}
+
+    int widest() const { return choice.tiles.back().row->tile_cols; }
+
+    void run(double work) {
+        const int threads = choose_threads(work);
+        const std::int64_t n_tiles = (y.cols + widest() - 1) / widest();
+        tasks_per_tile = threads == 1 || n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(layout.n_panels, threads);
+        several_panels = layout.n_panels > tasks_per_tile;
+        x_elements = round_to_lines((several_panels ? layout.n_blocks : 1) * layout.block_cols * widest(), sizeof(T));
+        y_elements = round_to_lines(std::min(layout.panel_rows, y.rows) * widest(), sizeof(T));
+        const std::int64_t n_tasks = n_tiles * tasks_per_tile;
+        const auto workers = static_cast<std::size_t>(std::min<std::int64_t>(threads, n_tasks));
+        buffers = reinterpret_cast<T*>(
+            scratch(workers * static_cast<std::size_t>(x_elements + y_elements) * sizeof(T)));
+        parallel_for(n_tasks, threads, *this);
+    }
+
+    void operator()(std::int64_t task, int worker) const {
+        const std::int64_t first_col = task / tasks_per_tile * widest(), share = task % tasks_per_tile;
+        const auto n = static_cast<int>(std::min<std::int64_t>(widest(), y.cols - first_col));
+        const SpmmRow* row = choice.tiles.back().row;
+        for (auto it = choice.tiles.rbegin(); it != choice.tiles.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        T* const x_tile = buffers + worker * (x_elements + y_elements);
+        const std::int64_t first_panel = layout.n_panels * share / tasks_per_tile;
+        const std::int64_t last_panel = layout.n_panels * (share + 1) / tasks_per_tile;
+        for (std::int64_t panel = first_panel; panel < last_panel; ++panel)
+            multiply_panel(*row, panel, first_col, n, x_tile, x_tile + x_elements, panel == first_panel);
+    }
+
+    void multiply_panel(const SpmmRow& row, std::int64_t panel, std::int64_t first_col, int n, T* x_tile, T* sums,
+                        bool pack) const {
+        const int tile = row.tile_cols;
+        const std::int64_t first_row = panel * layout.panel_rows;
+        const std::int64_t n_rows = std::min(layout.panel_rows, y.rows - first_row);
+        // The last block's sums go straight to y where they are final there; earlier sums stay in scratch (or in y, if its
+        // rows are as close).
+        const bool direct = y.col_stride == 1 && n == tile && finish.bias == nullptr && !finish.relu;
+        T* const y_part = element<T>(y, first_row, first_col);
+        T* const partial = direct && y.row_stride == tile ? y_part : sums;
+        const std::size_t tile_bytes = static_cast<std::size_t>(tile) * sizeof(T);
+        const bool in_place = x.col_stride == 1 && x.row_stride == tile && n == tile &&
+                              reinterpret_cast<std::uintptr_t>(element<T>(x, 0, first_col)) % tile_bytes == 0;
+        for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
+            const std::int64_t first_k = block * layout.block_cols;
+            const std::int64_t n_k = std::min(layout.block_cols, x.rows - first_k);
+            T* const packed = x_tile + (several_panels ? first_k * tile : 0);
+            if (pack && !in_place) pack_x(first_k, n_k, first_col, n, tile, packed);
+            const RowGroupsLayout::Part& part =
+                layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+            const bool last = block == layout.n_blocks - 1;
+            SpmmArgs args;
+            args.runs = layout.runs.data() + part.run;
+            args.tails = layout.tails.data() + part.tail;
+            args.n_runs = part.n_runs;
+            args.n_tails = part.n_tails;
+            args.rows = layout.rows.data() + part.row;
+            args.columns = layout.columns.data() + part.entry;
+            args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(T);
+            args.x = in_place ? element<T>(x, first_k, first_col) : packed;
+            args.from = partial;
+            args.from_stride = partial == sums ? tile : y.row_stride;
+            args.to = last && direct ? y_part : partial;
+            args.to_stride = args.to == sums ? tile : y.row_stride;
+            args.first = block == 0;
+            args.last = last && args.to != args.from;
+            row.function(args);
+        }
+        if (!direct) write_out(sums, first_row, n_rows, first_col, n, tile);
+    }
+
+    // x[first_k : first_k + n_k, first_col : first_col + n] as rows of `tile` columns; columns beyond n are zero.
+    void pack_x(std::int64_t first_k, std::int64_t n_k, std::int64_t first_col, int n, int tile, T* to) const {
+        const T* const from = element<const T>(x, first_k, first_col);
+        if (n < tile) std::memset(to, 0, static_cast<std::size_t>(n_k * tile) * sizeof(T));
+        if (x.col_stride == 1)
+            choice.move->epilogue({from, to, n_k, n, x.row_stride, tile, nullptr, false});
+        else if (x.row_stride == 1)
+            choice.move->transpose({from, to, n, n_k, x.col_stride, tile});
+        else
+            for (std::int64_t k = 0; k < n_k; ++k)
+                for (int j = 0; j < n; ++j) to[k * tile + j] = from[k * x.row_stride + j * x.col_stride];
+    }
+
+    void write_out(T* sums, std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, int n, int tile) const {
+        T* const to = element<T>(y, first_row, first_col);
+        const T* const bias = finish.bias ? static_cast<const T*>(finish.bias) + first_row : nullptr;
+        if (y.col_stride == 1) {
+            choice.move->epilogue({sums, to, n_rows, n, tile, y.row_stride, bias, finish.relu});
+            return;
+        }
+        if (bias != nullptr || finish.relu) choice.move->epilogue({sums, sums, n_rows, n, tile, tile, bias, finish.relu});
+        if (y.row_stride == 1)
+            choice.move->transpose({sums, to, n_rows, n, tile, y.col_stride});
+        else
+            for (std::int64_t row = 0; row < n_rows; ++row)
+                for (int j = 0; j < n; ++j) to[row * y.row_stride + j * y.col_stride] = sums[row * tile + j];
+    }
+};
+
+template <class T>
+void multiply_column(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish, double work) {
+    const WindowsLayout& layout = *choice.windows;
+    const T* from = static_cast<const T*>(x.data);
+    if (x.row_stride != 1 && x.rows > 1) {
+        T* const copy = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x.rows) * sizeof(T)));
+        for (std::int64_t k = 0; k < x.rows; ++k) copy[k] = from[k * x.row_stride];
+        from = copy;
+    }
+    const bool masked = !choice.spmv.row->all_finite(from, x.rows);
+    const int threads = choose_threads(work);
+    const auto n_groups = static_cast<std::int64_t>(layout.groups.size());
+    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
+    auto body = [&](std::int64_t task, int) {
+        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
+        choice.spmv.row->function({layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes,
+                                   layout.picks.data(), layout.bases.data(), layout.tile_values.data(),
+                                   layout.columns.data(), layout.values.data(), from, y.data, y.row_stride, finish.bias,
+                                   finish.relu, masked});
+    };
+    parallel_for(n_tasks, threads, body);
+}
+
+template <class T>
+void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& finish) {
+    const StoredMatrix& stored = plan.matrix->stored();
+    const double work = static_cast<double>(stored.row_ptr[stored.rows]) * static_cast<double>(y.cols);
+    if (plan.choice->windows != nullptr)
+        multiply_column<T>(*plan.choice, x, y, finish, work);
+    else
+        BatchProduct<T>(*plan.choice, x, y, finish).run(work);
+}
+
+template <class T>
+void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
+    const SampledFunction row_function =
+        strongest(&Table::sampled, selected_isa(), [&](const SampledRow& row) { return row.type == pattern.type; })
+            .row->function;
+    const std::int64_t depth = p.cols;
+    // The columns of q become contiguous rows; so do the rows of p where they are not.
+    AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));
+    for (std::int64_t r = 0; r < depth; ++r)
+        for (std::int64_t k = 0; k < pattern.cols; ++k)
+            q_rows[static_cast<std::size_t>(k * depth + r)] = *element<const T>(q, r, k);
+    AlignedVector<T> p_rows;
+    if (p.col_stride != 1) {
+        p_rows.resize(static_cast<std::size_t>(p.rows * depth));
+        for (std::int64_t row = 0; row < p.rows; ++row)
+            for (std::int64_t r = 0; r < depth; ++r)
+                p_rows[static_cast<std::size_t>(row * depth + r)] = *element<const T>(p, row, r);
+    }
+    const std::int64_t nnz = pattern.row_ptr[pattern.rows];
+    const int threads = choose_threads(static_cast<double>(nnz) * static_cast<double>(depth));
+    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(pattern.rows, 4 * threads);
+    auto body = [&](std::int64_t task, int) {
+        for (std::int64_t row = pattern.rows * task / n_tasks; row < pattern.rows * (task + 1) / n_tasks; ++row) {
+            const std::int64_t first = pattern.row_ptr[row];
+            const T* const p_row = p_rows.empty() ? element<const T>(p, row, 0) : p_rows.data() + row * depth;
+            row_function(
+                {p_row, q_rows.data(), pattern.columns + first, pattern.row_ptr[row + 1] - first, depth, out + first});
+        }
+    };
+    parallel_for(n_tasks, threads, body);
+}
+
+}  // namespace
+
+void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue) {
+    if (y.rows == 0 || y.cols == 0) return;
+    switch (plan.matrix->stored().type) {
+        case Type::f32: multiply_typed<float>(plan, x, y, epilogue); break;
+        case Type::f64: multiply_typed<double>(plan, x, y, epilogue); break;
+        case Type::i64: multiply_typed<std::int64_t>(plan, x, y, epilogue); break;
+    }
+}
+
+void run_bound_call(void* call) {
+    const auto& bound = *static_cast<const BoundCall*>(call);
+    multiply(bound.plan, bound.x, bound.y, bound.epilogue);
+}
+
+void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
+    if (pattern.row_ptr[pattern.rows] == 0) return;
+    switch (pattern.type) {
+        case Type::f32: sampled_typed(pattern, p, q, static_cast<float*>(out)); break;
+        case Type::f64: sampled_typed(pattern, p, q, static_cast<double*>(out)); break;
+        case Type::i64: sampled_typed(pattern, p, q, static_cast<std::int64_t*>(out)); break;
+    }
+}
+
+}  // namespace cs

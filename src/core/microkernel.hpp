@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The contract between macro-kernels and micro-kernels: what a layout looks like in memory, what one call computes, and
+// the rows of the kernel table. A leaf: it includes nothing of the core but types.hpp, because every ISA level includes it.
+#pragma once
+
+#include <cstdint>
+
+#include "core/types.hpp"
+
+namespace cs {
+
+// ---- row groups: batches -------------------------------------------------------------------------------------------
+//
+// Rows are cut into panels, columns into blocks. Inside a (panel, block) the rows are sorted by the number of entries they
+// own there and taken four at a time: the four rows' entries are interleaved for as long as all four have one (a group of
+// `count` steps), the rest of the longer rows follows in tails. So a group's loop count is known, groups of the same count
+// form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column order, in one
+// accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
+
+inline constexpr int group_rows = 4;
+// Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the index
+// by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
+inline constexpr int column_unit = 16;
+inline constexpr int max_block_cols = 65536 / column_unit;
+
+struct GroupRun {
+    std::uint32_t groups, count;
+};
+struct RowTail {
+    std::uint16_t row, count;
+};
+
+// One (panel, block) against one tile of x. For each of its rows r:  to[r] = from[r] + sum of value * x[column],
+// lane by lane over the tile's columns; `from` counts as zero where `first` is set.
+struct SpmmArgs {
+    const GroupRun* runs;
+    const RowTail* tails;
+    std::int64_t n_runs, n_tails;
+    const std::uint16_t* rows;     // group_rows per group, relative to the panel; a short last group repeats a row
+    const std::uint16_t* columns;  // column * column_unit, relative to the block
+    const void* values;
+    const void* x;                 // one tile row (tile width) per column of the block, without gaps
+    const void* from;
+    void* to;
+    std::int64_t from_stride, to_stride;  // elements between rows
+    bool first;  // the first block: rows without entries are stored too
+    bool last;   // the last block, and `to` is not `from`: every row is stored
+};
+using SpmmFunction = void (*)(const SpmmArgs&);
+
+struct SpmmRow {
+    Type type;
+    int tile_cols;  // NR: columns of x that one call computes
+    SpmmFunction function;
+};
+
+// ---- windows: one column -------------------------------------------------------------------------------------------
+//
+// Lanes are rows: eight rows with about as many entries each form a group, and one vector step multiplies one entry of
+// each. x is fetched in two ways. A *tile* step broadcasts a few windows of four neighbouring columns and lets each lane
+// pick its column by an in-register permute: it covers the entries that are near each other in column, for a quarter of
+// the loads. A *gather* step fetches the lanes' columns one by one and covers the rest. The packer chooses how many
+// entries go into tiles. Lanes without an entry hold the value -0.0 (which changes no finite sum) and any column; a stored
+// -0.0 becomes 0.0. Where x is not finite, the masked variant drops those lanes' products.
+
+inline constexpr int window_lanes = 8;
+inline constexpr int window_cols = 4;
+inline constexpr int block_tiles = 4;  // tiles come in blocks of four
+// Per block: lane l of tile j finds its column in its window in the low two bits of picks[4 * l + j], and the window's
+// number in bits 7 and 6 of picks[4 * l + j + 3]: loading 32 bytes at picks + j gives, without further decoding, the
+// control of a permute (low bits of each lane) and of a select (its sign bit).
+inline constexpr int block_picks = window_lanes * block_tiles + block_tiles;
+// Window bases stored per tile.
+constexpr int tile_bases(int windows) { return windows == 2 ? 2 : 4; }
+
+struct WindowGroup {
+    std::uint32_t blocks, steps;  // of tiles; of gathers
+    std::int64_t first_block, first_step;
+};
+
+// y[rows[i]] = activation(sum of value * x[column] + bias[rows[i]]) for the rows of n_groups groups.
+struct SpmvArgs {
+    const WindowGroup* groups;
+    std::int64_t n_groups;
+    const std::uint32_t* rows;  // window_lanes per group; no_row where a lane is empty
+    const std::uint8_t* picks;
+    const std::uint16_t* bases;
+    const void* tile_values;
+    const std::uint16_t* columns;
+    const void* values;
+    const void* x;  // contiguous
+    void* y;
+    std::int64_t y_stride;
+    const void* bias;
+    bool relu;
+    bool masked;
+};
+inline constexpr std::uint32_t no_row = 0xffffffff;
+using SpmvFunction = void (*)(const SpmvArgs&);
+
+struct SpmvRow {
+    Type type;
+    int windows;  // per tile; 0: gather steps only
+    SpmvFunction function;
+    bool (*all_finite)(const void* x, std::int64_t n);
+};
+
+// ---- sampled products ----------------------------------------------------------------------------------------------
+
+// out[i] = sum over r < depth of p[r] * q[columns[i] * depth + r]
+struct SampledArgs {
+    const void* p;
+    const void* q;
+    const std::int32_t* columns;
+    std::int64_t n_columns, depth;
+    void* out;
+};
+using SampledFunction = void (*)(const SampledArgs&);
+
+struct SampledRow {
+    Type type;
+    SampledFunction function;
+};
+
+// ---- data movement -------------------------------------------------------------------------------------------------
+
+// to[c * to_stride + r] = from[r * from_stride + c]
+struct TransposeArgs {
+    const void* from;
+    void* to;
+    std::int64_t rows, cols, from_stride, to_stride;
+};
+using TransposeFunction = void (*)(const TransposeArgs&);
+
+// to[r, c] = activation(from[r, c] + bias[r]); from may be to.
+struct EpilogueArgs {
+    const void* from;
+    void* to;
+    std::int64_t rows, cols, from_stride, to_stride;
+    const void* bias;  // of the first row, or none
+    bool relu;
+};
+using EpilogueFunction = void (*)(const EpilogueArgs&);
+
+struct MoveRow {
+    Type type;
+    TransposeFunction transpose;
+    EpilogueFunction epilogue;
+};
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+
+template <class Row>
+struct Rows {
+    const Row* first = nullptr;
+    int count = 0;
+    const Row* begin() const { return first; }
+    const Row* end() const { return first + count; }
+};
+
+template <class Row, int n>
+constexpr Rows<Row> rows(const Row (&list)[n]) {
+    return {list, n};
+}
+
+// What one ISA level adds to the weaker ones.
+struct Table {
+    Rows<SpmmRow> spmm;
+    Rows<SpmvRow> spmv;
+    Rows<SampledRow> sampled;
+    Rows<MoveRow> move;
+};
+
+}  // namespace cs

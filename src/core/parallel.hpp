@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Threads. parallel.cpp is the only file that knows whether loops run on OpenMP, std::thread or one thread.
+#pragma once
+
+#include <cstdint>
+
+namespace cs {
+
+// Calls body(context, task, worker) once for each task in [0, n_tasks), on at most `threads` threads; worker, below
+// `threads`, tells apart those that run at the same time. Tasks are independent: which thread runs one never shows in
+// the result. body must not throw.
+using Task = void (*)(void* context, std::int64_t task, int worker);
+void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context);
+
+template <class Body>
+void parallel_for(std::int64_t n_tasks, int threads, Body& body) {
+    parallel_for(
+        n_tasks, threads,
+        [](void* context, std::int64_t task, int worker) { (*static_cast<Body*>(context))(task, worker); }, &body);
+}
+
+// The least of: the library's own setting, the runtime's limit, the container's quota (unless OMP_NUM_THREADS asks for
+// more), and 1 in a forked child (libgomp hangs there) or inside another parallel region.
+int effective_threads();
+
+void set_threads(int n);  // the library's own setting; 0 removes it
+
+struct ThreadReport {
+    const char* backend;
+    int own, runtime, quota;  // 0: no limit from this side
+    bool forked;
+    int effective;
+};
+ThreadReport thread_report();
+
+}  // namespace cs

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "core/layout.hpp"
+
+namespace cs {
+namespace {
+
+std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover at
+// least so many entries of the longest lane to pay.
+constexpr int gather_cost = 12;
+constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 8; }
+
+constexpr int base_step = 2;         // windows start at even columns: finer gains nothing, coarser loses 3-5%
+constexpr std::size_t horizon = 256; // candidate windows looked at per choice: packing stays linear in the entries
+constexpr int patience = 12;         // tiles without a gain before the group is closed
+
+template <class T>
+class Packer {
+   public:
+    Packer(const StoredMatrix& matrix, int windows, WindowsLayout& layout)
+        : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), windows_(windows), layout_(layout) {
+        if (windows > 0) {
+            n_bases_ = matrix.cols < window_cols ? 0 : (matrix.cols - window_cols + base_step - 1) / base_step + 1;
+            owned_.assign(as_size(matrix.cols), 0);
+            mask_.assign(as_size(n_bases_), 0);
+            for (auto& entry : entry_at_) entry.resize(as_size(matrix.cols));
+        }
+    }
+
+    void pack() {
+        std::vector<std::uint32_t> order(as_size(matrix_.rows));
+        std::iota(order.begin(), order.end(), 0u);
+        std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return count(a) > count(b); });
+        for (std::size_t first = 0; first < order.size(); first += window_lanes) {
+            for (std::size_t lane = 0; lane < window_lanes; ++lane) {
+                row_[lane] = first + lane < order.size() ? order[first + lane] : no_row;
+                layout_.rows.push_back(row_[lane]);
+                left_[lane] = row_[lane] == no_row ? 0 : static_cast<int>(count(row_[lane]));
+            }
+            pack_group();
+        }
+    }
+
+   private:
+    struct Tile {
+        std::int64_t base[3];
+        std::int64_t entry[window_lanes];  // or none
+        std::uint8_t column[window_lanes], window[window_lanes];
+    };
+    static constexpr std::int64_t none = -1;
+
+    std::int64_t count(std::uint32_t row) const { return matrix_.row_ptr[row + 1] - matrix_.row_ptr[row]; }
+    std::int64_t base_of(std::int64_t window) const { return std::min(window * base_step, matrix_.cols - window_cols); }
+    int longest() const { return *std::max_element(left_, left_ + window_lanes); }
+
+    void pack_group() {
+        tiles_.clear();
+        std::size_t kept = 0;
+        if (windows_ > 0 && n_bases_ > 0 && longest() > 1) {
+            open_columns();
+            kept = choose_tiles();
+            for (std::size_t i = kept; i < tiles_.size(); ++i) give_back(tiles_[i]);
+            tiles_.resize(kept);
+        }
+        WindowGroup group{};
+        group.blocks = static_cast<std::uint32_t>(kept / block_tiles);
+        group.steps = static_cast<std::uint32_t>(longest());
+        group.first_block = static_cast<std::int64_t>(layout_.picks.size()) / block_picks;
+        group.first_step = static_cast<std::int64_t>(layout_.columns.size()) / window_lanes;
+        layout_.groups.push_back(group);
+        write_tiles();
+        write_gathers(group.steps);
+        if (kept > 0 || !touched_.empty()) close_columns();
+    }
+
+    // Which lanes own each column of the group, and which each window holds.
+    void open_columns() {
+        for (int lane = 0; lane < window_lanes; ++lane) {
+            if (row_[lane] == no_row) continue;
+            for (std::int64_t i = matrix_.row_ptr[row_[lane]]; i < matrix_.row_ptr[row_[lane] + 1]; ++i) {
+                const std::size_t column = as_size(matrix_.columns[i]);
+                if (owned_[column] == 0) touched_.push_back(matrix_.columns[i]);
+                owned_[column] = static_cast<std::uint8_t>(owned_[column] | (1 << lane));
+                entry_at_[lane][column] = i;
+            }
+        }
+        candidates_.clear();
+        for (const std::int32_t column : touched_)
+            for_windows_over(column, [&](std::int64_t window) {
+                if (mask_[as_size(window)] == 0) candidates_.push_back(static_cast<std::int32_t>(window));
+                mask_[as_size(window)] |= owned_[as_size(column)];
+            });
+        std::sort(candidates_.begin(), candidates_.end());
+    }
+
+    void close_columns() {
+        for (const std::int32_t column : touched_) owned_[as_size(column)] = 0;
+        for (const std::int32_t window : candidates_) mask_[as_size(window)] = 0;
+        touched_.clear();
+    }
+
+    template <class Body>
+    void for_windows_over(std::int64_t column, Body body) const {
+        const std::int64_t first = std::max<std::int64_t>(0, (column - window_cols) / base_step);
+        for (std::int64_t window = first; window < n_bases_ && base_of(window) <= column; ++window)
+            if (column < base_of(window) + window_cols) body(window);
+    }
+
+    // Lanes with many entries left count more: gather steps are as many as the longest lane needs.
+    void weigh_lanes() {
+        const int sum = std::accumulate(left_, left_ + window_lanes, 0);
+        int weight[window_lanes];
+        for (int lane = 0; lane < window_lanes; ++lane)  // 100 + 30 per entry above the mean, within [20, 300]
+            weight[lane] = std::clamp(100 + 30 * left_[lane] - 30 * sum / window_lanes, 20, 300);
+        score_[0] = 0;
+        for (int lanes = 1; lanes < 256; ++lanes)
+            score_[lanes] = static_cast<std::uint16_t>(score_[lanes & (lanes - 1)] + weight[__builtin_ctz(static_cast<unsigned>(lanes))]);
+    }
+
+    // The best candidate for the lanes that are still free, among the next `horizon`.
+    std::int64_t best_window(unsigned taken) const {
+        std::int64_t best = none;
+        int best_score = 0;
+        const std::size_t n = std::min(horizon, candidates_.size());
+        for (std::size_t i = 0, at = cursor_; i < n; ++i) {
+            const int score = score_[mask_[as_size(candidates_[at])] & ~taken];
+            if (score > best_score) {
+                best_score = score;
+                best = candidates_[at];
+            }
+            if (++at == candidates_.size()) at = 0;
+        }
+        return best;
+    }
+
+    // Takes tiles greedily; returns how many, a multiple of block_tiles, are the cheapest together with the gather steps
+    // that they leave.
+    std::size_t choose_tiles() {
+        std::size_t best_tiles = 0;
+        int best_cost = gather_cost * longest();
+        cursor_ = 0;
+        for (;;) {
+            if (tiles_.size() % block_tiles == 0) weigh_lanes();
+            Tile tile;
+            std::fill(tile.entry, tile.entry + window_lanes, none);
+            unsigned taken = 0;
+            int hits = 0;
+            for (int k = 0; k < windows_; ++k) {
+                const std::int64_t window = best_window(taken);
+                tile.base[k] = window == none ? 0 : base_of(window);
+                if (window == none) continue;
+                hits += take(tile, k, mask_[as_size(window)] & ~taken);
+                taken |= mask_before_;
+            }
+            cursor_ = candidates_.empty() ? 0 : (cursor_ + horizon) % candidates_.size();
+            tiles_.push_back(tile);
+            if (tiles_.size() % block_tiles == 0) {
+                const int cost = static_cast<int>(tiles_.size()) * tile_cost(windows_) + gather_cost * longest();
+                if (cost < best_cost) {
+                    best_cost = cost;
+                    best_tiles = tiles_.size();
+                }
+                if (longest() == 0 || hits < 2 || tiles_.size() >= best_tiles + patience) return best_tiles;
+            }
+        }
+    }
+
+    // Lanes of window k of the tile take an entry each. Returns how many; mask_before_ is which.
+    int take(Tile& tile, int k, unsigned lanes) {
+        mask_before_ = lanes;
+        int hits = 0;
+        std::int32_t changed[window_lanes];
+        for (int lane = 0; lane < window_lanes; ++lane) {
+            if (!(lanes >> lane & 1)) continue;
+            std::int64_t column = tile.base[k];
+            while (!(owned_[as_size(column)] >> lane & 1)) ++column;
+            tile.entry[lane] = entry_at_[lane][as_size(column)];
+            tile.column[lane] = static_cast<std::uint8_t>(column - tile.base[k]);
+            tile.window[lane] = static_cast<std::uint8_t>(k);
+            owned_[as_size(column)] = static_cast<std::uint8_t>(owned_[as_size(column)] & ~(1 << lane));
+            changed[hits++] = static_cast<std::int32_t>(column);
+            --left_[lane];
+        }
+        for (int i = 0; i < hits; ++i)
+            for_windows_over(changed[i], [&](std::int64_t window) {
+                std::uint8_t mask = 0;
+                for (std::int64_t c = base_of(window); c < base_of(window) + window_cols; ++c) mask |= owned_[as_size(c)];
+                mask_[as_size(window)] = mask;
+            });
+        return hits;
+    }
+
+    void give_back(const Tile& tile) {
+        for (int lane = 0; lane < window_lanes; ++lane)
+            if (tile.entry[lane] != none) {
+                owned_[as_size(matrix_.columns[tile.entry[lane]])] |= static_cast<std::uint8_t>(1 << lane);
+                ++left_[lane];
+            }
+    }
+
+    static void append(AlignedVector<unsigned char>& values, T value) {
+        const auto* const bytes = reinterpret_cast<const unsigned char*>(&value);
+        values.insert(values.end(), bytes, bytes + sizeof(T));
+    }
+    static T padding() { return std::is_floating_point_v<T> ? -T{} : T{}; }
+    T stored(std::int64_t entry) const { return values_[entry] == T{} ? T{} : values_[entry]; }  // -0.0 marks padding
+
+    void write_tiles() {
+        for (std::size_t first = 0; first < tiles_.size(); first += block_tiles) {
+            const std::size_t picks = layout_.picks.size();
+            layout_.picks.resize(picks + block_picks, 0);
+            for (int j = 0; j < block_tiles; ++j) {
+                const Tile& tile = tiles_[first + static_cast<std::size_t>(j)];
+                for (int k = 0; k < tile_bases(windows_); ++k)
+                    layout_.bases.push_back(static_cast<std::uint16_t>(k < windows_ ? tile.base[k] : 0));
+                for (int lane = 0; lane < window_lanes; ++lane) {
+                    const bool owns = tile.entry[lane] != none;
+                    append(layout_.tile_values, owns ? stored(tile.entry[lane]) : padding());
+                    if (!owns) continue;
+                    const std::size_t at = picks + static_cast<std::size_t>(4 * lane + j);
+                    const int window = tile.window[lane];
+                    layout_.picks[at] |= tile.column[lane];
+                    layout_.picks[at + 3] |= static_cast<std::uint8_t>((window & 1) << 7 | (window >> 1) << 6);
+                    ++layout_.tile_entries;
+                }
+            }
+        }
+    }
+
+    // The entries that no tile took, ascending within a lane.
+    void write_gathers(std::uint32_t steps) {
+        const std::size_t first = layout_.columns.size();
+        layout_.columns.resize(first + std::size_t{steps} * window_lanes, 0);
+        values_out_.assign(std::size_t{steps} * window_lanes, padding());
+        for (std::size_t lane = 0; lane < window_lanes; ++lane) {
+            if (row_[lane] == no_row) continue;
+            std::size_t step = 0;
+            for (std::int64_t i = matrix_.row_ptr[row_[lane]]; i < matrix_.row_ptr[row_[lane] + 1]; ++i) {
+                if (!touched_.empty() && !(owned_[as_size(matrix_.columns[i])] >> lane & 1)) continue;
+                layout_.columns[first + step * window_lanes + lane] = static_cast<std::uint16_t>(matrix_.columns[i]);
+                values_out_[step++ * window_lanes + lane] = stored(i);
+            }
+        }
+        const auto* const bytes = reinterpret_cast<const unsigned char*>(values_out_.data());
+        layout_.values.insert(layout_.values.end(), bytes, bytes + values_out_.size() * sizeof(T));
+    }
+
+    const StoredMatrix& matrix_;
+    const T* const values_;
+    const int windows_;
+    WindowsLayout& layout_;
+    std::int64_t n_bases_ = 0;
+    // of a column: lanes with an entry there that no tile took; per lane, which entry
+    std::vector<std::uint8_t> owned_;
+    std::vector<std::int64_t> entry_at_[window_lanes];
+    std::vector<std::uint8_t> mask_;             // of a window: lanes with an entry in it
+    std::vector<std::int32_t> touched_, candidates_;
+    std::vector<Tile> tiles_;
+    std::vector<T> values_out_;
+    std::uint32_t row_[window_lanes];
+    int left_[window_lanes];                     // entries that no tile took, of a lane
+    std::uint16_t score_[256];                   // of a set of lanes
+    unsigned mask_before_ = 0;
+    std::size_t cursor_ = 0;
+};
+
+}  // namespace
+
+std::int64_t WindowsLayout::bytes() const {
+    return static_cast<std::int64_t>(groups.size() * sizeof(WindowGroup) + rows.size() * sizeof(std::uint32_t) +
+                                     picks.size() + bases.size() * sizeof(std::uint16_t) + tile_values.size() +
+                                     columns.size() * sizeof(std::uint16_t) + values.size());
+}
+
+std::int64_t WindowsLayout::slots(Type type) const {
+    return static_cast<std::int64_t>(tile_values.size() + values.size()) / type_bytes[static_cast<int>(type)];
+}
+
+WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
+    WindowsLayout layout;
+    switch (matrix.type) {
+        case Type::f32: Packer<float>(matrix, windows, layout).pack(); break;
+        case Type::f64: Packer<double>(matrix, 0, layout).pack(); break;
+        case Type::i64: Packer<std::int64_t>(matrix, 0, layout).pack(); break;
+    }
+    return layout;
+}
+
+}  // namespace cs

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bringing dense operands into tiles and out again: transposes (batch-major activations), epilogue copies.
+#pragma once
+
+#include "core/microkernel.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+// Rows of an L x L square exchange halves of 1, 2, 4, ... lanes: after log2(L) rounds it is transposed.
+template <class T, int L>
+void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride) {
+    using V = vec<T, L>;
+    V row[L];
+    for (int r = 0; r < L; ++r) row[r] = load<V>(from + r * from_stride);
+    auto exchange = [&row](auto half) {
+        constexpr int h = decltype(half)::value;
+        using Index = decltype(row[0] < row[1]);
+        Index low, high;  // lanes of (a, b): the blocks of h lanes with an even number, those with an odd number
+        for (int i = 0; i < L; ++i) {
+            const bool second = (i / h) % 2 != 0;
+            low[i] = second ? L + i - h : i;
+            high[i] = second ? L + i : i + h;
+        }
+        for (int r = 0; r < L; ++r)
+            if ((r / h) % 2 == 0) {
+                const V a = row[r], b = row[r + h];
+                row[r] = __builtin_shuffle(a, b, low);
+                row[r + h] = __builtin_shuffle(a, b, high);
+            }
+    };
+    if constexpr (L >= 2) exchange(std::integral_constant<int, 1>{});
+    if constexpr (L >= 4) exchange(std::integral_constant<int, 2>{});
+    if constexpr (L >= 8) exchange(std::integral_constant<int, 4>{});
+    for (int r = 0; r < L; ++r) store(to + r * to_stride, row[r]);
+}
+
+template <class T>
+void transpose(const TransposeArgs& args) {
+    constexpr int L = native<T> < 8 ? native<T> : 8;
+    const T* const from = static_cast<const T*>(args.from);
+    T* const to = static_cast<T*>(args.to);
+    auto squares = [&](std::int64_t r, std::int64_t c) {
+        transpose_square<T, L>(from + r * args.from_stride + c, args.from_stride, to + c * args.to_stride + r,
+                               args.to_stride);
+    };
+    const std::int64_t whole_rows = args.rows - args.rows % L, whole_cols = args.cols - args.cols % L;
+    // Walk along the long side of the operand with long rows: its cache lines are used up before the next ones come.
+    if (args.from_stride >= args.to_stride) {
+        for (std::int64_t r = 0; r < whole_rows; r += L)
+            for (std::int64_t c = 0; c < whole_cols; c += L) squares(r, c);
+    } else {
+        for (std::int64_t c = 0; c < whole_cols; c += L)
+            for (std::int64_t r = 0; r < whole_rows; r += L) squares(r, c);
+    }
+    auto singles = [&](std::int64_t first_row, std::int64_t last_row, std::int64_t first_col, std::int64_t last_col) {
+        for (std::int64_t c = first_col; c < last_col; ++c)
+            for (std::int64_t r = first_row; r < last_row; ++r)
+                to[c * args.to_stride + r] = from[r * args.from_stride + c];
+    };
+    singles(whole_rows, args.rows, 0, args.cols);
+    singles(0, whole_rows, whole_cols, args.cols);
+}
+
+template <class T>
+void epilogue(const EpilogueArgs& args) {
+    using V = vec<T, native<T>>;
+    constexpr int L = native<T>;
+    for (std::int64_t r = 0; r < args.rows; ++r) {
+        const T* const from = static_cast<const T*>(args.from) + r * args.from_stride;
+        T* const to = static_cast<T*>(args.to) + r * args.to_stride;
+        const T bias = args.bias ? static_cast<const T*>(args.bias)[r] : T{};
+        auto finish = [&](auto v) {
+            if (args.bias) v += broadcast<decltype(v)>(bias);
+            return args.relu ? relu(v) : v;
+        };
+        std::int64_t c = 0;
+        for (; c + L <= args.cols; c += L) store(to + c, finish(load<V>(from + c)));
+        const int rest = static_cast<int>(args.cols - c);
+        if (rest > 0) store_partial(to + c, finish(load_partial<V>(from + c, rest)), rest);
+    }
+}
+
+template <class T>
+inline constexpr MoveRow move_row{TypeOf<T>::type, transpose<T>, epilogue<T>};
+
+}  // namespace cs::ukr::CS_ISA

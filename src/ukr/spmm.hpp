@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// spmm on row groups: four rows against one tile of x.
+//
+// Loads bound this loop: each entry needs its own row of the x tile (NV loads). Interleaving four rows saves the rest:
+// their four values come by one load and are spread over the lanes by in-register permutes, their four columns by one
+// 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
+#pragma once
+
+#include "core/microkernel.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+template <class T, int Lanes, int NV>
+struct RowGroups {
+    using V = vec<T, Lanes>;
+    static constexpr int tile = Lanes * NV;
+    static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
+    static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
+
+    const char* x;
+    const T* from;
+    T* to;
+    std::int64_t from_stride, to_stride;
+
+    static V x_row(const char* x, std::size_t column, int v) {
+        return load<V>(x + column * scale + static_cast<std::size_t>(v) * sizeof(V));
+    }
+
+    // Entry j of row R of a group.
+    template <int R>
+    void entry(V (&sum)[NV], std::uint64_t columns, const T* values) const {
+        const std::size_t column = R == 3 ? columns >> 48 : (columns >> (16 * R)) & 0xffff;
+        const V value = spread<V, R>(values);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
+    }
+
+    template <int Groups>
+    void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
+               std::uint32_t count) const {
+        const std::size_t entries = std::size_t{group_rows} * count;  // from one group to the next
+#pragma GCC unroll 1
+        for (std::uint32_t j = 0; j < count; ++j, columns += group_rows, values += group_rows)
+#pragma GCC unroll 2
+            for (int g = 0; g < Groups; ++g) {
+                const std::size_t at = static_cast<std::size_t>(g) * entries;
+                const auto packed = load<std::uint64_t>(columns + at);
+                entry<0>(sum[g * group_rows + 0], packed, values + at);
+                entry<1>(sum[g * group_rows + 1], packed, values + at);
+                entry<2>(sum[g * group_rows + 2], packed, values + at);
+                entry<3>(sum[g * group_rows + 3], packed, values + at);
+            }
+    }
+
+    template <int Groups, bool First>
+    void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values, std::uint32_t count) const {
+        V sum[Groups * group_rows][NV];
+        for (int r = 0; r < Groups * group_rows; ++r)
+            for (int v = 0; v < NV; ++v)
+                sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
+        steps<Groups>(sum, columns, values, count);
+        for (int r = 0; r < Groups * group_rows; ++r)
+            for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);
+    }
+
+    template <bool First>
+    void run(const SpmmArgs& args) const {
+        const std::uint16_t* rows = args.rows;
+        const std::uint16_t* columns = args.columns;
+        const T* values = static_cast<const T*>(args.values);
+        auto advance = [&](std::uint32_t groups, std::uint32_t count) {
+            rows += group_rows * groups;
+            columns += std::size_t{group_rows} * groups * count;
+            values += std::size_t{group_rows} * groups * count;
+        };
+        for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
+            if (run->count == 0 && !First && !args.last) break;  // the rest of the rows own nothing here
+            std::uint32_t left = run->groups;
+            if constexpr (NV == 1)  // two groups give eight accumulators
+                for (; left >= 2; left -= 2) {
+                    group<2, First>(rows, columns, values, run->count);
+                    advance(2, run->count);
+                }
+            for (; left > 0; --left) {
+                group<1, First>(rows, columns, values, run->count);
+                advance(1, run->count);
+            }
+        }
+        for (const RowTail* tail = args.tails; tail != args.tails + args.n_tails; ++tail) {
+            T* const y = to + tail->row * to_stride;
+            V sum[NV];
+            for (int v = 0; v < NV; ++v) sum[v] = load<V>(y + v * Lanes);
+            for (std::uint32_t j = 0; j < tail->count; ++j, ++columns, ++values) {
+                const V value = broadcast<V>(*values);
+                for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, *columns, v), sum[v]);
+            }
+            for (int v = 0; v < NV; ++v) store(y + v * Lanes, sum[v]);
+        }
+    }
+};
+
+template <class T, int Lanes, int NV>
+void spmm(const SpmmArgs& args) {
+    const RowGroups<T, Lanes, NV> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
+                                       static_cast<T*>(args.to), args.from_stride, args.to_stride};
+    if (args.first)
+        tile.template run<true>(args);
+    else
+        tile.template run<false>(args);
+}
+
+}  // namespace cs::ukr::CS_ISA

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// vec<T, N>: N lanes of T on GNU vector types.
+//
+// Why not intrinsics: one source serves SSE2, AVX2, AVX-512 and NEON, and on these loops it compiles to the same
+// instructions (a lane loop over __builtin_fmaf becomes one vfmadd). Why a namespace per ISA: an inline template compiled
+// with AVX-512 flags would otherwise be the copy that the linker keeps for the baseline too.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <type_traits>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#ifndef CS_ISA
+#error "CS_ISA names the ISA level that this translation unit is compiled for"
+#endif
+
+namespace cs::ukr::CS_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int vector_bytes = 32;
+#else
+inline constexpr int vector_bytes = 16;
+#endif
+
+template <class T, int N>
+struct VecType {
+    typedef T type __attribute__((vector_size(sizeof(T) * N)));
+};
+template <class T, int N>
+using vec = typename VecType<T, N>::type;
+
+// Lanes of T in one register of this level.
+template <class T>
+inline constexpr int native = vector_bytes / static_cast<int>(sizeof(T));
+
+template <class V>
+inline V load(const void* from) {
+    V v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+}
+
+template <class V>
+inline void store(void* to, V v) {
+    std::memcpy(to, &v, sizeof v);
+}
+
+// The first `lanes` lanes; the others are zero and their memory is not touched.
+template <class V, class T>
+inline V load_partial(const T* from, int lanes) {
+    V v{};
+    for (int i = 0; i < lanes; ++i) v[i] = from[i];
+    return v;
+}
+
+template <class V, class T>
+inline void store_partial(T* to, V v, int lanes) {
+    for (int i = 0; i < lanes; ++i) to[i] = v[i];
+}
+
+template <class V, class T>
+inline V broadcast(T value) {
+    return value - V{};  // x - 0 is x for every x, -0.0 and NaN included
+}
+
+// Value `Which` of the four at `from`, in every lane. One load serves all four (the compiler shares it) and the spreading
+// is an in-register permute, which leaves the load ports to the activations. Intrinsics, because GCC 12 scalarises the
+// same thing written with GNU vectors (and the maskz forms, because its plain ones warn of uninitialised lanes).
+template <class V, int Which, class T>
+inline V spread(const T* from) {
+#ifdef __AVX__
+    if constexpr (std::is_same_v<T, float> && sizeof(V) == 32)
+        return _mm256_permute_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)), Which * 0x55);
+#endif
+#ifdef __AVX512F__
+    if constexpr (std::is_same_v<T, float> && sizeof(V) == 64)
+        return _mm512_maskz_permute_ps(0xffff, _mm512_maskz_broadcast_f32x4(0xffff, load<__m128>(from)), Which * 0x55);
+#endif
+    return broadcast<V>(from[Which]);
+}
+
+// a * b + c: one rounding where the level has FMA, two on the portable level (a software fma costs 50 times more).
+template <class V>
+inline V fma(V a, V b, V c) {
+#ifdef __FMA__
+    using T = std::remove_reference_t<decltype(a[0])>;
+    if constexpr (std::is_same_v<T, float>) {
+        V r;
+        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
+        return r;
+    } else if constexpr (std::is_same_v<T, double>) {
+        V r;
+        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fma(a[i], b[i], c[i]);
+        return r;
+    }
+#endif
+    return a * b + c;
+}
+
+// NaN stays NaN, as in np.maximum.
+template <class V>
+inline V relu(V a) {
+    return a < V{} ? V{} : a;
+}
+
+}  // namespace cs::ukr::CS_ISA
