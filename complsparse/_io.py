@@ -89,18 +89,24 @@ def _path(path: Any) -> str:
 # --- arrays in the .npy form ------------------------------------------------------------------------------------------
 
 
+def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:  # 3.0 is for field names outside Latin-1
+        raise ValueError(f"{name}: version {version} of the .npy format holds no plain array")
+    try:
+        return readers[version](stream, max_header_size=MAX_HEADER)
+    except MALFORMED as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{name}: the header cannot be read: {reason}") from None
+
+
 def _read_array(stream: IO[bytes], n_bytes: int, name: str, *, any_order: bool = False) -> NDArray[Any]:
     """One array of a .npy stream of `n_bytes`, which its header must account for exactly.
 
     `any_order` accepts what NumPy writes for other arrays: Fortran order and foreign byte order.
     """
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=MAX_HEADER)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream, max_header_size=MAX_HEADER)
-    else:  # 3.0 is for field names outside Latin-1
-        raise ValueError(f"{name}: version {version} of the .npy format holds no plain array")
+    shape, fortran, dtype = _read_header(stream, name)
     if dtype.hasobject or dtype.subdtype is not None or dtype.names is not None:
         raise ValueError(f"{name}: dtype {dtype} is not a plain number")
     if any(size < 0 for size in shape):

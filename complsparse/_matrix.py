@@ -606,16 +606,23 @@ class ComplementaryMatrix(_core.Operand):
             return NotImplemented
         if ufunc is np.matmul:
             return self._matmul_ufunc(*inputs, **kwargs)
+        out = kwargs.pop("out", None)
         if kwargs:
             return NotImplemented
+        result = self._elementwise_ufunc(ufunc.__name__, inputs)
+        return result if out is None or result is NotImplemented else _copied_into(out[0], result)
+
+    @staticmethod
+    def _elementwise_ufunc(name: str, inputs: tuple[Any, ...]) -> Any:
         if len(inputs) == 1:
-            unary = _UNARY.get(ufunc.__name__)
-            return NotImplemented if unary is None else unary(self)
-        binary = _BINARY.get(ufunc.__name__)
-        if binary is None:
-            return NotImplemented
+            if name in _UNARY:
+                return _UNARY[name](inputs[0])
+            return getattr(inputs[0].tocsr(), name)() if name in _ZERO_AT_ZERO else NotImplemented
         a, b = inputs
-        return getattr(a, binary[0])(b) if isinstance(a, ComplementaryMatrix) else getattr(b, binary[1])(a)
+        if name not in _BINARY:
+            return NotImplemented
+        forward, reflected = _BINARY[name]
+        return getattr(a, forward)(b) if isinstance(a, ComplementaryMatrix) else getattr(b, reflected)(a)
 
     @staticmethod
     def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
@@ -625,8 +632,10 @@ class ComplementaryMatrix(_core.Operand):
             left = isinstance(A, ComplementaryMatrix)
             return A._product(B, from_right=False) if left else B._product(A, from_right=True)
         target = None if out is None else out[0]
-        if isinstance(target, ComplementaryMatrix):
-            raise TypeError("out must be a numpy array; a ComplementaryMatrix is immutable")
+        if target is not None and not isinstance(target, np.ndarray):
+            raise TypeError(f"out must be a numpy array, not {type(target).__name__}")
+        if target is not None and (target is A or target is B):  # X @= W
+            return _copied_into(target, _core.matmul(A, B, dtype=dtype))
         return _core.matmul(A, B, out=target, dtype=dtype)
 
     # --- arithmetic ---------------------------------------------------------------------------------------------------
@@ -665,6 +674,9 @@ class ComplementaryMatrix(_core.Operand):
 
     def __abs__(self) -> Self:
         return self._with_stored_values(np.asarray(abs(self._data)))
+
+    def __round__(self, ndigits: int = 0) -> Self:
+        return self._with_stored_values(np.around(self._data, decimals=ndigits))
 
     def conj(self, copy: bool = True) -> Self:
         """This matrix: its values are real."""
@@ -805,6 +817,10 @@ _UNARY: dict[str, Callable[[ComplementaryMatrix], Any]] = {
     "absolute": operator.abs,
     "conjugate": ComplementaryMatrix.conj,
 }
+# The ufuncs that keep zeros and that scipy.sparse has as methods.
+_ZERO_AT_ZERO = frozenset(
+    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt".split()
+)
 _BINARY = {
     "multiply": ("__mul__", "__rmul__"),
     "divide": ("__truediv__", "__rtruediv__"),
@@ -817,6 +833,17 @@ _BINARY = {
     "less_equal": ("__le__", "__ge__"),
     "greater_equal": ("__ge__", "__le__"),
 }
+
+
+def _copied_into(out: Any, result: Any) -> Any:
+    """The result of an operator in the array that NumPy was given for it."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
+    dense = result.toarray() if scipy.sparse.issparse(result) or isinstance(result, ComplementaryMatrix) else result
+    if dense.shape != out.shape:
+        raise ValueError(f"out has shape {out.shape}; the result has shape {dense.shape}")
+    np.copyto(out, dense, casting="same_kind")
+    return out
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

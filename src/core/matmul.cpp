@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <limits>
-#include <memory>
 
 #include "core/aligned.hpp"
 #include "core/api.hpp"

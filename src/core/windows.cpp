@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
-#include <cstring>
-#include <limits>
+#include <new>
 #include <numeric>
+#include <utility>
 
 #include "core/layout.hpp"
+#include "core/parallel.hpp"
 
 namespace cs {
 namespace {
@@ -19,7 +21,7 @@ constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 8; }
 
 constexpr int base_step = 2;         // windows start at even columns: finer gains nothing, coarser loses 3-5%
 constexpr std::size_t horizon = 256; // candidate windows looked at per choice: packing stays linear in the entries
-constexpr int patience = 12;         // tiles without a gain before the group is closed
+constexpr int patience = 24;         // tiles without a gain before the group is closed
 
 template <class T>
 class Packer {
@@ -29,18 +31,16 @@ class Packer {
         if (windows > 0) {
             n_bases_ = matrix.cols < window_cols ? 0 : (matrix.cols - window_cols + base_step - 1) / base_step + 1;
             owned_.assign(as_size(matrix.cols), 0);
-            mask_.assign(as_size(n_bases_), 0);
+            candidate_of_.assign(as_size(n_bases_), 0);
             for (auto& entry : entry_at_) entry.resize(as_size(matrix.cols));
         }
     }
 
-    void pack() {
-        std::vector<std::uint32_t> order(as_size(matrix_.rows));
-        std::iota(order.begin(), order.end(), 0u);
-        std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return count(a) > count(b); });
-        for (std::size_t first = 0; first < order.size(); first += window_lanes) {
+    // Packs rows[first], ..., rows[last - 1]; first is the start of a group.
+    void pack(const std::vector<std::uint32_t>& rows, std::size_t first, std::size_t last) {
+        for (; first < last; first += window_lanes) {
             for (std::size_t lane = 0; lane < window_lanes; ++lane) {
-                row_[lane] = first + lane < order.size() ? order[first + lane] : no_row;
+                row_[lane] = first + lane < last ? rows[first + lane] : no_row;
                 layout_.rows.push_back(row_[lane]);
                 left_[lane] = row_[lane] == no_row ? 0 : static_cast<int>(count(row_[lane]));
             }
@@ -91,18 +91,25 @@ class Packer {
                 entry_at_[lane][column] = i;
             }
         }
+        std::sort(touched_.begin(), touched_.end());
         candidates_.clear();
+        masks_.clear();
         for (const std::int32_t column : touched_)
             for_windows_over(column, [&](std::int64_t window) {
-                if (mask_[as_size(window)] == 0) candidates_.push_back(static_cast<std::int32_t>(window));
-                mask_[as_size(window)] |= owned_[as_size(column)];
+                if (!candidates_.empty() && candidates_.back() >= window) return;
+                candidate_of_[as_size(window)] = static_cast<std::int32_t>(candidates_.size());
+                candidates_.push_back(static_cast<std::int32_t>(window));
+                masks_.push_back(lanes_in(window));
             });
-        std::sort(candidates_.begin(), candidates_.end());
+    }
+
+    std::uint8_t lanes_in(std::int64_t window) const {
+        const std::uint8_t* const four = &owned_[as_size(base_of(window))];
+        return static_cast<std::uint8_t>(four[0] | four[1] | four[2] | four[3]);
     }
 
     void close_columns() {
         for (const std::int32_t column : touched_) owned_[as_size(column)] = 0;
-        for (const std::int32_t window : candidates_) mask_[as_size(window)] = 0;
         touched_.clear();
     }
 
@@ -124,20 +131,17 @@ class Packer {
             score_[lanes] = static_cast<std::uint16_t>(score_[lanes & (lanes - 1)] + weight[__builtin_ctz(static_cast<unsigned>(lanes))]);
     }
 
-    // The best candidate for the lanes that are still free, among the next `horizon`.
-    std::int64_t best_window(unsigned taken) const {
-        std::int64_t best = none;
-        int best_score = 0;
-        const std::size_t n = std::min(horizon, candidates_.size());
-        for (std::size_t i = 0, at = cursor_; i < n; ++i) {
-            const int score = score_[mask_[as_size(candidates_[at])] & ~taken];
-            if (score > best_score) {
-                best_score = score;
-                best = candidates_[at];
-            }
-            if (++at == candidates_.size()) at = 0;
-        }
-        return best;
+    // The best candidate for the lanes that are still free, among the next `horizon`; none where nothing scores.
+    std::int64_t best_candidate(unsigned taken) const {
+        std::uint32_t best = 0;  // score, then position: one comparison finds both
+        auto scan = [&](std::size_t from, std::size_t to) {
+            for (std::size_t at = from; at < to; ++at)
+                best = std::max(best, std::uint32_t{score_[masks_[at] & ~taken]} << 16 | static_cast<std::uint32_t>(at));
+        };
+        const std::size_t end = cursor_ + horizon;
+        scan(cursor_, std::min(end, masks_.size()));
+        if (end > masks_.size()) scan(0, std::min(end - masks_.size(), cursor_));
+        return best >> 16 == 0 ? none : static_cast<std::int64_t>(best & 0xffff);
     }
 
     // Takes tiles greedily; returns how many, a multiple of block_tiles, are the cheapest together with the gather steps
@@ -153,13 +157,14 @@ class Packer {
             unsigned taken = 0;
             int hits = 0;
             for (int k = 0; k < windows_; ++k) {
-                const std::int64_t window = best_window(taken);
-                tile.base[k] = window == none ? 0 : base_of(window);
-                if (window == none) continue;
-                hits += take(tile, k, mask_[as_size(window)] & ~taken);
-                taken |= mask_before_;
+                const std::int64_t best = best_candidate(taken);
+                tile.base[k] = best == none ? 0 : base_of(candidates_[as_size(best)]);
+                if (best == none) continue;
+                const unsigned lanes = masks_[as_size(best)] & ~taken;
+                hits += take(tile, k, lanes);
+                taken |= lanes;
             }
-            cursor_ = candidates_.empty() ? 0 : (cursor_ + horizon) % candidates_.size();
+            cursor_ = (cursor_ + horizon) % candidates_.size();
             tiles_.push_back(tile);
             if (tiles_.size() % block_tiles == 0) {
                 const int cost = static_cast<int>(tiles_.size()) * tile_cost(windows_) + gather_cost * longest();
@@ -172,9 +177,8 @@ class Packer {
         }
     }
 
-    // Lanes of window k of the tile take an entry each. Returns how many; mask_before_ is which.
+    // The lanes given take an entry each from window k of the tile. Returns how many.
     int take(Tile& tile, int k, unsigned lanes) {
-        mask_before_ = lanes;
         int hits = 0;
         std::int32_t changed[window_lanes];
         for (int lane = 0; lane < window_lanes; ++lane) {
@@ -190,9 +194,7 @@ class Packer {
         }
         for (int i = 0; i < hits; ++i)
             for_windows_over(changed[i], [&](std::int64_t window) {
-                std::uint8_t mask = 0;
-                for (std::int64_t c = base_of(window); c < base_of(window) + window_cols; ++c) mask |= owned_[as_size(c)];
-                mask_[as_size(window)] = mask;
+                masks_[as_size(candidate_of_[as_size(window)])] = lanes_in(window);
             });
         return hits;
     }
@@ -260,14 +262,16 @@ class Packer {
     // of a column: lanes with an entry there that no tile took; per lane, which entry
     std::vector<std::uint8_t> owned_;
     std::vector<std::int64_t> entry_at_[window_lanes];
-    std::vector<std::uint8_t> mask_;             // of a window: lanes with an entry in it
-    std::vector<std::int32_t> touched_, candidates_;
+    // windows that hold an entry, ascending; the lanes with an entry in each; and where a window stands in them
+    std::vector<std::int32_t> candidates_;
+    std::vector<std::uint8_t> masks_;
+    std::vector<std::int32_t> candidate_of_;
+    std::vector<std::int32_t> touched_;          // columns with an entry
     std::vector<Tile> tiles_;
     std::vector<T> values_out_;
     std::uint32_t row_[window_lanes];
     int left_[window_lanes];                     // entries that no tile took, of a lane
     std::uint16_t score_[256];                   // of a set of lanes
-    unsigned mask_before_ = 0;
     std::size_t cursor_ = 0;
 };
 
@@ -283,14 +287,70 @@ std::int64_t WindowsLayout::slots(Type type) const {
     return static_cast<std::int64_t>(tile_values.size() + values.size()) / type_bytes[static_cast<int>(type)];
 }
 
-WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
-    WindowsLayout layout;
-    switch (matrix.type) {
-        case Type::f32: Packer<float>(matrix, windows, layout).pack(); break;
-        case Type::f64: Packer<double>(matrix, 0, layout).pack(); break;
-        case Type::i64: Packer<std::int64_t>(matrix, 0, layout).pack(); break;
+namespace {
+
+template <class Vector>
+void append_all(Vector& to, const Vector& from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+void append_layout(WindowsLayout& to, const WindowsLayout& from) {
+    const auto blocks = static_cast<std::int64_t>(to.picks.size()) / block_picks;
+    const auto steps = static_cast<std::int64_t>(to.columns.size()) / window_lanes;
+    for (WindowGroup group : from.groups) {
+        group.first_block += blocks;
+        group.first_step += steps;
+        to.groups.push_back(group);
     }
-    return layout;
+    append_all(to.rows, from.rows);
+    append_all(to.picks, from.picks);
+    append_all(to.bases, from.bases);
+    append_all(to.tile_values, from.tile_values);
+    append_all(to.columns, from.columns);
+    append_all(to.values, from.values);
+    to.tile_entries += from.tile_entries;
+}
+
+// Groups are independent: they are packed in shares by several threads and joined in order, with the same result.
+template <class T>
+WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
+    const std::int64_t* const row_ptr = matrix.row_ptr;
+    std::vector<std::uint32_t> rows(as_size(matrix.rows));
+    std::iota(rows.begin(), rows.end(), 0u);
+    std::stable_sort(rows.begin(), rows.end(), [row_ptr](std::uint32_t a, std::uint32_t b) {
+        return row_ptr[a + 1] - row_ptr[a] > row_ptr[b + 1] - row_ptr[b];
+    });
+    const std::int64_t n_groups = (matrix.rows + window_lanes - 1) / window_lanes;
+    const int threads = row_ptr[matrix.rows] < 16384 ? 1 : effective_threads();
+    const std::int64_t n_shares = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
+    std::vector<WindowsLayout> shares(as_size(std::max<std::int64_t>(1, n_shares)));
+    std::atomic<bool> out_of_memory{false};
+    auto pack_share = [&](std::int64_t share, int) {
+        const std::int64_t first = n_groups * share / n_shares, last = n_groups * (share + 1) / n_shares;
+        try {
+            Packer<T>(matrix, windows, shares[as_size(share)])
+                .pack(rows, as_size(first * window_lanes), as_size(std::min(last * window_lanes, matrix.rows)));
+        } catch (const std::bad_alloc&) {
+            out_of_memory = true;
+        }
+    };
+    parallel_for(n_shares, threads, pack_share);
+    if (out_of_memory) throw std::bad_alloc();
+    for (std::size_t share = 1; share < shares.size(); ++share) {
+        append_layout(shares[0], shares[share]);
+        shares[share] = WindowsLayout();
+    }
+    return std::move(shares[0]);
+}
+
+}  // namespace
+
+WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
+    switch (matrix.type) {
+        case Type::f32: return pack_shares<float>(matrix, windows);
+        case Type::f64: return pack_shares<double>(matrix, 0);
+        default: return pack_shares<std::int64_t>(matrix, 0);
+    }
 }
 
 }  // namespace cs
