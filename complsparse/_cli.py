@@ -22,11 +22,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 BATCHES = (1, 16, 64)
-ROUNDS, QUICK_ROUNDS = 9, 3
+ROUNDS, QUICK_ROUNDS = 15, 5
 # Below this many non-zeros a product takes less time than its call: shown, but left out of the means.
 COUNTED_NNZ = 5000
 PROGRAM = "complsparse"
-WIDTH = 120  # of tables that go to a file or a pipe
+WIDTH = 160  # of tables that go to a file or a pipe
 NAME_WIDTH = 34
 
 
@@ -87,10 +87,7 @@ def _print_rich(table: Table) -> None:
     )
     for column in table.columns:
         drawn.add_column(
-            column.title,
-            justify="left" if column.text else "right",
-            no_wrap=True,
-            overflow="ellipsis" if column.text else "fold",
+            column.title, justify="left" if column.text else "right", no_wrap=not column.text, overflow="fold"
         )
     for i, row in enumerate(table.rows):
         if i in table.sections:
@@ -184,6 +181,8 @@ def _machine() -> dict[str, Any]:
 def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
     from complsparse import _io
 
+    if os.path.isdir(path):
+        raise BadInput(f"{path}: is a folder, not a file")
     return _io.read_matrix(path, tensor=tensor)
 
 
@@ -251,7 +250,7 @@ def _measure(W: Any, batches: Iterable[int], rivals: Any, rounds: int) -> list[d
         matmul(W, x, out=y)
         correct = reference.agrees(y)
         everybody = {PROGRAM: lambda x=x, y=y: matmul(W, x, out=y), **calls}
-        seconds = _rivals.interleaved_medians(everybody, rounds)
+        seconds = rivals.medians(everybody, rounds)
         ours = seconds[PROGRAM]
         found.append(
             {
@@ -364,7 +363,7 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
     n_products = sum(len(record["products"]) for record in records)
     print(f"{machine['cpu']}, {threads}, micro-kernels up to {machine['isa']}")
     print(f"Columns with an x: their time over ours; above 1 {PROGRAM} is faster. All sides are called from Python, in")
-    print("turn; times are medians and include the call, which is most of a small product.")
+    print("turn, with row-major arrays; times are medians and include the call, which is most of a small product.")
     print("compared with: " + ", ".join(dict.fromkeys(rivals.present.values())))
     for name, reason in rivals.absent.items():
         print(f"not compared with {name}: {reason}")
@@ -402,15 +401,19 @@ def _demo(args: argparse.Namespace) -> int:
     return status
 
 
-def _check_drawable(path: str) -> None:
-    """Everything that can fail about a picture, before the long work."""
-    if not _has("matplotlib"):
-        raise BadInput("--plot needs matplotlib: pip install 'complsparse[demo]'")
-    if not path.lower().endswith((".png", ".svg", ".pdf")):
-        raise BadInput(f"--plot {path}: the name must end in .png, .svg or .pdf")
+def _check_writable(option: str, path: str, suffixes: tuple[str, ...]) -> None:
+    """What can fail about a file to write, before the long work."""
+    if not path.lower().endswith(suffixes):
+        raise BadInput(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise BadInput(f"--plot {path}: cannot be written")
+        raise BadInput(f"{option} {path}: cannot be written")
+
+
+def _check_drawable(path: str) -> None:
+    if not _has("matplotlib"):
+        raise BadInput("--plot needs matplotlib: pip install 'complsparse[demo]'")
+    _check_writable("--plot", path, (".png", ".svg", ".pdf"))
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -466,23 +469,21 @@ def _strategies_table(W: Any) -> Table:
 
 
 def _tensors_table(file: str, packed: dict[str, Any]) -> Table:
-    columns = [Column("matrix", True), Column("shape"), Column("dtype", True)]
-    columns += map(Column, ("stored", "sparse", "sets", "bound", "full", "block"))
-    columns += [Column("packing", True)]
+    columns = [Column(text) for text in ("shape", "dtype", "stored", "sparse", "block", "sets", "lower bound", "full")]
+    columns += [Column("packing", True), Column("matrix", True)]
     rows = []
     for name, W in packed.items():
         facts = _facts(W)
-        sizes = [str(W.nnz), f"{100 * (1 - facts['density']):.1f}%", str(W.n_sets), str(W.lower_bound)]
-        fill = [f"{100 * W.packing_efficiency:.0f}%", f"{W.block[0]}x{W.block[1]}", W.strategy]
-        rows.append([name, f"{W.shape[0]}x{W.shape[1]}", str(W.dtype), *sizes, *fill])
+        pattern = [str(W.nnz), f"{100 * (1 - facts['density']):.1f}%", f"{W.block[0]}x{W.block[1]}"]
+        packing = [str(W.n_sets), str(W.lower_bound), f"{100 * W.packing_efficiency:.0f}%", W.strategy]
+        rows.append([f"{W.shape[0]}x{W.shape[1]}", str(W.dtype), *pattern, *packing, name])
     return Table(f"{file}: {len(packed)} matrices (--tensor NAME shows one in detail)", columns, rows, set())
 
 
 def _pack_command(args: argparse.Namespace) -> int:
     from complsparse import save
 
-    if not args.output.endswith(".npz"):
-        raise BadInput(f"--output {args.output}: the name must end in .npz")
+    _check_writable("--output", args.output, (".npz",))
     matrices = _matrices(args.file, args.tensor)
     if len(matrices) > 1:
         raise BadInput(f"{args.file} holds {len(matrices)} matrices: choose one with --tensor NAME")
@@ -547,14 +548,14 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = _Parser(
         prog=PROGRAM,
-        description="Packs sparse matrices into complementary sets and multiplies them.",
+        description="Pack sparse matrices into complementary sets and multiply them.",
         epilog="Exit status: 0 done, 1 a product was wrong, 2 bad input, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text.partition(".")[0], description=text, epilog=FILES)
+        sub = commands.add_parser(name, help=text, description=f"{text}.", epilog=FILES)
         sub.set_defaults(run=run)
         sub.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
         return sub
@@ -565,26 +566,26 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--threads", type=_count(1, 1024), default=1, help="for every side (default: 1)")
         sub.add_argument("--dtype", choices=("float32", "float64"), help="default: the matrix's own, else float64")
 
-    demo = command("demo", _demo, "Packs, multiplies, checks and compares example matrices.")
+    demo = command("demo", _demo, "pack, multiply, check and compare example matrices")
     demo.add_argument("--data", metavar="DIR", help="add real matrices from this folder (default: $COMPLSPARSE_DATA)")
     demo.add_argument("--all", action="store_true", help="all matrices of the folder, not a few of each collection")
     demo.add_argument("--plot", metavar="FILE.png", help="also draw a picture of a packing")
     demo.add_argument("--quick", action="store_true", help="fewer and smaller matrices, fewer rounds")
     measuring(demo)
 
-    info = command("info", _info, "Shows how a matrix packs.")
+    info = command("info", _info, "show how a matrix packs")
     info.add_argument("file", metavar="FILE")
     info.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
     info.add_argument("--plot", metavar="FILE.png", help="also draw a picture of the packing")
 
-    pack = command("pack", _pack_command, "Packs a matrix and writes it to a file that complsparse.load reads.")
+    pack = command("pack", _pack_command, "pack a matrix into a file that complsparse.load reads")
     pack.add_argument("file", metavar="FILE")
     pack.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
     pack.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
     pack.add_argument("--strategy", choices=("auto", "strict", "split"), default="auto", help="default: auto")
     pack.add_argument("--block", type=_block, default="auto", metavar="RxC", help="force a block (default: auto)")
 
-    bench = command("bench", _bench, "Times products with the matrices of files, ours and others in turn.")
+    bench = command("bench", _bench, "time products with the matrices of files, beside others")
     bench.add_argument("files", metavar="FILE", nargs="+")
     bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
     bench.add_argument("--rounds", type=_count(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")

@@ -531,8 +531,7 @@ cdef class Plan:
             raise ops().plan_output_error(self.W, self, x, out)
         y = out
         if (cnp.PyArray_NDIM(y) != cnp.PyArray_NDIM(x) or not self.accepts(y, self.W.rows)
-                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y) or not apart(x, y)
-                or (self.bias is not None and not apart(self.bias, y))):
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y) or (not apart(x, y) and ops().overlap(x, y))):
             raise ops().plan_output_error(self.W, self, x, out)
         return y
 

@@ -68,7 +68,8 @@ def _best_time(call: Callable[[], Any]) -> float:
             return best
 
 
-def _break_even(W: ComplementaryMatrix) -> str:
+def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
+    """`fresh`: the same matrix without layouts, so that building one can be timed."""
     from complsparse import _ops
 
     if W.nnz == 0 or W.nnz > MAX_TIMED_NNZ:
@@ -79,7 +80,6 @@ def _break_even(W: ComplementaryMatrix) -> str:
         return f"not measured: {W.dtype} does not multiply"
     x = np.ones((W.shape[1], BREAK_EVEN_BATCH), dtype=compute)
     csr = W.tocsr().astype(compute)
-    fresh = W.copy()  # its layouts are not built yet
     start = time.perf_counter()
     fresh @ x
     layout = time.perf_counter() - start
@@ -95,22 +95,27 @@ def report(W: ComplementaryMatrix) -> str:
     lines = [repr(W), *_lines(_facts(W))]
     lines += _lines([("packed in", _seconds(W._packing.seconds)), ("matrix", _size(W.nbytes))])
     lines.append("micro-kernels of W @ X, by the number of columns of X")
+    fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
     try:
-        choices = W._choices()
+        payoff = _break_even(W, fresh)
+        choices = fresh._choices()
     except ValueError as error:
-        lines.append(f"  none: {error}")
-    else:
-        for i, choice in enumerate(choices):
-            last = "..." if i == len(choices) - 1 else f"{choices[i + 1]['n_first'] - 1}"
-            columns = f"{choice['n_first']}" if last == f"{choice['n_first']}" else f"{choice['n_first']} to {last}"
-            lines.append(f"  {columns:<12}{choice['microkernel']}: {choice['reason']}")
-        lines.append("layouts stored")
-        for layout in W._layouts():
-            side = "for X @ W" if layout["transposed"] else "for W @ X"
-            lines.append(
-                f"  {layout['layout']:<12}{_size(layout['bytes'])}, {layout['dtype']}, {layout['slots']} slots, {side}"
-            )
-        lines += _lines([("pays off", f"at N = {BREAK_EVEN_BATCH} {_break_even(W)}")])
+        return "\n".join([*lines, f"  none: {error}"])
+    for i, choice in enumerate(choices):
+        last = "..." if i == len(choices) - 1 else f"{choices[i + 1]['n_first'] - 1}"
+        columns = f"{choice['n_first']}" if last == f"{choice['n_first']}" else f"{choice['n_first']} to {last}"
+        lines.append(f"  {columns:<12}{choice['microkernel']}: {choice['reason']}")
+    lines.append("layouts that they read")
+    identity = ("layout", "dtype", "transposed")
+    built = [[layout[key] for key in identity] for layout in W._layouts()]
+    planned = [x for x in fresh._layouts() if [x[key] for key in identity] not in built]
+    for layout in W._layouts() + planned:
+        side = "for X @ W" if layout["transposed"] else "for W @ X"
+        state = "stored" if [layout[key] for key in identity] in built else "not built yet"
+        lines.append(
+            f"  {layout['layout']:<12}{_size(layout['bytes'])}, {layout['dtype']}, {layout['slots']} slots, {side}, {state}"
+        )
+    lines += _lines([("pays off", f"at N = {BREAK_EVEN_BATCH} {payoff}")])
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def complementary(size: int, density: float, rng: np.random.Generator) -> Any:
 def block_diagonal(size: int, density: float, rng: np.random.Generator) -> Any:
     """Dense blocks on the diagonal: a grouped layer."""
     width = max(1, round(size * density))
-    starts = np.arange(size) // width * width
+    starts = (row // width * width for row in range(size))
     return _csr([np.arange(start, min(start + width, size)) for start in starts], size, rng)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import operator
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -152,8 +153,11 @@ class ComplementaryMatrix(_core.Operand):
         if hasattr(self, "_packing"):
             raise TypeError("a ComplementaryMatrix is immutable; __init__ runs once")
         if not isinstance(A, ComplementaryMatrix):
+            start = time.perf_counter()
             csr = _convert.canonical(A, shape, dtype, eliminate_zeros)
-            self._set(csr, Packing(csr.indptr, csr.indices, csr.shape, strategy, block))
+            packing = Packing(csr.indptr, csr.indices, csr.shape, strategy, block)
+            packing.seconds = time.perf_counter() - start
+            self._set(csr, packing)
             return
         if shape is not None and _convert.check_shape(shape) != A.shape:
             raise ValueError(f"shape={tuple(shape)} contradicts the matrix, whose shape is {A.shape}")
@@ -625,8 +629,8 @@ class ComplementaryMatrix(_core.Operand):
         return getattr(a, forward)(b) if isinstance(a, ComplementaryMatrix) else getattr(b, reflected)(a)
 
     @staticmethod
-    def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
-        if kwargs:
+    def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, axes: Any = None, **kwargs: Any) -> Any:
+        if kwargs or axes not in _MATMUL_AXES:
             return NotImplemented
         if out is None and dtype is None:
             left = isinstance(A, ComplementaryMatrix)
@@ -692,7 +696,12 @@ class ComplementaryMatrix(_core.Operand):
     __add__ = _via_csr_operator("__add__")
     __radd__ = _via_csr_operator("__radd__")
     __sub__ = _via_csr_operator("__sub__")
-    __rsub__ = _via_csr_operator("__rsub__")
+
+    def __rsub__(self, other: Any) -> Any:
+        if scipy.sparse.issparse(other):  # whose own __sub__ does not know this class
+            return _as_scipy(other) - self.tocsr()
+        return _dense_minus(self, other)
+
     __pow__ = _via_csr_operator("__pow__")
     __eq__ = _via_csr_operator("__eq__")
     __ne__ = _via_csr_operator("__ne__")
@@ -708,6 +717,8 @@ class ComplementaryMatrix(_core.Operand):
     mean = _via_csr("mean")
     max = _via_csr("max")
     min = _via_csr("min")
+    nanmax = _via_csr("nanmax")
+    nanmin = _via_csr("nanmin")
     argmax = _via_csr("argmax")
     argmin = _via_csr("argmin")
     diagonal = _via_csr("diagonal")
@@ -810,7 +821,10 @@ class ComplementaryMatrix(_core.Operand):
 
 _elementwise_product = _via_csr_operator("__mul__")
 _quotient = _via_csr_operator("__truediv__")
+_dense_minus = _via_csr_operator("__rsub__")
 
+# What NumPy passes: nothing for `@`, the axes that are meant anyway for `@=` of a matrix and of a vector.
+_MATMUL_AXES = (None, [(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])
 _UNARY: dict[str, Callable[[ComplementaryMatrix], Any]] = {
     "negative": operator.neg,
     "positive": operator.pos,
@@ -819,7 +833,26 @@ _UNARY: dict[str, Callable[[ComplementaryMatrix], Any]] = {
 }
 # The ufuncs that keep zeros and that scipy.sparse has as methods.
 _ZERO_AT_ZERO = frozenset(
-    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt".split()
+    {
+        "sin",
+        "tan",
+        "arcsin",
+        "arctan",
+        "sinh",
+        "tanh",
+        "arcsinh",
+        "arctanh",
+        "rint",
+        "sign",
+        "expm1",
+        "log1p",
+        "deg2rad",
+        "rad2deg",
+        "floor",
+        "ceil",
+        "trunc",
+        "sqrt",
+    }
 )
 _BINARY = {
     "multiply": ("__mul__", "__rmul__"),

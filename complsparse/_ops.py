@@ -19,8 +19,6 @@ from complsparse._errors import ProductTypes, product_types, wrong_inner_size
 if TYPE_CHECKING:
     from complsparse._matrix import ComplementaryMatrix
 
-ACTIVATIONS = (None, "relu")
-
 
 def _is_sparse(operand: Any) -> bool:
     return isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand)
@@ -38,7 +36,7 @@ def as_dense(operand: Any, name: str) -> NDArray[Any]:
 
 
 def _check_activation(activation: Any) -> None:
-    if activation not in ACTIVATIONS:
+    if activation is not None and not (isinstance(activation, str) and activation == "relu"):
         raise ValueError(f"activation={activation!r} is not known; use None or 'relu'")
 
 
@@ -53,7 +51,7 @@ def _checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any]
     return np.ascontiguousarray(array, dtype=types.compute)
 
 
-def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     try:
         return bool(np.shares_memory(a, b, max_work=10_000))
     except np.exceptions.TooHardError:
@@ -71,7 +69,7 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: l
         raise ValueError("out is read-only")
     if out.size and any(n > 1 and stride == 0 for n, stride in zip(out.shape, out.strides, strict=True)):
         raise ValueError(f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own")
-    if any(_overlap(out, array) for array in inputs):
+    if any(overlap(out, array) for array in inputs):
         raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
 
 
@@ -81,9 +79,9 @@ def _as_compute(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if type(converted) is not np.ndarray:
         converted = converted.view(np.ndarray)
     whole = all(stride % converted.itemsize == 0 for stride in converted.strides)
-    if converted.flags.aligned and whole:
-        return converted
-    return np.array(converted, order="C", subok=False)
+    if not (converted.flags.aligned and whole):
+        converted = np.array(converted, order="C", subok=False)
+    return converted if converted.dtype.num == dtype.num else converted.view(dtype)  # longlong is int64 by another name
 
 
 def _multiply(
@@ -153,10 +151,10 @@ def _product(
         and out.flags.aligned
         and all(stride % out.itemsize == 0 for stride in out.strides)
     )
-    y = out if direct else np.empty(shape, dtype=types.compute)
-    _multiply(W, x, y, from_right, features_last, offset, activation == "relu")
+    y = out.view(types.compute) if direct else np.empty(shape, dtype=types.compute)
+    _multiply(W, x, y, from_right, features_last, offset, activation is not None)
     if direct:
-        return y
+        return out  # type: ignore[no-any-return]
     if types.result == np.bool_:
         y = y != 0
     if out is None:
@@ -172,7 +170,8 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
         raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows")
     types = product_types(A.dtype, B.dtype, dtype)
     if out is not None:
-        _check_out(out, (A.shape[0], B.shape[1]), types.result, [] if bias is None else [np.asarray(bias)])
+        inputs = [part for operand in (A, B) for part in vars(operand).values() if isinstance(part, np.ndarray)]
+        _check_out(out, (A.shape[0], B.shape[1]), types.result, inputs if bias is None else [*inputs, np.asarray(bias)])
     features_axis = 0 if isinstance(A, _core.Operand) else 1
     features = A.shape[0] if features_axis == 0 else B.shape[1]
     offset = _checked_bias(bias, features, types)
@@ -181,7 +180,7 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
     y = (as_csr(A).astype(types.compute) @ as_csr(B).astype(types.compute)).toarray()
     if offset is not None:
         y += offset[:, None] if features_axis == 0 else offset
-    if activation == "relu":
+    if activation is not None:
         np.maximum(y, 0, out=y)
     result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
     if out is None:
@@ -238,12 +237,12 @@ def plan(
 ) -> _core.Plan:
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
         raise TypeError(f"n must be an integer, not {type(n).__name__}")
-    if n < 0:
-        raise ValueError(f"n={n} is negative")
+    if not 0 <= n < 2**47:
+        raise ValueError(f"n={n} columns: use a number from 0 to 2**47 - 1")
     _check_activation(activation)
     compute = compute_dtype(W, dtype)
     offset = _checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
-    if offset is not None and np.shares_memory(offset, bias):
+    if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
     return _core.make_plan(W, int(n), compute, batch_major, offset, activation, deterministic)
 
@@ -263,10 +262,10 @@ def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any], out: 
     m = W.shape[0]
     shape = (m,) if x.ndim == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
     try:
-        _check_out(out, shape, plan.dtype, [x])
+        _check_out(out, shape, plan.dtype, [x])  # the plan owns its bias
     except (TypeError, ValueError) as error:
         return error
-    return ValueError("out must be aligned, with strides in whole elements, and share no memory with x or the bias")
+    return ValueError("out must be aligned, in native byte order, with strides in whole elements")
 
 
 def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatrix:

@@ -59,7 +59,7 @@ class Packing:
     lower_bound : int
         Entries of the fullest column.
     seconds : float
-        Time spent packing.
+        Time spent packing; the constructor of a matrix adds the conversion.
     """
 
     __slots__ = (

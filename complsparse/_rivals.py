@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 SCIPY, NUMPY, MKL_DENSE, MKL_SPARSE = "scipy", "NumPy dense", "MKL dense", "MKL sparse"
 MAX_DENSE_BYTES = 2**29  # a dense form above this is not made
 EXPECTED_CALLS = 100_000  # what MKL is told, so that it spends its time on optimising
-SAMPLE_SECONDS = 2e-4  # a sample is at least this long, so that reading the clock costs nothing
+SAMPLE_SECONDS = 5e-4  # a sample is at least this long, so that reading the clock costs nothing
+# The pools of threads of different libraries spin for a while after a job, on the cores that the next side needs.
+PAUSE_SECONDS, MOST_PAUSED_ROUNDS = 0.05, 5
 
 Call = Callable[[], Any]
 
@@ -37,26 +39,29 @@ Call = Callable[[], Any]
 # --- timing -----------------------------------------------------------------------------------------------------------
 
 
-def _sample(call: Call, repeats: int) -> float:
+def _sample(call: Call, repeats: int, pause: float = 0.0) -> float:
+    if pause:
+        time.sleep(pause)
+        call()  # wakes the threads
     start = time.perf_counter()
     for _ in range(repeats):
         call()
     return (time.perf_counter() - start) / repeats
 
 
-def interleaved_medians(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+def interleaved_medians(calls: dict[str, Call], rounds: int, pause: float = 0.0) -> dict[str, float]:
     """Seconds per call: the median over rounds in which every side has its turn, in alternating order."""
     repeats = {}
     for name, call in calls.items():
         call()
-        repeats[name] = max(1, math.ceil(SAMPLE_SECONDS / max(_sample(call, 2), 1e-9)))
+        repeats[name] = max(1, math.ceil(SAMPLE_SECONDS / max(_sample(call, 2, pause), 1e-9)))
     samples: dict[str, list[float]] = {name: [] for name in calls}
     collecting = gc.isenabled()
     gc.disable()
     try:
         for turn in range(rounds):
             for name in list(calls) if turn % 2 == 0 else reversed(list(calls)):
-                samples[name].append(_sample(calls[name], repeats[name]))
+                samples[name].append(_sample(calls[name], repeats[name], pause))
     finally:
         if collecting:
             gc.enable()
@@ -150,6 +155,7 @@ class Mkl:
         ends = ctypes.c_void_p(starts.ctypes.data + starts.itemsize)
         _check(create(ctypes.byref(handle), *_ints(0, *csr.shape), _at(starts), ends, _at(columns), _at(csr.data)))
         description = _Description(_GENERAL, 0, 0)
+        arguments: tuple[Any, ...]
         operation, layout = _ints(_NO_TRANSPOSE, _ROW_MAJOR)
         if x.ndim == 1:
             hint = self._library.mkl_sparse_set_mv_hint(handle, operation, description, ctypes.c_int(EXPECTED_CALLS))
@@ -221,7 +227,7 @@ def _numpy_blas() -> str:
     for library in threadpoolctl.threadpool_info():
         if library["user_api"] == "blas" and ("numpy" in library["filepath"] or library["internal_api"] == "mkl"):
             return f"{names.get(library['internal_api'], library['internal_api'])} {library['version']}"
-    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload]
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return f"{built['name']} {built['version']}"
 
 
@@ -254,6 +260,11 @@ class Rivals:
 
         with num_threads(self.threads), threadpoolctl.threadpool_limits(limits=self.threads, user_api="blas"):
             yield
+
+    def medians(self, calls: dict[str, Call], rounds: int) -> dict[str, float]:
+        if self.threads == 1:
+            return interleaved_medians(calls, rounds)
+        return interleaved_medians(calls, min(rounds, MOST_PAUSED_ROUNDS), PAUSE_SECONDS)
 
     def calls(self, csr: Any, x: NDArray[Any], reference: Reference) -> tuple[dict[str, Call], dict[str, str]]:
         """Their calls for csr @ x, and why some have none. A wrong product is a reason."""

@@ -21,12 +21,19 @@ struct OwnedCsr {
 // Counting sort, O(nnz + rows + cols). `view` refers to `owned`.
 StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned);
 
+// A matrix without the columns that own nothing, where these are more than half: activations that nobody reads are then
+// not packed either. `used` lists the columns kept; `dropped` refers to `renumbered`. Returns whether it did.
+bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
+                         std::vector<std::int32_t>& renumbered, StoredMatrix& dropped);
+
 struct RowGroupsLayout {
     struct Part {  // of one (panel, block): where its pieces start
         std::int64_t run, n_runs, tail, n_tails, row, entry;
     };
+    std::int64_t cols;  // columns that blocks cut: all of the matrix, or those in `used`
     std::int64_t panel_rows, block_cols;
     std::int64_t n_panels, n_blocks;
+    std::vector<std::int32_t> used;  // empty: all
     std::vector<Part> parts;  // [panel * n_blocks + block]
     std::vector<GroupRun> runs;
     std::vector<RowTail> tails;

@@ -95,15 +95,15 @@ struct BatchProduct {
         T* const y_part = element<T>(y, first_row, first_col);
         T* const partial = direct && y.row_stride == tile ? y_part : sums;
         const std::size_t tile_bytes = static_cast<std::size_t>(tile) * sizeof(T);
-        const bool in_place = x.col_stride == 1 && x.row_stride == tile && n == tile &&
+        const bool in_place = layout.used.empty() && x.col_stride == 1 && x.row_stride == tile && n == tile &&
                               reinterpret_cast<std::uintptr_t>(element<T>(x, 0, first_col)) % tile_bytes == 0;
         for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
             const std::int64_t first_k = block * layout.block_cols;
-            const std::int64_t n_k = std::min(layout.block_cols, x.rows - first_k);
-            T* const packed = x_tile + (several_panels ? first_k * tile : 0);
-            if (pack && !in_place) pack_x(first_k, n_k, first_col, n, tile, packed);
+            const std::int64_t n_k = std::min(layout.block_cols, layout.cols - first_k);
             const RowGroupsLayout::Part& part =
                 layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+            T* const packed = x_tile + (several_panels ? first_k * tile : 0);
+            if (pack && !in_place && (several_panels || part.n_runs > 0)) pack_x(first_k, n_k, first_col, n, tile, packed);
             const bool last = block == layout.n_blocks - 1;
             SpmmArgs args;
             args.runs = layout.runs.data() + part.run;
@@ -127,8 +127,13 @@ struct BatchProduct {
 
     // x[first_k : first_k + n_k, first_col : first_col + n] as rows of `tile` columns; columns beyond n are zero.
     void pack_x(std::int64_t first_k, std::int64_t n_k, std::int64_t first_col, int n, int tile, T* to) const {
-        const T* const from = element<const T>(x, first_k, first_col);
         if (n < tile) std::memset(to, 0, static_cast<std::size_t>(n_k * tile) * sizeof(T));
+        if (!layout.used.empty()) {
+            for (std::int64_t k = 0; k < n_k; ++k)
+                for (int j = 0; j < n; ++j) to[k * tile + j] = *element<const T>(x, layout.used[static_cast<std::size_t>(first_k + k)], first_col + j);
+            return;
+        }
+        const T* const from = element<const T>(x, first_k, first_col);
         if (x.col_stride == 1)
             choice.move->epilogue({from, to, n_k, n, x.row_stride, tile, nullptr, false});
         else if (x.row_stride == 1)

@@ -26,12 +26,14 @@ std::int64_t choose_panel_rows(const StoredMatrix& matrix) {
     return round_up(std::clamp(share, least_panel_rows, most_panel_rows), group_rows);
 }
 
-// A block of x fills L1. Below 3% density rows own too few entries in such a block to pay for the sums' way to memory and
-// back, and two blocks' worth is faster (docs/developer/performance-notes.md).
+// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory and
+// back: then x streams from L2 (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
+    constexpr double least_entries = 12;
     const int tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
-    const std::int64_t fits = cache_sizes().l1d / tile_bytes;
-    return std::clamp<std::int64_t>(density(matrix) < 0.03 ? 2 * fits : fits, 64, max_block_cols);
+    std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
+    while (2 * block <= max_block_cols && static_cast<double>(block) * density(matrix) < least_entries) block *= 2;
+    return block;
 }
 
 // Three windows cover more lanes of a sparse group, for a third more work per tile: below 4.5% density, or below 7% where
@@ -85,9 +87,13 @@ class Chooser {
         const int widest = choice->tiles.back().row->tile_cols;
         auto& layout = layouts_.row_groups[side_];
         if (!layout) {
-            const StoredMatrix& matrix = operand();
-            layout = std::make_unique<const RowGroupsLayout>(
+            StoredMatrix matrix = operand();
+            std::vector<std::int32_t> used, renumbered;
+            drop_unused_columns(operand(), used, renumbered, matrix);
+            auto built = std::make_unique<RowGroupsLayout>(
                 make_row_groups(matrix, choose_panel_rows(matrix), choose_block_cols(matrix, widest)));
+            built->used = std::move(used);
+            layout = std::move(built);
         }
         choice->row_groups = layout.get();
         choice->name = spmm_name(choice->tiles.back());
