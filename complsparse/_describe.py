@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BREAK_EVEN_BATCH = 16
 BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
-MAX_TIMED_NNZ = 2_000_000  # above, one multiply alone takes longer than somebody reading waits
+MAX_TIMED = 2_000_000  # entries, rows and columns together; above, one multiply takes longer than a reader waits
 PICTURE_SETS, PICTURE_COLUMNS, CELL = 16, 64, 9
 MAX_PICTURE_NNZ = 5_000_000
 PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
@@ -72,8 +72,10 @@ def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
     """`fresh`: the same matrix without layouts, so that building one can be timed."""
     from complsparse import _ops
 
-    if W.nnz == 0 or W.nnz > MAX_TIMED_NNZ:
-        return "not measured: " + ("nothing is stored" if W.nnz == 0 else f"more than {MAX_TIMED_NNZ} entries")
+    if W.nnz == 0:
+        return "not measured: nothing is stored"
+    if W.nnz + sum(W.shape) > MAX_TIMED:
+        return f"not measured: more than {MAX_TIMED} entries, rows and columns"
     try:
         compute = _ops.compute_dtype(W)
     except TypeError:
@@ -112,9 +114,8 @@ def report(W: ComplementaryMatrix) -> str:
     for layout in W._layouts() + planned:
         side = "for X @ W" if layout["transposed"] else "for W @ X"
         state = "stored" if [layout[key] for key in identity] in built else "not built yet"
-        lines.append(
-            f"  {layout['layout']:<12}{_size(layout['bytes'])}, {layout['dtype']}, {layout['slots']} slots, {side}, {state}"
-        )
+        text = f"{_size(layout['bytes'])}, {layout['dtype']}, {layout['slots']} slots, {side}, {state}"
+        lines += _lines([(layout["layout"], text)])
     lines += _lines([("pays off", f"at N = {BREAK_EVEN_BATCH} {payoff}")])
     return "\n".join(lines)
 

@@ -963,9 +963,9 @@ def from_scipy(
     --------
     >>> import scipy.sparse
     >>> import complsparse as cs
-    >>> cs.from_scipy(scipy.sparse.eye_array(3, format="csr"))
-    <Complementary sparse matrix of dtype 'float64'
-        with 3 stored elements and shape (3, 3)>
+    >>> W = cs.from_scipy(scipy.sparse.eye_array(3, format="csr"))
+    >>> W.shape, W.nnz, W.n_sets
+    ((3, 3), 3, 1)
     """
     if not scipy.sparse.issparse(A):
         raise TypeError(

@@ -15,7 +15,7 @@ MAX_LABELLED_COLUMNS = 40  # wider, and a cell is too small for a number
 MAX_CURVES = 96
 LEAST_PANEL = 24  # cells; the words need them
 CELL_INCHES, GAP_CELLS = 0.17, 7
-INK, PAPER, EMPTY, EDGE = "#24292f", "#ffffff", "#f0f1f3", "#d5d8dc"
+INK, PAPER, EMPTY = "#24292f", "#ffffff", "#f0f1f3"
 # Hues that stay apart for most eyes, in an order in which neighbours differ.
 HUES = (0.575, 0.075, 0.42, 0.93, 0.76, 0.14, 0.50, 0.01)
 
@@ -108,10 +108,10 @@ def draw(W: Any, path: str, dpi: int = 200) -> None:
     axes.axis("off")
 
     points = 72 * cell  # of one cell
-    _cells(axes, np.zeros(n_rows), np.arange(n_rows), n_columns)
-    _cells(axes, np.full(n_sets, right), set_y, n_columns)
-    _entries(axes, entries.columns, entries.rows, entries.colours)
-    _entries(axes, right + entries.columns, set_y[entries.sets], entries.colours)
+    _empty_rows(axes, 0, np.arange(n_rows), n_columns)
+    _empty_rows(axes, right, set_y, n_columns)
+    _squares(axes, entries.columns, entries.rows, entries.colours, 2)
+    _squares(axes, right + entries.columns, set_y[entries.sets], entries.colours, 2)
     _curves(axes, entries, set_y, right)
     if n_columns <= MAX_LABELLED_COLUMNS:
         for x, s, kernel_id, colour in zip(
@@ -127,25 +127,18 @@ def draw(W: Any, path: str, dpi: int = 200) -> None:
     figure.savefig(path, dpi=dpi, facecolor=PAPER)
 
 
-def _cells(axes: Any, left: NDArray[Any], top: NDArray[Any], n_columns: int) -> None:
-    """Rows of empty cells."""
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Rectangle
+def _squares(axes: Any, x: NDArray[Any], y: NDArray[Any], colours: Any, layer: int) -> None:
+    from matplotlib.collections import PolyCollection
 
-    cells = [
-        Rectangle((x + c + 0.06, y + 0.06), 0.88, 0.88)
-        for x, y in zip(left, top, strict=True)
-        for c in range(n_columns)
-    ]
-    axes.add_collection(PatchCollection(cells, facecolor=EMPTY, edgecolor="none", zorder=1))
+    low, high = 0.06, 0.94  # of a cell: a white line stays between neighbours
+    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
+    squares = np.column_stack([x, y])[:, None, :] + corners
+    axes.add_collection(PolyCollection(list(squares), facecolors=colours, edgecolors="none", zorder=layer))
 
 
-def _entries(axes: Any, columns: NDArray[Any], rows: NDArray[Any], colours: list[Any]) -> None:
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Rectangle
-
-    cells = [Rectangle((x + 0.06, y + 0.06), 0.88, 0.88) for x, y in zip(columns, rows, strict=True)]
-    axes.add_collection(PatchCollection(cells, facecolors=colours, edgecolor="none", zorder=2))
+def _empty_rows(axes: Any, left: float, top: NDArray[Any], n_columns: int) -> None:
+    x, y = np.meshgrid(left + np.arange(n_columns), top)
+    _squares(axes, x.ravel(), y.ravel(), EMPTY, 1)
 
 
 def _curves(axes: Any, entries: _Entries, set_y: NDArray[Any], right: int) -> None:
@@ -170,7 +163,8 @@ def _curves(axes: Any, entries: _Entries, set_y: NDArray[Any], right: int) -> No
 def _words(axes: Any, W: Any, entries: _Entries, right: int, height: float, unit: float) -> None:
     """`unit`: one cell of the full size, in cells of this picture."""
     n_rows, n_columns = W._packing.shape
-    title = f"{_count(W.nnz, 'non-zero')} of {_count(n_rows, 'row')} in {_count(W.n_sets, 'set')}: {100 * W.packing_efficiency:.0f}% full"
+    sizes = f"{_count(W.nnz, 'non-zero')} of {_count(n_rows, 'row')} in {_count(W.n_sets, 'set')}"
+    title = f"{sizes}: {100 * W.packing_efficiency:.0f}% full"
     axes.text(0, -3.4 * unit, title, size=10, color=INK, weight="bold", ha="left", va="center")
     shape = f"{_fraction(entries.n_rows, n_rows, 'row')}, {_fraction(entries.n_columns, n_columns, 'column')}"
     heading: dict[str, Any] = {"size": 8, "color": INK, "va": "center", "ha": "left"}

@@ -34,8 +34,8 @@ class Matrix {
 
 struct PlanRequest {
     Side side = Side::rows;
-    std::int64_t n = 1;         // columns of the dense operand
-    bool deterministic = false; // one order of summation (ascending columns, one accumulator) for every n
+    std::int64_t n = 1;          // columns of the dense operand
+    bool deterministic = false;  // one order of summation (ascending columns, one accumulator) for every n
 };
 
 struct Choice;  // a micro-kernel and the layout that it reads

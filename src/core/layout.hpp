@@ -34,7 +34,7 @@ struct RowGroupsLayout {
     std::int64_t panel_rows, block_cols;
     std::int64_t n_panels, n_blocks;
     std::vector<std::int32_t> used;  // empty: all
-    std::vector<Part> parts;  // [panel * n_blocks + block]
+    std::vector<Part> parts;         // [panel * n_blocks + block]
     std::vector<GroupRun> runs;
     std::vector<RowTail> tails;
     std::vector<std::uint16_t> rows;

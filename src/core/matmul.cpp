@@ -67,8 +67,8 @@ struct BatchProduct {
         y_elements = round_to_lines(std::min(layout.panel_rows, y.rows) * widest(), sizeof(T));
         const std::int64_t n_tasks = n_tiles * tasks_per_tile;
         const auto workers = static_cast<std::size_t>(std::min<std::int64_t>(threads, n_tasks));
-        buffers = reinterpret_cast<T*>(
-            scratch(workers * static_cast<std::size_t>(x_elements + y_elements) * sizeof(T)));
+        buffers =
+            reinterpret_cast<T*>(scratch(workers * static_cast<std::size_t>(x_elements + y_elements) * sizeof(T)));
         parallel_for(n_tasks, threads, *this);
     }
 
@@ -89,8 +89,8 @@ struct BatchProduct {
         const int tile = row.tile_cols;
         const std::int64_t first_row = panel * layout.panel_rows;
         const std::int64_t n_rows = std::min(layout.panel_rows, y.rows - first_row);
-        // The last block's sums go straight to y where they are final there; earlier sums stay in scratch (or in y, if its
-        // rows are as close).
+        // The last block's sums go straight to y where they are final there; earlier sums stay in scratch (or in y, if
+        // its rows are as close).
         const bool direct = y.col_stride == 1 && n == tile && finish.bias == nullptr && !finish.relu;
         T* const y_part = element<T>(y, first_row, first_col);
         T* const partial = direct && y.row_stride == tile ? y_part : sums;
@@ -100,10 +100,10 @@ struct BatchProduct {
         for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
             const std::int64_t first_k = block * layout.block_cols;
             const std::int64_t n_k = std::min(layout.block_cols, layout.cols - first_k);
-            const RowGroupsLayout::Part& part =
-                layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+            const RowGroupsLayout::Part& part = layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
             T* const packed = x_tile + (several_panels ? first_k * tile : 0);
-            if (pack && !in_place && (several_panels || part.n_runs > 0)) pack_x(first_k, n_k, first_col, n, tile, packed);
+            if (pack && !in_place && (several_panels || part.n_runs > 0))
+                pack_x(first_k, n_k, first_col, n, tile, packed);
             const bool last = block == layout.n_blocks - 1;
             SpmmArgs args;
             args.runs = layout.runs.data() + part.run;
@@ -130,7 +130,9 @@ struct BatchProduct {
         if (n < tile) std::memset(to, 0, static_cast<std::size_t>(n_k * tile) * sizeof(T));
         if (!layout.used.empty()) {
             for (std::int64_t k = 0; k < n_k; ++k)
-                for (int j = 0; j < n; ++j) to[k * tile + j] = *element<const T>(x, layout.used[static_cast<std::size_t>(first_k + k)], first_col + j);
+                for (int j = 0; j < n; ++j)
+                    to[k * tile + j] =
+                        *element<const T>(x, layout.used[static_cast<std::size_t>(first_k + k)], first_col + j);
             return;
         }
         const T* const from = element<const T>(x, first_k, first_col);
@@ -143,14 +145,16 @@ struct BatchProduct {
                 for (int j = 0; j < n; ++j) to[k * tile + j] = from[k * x.row_stride + j * x.col_stride];
     }
 
-    void write_out(T* sums, std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, int n, int tile) const {
+    void write_out(T* sums, std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, int n,
+                   int tile) const {
         T* const to = element<T>(y, first_row, first_col);
         const T* const bias = finish.bias ? static_cast<const T*>(finish.bias) + first_row : nullptr;
         if (y.col_stride == 1) {
             choice.move->epilogue({sums, to, n_rows, n, tile, y.row_stride, bias, finish.relu});
             return;
         }
-        if (bias != nullptr || finish.relu) choice.move->epilogue({sums, sums, n_rows, n, tile, tile, bias, finish.relu});
+        if (bias != nullptr || finish.relu)
+            choice.move->epilogue({sums, sums, n_rows, n, tile, tile, bias, finish.relu});
         if (y.row_stride == 1)
             choice.move->transpose({sums, to, n_rows, n, tile, y.col_stride});
         else
@@ -160,7 +164,8 @@ struct BatchProduct {
 };
 
 template <class T>
-void multiply_column(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish, double work) {
+void multiply_column(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish,
+                     double work) {
     const WindowsLayout& layout = *choice.windows;
     const T* from = static_cast<const T*>(x.data);
     if (x.row_stride != 1 && x.rows > 1) {
@@ -174,10 +179,10 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
     const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
     auto body = [&](std::int64_t task, int) {
         const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
-        choice.spmv.row->function({layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes,
-                                   layout.picks.data(), layout.bases.data(), layout.tile_values.data(),
-                                   layout.columns.data(), layout.values.data(), from, y.data, y.row_stride, finish.bias,
-                                   finish.relu, masked});
+        choice.spmv.row->function({layout.groups.data() + first, last - first,
+                                   layout.rows.data() + first * window_lanes, layout.picks.data(), layout.bases.data(),
+                                   layout.tile_values.data(), layout.columns.data(), layout.values.data(), from, y.data,
+                                   y.row_stride, finish.bias, finish.relu, masked});
     };
     parallel_for(n_tasks, threads, body);
 }
@@ -194,9 +199,9 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
 
 template <class T>
 void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
-    const SampledFunction row_function =
-        strongest(&Table::sampled, selected_isa(), [&](const SampledRow& row) { return row.type == pattern.type; })
-            .row->function;
+    const SampledFunction row_function = strongest(&Table::sampled, selected_isa(), [&](const SampledRow& row) {
+                                             return row.type == pattern.type;
+                                         }).row->function;
     const std::int64_t depth = p.cols;
     // The columns of q become contiguous rows; so do the rows of p where they are not.
     AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));
@@ -229,9 +234,15 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
 void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue) {
     if (y.rows == 0 || y.cols == 0) return;
     switch (plan.matrix->stored().type) {
-        case Type::f32: multiply_typed<float>(plan, x, y, epilogue); break;
-        case Type::f64: multiply_typed<double>(plan, x, y, epilogue); break;
-        case Type::i64: multiply_typed<std::int64_t>(plan, x, y, epilogue); break;
+        case Type::f32:
+            multiply_typed<float>(plan, x, y, epilogue);
+            break;
+        case Type::f64:
+            multiply_typed<double>(plan, x, y, epilogue);
+            break;
+        case Type::i64:
+            multiply_typed<std::int64_t>(plan, x, y, epilogue);
+            break;
     }
 }
 
@@ -243,9 +254,15 @@ void run_bound_call(void* call) {
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
     if (pattern.row_ptr[pattern.rows] == 0) return;
     switch (pattern.type) {
-        case Type::f32: sampled_typed(pattern, p, q, static_cast<float*>(out)); break;
-        case Type::f64: sampled_typed(pattern, p, q, static_cast<double*>(out)); break;
-        case Type::i64: sampled_typed(pattern, p, q, static_cast<std::int64_t*>(out)); break;
+        case Type::f32:
+            sampled_typed(pattern, p, q, static_cast<float*>(out));
+            break;
+        case Type::f64:
+            sampled_typed(pattern, p, q, static_cast<double*>(out));
+            break;
+        case Type::i64:
+            sampled_typed(pattern, p, q, static_cast<std::int64_t*>(out));
+            break;
     }
 }
 

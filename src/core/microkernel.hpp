@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contract between macro-kernels and micro-kernels: what a layout looks like in memory, what one call computes, and
-// the rows of the kernel table. A leaf: it includes nothing of the core but types.hpp, because every ISA level includes it.
+// the rows of the kernel table. A leaf: it includes nothing of the core but types.hpp, because every ISA level includes
+// it.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +12,15 @@ namespace cs {
 
 // ---- row groups: batches -------------------------------------------------------------------------------------------
 //
-// Rows are cut into panels, columns into blocks. Inside a (panel, block) the rows are sorted by the number of entries they
-// own there and taken four at a time: the four rows' entries are interleaved for as long as all four have one (a group of
-// `count` steps), the rest of the longer rows follows in tails. So a group's loop count is known, groups of the same count
-// form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column order, in one
-// accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
+// Rows are cut into panels, columns into blocks. Inside a (panel, block) the rows are sorted by the number of entries
+// they own there and taken four at a time: the four rows' entries are interleaved for as long as all four have one (a
+// group of `count` steps), the rest of the longer rows follows in tails. So a group's loop count is known, groups of
+// the same count form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column
+// order, in one accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
 
 inline constexpr int group_rows = 4;
-// Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the index
-// by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
+// Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the
+// index by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
 inline constexpr int column_unit = 16;
 inline constexpr int max_block_cols = 65536 / column_unit;
 
@@ -39,12 +40,12 @@ struct SpmmArgs {
     const std::uint16_t* rows;     // group_rows per group, relative to the panel; a short last group repeats a row
     const std::uint16_t* columns;  // column * column_unit, relative to the block
     const void* values;
-    const void* x;                 // one tile row (tile width) per column of the block, without gaps
+    const void* x;  // one tile row (tile width) per column of the block, without gaps
     const void* from;
     void* to;
     std::int64_t from_stride, to_stride;  // elements between rows
-    bool first;  // the first block: rows without entries are stored too
-    bool last;   // the last block, and `to` is not `from`: every row is stored
+    bool first;                           // the first block: rows without entries are stored too
+    bool last;                            // the last block, and `to` is not `from`: every row is stored
 };
 using SpmmFunction = void (*)(const SpmmArgs&);
 
@@ -57,11 +58,11 @@ struct SpmmRow {
 // ---- windows: one column -------------------------------------------------------------------------------------------
 //
 // Lanes are rows: eight rows with about as many entries each form a group, and one vector step multiplies one entry of
-// each. x is fetched in two ways. A *tile* step broadcasts a few windows of four neighbouring columns and lets each lane
-// pick its column by an in-register permute: it covers the entries that are near each other in column, for a quarter of
-// the loads. A *gather* step fetches the lanes' columns one by one and covers the rest. The packer chooses how many
-// entries go into tiles. Lanes without an entry hold the value -0.0 (which changes no finite sum) and any column; a stored
-// -0.0 becomes 0.0. Where x is not finite, the masked variant drops those lanes' products.
+// each. x is fetched in two ways. A *tile* step broadcasts a few windows of four neighbouring columns and lets each
+// lane pick its column by an in-register permute: it covers the entries that are near each other in column, for a
+// quarter of the loads. A *gather* step fetches the lanes' columns one by one and covers the rest. The packer chooses
+// how many entries go into tiles. Lanes without an entry hold the value -0.0 (which changes no finite sum) and any
+// column; a stored -0.0 becomes 0.0. Where x is not finite, the masked variant drops those lanes' products.
 
 inline constexpr int window_lanes = 8;
 inline constexpr int window_cols = 4;

@@ -14,8 +14,8 @@ std::size_t as_size(Integer i) {
     return static_cast<std::size_t>(i);
 }
 
-// Numbers the columns that occur 0, 1, ...: an array where cols is moderate, else a sorted list, so that a shape such as
-// (5, 2^40) costs O(nnz log nnz) and not O(cols).
+// Numbers the columns that occur 0, 1, ...: an array where cols is moderate, else a sorted list, so that a shape such
+// as (5, 2^40) costs O(nnz log nnz) and not O(cols).
 template <class Index>
 class ColumnNumbers {
    public:
@@ -128,7 +128,8 @@ template <class Index>
 Block detect_block(const Pattern<Index>& pattern) {
     Block block{1, 1};
     if (pattern.nnz() == 0) return block;
-    while (block.rows < 32 && 2 * block.rows <= pattern.rows && rows_in_blocks(pattern, 2 * block.rows)) block.rows *= 2;
+    while (block.rows < 32 && 2 * block.rows <= pattern.rows && rows_in_blocks(pattern, 2 * block.rows))
+        block.rows *= 2;
     while (block.cols < 4 && 2 * block.cols <= pattern.cols && columns_in_blocks(pattern, 2 * block.cols))
         block.cols *= 2;
     return block;
@@ -154,8 +155,7 @@ class StrictPacker {
     bool run(std::int64_t max_sets) {
         std::vector<std::int64_t> order(as_size(n_members_));
         std::iota(order.begin(), order.end(), 0);
-        std::stable_sort(order.begin(), order.end(),
-                         [&](std::int64_t a, std::int64_t b) { return size(a) > size(b); });
+        std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return size(a) > size(b); });
         std::vector<std::int64_t> homeless;
         const std::int64_t patience = n_members_ / 16 + 4;  // more than this is beyond repair
         for (const std::int64_t member : order) {
@@ -199,7 +199,9 @@ class StrictPacker {
     };
 
     const Index* begin(std::int64_t member) const { return pattern_.columns + pattern_.row_ptr[member * block_rows_]; }
-    const Index* end(std::int64_t member) const { return pattern_.columns + pattern_.row_ptr[member * block_rows_ + 1]; }
+    const Index* end(std::int64_t member) const {
+        return pattern_.columns + pattern_.row_ptr[member * block_rows_ + 1];
+    }
     std::int64_t size(std::int64_t member) const { return end(member) - begin(member); }
 
     static void set_bit(std::vector<std::uint64_t>& words, std::int64_t bit) {
@@ -432,14 +434,14 @@ PackingReport validate_packing(const Pattern<Index>& pattern, const std::int64_t
     return report;
 }
 
-#define CS_INSTANTIATE(Index)                                                                                       \
-    template CsrReport validate_csr(const Pattern<Index>&, std::int64_t, std::int64_t);                             \
-    template std::int64_t max_column_count(const Index*, std::int64_t, std::int64_t);                               \
-    template Block detect_block(const Pattern<Index>&);                                                             \
-    template bool has_block(const Pattern<Index>&, Block);                                                          \
-    template bool pack_strict(const Pattern<Index>&, int, std::int64_t, Sets&);                                     \
-    template void pack_split(const Pattern<Index>&, Sets&, SplitSlots&);                                            \
-    template PackingReport validate_packing(const Pattern<Index>&, const std::int64_t*, std::int64_t,               \
+#define CS_INSTANTIATE(Index)                                                                         \
+    template CsrReport validate_csr(const Pattern<Index>&, std::int64_t, std::int64_t);               \
+    template std::int64_t max_column_count(const Index*, std::int64_t, std::int64_t);                 \
+    template Block detect_block(const Pattern<Index>&);                                               \
+    template bool has_block(const Pattern<Index>&, Block);                                            \
+    template bool pack_strict(const Pattern<Index>&, int, std::int64_t, Sets&);                       \
+    template void pack_split(const Pattern<Index>&, Sets&, SplitSlots&);                              \
+    template PackingReport validate_packing(const Pattern<Index>&, const std::int64_t*, std::int64_t, \
                                             const std::int64_t*, std::int64_t);
 CS_INSTANTIATE(std::int32_t)
 CS_INSTANTIATE(std::int64_t)

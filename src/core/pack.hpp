@@ -57,8 +57,8 @@ struct Sets {
 };
 
 // Whole members (block_rows neighbouring rows) are placed: first fit in descending size, then local repair. A set of
-// members is listed as block_rows consecutive sets of rows. Returns false where more than max_sets sets of rows would be
-// needed (0: no limit). Time: for each entry, one step per 64 sets or one per set that owns its column, the cheaper.
+// members is listed as block_rows consecutive sets of rows. Returns false where more than max_sets sets of rows would
+// be needed (0: no limit). Time: for each entry, one step per 64 sets or one per set that owns its column, the cheaper.
 template <class Index>
 bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Sets& sets);
 
@@ -71,9 +71,9 @@ void pack_split(const Pattern<Index>& pattern, Sets& sets, SplitSlots& slots);
 
 enum class PackingRule {
     none,
-    pointers,         // set_ptr does not ascend from 0 to the number of rows
-    permutation,      // row_order[at] is out of range or stands twice
-    shared_column,    // two rows of a set own the same column
+    pointers,       // set_ptr does not ascend from 0 to the number of rows
+    permutation,    // row_order[at] is out of range or stands twice
+    shared_column,  // two rows of a set own the same column
 };
 struct PackingReport {
     PackingRule broken = PackingRule::none;

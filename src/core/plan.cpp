@@ -10,8 +10,8 @@
 namespace cs {
 namespace {
 
-constexpr std::int64_t most_panel_rows = 2048;   // sums of a panel stay in L2 between blocks
-constexpr std::int64_t least_panel_rows = 128;   // shorter panels sort too few rows into a run
+constexpr std::int64_t most_panel_rows = 2048;  // sums of a panel stay in L2 between blocks
+constexpr std::int64_t least_panel_rows = 128;  // shorter panels sort too few rows into a run
 
 double density(const StoredMatrix& matrix) {
     const double size = static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
@@ -26,8 +26,8 @@ std::int64_t choose_panel_rows(const StoredMatrix& matrix) {
     return round_up(std::clamp(share, least_panel_rows, most_panel_rows), group_rows);
 }
 
-// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory and
-// back: then x streams from L2 (docs/developer/performance-notes.md).
+// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
+// and back: then x streams from L2 (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
     constexpr double least_entries = 12;
     const int tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
@@ -36,8 +36,8 @@ std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
     return block;
 }
 
-// Three windows cover more lanes of a sparse group, for a third more work per tile: below 4.5% density, or below 7% where
-// the entries do not fit L2 and bytes count.
+// Three windows cover more lanes of a sparse group, for a third more work per tile: below 4.5% density, or below 7%
+// where the entries do not fit L2 and bytes count.
 int choose_windows(const StoredMatrix& matrix) {
     const std::int64_t nnz = matrix.row_ptr[matrix.rows];
     const double d = density(matrix);
@@ -175,7 +175,8 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
         const std::int64_t nnz = matrix.stored().row_ptr[matrix.stored().rows];
         if (layouts.row_groups[s]) found.push_back({"row_groups", side, layouts.row_groups[s]->bytes(), nnz});
         if (layouts.windows[s])
-            found.push_back({"windows", side, layouts.windows[s]->bytes(), layouts.windows[s]->slots(matrix.stored().type)});
+            found.push_back(
+                {"windows", side, layouts.windows[s]->bytes(), layouts.windows[s]->slots(matrix.stored().type)});
     }
     return found;
 }
@@ -185,8 +186,8 @@ std::vector<MicroKernelInfo> microkernels() {
     const int all = static_cast<int>(isa_levels().size()) - 1;
     auto add = [&](std::string name, const char* op, Type type, int isa, const char* layout, int rows, int cols) {
         const IsaLevel& level = isa_levels()[static_cast<std::size_t>(isa)];
-        found.push_back({std::move(name), op, type_names[static_cast<int>(type)], level.name, layout, rows, cols,
-                         level.supported});
+        found.push_back(
+            {std::move(name), op, type_names[static_cast<int>(type)], level.name, layout, rows, cols, level.supported});
     };
     for (const auto& row : rows_of(&Table::spmm, all))
         add(spmm_name(row), "spmm", row.row->type, row.isa, "row_groups", group_rows, row.row->tile_cols);

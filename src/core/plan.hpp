@@ -27,8 +27,8 @@ struct Choice {
 
 struct Layouts {
     enum Kind { one_column, batch, n_kinds };
-    std::mutex mutex;                                   // guards the building of all below
-    std::atomic<const Choice*> choices[2][n_kinds]{};   // [side][kind]
+    std::mutex mutex;                                  // guards the building of all below
+    std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::unique_ptr<const Choice> owned[2][n_kinds];
     std::unique_ptr<const RowGroupsLayout> row_groups[2];
     std::unique_ptr<const WindowsLayout> windows[2];

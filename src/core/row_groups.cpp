@@ -63,7 +63,8 @@ class Builder {
         std::partial_sum(block_ptr_.begin(), block_ptr_.end(), block_ptr_.begin());
         by_block_.resize(segments_.size());
         std::vector<std::int64_t> next(block_ptr_.begin(), block_ptr_.end() - 1);
-        for (std::size_t i = 0; i < segments_.size(); ++i) by_block_[as_size(next[as_size(block_of_[i])]++)] = segments_[i];
+        for (std::size_t i = 0; i < segments_.size(); ++i)
+            by_block_[as_size(next[as_size(block_of_[i])]++)] = segments_[i];
     }
 
     // The segments of a block by descending count, stable: a counting sort, because counts are small. The first and the
@@ -96,7 +97,9 @@ class Builder {
         ++entry_;
     }
 
-    std::uint16_t in_panel(const Segment& segment) const { return static_cast<std::uint16_t>(segment.row - first_row_); }
+    std::uint16_t in_panel(const Segment& segment) const {
+        return static_cast<std::uint16_t>(segment.row - first_row_);
+    }
 
     void append_part() {
         RowGroupsLayout::Part part{};
@@ -110,7 +113,8 @@ class Builder {
             if (static_cast<std::int64_t>(layout_.runs.size()) == part.run || layout_.runs.back().count != steps)
                 layout_.runs.push_back({0, steps});
             ++layout_.runs.back().groups;
-            for (std::size_t r = 0; r < group_rows; ++r) layout_.rows.push_back(in_panel(order_[group + std::min(r, n - 1)]));
+            for (std::size_t r = 0; r < group_rows; ++r)
+                layout_.rows.push_back(in_panel(order_[group + std::min(r, n - 1)]));
             for (std::uint32_t step = 0; step < steps; ++step)
                 for (std::size_t r = 0; r < group_rows; ++r) append_entry(order_[group + r]);
         }
@@ -168,8 +172,8 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
     }
     renumbered.resize(as_size(nnz));
     for (std::int64_t i = 0; i < nnz; ++i)
-        renumbered[as_size(i)] = static_cast<std::int32_t>(
-            std::lower_bound(used.begin(), used.end(), matrix.columns[i]) - used.begin());
+        renumbered[as_size(i)] =
+            static_cast<std::int32_t>(std::lower_bound(used.begin(), used.end(), matrix.columns[i]) - used.begin());
     dropped = matrix;
     dropped.cols = static_cast<std::int64_t>(used.size());
     dropped.columns = renumbered.data();
@@ -177,9 +181,10 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
 }
 
 std::int64_t RowGroupsLayout::bytes() const {
-    return static_cast<std::int64_t>(used.size() * sizeof(std::int32_t) + parts.size() * sizeof(Part) + runs.size() * sizeof(GroupRun) +
-                                     tails.size() * sizeof(RowTail) + rows.size() * sizeof(std::uint16_t) +
-                                     columns.size() * sizeof(std::uint16_t) + values.size());
+    return static_cast<std::int64_t>(used.size() * sizeof(std::int32_t) + parts.size() * sizeof(Part) +
+                                     runs.size() * sizeof(GroupRun) + tails.size() * sizeof(RowTail) +
+                                     rows.size() * sizeof(std::uint16_t) + columns.size() * sizeof(std::uint16_t) +
+                                     values.size());
 }
 
 RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols) {
@@ -188,11 +193,18 @@ RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_r
     layout.panel_rows = panel_rows;
     layout.block_cols = block_cols;
     layout.n_panels = (matrix.rows + panel_rows - 1) / panel_rows;
-    layout.n_blocks = std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
+    layout.n_blocks =
+        std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
     switch (matrix.type) {
-        case Type::f32: Builder<float>(matrix, layout).build(); break;
-        case Type::f64: Builder<double>(matrix, layout).build(); break;
-        case Type::i64: Builder<std::int64_t>(matrix, layout).build(); break;
+        case Type::f32:
+            Builder<float>(matrix, layout).build();
+            break;
+        case Type::f64:
+            Builder<double>(matrix, layout).build();
+            break;
+        case Type::i64:
+            Builder<std::int64_t>(matrix, layout).build();
+            break;
     }
     return layout;
 }

@@ -14,14 +14,14 @@ namespace {
 
 std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover at
-// least so many entries of the longest lane to pay.
+// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover
+// at least so many entries of the longest lane to pay.
 constexpr int gather_cost = 12;
 constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 8; }
 
-constexpr int base_step = 2;         // windows start at even columns: finer gains nothing, coarser loses 3-5%
-constexpr std::size_t horizon = 256; // candidate windows looked at per choice: packing stays linear in the entries
-constexpr int patience = 24;         // tiles without a gain before the group is closed
+constexpr int base_step = 2;          // windows start at even columns: finer gains nothing, coarser loses 3-5%
+constexpr std::size_t horizon = 256;  // candidate windows looked at per choice: packing stays linear in the entries
+constexpr int patience = 24;          // tiles without a gain before the group is closed
 
 template <class T>
 class Packer {
@@ -128,7 +128,8 @@ class Packer {
             weight[lane] = std::clamp(100 + 30 * left_[lane] - 30 * sum / window_lanes, 20, 300);
         score_[0] = 0;
         for (int lanes = 1; lanes < 256; ++lanes)
-            score_[lanes] = static_cast<std::uint16_t>(score_[lanes & (lanes - 1)] + weight[__builtin_ctz(static_cast<unsigned>(lanes))]);
+            score_[lanes] = static_cast<std::uint16_t>(score_[lanes & (lanes - 1)] +
+                                                       weight[__builtin_ctz(static_cast<unsigned>(lanes))]);
     }
 
     // The best candidate for the lanes that are still free, among the next `horizon`; none where nothing scores.
@@ -136,7 +137,8 @@ class Packer {
         std::uint32_t best = 0;  // score, then position: one comparison finds both
         auto scan = [&](std::size_t from, std::size_t to) {
             for (std::size_t at = from; at < to; ++at)
-                best = std::max(best, std::uint32_t{score_[masks_[at] & ~taken]} << 16 | static_cast<std::uint32_t>(at));
+                best =
+                    std::max(best, std::uint32_t{score_[masks_[at] & ~taken]} << 16 | static_cast<std::uint32_t>(at));
         };
         const std::size_t end = cursor_ + horizon;
         scan(cursor_, std::min(end, masks_.size()));
@@ -144,8 +146,8 @@ class Packer {
         return best >> 16 == 0 ? none : static_cast<std::int64_t>(best & 0xffff);
     }
 
-    // Takes tiles greedily; returns how many, a multiple of block_tiles, are the cheapest together with the gather steps
-    // that they leave.
+    // Takes tiles greedily; returns how many, a multiple of block_tiles, are the cheapest together with the gather
+    // steps that they leave.
     std::size_t choose_tiles() {
         std::size_t best_tiles = 0;
         int best_cost = gather_cost * longest();
@@ -266,12 +268,12 @@ class Packer {
     std::vector<std::int32_t> candidates_;
     std::vector<std::uint8_t> masks_;
     std::vector<std::int32_t> candidate_of_;
-    std::vector<std::int32_t> touched_;          // columns with an entry
+    std::vector<std::int32_t> touched_;  // columns with an entry
     std::vector<Tile> tiles_;
     std::vector<T> values_out_;
     std::uint32_t row_[window_lanes];
-    int left_[window_lanes];                     // entries that no tile took, of a lane
-    std::uint16_t score_[256];                   // of a set of lanes
+    int left_[window_lanes];    // entries that no tile took, of a lane
+    std::uint16_t score_[256];  // of a set of lanes
     std::size_t cursor_ = 0;
 };
 
@@ -347,9 +349,12 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 
 WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
     switch (matrix.type) {
-        case Type::f32: return pack_shares<float>(matrix, windows);
-        case Type::f64: return pack_shares<double>(matrix, 0);
-        default: return pack_shares<std::int64_t>(matrix, 0);
+        case Type::f32:
+            return pack_shares<float>(matrix, windows);
+        case Type::f64:
+            return pack_shares<double>(matrix, 0);
+        default:
+            return pack_shares<std::int64_t>(matrix, 0);
     }
 }
 

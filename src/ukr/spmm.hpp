@@ -57,8 +57,7 @@ struct RowGroups {
     void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values, std::uint32_t count) const {
         V sum[Groups * group_rows][NV];
         for (int r = 0; r < Groups * group_rows; ++r)
-            for (int v = 0; v < NV; ++v)
-                sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
+            for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
         for (int r = 0; r < Groups * group_rows; ++r)
             for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);

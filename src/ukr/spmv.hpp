@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // spmv on windows: eight rows in lanes.
 //
-// Loads bound the gather step: 8 of x, 1 of values, 2 of columns. A tile step needs 4 loads (2 windows, values, picks) and
-// three in-register operations for up to 8 entries, so the packer puts what it can into tiles. Tiles are bound by the
-// shuffle ports and gathers by the load ports: blocks of four tiles and pairs of gathers alternate to use both.
+// Loads bound the gather step: 8 of x, 1 of values, 2 of columns. A tile step needs 4 loads (2 windows, values, picks)
+// and three in-register operations for up to 8 entries, so the packer puts what it can into tiles. Tiles are bound by
+// the shuffle ports and gathers by the load ports: blocks of four tiles and pairs of gathers alternate to use both.
 #pragma once
 
 #include "core/microkernel.hpp"
@@ -113,7 +113,8 @@ void spmv_groups(const SpmvArgs& args) {
     for (const WindowGroup* group = args.groups; group != args.groups + args.n_groups; ++group, rows += window_lanes) {
         const std::uint8_t* picks = args.picks + group->first_block * block_picks;
         const std::uint16_t* bases = args.bases + group->first_block * block_tiles * tile_bases(Windows);
-        const T* tile_values = static_cast<const T*>(args.tile_values) + group->first_block * block_tiles * window_lanes;
+        const T* tile_values =
+            static_cast<const T*>(args.tile_values) + group->first_block * block_tiles * window_lanes;
         const std::uint16_t* columns = args.columns + group->first_step * window_lanes;
         const T* values = static_cast<const T*>(args.values) + group->first_step * window_lanes;
 

@@ -2,8 +2,8 @@
 // vec<T, N>: N lanes of T on GNU vector types.
 //
 // Why not intrinsics: one source serves SSE2, AVX2, AVX-512 and NEON, and on these loops it compiles to the same
-// instructions (a lane loop over __builtin_fmaf becomes one vfmadd). Why a namespace per ISA: an inline template compiled
-// with AVX-512 flags would otherwise be the copy that the linker keeps for the baseline too.
+// instructions (a lane loop over __builtin_fmaf becomes one vfmadd). Why a namespace per ISA: an inline template
+// compiled with AVX-512 flags would otherwise be the copy that the linker keeps for the baseline too.
 #pragma once
 
 #include <cstdint>
@@ -70,9 +70,10 @@ inline V broadcast(T value) {
     return value - V{};  // x - 0 is x for every x, -0.0 and NaN included
 }
 
-// Value `Which` of the four at `from`, in every lane. One load serves all four (the compiler shares it) and the spreading
-// is an in-register permute, which leaves the load ports to the activations. Intrinsics, because GCC 12 scalarises the
-// same thing written with GNU vectors (and the maskz forms, because its plain ones warn of uninitialised lanes).
+// Value `Which` of the four at `from`, in every lane. One load serves all four (the compiler shares it) and the
+// spreading is an in-register permute, which leaves the load ports to the activations. Intrinsics, because GCC 12
+// scalarises the same thing written with GNU vectors (and the maskz forms, because its plain ones warn of uninitialised
+// lanes).
 template <class V, int Which, class T>
 inline V spread(const T* from) {
 #ifdef __AVX__

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the table.
+// The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
+// table.
 #include "ukr/move.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
@@ -8,22 +9,14 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr SpmmRow spmm_rows[] = {
-    {Type::f32, 4, spmm<float, 4, 1>},
-    {Type::f32, 8, spmm<float, 8, 1>},
-    {Type::f32, 16, spmm<float, 8, 2>},
-    {Type::f64, 2, spmm<double, 2, 1>},
-    {Type::f64, 4, spmm<double, 4, 1>},
-    {Type::f64, 8, spmm<double, 4, 2>},
-    {Type::i64, 4, spmm<std::int64_t, 4, 1>},
-    {Type::i64, 8, spmm<std::int64_t, 4, 2>},
+    {Type::f32, 4, spmm<float, 4, 1>},        {Type::f32, 8, spmm<float, 8, 1>},
+    {Type::f32, 16, spmm<float, 8, 2>},       {Type::f64, 2, spmm<double, 2, 1>},
+    {Type::f64, 4, spmm<double, 4, 1>},       {Type::f64, 8, spmm<double, 4, 2>},
+    {Type::i64, 4, spmm<std::int64_t, 4, 1>}, {Type::i64, 8, spmm<std::int64_t, 4, 2>},
 };
 
 static constexpr SpmvRow spmv_rows[] = {
-    spmv_row<float, 0>,
-    spmv_row<float, 3>,
-    spmv_row<float, 2>,
-    spmv_row<double, 0>,
-    spmv_row<std::int64_t, 0>,
+    spmv_row<float, 0>, spmv_row<float, 3>, spmv_row<float, 2>, spmv_row<double, 0>, spmv_row<std::int64_t, 0>,
 };
 
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
