@@ -41,7 +41,7 @@ _find_extension()
 del _find_extension
 
 try:
-    from complsparse import _core
+    from complsparse import _core  # noqa: F401 (is it there?)
 except ImportError as error:
     raise ImportError(
         "the extension module of complsparse is missing: install the package with `pip install .` "

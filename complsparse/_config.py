@@ -39,7 +39,7 @@ def _read_environment() -> None:
         _core.set_deterministic(deterministic)
     threads = os.environ.get("COMPLSPARSE_NUM_THREADS")
     if threads:
-        if not threads.isdecimal() or not 1 <= int(threads) <= 65536:
+        if not threads.isdecimal() or len(threads) > 5 or not 1 <= int(threads) <= 65536:
             raise ValueError(f"COMPLSPARSE_NUM_THREADS={threads!r} is not valid; use a number from 1 to 65536")
         _core.set_num_threads(int(threads))
 

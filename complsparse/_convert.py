@@ -258,11 +258,12 @@ def from_array(dense: NDArray[Any]) -> tuple[Arrays, tuple[int, int]]:
     if matrix.ndim != 2:
         raise ValueError(f"an array of shape {dense.shape} has {dense.ndim} axes; a matrix has 2")
     shape = check_shape(matrix.shape)
-    stored = matrix != 0
-    indptr = np.zeros(shape[0] + 1, dtype=np.int64)
-    np.cumsum(np.count_nonzero(stored, axis=1), out=indptr[1:])
-    indices = np.nonzero(stored)[1].astype(column_dtype(shape[1]), copy=False)
-    return (indptr, indices, _values(matrix[stored])), shape
+    # The positions of True in a contiguous bool array are found several times faster than those of non-zero floats.
+    positions = np.flatnonzero(np.not_equal(matrix, 0, order="C"))
+    row_starts = np.arange(shape[0] + 1) * shape[1]
+    indptr = np.searchsorted(positions, row_starts).astype(np.int64, copy=False)
+    indices = (positions - np.repeat(row_starts[:-1], np.diff(indptr))).astype(column_dtype(shape[1]), copy=False)
+    return (indptr, indices, _values(matrix.reshape(-1)[positions])), shape
 
 
 def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any]:

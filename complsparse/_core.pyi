@@ -40,14 +40,21 @@ class Plan:
 
 @final
 class BoundCall:
-    """A product bound to its arrays too. `function` is the address of a C function `void (*)(void*)`, `context` its argument."""
+    """A product bound to its arrays too: `function` is the address of ``void (*)(void*)``, `context` its argument."""
 
     function: int
     context: int
     def __call__(self) -> None: ...
 
 def matmul(
-    A: Any, B: Any, /, *, out: NDArray[Any] | None = None, bias: Any = None, activation: str | None = None, dtype: Any = None
+    A: Any,
+    B: Any,
+    /,
+    *,
+    out: NDArray[Any] | None = None,
+    bias: Any = None,
+    activation: str | None = None,
+    dtype: Any = None,
 ) -> Any: ...
 def linear(
     x: Any,
@@ -73,7 +80,7 @@ def make_plan(
 def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
     """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""
 
-# --- packing: arrays in, arrays out; all release the GIL -------------------------------------------------------------
+# --- packing: arrays in, arrays out; all release the GIL ---------------------------------------------------------
 def check_csr(
     indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int, n_values: int
 ) -> tuple[bool, bool]:
@@ -113,7 +120,7 @@ def check_packing(
     set_ptr: NDArray[np.int64],
     row_order: NDArray[np.int64],
 ) -> None:
-    """Raise ValueError unless (set_ptr, row_order) is a strict packing: a permutation of the rows, disjoint within sets."""
+    """Raise ValueError unless (set_ptr, row_order) permutes the rows and the rows of each set share no column."""
 
 # --- configuration -----------------------------------------------------------------------------------------------
 def isa_levels() -> list[dict[str, Any]]:

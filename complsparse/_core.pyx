@@ -120,12 +120,30 @@ cdef class _Store:
                 self.matrices[compute] = new Matrix(stored)
 
 
+cdef _Store _make_unbound():
+    cdef _Store store = _Store()
+    store.indptr = np.zeros(1, dtype=np.int64)
+    store.indices = np.zeros(0, dtype=np.int32)
+    store.data = np.zeros(0, dtype=np.float32)
+    store.rows = store.cols = 0
+    return store
+
+
+cdef _Store _unbound = _make_unbound()
+
+
 cdef class Operand:
     cdef _Store store
     cdef bint transposed
     cdef readonly tuple shape
     cdef int64_t rows, cols  # of the logical matrix
     cdef int compute         # compute type of the stored dtype, or -1
+
+    def __cinit__(self, *args, **kwargs):
+        self.store = _unbound  # so that an object made by __new__ alone is an empty matrix and not a null pointer
+        self.shape = (0, 0)
+        self.rows = self.cols = 0
+        self.compute = 0
 
     def _bind(self, cnp.ndarray indptr, cnp.ndarray indices, cnp.ndarray data, shape, Operand shared=None):
         if shared is not None:

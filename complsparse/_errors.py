@@ -74,4 +74,6 @@ def wrong_inner_size(dense_shape: tuple[int, ...], w_shape: tuple[int, int], for
     else:
         axis, got, expected, what = "rows", dense_shape[-2], w_shape[1], "its column count"
     name = "x" if form == "linear" else "X"
-    return ValueError(f"{name} of shape {dense_shape} has {got} {axis}; W of shape {w_shape} expects {expected} ({what})")
+    return ValueError(
+        f"{name} of shape {dense_shape} has {got} {axis}; W of shape {w_shape} expects {expected} ({what})"
+    )

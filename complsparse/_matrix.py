@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 no_kernel: int = -1
 """The kernel id of an empty slot."""
 
+_ndarray, _matmul = np.ndarray, _core.matmul  # one look-up less in the shortest path from `@` to C++
 _twin_lock = threading.Lock()  # guards the creation of transposed views
 
 
@@ -486,8 +487,8 @@ class ComplementaryMatrix(_core.Operand):
     # --- products -----------------------------------------------------------------------------------------------------
 
     def __matmul__(self, other: Any) -> Any:
-        if type(other) is np.ndarray and other.ndim:
-            return _core.matmul(self, other)
+        if type(other) is _ndarray and other.ndim:
+            return _matmul(self, other)
         return self._product(other, from_right=False)
 
     def __rmatmul__(self, other: Any) -> Any:

@@ -53,7 +53,7 @@ def _checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any]
 
 def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     try:
-        return bool(np.shares_memory(a, b, max_work=10_000))
+        return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True  # undecided within the budget: refuse
 
@@ -68,7 +68,9 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: l
     if not out.flags.writeable:
         raise ValueError("out is read-only")
     if out.size and any(n > 1 and stride == 0 for n, stride in zip(out.shape, out.strides, strict=True)):
-        raise ValueError(f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own")
+        raise ValueError(
+            f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own"
+        )
     if any(overlap(out, array) for array in inputs):
         raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
 
@@ -167,7 +169,9 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
     """A sparse times a sparse operand, with a dense result; unstored entries of either touch nothing."""
     _check_activation(activation)
     if len(A.shape) != 2 or len(B.shape) != 2 or A.shape[1] != B.shape[0]:
-        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows")
+        raise ValueError(
+            f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows"
+        )
     types = product_types(A.dtype, B.dtype, dtype)
     if out is not None:
         inputs = [part for operand in (A, B) for part in vars(operand).values() if isinstance(part, np.ndarray)]

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""scipy's own tests of its sparse classes, run on ComplementaryMatrix. Started by test_peers.py, not collected."""
+
+import numpy as np
+import scipy.sparse.tests.test_base as base
+
+from complsparse import ComplementaryMatrix
+
+base._formats.setdefault("cmp", (20, "Complementary"))  # scipy's table of names in repr
+base.supported_dtypes = [dtype for dtype in base.supported_dtypes if not np.issubdtype(dtype, np.complexfloating)]
+base._TestCommon.math_dtypes = base.supported_dtypes
+
+# Assignment is not there; scipy's factory then turns refusals into skips.
+Suite = base.sparse_test_class(getset=False, slicing_assign=False, fancy_assign=False)
+
+
+class TestComplementaryMatrix(Suite):
+    spcreator = ComplementaryMatrix
+    math_dtypes = (np.bool_, np.int_, np.float64)
+
+
+TestComplementaryMatrix.init_class()
+TestComplementaryMatrix.is_array_test = True  # `*` is element by element and nothing is an np.matrix, as of csr_array
