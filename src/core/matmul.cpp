@@ -173,7 +173,6 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
         for (std::int64_t k = 0; k < x.rows; ++k) copy[k] = from[k * x.row_stride];
         from = copy;
     }
-    const bool masked = !choice.spmv.row->all_finite(from, x.rows);
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.groups.size());
     const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
@@ -182,7 +181,7 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
         choice.spmv.row->function({layout.groups.data() + first, last - first,
                                    layout.rows.data() + first * window_lanes, layout.picks.data(), layout.bases.data(),
                                    layout.tile_values.data(), layout.columns.data(), layout.values.data(), from, y.data,
-                                   y.row_stride, finish.bias, finish.relu, masked});
+                                   y.row_stride, finish.bias, finish.relu});
     };
     parallel_for(n_tasks, threads, body);
 }

@@ -62,15 +62,17 @@ struct SpmmRow {
 // lane pick its column by an in-register permute: it covers the entries that are near each other in column, for a
 // quarter of the loads. A *gather* step fetches the lanes' columns one by one and covers the rest. The packer chooses
 // how many entries go into tiles. Lanes without an entry hold the value -0.0 (which changes no finite sum) and any
-// column; a stored -0.0 becomes 0.0. Where x is not finite, the masked variant drops those lanes' products.
+// column; a stored -0.0 becomes 0.0. Where a sum comes out
+// non-finite, a masked variant that drops those lanes' products runs again.
 
 inline constexpr int window_lanes = 8;
 inline constexpr int window_cols = 4;
 inline constexpr int block_tiles = 4;  // tiles come in blocks of four
 // Per block: lane l of tile j finds its column in its window in the low two bits of picks[4 * l + j], and the window's
 // number in bits 7 and 6 of picks[4 * l + j + 3]: loading 32 bytes at picks + j gives, without further decoding, the
-// control of a permute (low bits of each lane) and of a select (its sign bit).
-inline constexpr int block_picks = window_lanes * block_tiles + block_tiles;
+// control of a permute (low bits of each lane) and of a select (its sign bit). 35 bytes are used; with 64 no load
+// crosses a cache line.
+inline constexpr int block_picks = 64;
 // Window bases stored per tile.
 constexpr int tile_bases(int windows) { return windows == 2 ? 2 : 4; }
 
@@ -94,7 +96,6 @@ struct SpmvArgs {
     std::int64_t y_stride;
     const void* bias;
     bool relu;
-    bool masked;
 };
 inline constexpr std::uint32_t no_row = 0xffffffff;
 using SpmvFunction = void (*)(const SpmvArgs&);
@@ -103,7 +104,6 @@ struct SpmvRow {
     Type type;
     int windows;  // per tile; 0: gather steps only
     SpmvFunction function;
-    bool (*all_finite)(const void* x, std::int64_t n);
 };
 
 // ---- sampled products ----------------------------------------------------------------------------------------------

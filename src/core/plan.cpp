@@ -36,14 +36,8 @@ std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
     return block;
 }
 
-// Three windows cover more lanes of a sparse group, for a third more work per tile: below 4.5% density, or below 7%
-// where the entries do not fit L2 and bytes count.
-int choose_windows(const StoredMatrix& matrix) {
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    const double d = density(matrix);
-    const bool beyond_l2 = 8 * nnz > cache_sizes().l2 * 3 / 2;
-    return d < 0.045 || (d < 0.07 && beyond_l2) ? 3 : 2;
-}
+// Three windows cover more lanes of a sparse group, for a third more work per tile.
+int choose_windows(const StoredMatrix& matrix) { return density(matrix) < 0.06 ? 3 : 2; }
 
 std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
 

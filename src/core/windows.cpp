@@ -19,9 +19,9 @@ std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 constexpr int gather_cost = 12;
 constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 8; }
 
-constexpr int base_step = 2;          // windows start at even columns: finer gains nothing, coarser loses 3-5%
-constexpr std::size_t horizon = 256;  // candidate windows looked at per choice: packing stays linear in the entries
-constexpr int patience = 24;          // tiles without a gain before the group is closed
+constexpr int base_step = 2;           // windows start at even columns: finer gains nothing, coarser loses 3-5%
+constexpr std::size_t horizon = 1024;  // candidate windows looked at per choice: packing stays linear in the entries
+constexpr int patience = 24;           // tiles without a gain before the group is closed
 
 template <class T>
 class Packer {
@@ -91,7 +91,13 @@ class Packer {
                 entry_at_[lane][column] = i;
             }
         }
-        std::sort(touched_.begin(), touched_.end());
+        if (16 * static_cast<std::int64_t>(touched_.size()) < matrix_.cols) {
+            std::sort(touched_.begin(), touched_.end());
+        } else {  // looking at every column is faster
+            touched_.clear();
+            for (std::int64_t column = 0; column < matrix_.cols; ++column)
+                if (owned_[as_size(column)] != 0) touched_.push_back(static_cast<std::int32_t>(column));
+        }
         candidates_.clear();
         masks_.clear();
         for (const std::int32_t column : touched_)
@@ -153,7 +159,7 @@ class Packer {
         int best_cost = gather_cost * longest();
         cursor_ = 0;
         for (;;) {
-            if (tiles_.size() % block_tiles == 0) weigh_lanes();
+            weigh_lanes();
             Tile tile;
             std::fill(tile.entry, tile.entry + window_lanes, none);
             unsigned taken = 0;

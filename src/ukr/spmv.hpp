@@ -19,6 +19,14 @@ struct Lanes {
     using V = vec<T, width>;
     V part[n];
 
+    static Lanes of(const T (&values)[window_lanes]) {
+        Lanes lanes;
+#pragma GCC unroll 4
+        for (int i = 0; i < n; ++i)
+#pragma GCC unroll 8
+            for (int l = 0; l < width; ++l) lanes.part[i][l] = values[i * width + l];
+        return lanes;
+    }
     static Lanes load_from(const T* from) {
         Lanes lanes;
         for (int i = 0; i < n; ++i) lanes.part[i] = load<V>(from + i * width);
@@ -51,33 +59,38 @@ struct Lanes {
 };
 
 // x at eight columns. Two 64-bit loads bring the columns; rotating them costs the load ports nothing.
+template <int Lane, class T>
+inline const T* gather_at(const T* x, const std::uint64_t (&packed)[2]) {
+    constexpr int shift = 16 * (Lane % 4);
+    const std::uint64_t half = packed[Lane / 4];
+    if constexpr (shift == 0) return x + static_cast<std::uint16_t>(half);
+    if constexpr (shift == 48) return x + (half >> 48);
+    return x + static_cast<std::uint16_t>((half >> shift) | (half << (64 - shift) % 64));
+}
+
 template <class T>
 inline Lanes<T> gather(const T* x, const std::uint16_t* columns) {
-    std::uint64_t half[2] = {load<std::uint64_t>(columns), load<std::uint64_t>(columns + 4)};
-    Lanes<T> lanes;
-    auto at = [&](int l) -> const T* {
-        const std::uint64_t packed = half[l / 4];
-        const int shift = 16 * (l % 4);
-        if (shift == 0) return x + static_cast<std::uint16_t>(packed);
-        if (shift == 48) return x + (packed >> 48);
-        return x + static_cast<std::uint16_t>((packed >> shift) | (packed << (64 - shift)));
-    };
+    const std::uint64_t packed[2] = {load<std::uint64_t>(columns), load<std::uint64_t>(columns + 4)};
 #ifdef __AVX2__
     if constexpr (std::is_same_v<T, float>) {
         // Written out because GCC 12 builds the vector from pairs, with twice the shuffles.
-        auto four = [&](int l) {
-            __m128i v = _mm_castps_si128(_mm_load_ss(at(l)));
-            v = _mm_insert_epi32(v, load<int>(at(l + 1)), 1);
-            v = _mm_insert_epi32(v, load<int>(at(l + 2)), 2);
-            return _mm_insert_epi32(v, load<int>(at(l + 3)), 3);
+        auto four = [](const float* a, const float* b, const float* c, const float* d) {
+            __m128i v = _mm_castps_si128(_mm_load_ss(a));
+            v = _mm_insert_epi32(v, load<int>(b), 1);
+            v = _mm_insert_epi32(v, load<int>(c), 2);
+            return _mm_insert_epi32(v, load<int>(d), 3);
         };
-        lanes.part[0] = _mm256_castsi256_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(four(0)), four(4), 1));
-        return lanes;
+        const __m128i low =
+            four(gather_at<0>(x, packed), gather_at<1>(x, packed), gather_at<2>(x, packed), gather_at<3>(x, packed));
+        const __m128i high =
+            four(gather_at<4>(x, packed), gather_at<5>(x, packed), gather_at<6>(x, packed), gather_at<7>(x, packed));
+        return {{_mm256_castsi256_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1))}};
     }
 #endif
-#pragma GCC unroll 8
-    for (int l = 0; l < window_lanes; ++l) lanes.part[l / Lanes<T>::width][l % Lanes<T>::width] = *at(l);
-    return lanes;
+    const T values[window_lanes] = {*gather_at<0>(x, packed), *gather_at<1>(x, packed), *gather_at<2>(x, packed),
+                                    *gather_at<3>(x, packed), *gather_at<4>(x, packed), *gather_at<5>(x, packed),
+                                    *gather_at<6>(x, packed), *gather_at<7>(x, packed)};
+    return Lanes<T>::of(values);
 }
 
 #ifdef __AVX2__
@@ -104,20 +117,43 @@ template <int Windows>
 Lanes<float> pick(const float*, const std::uint8_t*, const std::uint16_t*) = delete;  // tiles need AVX2's permutes
 #endif
 
-template <class T, int Windows, bool Masked>
-void spmv_groups(const SpmvArgs& args) {
-    const T* const x = static_cast<const T*>(args.x);
-    const T* const bias = static_cast<const T*>(args.bias);
+template <class T>
+inline void write_rows(const SpmvArgs& args, const std::uint32_t* rows, const Lanes<T>& lanes) {
+    T sums[window_lanes];
+    for (int i = 0; i < Lanes<T>::n; ++i) store(sums + i * Lanes<T>::width, lanes.part[i]);
     T* const y = static_cast<T*>(args.y);
-    const std::uint32_t* rows = args.rows;
-    for (const WindowGroup* group = args.groups; group != args.groups + args.n_groups; ++group, rows += window_lanes) {
-        const std::uint8_t* picks = args.picks + group->first_block * block_picks;
-        const std::uint16_t* bases = args.bases + group->first_block * block_tiles * tile_bases(Windows);
-        const T* tile_values =
-            static_cast<const T*>(args.tile_values) + group->first_block * block_tiles * window_lanes;
-        const std::uint16_t* columns = args.columns + group->first_step * window_lanes;
-        const T* values = static_cast<const T*>(args.values) + group->first_step * window_lanes;
+    const T* const bias = static_cast<const T*>(args.bias);
+    int n = window_lanes;
+    while (rows[n - 1] == no_row) --n;  // only the last group of a matrix has empty lanes
+    if (bias != nullptr || args.relu)
+        for (int l = 0; l < n; ++l) {
+            if (bias != nullptr) sums[l] += bias[rows[l]];
+            if (args.relu) sums[l] = sums[l] < T{} ? T{} : sums[l];
+        }
+    if (n == window_lanes) {
+#pragma GCC unroll 8
+        for (int l = 0; l < window_lanes; ++l) y[rows[l] * args.y_stride] = sums[l];
+    } else {
+        for (int l = 0; l < n; ++l) y[rows[l] * args.y_stride] = sums[l];
+    }
+}
 
+// Returns whether all sums are finite.
+template <class T, int Windows, bool Masked>
+bool spmv_groups(const SpmvArgs& args) {
+    if (args.n_groups == 0) return true;
+    Lanes<T> not_finite{};  // sum * 0 is 0 for a finite sum and NaN otherwise; NaN stays
+    const T* const x = static_cast<const T*>(args.x);
+    const std::uint32_t* rows = args.rows;
+    // The groups of a call lie one after the other: all pointers only ever advance.
+    const std::int64_t first_tile = args.groups->first_block * block_tiles;
+    const std::int64_t first_entry = args.groups->first_step * window_lanes;
+    const std::uint8_t* picks = args.picks + args.groups->first_block * block_picks;
+    const std::uint16_t* bases = args.bases + first_tile * tile_bases(Windows);
+    const T* tile_values = static_cast<const T*>(args.tile_values) + first_tile * window_lanes;
+    const std::uint16_t* columns = args.columns + first_entry;
+    const T* values = static_cast<const T*>(args.values) + first_entry;
+    for (const WindowGroup* group = args.groups; group != args.groups + args.n_groups; ++group, rows += window_lanes) {
         Lanes<T> tile_sum[2]{}, gather_sum[2]{};
         auto tile_step = [&](auto tile) {
             constexpr int j = decltype(tile)::value;
@@ -165,48 +201,23 @@ void spmv_groups(const SpmvArgs& args) {
         tile_sum[0].add(tile_sum[1]);
         gather_sum[0].add(gather_sum[1]);
         tile_sum[0].add(gather_sum[0]);
-        T sums[window_lanes];
-        for (int i = 0; i < Lanes<T>::n; ++i) store(sums + i * Lanes<T>::width, tile_sum[0].part[i]);
-        for (int l = 0; l < window_lanes; ++l) {
-            if (rows[l] == no_row) break;
-            T sum = sums[l];
-            if (bias) sum += bias[rows[l]];
-            if (args.relu) sum = sum < T{} ? T{} : sum;
-            y[rows[l] * args.y_stride] = sum;
-        }
+        not_finite.template multiply_add<false>(tile_sum[0], Lanes<T>{});
+        write_rows<T>(args, rows, tile_sum[0]);
     }
+    for (int i = 0; i < Lanes<T>::n; ++i)
+        for (int l = 0; l < Lanes<T>::width; ++l)
+            if (not_finite.part[i][l] != T{}) return false;
+    return true;
 }
 
+// A product of padding and a non-finite x is NaN, and then so is a sum. So finite sums are right as they are; if one is
+// not, the masked variant finds which outputs x's own values make non-finite. The check costs one FMA a group.
 template <class T, int Windows>
 void spmv(const SpmvArgs& args) {
-    if (args.masked)
-        spmv_groups<T, Windows, true>(args);
-    else
-        spmv_groups<T, Windows, false>(args);
-}
-
-// x * 0 is 0 for finite x and NaN otherwise; NaN stays in the sum.
-template <class T>
-bool all_finite(const void* from, std::int64_t n) {
-    if constexpr (std::is_floating_point_v<T>) {
-        using V = vec<T, native<T>>;
-        constexpr int L = native<T>;
-        const T* const x = static_cast<const T*>(from);
-        V sum[4]{};
-        std::int64_t i = 0;
-        for (; i + 4 * L <= n; i += 4 * L)
-            for (int j = 0; j < 4; ++j) sum[j] = fma(load<V>(x + i + j * L), V{}, sum[j]);
-        T rest{};
-        for (; i < n; ++i) rest += x[i] * T{};
-        const V all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        for (int l = 0; l < L; ++l) rest += all[l];
-        return rest == rest;
-    } else {
-        return true;
-    }
+    if (!spmv_groups<T, Windows, false>(args)) spmv_groups<T, Windows, true>(args);
 }
 
 template <class T, int Windows>
-inline constexpr SpmvRow spmv_row{TypeOf<T>::type, Windows, spmv<T, Windows>, all_finite<T>};
+inline constexpr SpmvRow spmv_row{TypeOf<T>::type, Windows, spmv<T, Windows>};
 
 }  // namespace cs::ukr::CS_ISA
