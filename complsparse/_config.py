@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib.metadata
 import os
 import platform
 import sys
@@ -141,6 +141,14 @@ class _ThreadController(threadpoolctl.LibController):  # type: ignore[misc]
         self.threading_layer = _core.thread_report()["backend"]
 
 
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _configuration() -> dict[str, dict[str, Any]]:
     threads = _core.thread_report()
     build = _core.build_info()
@@ -170,9 +178,7 @@ def _configuration() -> dict[str, dict[str, Any]]:
         "caches": {name: f"{size // 1024} KiB" for name, size in _core.cache_sizes().items()},
         "deterministic": {"default": _core.get_deterministic()},
         "python": {"gil": getattr(sys, "_is_gil_enabled", lambda: True)()},
-        "extras": {
-            name: importlib.util.find_spec(name) is not None for name in ("rich", "matplotlib", "safetensors", "mkl")
-        },
+        "extras": {name: _is_installed(name) for name in ("rich", "matplotlib", "safetensors", "mkl")},
     }
 
 

@@ -106,7 +106,7 @@ def pack_strict(
 
 def pack_split(
     indptr: NDArray[np.int64], indices: NDArray[Any], rows: int, cols: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
     """Split packing: (set_ptr, row_order, set_of_entry, kernel_id_of_entry), entries in CSR order.
 
     The j-th stored entry of a column (rows ascending) goes to set j; the rows of a set ascend in row_order.

@@ -29,7 +29,6 @@ from complsparse._cpp cimport (
     PlanRequest,
     Sets,
     Side,
-    SplitSlots,
     StoredMatrix,
     ThreadReport,
     Type,
@@ -702,10 +701,14 @@ def pack_strict(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, in
 def pack_split(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols):
     cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
     cdef Sets sets
-    cdef SplitSlots slots
+    cdef cnp.npy_intp nnz = indices.shape[0]
+    cdef cnp.ndarray set_of_entry = cnp.PyArray_EMPTY(1, &nnz, cnp.NPY_INT32, 0)
+    cdef cnp.ndarray kernel_id = cnp.PyArray_EMPTY(1, &nnz, cnp.NPY_INT32, 0)
+    cdef int32_t* to_set = <int32_t*> cnp.PyArray_DATA(set_of_entry)
+    cdef int32_t* to_id = <int32_t*> cnp.PyArray_DATA(kernel_id)
     with nogil:
-        c.c_pack_split(pattern, sets, slots)
-    return to_array(sets.set_ptr), to_array(sets.row_order), to_array(slots.set), to_array(slots.kernel_id)
+        c.c_pack_split(pattern, sets, to_set, to_id)
+    return to_array(sets.set_ptr), to_array(sets.row_order), set_of_entry, kernel_id
 
 
 def check_packing(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols,

@@ -117,10 +117,7 @@ cdef extern from "core/pack.hpp" namespace "cs" nogil:
 
     cbool c_pack_strict "cs::pack_strict"[Index](const Pattern[Index]&, int, int64_t, Sets&) except +
 
-    cdef cppclass SplitSlots:
-        vector[int64_t] set, kernel_id
-
-    void c_pack_split "cs::pack_split"[Index](const Pattern[Index]&, Sets&, SplitSlots&) except +
+    void c_pack_split "cs::pack_split"[Index](const Pattern[Index]&, Sets&, int32_t*, int32_t*) except +
 
     cdef enum class PackingRule:
         none

@@ -24,8 +24,8 @@ MAX_DENSE_SLOTS = 16  # per non-zero, in the dense views of the paper's form
 class Slots(NamedTuple):
     """Where each stored entry stands, in CSR order."""
 
-    set: NDArray[np.int64]
-    kernel_id: NDArray[np.int64]
+    set: NDArray[np.integer[Any]]
+    kernel_id: NDArray[np.integer[Any]]
 
 
 def _read_only(*arrays: NDArray[Any]) -> None:

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdio>
+#include <cstring>
 
 namespace cs {
 
@@ -37,7 +39,25 @@ std::atomic<int>& selection() {
     return level;
 }
 
-long cache_size(int name, long fallback) {
+// What the kernel says of a data cache of the first core (C libraries add up the slices of all cores on some CPUs),
+// else what the C library says, else the fallback.
+long cache_size(int level, int name, long fallback) {
+    for (int index = 0; index < 8; ++index) {
+        char path[80], type[16];
+        auto read = [&](const char* item, const char* format, auto* value) {
+            std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, item);
+            std::FILE* const file = std::fopen(path, "r");
+            if (file == nullptr) return false;
+            const bool found = std::fscanf(file, format, value) == 1;
+            std::fclose(file);
+            return found;
+        };
+        int of_level = 0;
+        long kib = 0;
+        if (read("level", "%d", &of_level) && of_level == level && read("type", "%15s", &type[0]) &&
+            std::strcmp(type, "Instruction") != 0 && read("size", "%ldK", &kib) && kib > 0)
+            return kib << 10;
+    }
     const long bytes = sysconf(name);
     return bytes > 0 ? bytes : fallback;
 }
@@ -57,14 +77,13 @@ bool select_isa(std::string_view name) {
 }
 
 const CacheSizes& cache_sizes() {
-    static const CacheSizes sizes = {
 #ifdef _SC_LEVEL1_DCACHE_SIZE
-        cache_size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10), cache_size(_SC_LEVEL2_CACHE_SIZE, 256 << 10),
-        cache_size(_SC_LEVEL3_CACHE_SIZE, 2 << 20)
+    constexpr int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
 #else
-        32 << 10, 256 << 10, 2 << 20
+    constexpr int names[] = {-1, -1, -1};  // unknown to sysconf
 #endif
-    };
+    static const CacheSizes sizes = {cache_size(1, names[0], 32 << 10), cache_size(2, names[1], 256 << 10),
+                                     cache_size(3, names[2], 2 << 20)};
     return sizes;
 }
 

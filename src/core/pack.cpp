@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <numeric>
+#include <stdexcept>
 #include <type_traits>
 
 namespace cs {
@@ -366,32 +368,30 @@ bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max
 }
 
 template <class Index>
-void pack_split(const Pattern<Index>& pattern, Sets& sets, SplitSlots& slots) {
+void pack_split(const Pattern<Index>& pattern, Sets& sets, std::int32_t* set, std::int32_t* kernel_id) {
+    if (pattern.rows > std::numeric_limits<std::int32_t>::max())
+        throw std::length_error("pack_split: 2^31 rows or more");
     const ColumnNumbers<Index> number(pattern.columns, pattern.nnz(), pattern.cols);
-    std::vector<std::int64_t> filled(as_size(number.count()), 0);  // entries so far, of a column
-    std::vector<std::int64_t> n_members, last_row;                 // of a set
-    slots.set.resize(as_size(pattern.nnz()));
-    slots.kernel_id.resize(as_size(pattern.nnz()));
+    struct Members {
+        std::int32_t count, last_row;
+    };
+    std::vector<Members> members;                                  // of a set
+    std::vector<std::int32_t> filled(as_size(number.count()), 0);  // entries so far, of a column
     for (std::int64_t row = 0; row < pattern.rows; ++row)
         for (std::int64_t i = pattern.row_ptr[row]; i < pattern.row_ptr[row + 1]; ++i) {
-            const std::size_t set = as_size(filled[number(pattern.columns[i])]++);
-            if (set == n_members.size()) {
-                n_members.push_back(0);
-                last_row.push_back(-1);
-            }
-            if (last_row[set] != row) {
-                last_row[set] = row;
-                ++n_members[set];
-            }
-            slots.set[as_size(i)] = static_cast<std::int64_t>(set);
-            slots.kernel_id[as_size(i)] = n_members[set] - 1;
+            const std::int32_t s = filled[number(pattern.columns[i])]++;
+            if (as_size(s) == members.size()) members.push_back({0, -1});
+            Members& of_set = members[as_size(s)];
+            if (of_set.last_row != row) of_set = {of_set.count + 1, static_cast<std::int32_t>(row)};
+            set[i] = s;
+            kernel_id[i] = of_set.count - 1;
         }
-    sets.set_ptr.assign(n_members.size() + 1, 0);
-    std::partial_sum(n_members.begin(), n_members.end(), sets.set_ptr.begin() + 1);
+    sets.set_ptr.assign(members.size() + 1, 0);
+    for (std::size_t s = 0; s < members.size(); ++s) sets.set_ptr[s + 1] = sets.set_ptr[s] + members[s].count;
     sets.row_order.resize(as_size(sets.set_ptr.back()));
     for (std::int64_t row = 0; row < pattern.rows; ++row)
         for (std::int64_t i = pattern.row_ptr[row]; i < pattern.row_ptr[row + 1]; ++i)
-            sets.row_order[as_size(sets.set_ptr[as_size(slots.set[as_size(i)])] + slots.kernel_id[as_size(i)])] = row;
+            sets.row_order[as_size(sets.set_ptr[as_size(set[i])] + kernel_id[i])] = row;
 }
 
 template <class Index>
@@ -440,7 +440,7 @@ PackingReport validate_packing(const Pattern<Index>& pattern, const std::int64_t
     template Block detect_block(const Pattern<Index>&);                                               \
     template bool has_block(const Pattern<Index>&, Block);                                            \
     template bool pack_strict(const Pattern<Index>&, int, std::int64_t, Sets&);                       \
-    template void pack_split(const Pattern<Index>&, Sets&, SplitSlots&);                              \
+    template void pack_split(const Pattern<Index>&, Sets&, std::int32_t*, std::int32_t*);             \
     template PackingReport validate_packing(const Pattern<Index>&, const std::int64_t*, std::int64_t, \
                                             const std::int64_t*, std::int64_t);
 CS_INSTANTIATE(std::int32_t)

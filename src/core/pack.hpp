@@ -62,12 +62,10 @@ struct Sets {
 template <class Index>
 bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Sets& sets);
 
-// The j-th entry of a column (rows ascending) goes to set j.
-struct SplitSlots {
-    std::vector<std::int64_t> set, kernel_id;  // one per entry, in CSR order
-};
+// The j-th entry of a column (rows ascending) goes to set j. set and kernel_id have one item per entry, in CSR order.
+// Throws std::length_error from 2^31 rows on.
 template <class Index>
-void pack_split(const Pattern<Index>& pattern, Sets& sets, SplitSlots& slots);
+void pack_split(const Pattern<Index>& pattern, Sets& sets, std::int32_t* set, std::int32_t* kernel_id);
 
 enum class PackingRule {
     none,

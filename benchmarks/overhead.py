@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a call costs when there is next to nothing to compute: an 8x8 matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import peers
+import timing
+from problems import bernoulli
+from timing import Samples
+
+SIZE = 8
+
+
+def calls(n: int | None) -> dict[str, Callable[[], object]]:
+    """Products of an 8x8 matrix with a vector (n None) or n columns: ours in each of its forms, NumPy, scipy."""
+    cs = peers.import_ours()
+    matrix = bernoulli((SIZE, SIZE), 0.25, seed=8)
+    dense = matrix.toarray()
+    packed = cs.from_scipy(matrix)
+    x = np.ones(SIZE if n is None else (SIZE, n), np.float32)
+    out, y, z = (np.empty(x.shape, np.float32) for _ in range(3))
+    plan = packed.plan(1 if n is None else n)
+    bound = plan.bind(x, z)
+    return {
+        "np.matmul(D, x, out=y)": lambda: np.matmul(dense, x, out=out),
+        "cs.matmul(W, x, out=y)": lambda: cs.matmul(packed, x, out=y),
+        "W @ x": lambda: packed @ x,
+        "plan(x, out=y)": lambda: plan(x, out=z),
+        "plan.bind(x, y)()": lambda: bound(),
+        "scipy W @ x": lambda: matrix @ x,
+        "empty lambda": lambda: None,
+    }
+
+
+def measure(n: int | None, rounds: int = 15, sample_ms: float = 4.0) -> tuple[Samples, dict[str, Any]]:
+    samples = timing.race_python(calls(n), rounds, sample_ms)
+    empty = samples.median("empty lambda")
+    # The lambda that holds the call is the harness's, not the library's.
+    net = {name: samples.median(name) - empty for name in samples.names if name != "empty lambda"}
+    return samples, {
+        "n": n,
+        "ns": net,
+        "above_numpy_ns": net["cs.matmul(W, x, out=y)"] - net["np.matmul(D, x, out=y)"],
+        "plan_ns": net["plan(x, out=y)"],
+    }

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Time against sparsity, beside the dense product: from which sparsity on does a sparse product pay?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import problems
+import pytest
+import timing
+from compare import compare
+from peers import Case, Ours
+
+SPARSITIES = (0, 30, 50, 60, 70, 80, 85, 90, 95, 98, 99)
+
+
+def _case(sparsity: int, n: int) -> Any:
+    marks = [] if (sparsity, n) in ((50, 1), (95, 16)) else [pytest.mark.full]
+    return pytest.param(sparsity, n, id=f"{sparsity}-n{n}", marks=marks)
+
+
+@pytest.mark.parametrize(("sparsity", "n"), [_case(s, n) for n in (1, 16, 64) for s in SPARSITIES])
+def test_crossover(
+    sparsity: int, n: int, threads: int, effort: timing.Effort, smoke: bool, replay: Callable[..., None]
+) -> None:
+    side = 256 if smoke else 1024
+    case = Case(problems.generated("bernoulli", (side, side), sparsity, group="crossover"), n, threads=threads)
+    result = compare(case, effort=effort)
+    shown = result.best(Ours.name) or result.variants[0]
+    replay(
+        result.samples, shown.name, f"crossover n={n}", {"kind": "crossover", "sparsity": sparsity, **result.record()}
+    )

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sphinx: ``sphinx-build -W docs docs/_build/html`` after ``pip install '.[docs]'``."""
+
+import complsparse
+
+project = "complsparse"
+author = "the complsparse developers"
+copyright = "2026, the complsparse developers"
+version = release = complsparse.__version__
+
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+autodoc_typehints = "none"  # the docstrings say it in words
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"complsparse {version}"
+html_theme_options = {"show_prev_next": True, "navigation_with_keys": False}
+html_show_sourcelink = False

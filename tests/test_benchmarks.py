@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The benchmark harness itself: does it time what it says, check what it times, and report what it measured?
+
+Nothing here asserts how fast anything is.
+"""
+
+import ctypes
+import json
+import shutil
+
+import accept
+import compare
+import numpy as np
+import peers
+import problems
+import pytest
+import report
+import scipy.sparse as sp
+import timing
+from peers import BATCH_MAJOR, FEATURE_MAJOR, Case
+from timing import SMOKE, Candidate, Effort, Samples
+
+pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler found")
+
+small = problems.generated("bernoulli", (40, 56), 90)
+blocky = problems.Problem("blocky", "small", lambda: sp.csr_array(np.kron(np.eye(6, 9), np.ones((4, 4)))))
+
+
+def sleeper(name: str, microseconds: float) -> Candidate:
+    """A candidate whose time is known: the C library's usleep, its argument for a context."""
+    usleep = ctypes.CDLL(None).usleep
+    address = ctypes.cast(usleep, ctypes.c_void_p).value
+    assert address is not None
+    return Candidate(name, address, int(microseconds))
+
+
+def counter() -> tuple[Candidate, list[int]]:
+    calls = [0]
+    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+    def count(_):
+        calls[0] += 1
+
+    function = prototype(count)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return Candidate("counter", address, 0, keep=function), calls
+
+
+def test_race_counts_and_orders_what_it_calls():
+    slow, fast = sleeper("slow", 3000), sleeper("fast", 300)
+    effort = Effort(sample_ms=0.1, min_calls=1, max_sample_ms=5.0, min_rounds=3, max_rounds=3, budget_s=0.0)
+    samples = timing.race([slow, fast], effort)
+    assert samples.ns.shape == (3, 2)
+    assert samples.median("slow") >= 3000e3
+    assert samples.median("fast") >= 300e3
+    assert samples.ratio("slow", "fast") > 1
+
+
+def test_race_calls_at_least_min_calls_a_sample():
+    candidate, calls = counter()
+    effort = Effort(sample_ms=0.001, min_calls=100, max_sample_ms=1000.0, min_rounds=2, max_rounds=2, budget_s=0.0)
+    samples = timing.race([candidate], effort)
+    assert samples.calls[0] >= 100
+    assert calls[0] >= 3 * 100  # a round to learn how long a round takes, and two that count
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"]])
+def test_race_wants_names_of_their_own(names):
+    with pytest.raises(ValueError, match="names of their own"):
+        timing.race([Candidate(name, timing.address("empty_call"), 0) for name in names])
+
+
+def test_ratio_is_paired_by_round():
+    samples = Samples(("a", "b"), np.array([[10.0, 5.0], [40.0, 20.0], [20.0, 10.0]]), (1, 1))
+    assert samples.ratio("a", "b") == 2.0
+    assert samples.median("a") == 20.0
+
+
+def test_disturbed_rounds_are_left_out():
+    ns = np.array([[1.0, 2.0], [1.0, 2.0], [9.0, 2.0], [1.0, 2.0]])
+    share = np.array([[1.0, 1.0], [1.0, 1.0], [0.5, 1.0], [1.0, 1.0]])
+    samples = Samples(("a", "b"), ns, (1, 1), share)
+    assert samples.disturbed == 1 / 8
+    assert samples.spread("a") == 0.0
+    assert samples.ratio("b", "a") == 2.0
+    assert Samples(("a", "b"), ns[1:3], (1, 1), share[1:3]).median("a") == 5.0  # too few quiet ones: all count
+
+
+def test_roof_is_sane():
+    roof = timing.roof()
+    assert roof["fma_gflops"]["float32"] > roof["fma_gflops"]["float64"] > 0
+    assert all(rate > 0 for rate in roof["load_gbytes"].values())
+
+
+@pytest.mark.parametrize("name", ["bernoulli_64x96_90", "equal_64x96_90"])
+def test_problems_are_the_same_every_time(name):
+    first, second = (problems.get(name).csr(np.float64) for _ in range(2))
+    assert first.dtype == np.float64
+    assert first.has_canonical_format
+    assert (first.indices == second.indices).all()
+    assert (first.data == second.data).all()
+    assert 0.05 < first.nnz / (64 * 96) < 0.15
+    if name.startswith("equal"):
+        assert set(np.diff(first.indptr)) == {10}
+
+
+def test_smtx_is_read_and_checked(tmp_path):
+    path = tmp_path / "small.smtx"
+    path.write_text("2, 3, 3\n0 1 3\n2 0 1\n")
+    matrix = problems.read_smtx(path, seed=1)
+    assert (matrix.toarray() != 0).tolist() == [[False, False, True], [True, True, False]]
+    path.write_text("2, 3, 4\n0 1 3\n2 0 1\n")
+    with pytest.raises(ValueError, match="3 columns for 2 rows and 4 entries"):
+        problems.read_smtx(path, seed=1)
+
+
+def test_missing_data_is_named(tmp_path):
+    assert problems.real_problems(None) == []
+    with pytest.raises(problems.NoData, match="no dlmc matrices"):
+        problems.real_problems(tmp_path, ["dlmc"])
+    with pytest.raises(problems.NoData, match="not a folder"):
+        problems.data_folder(tmp_path / "nowhere")
+    with pytest.raises(problems.NoData, match="no data folder"):
+        problems.get("dlmc/anything")
+
+
+def test_exact_blocks():
+    assert peers.exact_blocks(small.csr()) == []
+    assert peers.exact_blocks(blocky.csr()) == [2, 4]
+
+
+@pytest.mark.parametrize("peer", peers.all_peers(), ids=lambda peer: peer.name)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("problem", [small, blocky], ids=str)
+def test_every_variant_is_right(peer, dtype, problem):
+    there, why = peer.available()
+    if not there:
+        pytest.skip(f"{peer.name}: {why}")
+    for layout in (FEATURE_MAJOR, BATCH_MAJOR):
+        for n in (1, 5, 300):
+            case = Case(problem, n, layout, dtype, threads=peers.Mkl._threads or 1)
+            variants = list(peer.variants(case))
+            assert len({v.name for v in variants}) == len(variants) > 0
+            for variant in variants:
+                variant.result[...] = np.nan
+                variant.call()
+                case.check(variant.name, variant.result)
+
+
+def test_blas_is_named_by_its_library():
+    name, version = peers.scipy_blas()
+    assert peers.ScipyBlas().name.startswith(name)
+    assert name != "MKL" or any(info["internal_api"] == "mkl" for info in peers._blas_at_import)
+    assert version
+
+
+def test_a_wrong_result_is_found():
+    case = Case(small, 5)
+    right = (case.matrix.astype(np.float64) @ case.x).astype(np.float32)
+    case.check("right", right)
+    for wrong in (right + 1e-3, np.where(np.arange(5) == 3, np.nan, right)):
+        with pytest.raises(AssertionError, match="wrong at"):
+            case.check("wrong", wrong)
+
+
+def test_layouts_of_a_case():
+    assert Case(small, 1).x.shape == (56,)
+    assert Case(small, 5).x.shape == (56, 5)
+    case = Case(small, 5, BATCH_MAJOR)
+    assert case.x.shape == (5, 56)
+    assert case.new_output().shape == (5, 40)
+    assert case.x.ctypes.data % peers.ALIGNMENT == 0
+    assert case.flops == 2 * case.matrix.nnz * 5
+
+
+def test_comparison_keeps_the_best_variants():
+    case = Case(small, 16, BATCH_MAJOR, threads=peers.Mkl._threads or 1)
+    result = compare.compare(case, effort=SMOKE)
+    record = json.loads(json.dumps(result.record()))
+    assert record["nnz"] == case.matrix.nnz
+    for peer in result.peers():
+        assert record["peers"][peer]["ns"] == min(
+            result.samples.median(v.name) for v in result.variants if v.peer == peer
+        )
+
+
+def matmul_record(**changes):
+    both = {"variant": "v", "spread": 0.0, "calls_per_sample": 1, "gflops": 1.0}
+    record = {
+        "kind": "matmul", "section": "ratios", "problem": "bernoulli_8x8_98", "group": "random", "n": 1,
+        "dtype": "float32", "layout": FEATURE_MAJOR, "threads": 1, "shape": [8, 8], "nnz": 6000, "flops": 100,
+        "csr_bytes": 50,
+        "peers": {"complsparse": {"ns": 10.0, "ratio": 1.0, **both}, "MKL sparse": {"ns": 25.0, "ratio": 2.5, **both}},
+        "python_ns": {"public": 30.0, "scipy": 60.0},
+    }  # fmt: skip
+    return record | changes
+
+
+def test_targets_are_judged():
+    lost = matmul_record(problem="lost", peers={"MKL sparse": {"ratio": 0.5}})
+    uncounted = matmul_record(problem="tiny", nnz=10, peers={"MKL sparse": {"ratio": 0.01}})
+    lines = {line.what: line for line in accept.judge([matmul_record(), lost, uncounted])}
+    mean = lines["MKL sparse / ours, geomean, N = 1 (2 cases)"]
+    assert mean.figure == f"{(2.5 * 0.5) ** 0.5:.2f}"
+    assert mean.met is False
+    assert lines["the same, 98% random, N = 1 (1 cases)"].met is True
+    lowest = next(line for what, line in lines.items() if what.startswith("lowest single ratio"))
+    assert lowest.figure == "0.50"
+    assert lines["MKL sparse / ours, geomean, N = 16"].met is None
+
+
+def test_report_marks_losses(tmp_path):
+    slow = matmul_record(problem="slow_one")
+    slow["peers"]["MKL sparse"] = slow["peers"]["MKL sparse"] | {"ratio": 0.5}
+    results = report.Results(machine={"cpu": "a processor"}, cases=[matmul_record(), slow])
+    text = report.write_markdown(results, tmp_path, []).read_text()
+    assert f"**0.50** {report.LOSS}" in text
+    assert "2.50" in text
+    assert "a processor" in text
+
+
+def test_report_refuses_other_files(tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="neither"):
+        report.load([path])

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How the library is built: who includes whom, what object files hold, what an import costs, what the table lists."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from oracle import COMPUTE, random_csr
+from test_matmul import BATCHES
+
+import complsparse as cs
+from complsparse import _core
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src"
+CPP = ("*.cpp", "*.hpp", "*.h", "*.inc.in")
+
+of_source = pytest.mark.skipif(not SOURCE.is_dir(), reason="not run: the source tree is absent")
+
+
+def files(folder, *patterns):
+    return sorted(path for pattern in patterns for path in (SOURCE / folder).rglob(pattern))
+
+
+def included(path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+@of_source
+def test_the_core_knows_no_micro_kernel():
+    for path in files("core", *CPP):
+        assert not [name for name in included(path) if name.startswith("ukr/")], path
+
+
+@of_source
+def test_micro_kernels_know_only_their_contract():
+    """Of the core: the contract. Of the standard library: nothing that allocates, throws or prints."""
+    allowed = {"core/microkernel.hpp", "core/types.hpp", "cstdint", "cstddef", "cstring", "type_traits", "immintrin.h",
+               "iterator", "limits", "arm_neon.h"}  # fmt: skip
+    for path in files("ukr", *CPP):
+        foreign = {name for name in included(path) if not name.startswith(("ukr/", "complsparse/"))} - allowed
+        assert not foreign, (path, foreign)
+
+
+@of_source
+def test_the_contract_is_a_leaf():
+    assert set(included(SOURCE / "core" / "microkernel.hpp")) == {"cstdint", "core/types.hpp"}
+    assert not [name for name in included(SOURCE / "core" / "types.hpp") if "/" in name]
+
+
+@of_source
+def test_public_headers_stand_alone():
+    for path in files("include", "*.h", "*.hpp"):
+        assert all(name == "stdint.h" or name.startswith("complsparse/") for name in included(path)), path
+
+
+@of_source
+def test_threads_appear_in_one_file():
+    """OpenMP and std::thread in parallel.cpp; Python and NumPy in no C++ file."""
+    for path in files(".", *CPP):
+        text = re.sub(r"//[^\n]*", "", path.read_text())
+        if path.name != "parallel.cpp":
+            assert not re.search(r"#pragma\s+omp|\bomp_\w+\(|<omp\.h>|<thread>|std::thread|std::async", text), path
+        assert not re.search(r"<Python\.h>|numpy/|PyObject", text), path
+
+
+@of_source
+def test_micro_kernels_allocate_nothing_and_throw_nothing():
+    for path in files("ukr", *CPP):
+        code = re.sub(r"//[^\n]*", "", path.read_text())
+        found = re.search(
+            r"\b(new|delete|malloc|calloc|realloc|free|throw|try|catch|std::cout|printf)\b\s*[({\w]", code
+        )
+        if found and "= delete" not in code[found.start() - 3 : found.end() + 5]:
+            raise AssertionError((path, found.group()))
+        assert not re.search(
+            r"^\s*(static|thread_local)\s+(?!constexpr|inline|V\b|void|T\b|Lanes)", code, re.MULTILINE
+        ), path
+
+
+@of_source
+def test_no_flag_changes_what_numbers_do():
+    """Nothing that reorders sums, ignores NaN, flushes subnormals, or assumes the CPU of the build machine."""
+    banned = re.compile(
+        r"-Ofast|fast-math|-march=|-mcpu=|-mtune=native|-funsafe|-fassociative|-ffinite|-fno-signed-zeros|-freciprocal|"
+        r"-fno-honor|-mdaz|-flto|__attribute__\s*\(\s*\(\s*optimize|#\s*pragma\s+GCC\s+(optimize|target)|_MM_SET_FLUSH|"
+        r"_mm_setcsr|fesetround|fesetenv|set_denormal"
+    )
+    builds = [path for path in ROOT.rglob("meson.build") if "build" not in path.relative_to(ROOT).parts[:-1]]
+    assert SOURCE / "meson.build" in builds
+    for path in [*builds, ROOT / "pyproject.toml", ROOT / "complsparse" / "_core.pyx", *files(".", *CPP)]:
+        found = banned.search(path.read_text())
+        assert not found, (path, found.group())
+    assert "-ffp-contract=off" in (SOURCE / "meson.build").read_text()
+    assert _core.build_info()["flags"].split()[0] == "-ffp-contract=off"
+
+
+@of_source
+def test_every_source_file_names_its_licence():
+    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").glob("*.py"), *(ROOT / "complsparse").glob("*.px?")]
+    for path in [*paths, *(ROOT / "tests").glob("*.py")]:
+        if path.stat().st_size:
+            assert "SPDX-License-Identifier: BSD-3-Clause" in path.read_text().split("\n", 1)[0], path
+
+
+# --- object files ----------------------------------------------------------------------------------------------------
+
+
+def isa_rows():
+    """Name and features of the levels, as src/meson.build lists them."""
+    text = (SOURCE / "meson.build").read_text()
+    known = {}
+    for name, value in re.findall(r"^(\w+) = (.*\[.*\])$", text, re.MULTILINE):
+        parts = [part.strip() for part in value.split(" + ")]
+        known[name] = [feature for part in parts for feature in (re.findall(r"'([^']+)'", part) or known.get(part, []))]
+    levels = {path.stem: known.get(path.stem, []) for path in (SOURCE / "ukr" / "isa").glob("*.cpp")}
+    assert levels["avx2"]
+    assert set(levels["avx512"]) > set(levels["avx2"])
+    return levels
+
+
+@pytest.fixture(scope="module")
+def isa_objects(tmp_path_factory):
+    """One file of object code for each ISA level: what the extension was linked with, or compiled for the occasion."""
+    if not SOURCE.is_dir():
+        pytest.skip("not run: the source tree is absent")
+    for tool in ("nm", "objdump", "c++filt"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"not run: there is no {tool}")
+    levels = isa_rows()
+    for folder in pathlib.Path(_core.__file__).resolve().parents[:3]:
+        built = {name: folder / "src" / f"libukr_{name}.a" for name in levels}
+        if all(path.exists() for path in built.values()):
+            return built
+    compiler = shutil.which("g++")
+    if compiler is None or not cs._core.build_info()["compiler"].startswith("gcc"):
+        pytest.skip("not run: neither the libraries that the extension was linked with nor g++ are here")
+    folder = tmp_path_factory.mktemp("objects")
+    numeric = ["-ffp-contract=off", "-fno-math-errno", "-O3", "-fno-exceptions", "-fno-rtti"]
+    for name, features in levels.items():
+        flags = [*numeric, *(f"-m{feature}" for feature in features), f"-DCS_ISA={name}", f"-I{SOURCE}"]
+        source, target = SOURCE / "ukr" / "isa" / f"{name}.cpp", folder / f"{name}.o"
+        command = [compiler, "-std=c++17", "-fPIC", "-fvisibility=hidden", *flags, "-c", source, "-o", target]
+        subprocess.run(command, check=True, timeout=300)
+    return {name: folder / f"{name}.o" for name in levels}
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_what_the_linker_may_merge_is_inside_the_namespace_of_its_level(isa_objects):
+    """A template compiled with AVX-512 flags must never become the copy that the baseline calls."""
+    for level, path in isa_objects.items():
+        symbols = [line.split(maxsplit=2) for line in output_of("nm", "--defined-only", "-C", path).splitlines()]
+        defined = [(parts[1], parts[2]) for parts in symbols if len(parts) == 3]
+        assert defined
+        inside = re.compile(rf"\bcs::ukr::{level}::")
+        for kind, name in defined:
+            if kind in "WwVvuBDGRTCSi":
+                assert inside.search(name), (level, kind, name)
+            foreign = set(re.findall(r"cs::ukr::(\w+)::", name)) - {level}
+            assert not foreign, (level, name)
+
+
+def test_micro_kernels_call_nothing_but_memory_functions(isa_objects):
+    for level, path in isa_objects.items():
+        lines = output_of("nm", "-C", "--undefined-only", path).splitlines()
+        needed = {line.split()[-1] for line in lines if line.strip() and not line.endswith(":")}
+        assert needed <= {"memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}, (level, needed)
+
+
+def test_nothing_runs_when_a_level_is_loaded(isa_objects):
+    """A constructor would run AVX-512 code on a CPU without it."""
+    for level, path in isa_objects.items():
+        sections = output_of("objdump", "-h", path)
+        assert ".text" in sections
+        assert not re.search(r"\.init_array|\.ctors|\.preinit", sections), level
+
+
+def test_the_baseline_uses_no_wide_registers(isa_objects):
+    code = output_of("objdump", "-d", "--no-show-raw-insn", isa_objects["portable"])
+    assert "ret" in code
+    assert not re.search(r"%[yz]mm\d|\bvmovaps|\bvfmadd", code)
+
+
+# --- import ----------------------------------------------------------------------------------------------------------
+
+
+def fresh(code):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COMPLSPARSE", "COVERAGE"))
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_adds_little_time():
+    code = """
+import numpy, scipy.sparse, time
+start = time.perf_counter()
+import complsparse
+print(time.perf_counter() - start)
+"""
+    best = 1.0
+    for _ in range(8):
+        best = min(best, float(fresh(code)))
+        if best <= 0.050:
+            break
+    assert best <= 0.050
+
+
+def test_import_loads_nothing_optional():
+    code = """
+import sys, numpy, scipy.sparse
+before = set(sys.modules)
+import complsparse as cs
+W = cs.from_dense(numpy.eye(3))
+W @ numpy.ones(3)
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+"""
+    loaded = set(fresh(code).split())
+    assert "complsparse" in loaded
+    optional = {
+        "rich",
+        "matplotlib",
+        "mkl",
+        "safetensors",
+        "torch",
+        "onnx",
+        "pandas",
+        "IPython",
+        "pytest",
+        "hypothesis",
+    }
+    assert not loaded & optional
+    assert not {name for name in loaded if name.startswith("sparse_dot_mkl")}
+
+
+# --- the kernel table ------------------------------------------------------------------------------------------------
+
+NAMES = {
+    "spmm": r"spmm_(f32|f64|i64)_4x\d+_\w+",
+    "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
+    "sampled": r"sampled_(f32|f64|i64)_\w+",
+}
+
+
+def test_rows_of_the_table():
+    """Names are unique and say operation, type, tile and level; every level has its rows."""
+    table = cs.microkernels()
+    names = [row["name"] for row in table]
+    assert len(set(names)) == len(names)
+    supported = {level["name"]: level["supported"] for level in _core.isa_levels()}
+    for row in table:
+        assert re.fullmatch(NAMES[row["op"]], row["name"]), row
+        assert row["name"].split("_")[:2] == [row["op"], row["type"]]
+        assert row["name"].endswith("_" + row["isa"])
+        assert row["runnable"] == supported[row["isa"]]
+        assert row["layout"] == {"spmm": "row_groups", "spmv": "windows", "sampled": "csr"}[row["op"]]
+        if row["op"] == "spmm":
+            assert "_{}x{}_".format(*row["tile"]) in row["name"]
+    assert {row["isa"] for row in table} == set(supported)
+    for op in NAMES:
+        assert {row["type"] for row in table if row["op"] == op and row["isa"] == "portable"} == set(COMPUTE)
+    assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
+    assert next(iter(supported)) == "portable"
+
+
+def test_the_batches_of_the_tests_fill_every_tile():
+    """Tests of products run at every level; with these batches each runnable tile computes whole and in part."""
+    for row in cs.microkernels():
+        if row["op"] == "spmm" and row["runnable"]:
+            width = row["tile"][1]
+            assert {width, width + 1, max(width - 1, 1)} <= set(BATCHES), row["name"]
+
+
+def test_every_runnable_row_for_one_vector_is_chosen_by_some_matrix():
+    """No dead rows: each is what some level picks for some density."""
+    chosen = set()
+    rng = np.random.default_rng(1)
+    for level in cs.isa_levels():
+        _core.set_isa(level)
+        for dtype in COMPUTE.values():
+            for density in (0.01, 0.05, 0.2):
+                chosen.add(random_csr(rng, (64, 200), density, dtype).packed().plan(n=1).microkernel)
+    runnable = {row["name"] for row in cs.microkernels() if row["op"] == "spmv" and row["runnable"]}
+    assert chosen == runnable
+
+
+def test_describe_and_choices_name_rows_of_the_table(isa):
+    names = {row["name"] for row in cs.microkernels() if row["runnable"]}
+    W = random_csr(np.random.default_rng(2), (30, 40), 0.2).packed()
+    choices = W._choices()
+    assert choices[0]["n_first"] == 1
+    for choice in choices:
+        assert choice["microkernel"] in names
+        assert choice["microkernel"].endswith("_" + isa) or isa == "avx512"

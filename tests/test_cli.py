@@ -1,0 +1,475 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: what it prints, what it refuses and with which status."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+import complsparse as cs
+from complsparse import _cli, _examples, _picture, _rivals
+from complsparse._cli import main
+
+PACKAGE_ROOT = Path(cs.__file__).parents[1]
+
+
+def find_data():
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("COMPLSPARSE_DATA") or beside)
+    return folder if folder.is_dir() else None
+
+
+DATA = find_data()
+
+
+def run(*words, **options):
+    """The command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+    command = [sys.executable, "-m", "complsparse", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **options)
+
+
+def json_of(capsys, *words):
+    assert main([*map(str, words), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return json.loads(captured.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def refused(capsys, *words):
+    """Runs a command that must fail as bad input does; returns its line on stderr."""
+    assert main([str(word) for word in words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("complsparse: error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture(autouse=True)
+def no_folder(monkeypatch):
+    monkeypatch.delenv("COMPLSPARSE_DATA", raising=False)
+
+
+@pytest.fixture
+def matrix():
+    return scipy.sparse.random_array((40, 60), density=0.1, rng=np.random.default_rng(1), dtype=np.float32).tocsr()
+
+
+@pytest.fixture
+def file(tmp_path, matrix):
+    path = tmp_path / "w.npz"
+    scipy.sparse.save_npz(path, matrix)
+    return path
+
+
+@pytest.fixture
+def tensors(tmp_path, matrix):
+    path = tmp_path / "tensors.npz"
+    np.savez(path, first=matrix.toarray(), second=np.eye(3))
+    return path
+
+
+# --- demo -------------------------------------------------------------------------------------------------------------
+
+
+def test_demo_prints_a_table_of_checked_products(capsys):
+    assert main(["demo", "--quick"]) == 0
+    out = capsys.readouterr().out
+    n_products = len(_examples.QUICK) * len(_cli.BATCHES)
+    assert f"all {n_products} products are within the error bound" in out
+    for word in ("bernoulli", "complementary", "sets", "full", "GFLOP/s", "scipy", "called from Python"):
+        assert word in out
+
+
+def test_demo_json(capsys):
+    document = json_of(capsys, "demo", "--quick", "--n", "1", "4")
+    assert document["wrong"] == []
+    assert document["threads"] == 1
+    assert document["machine"]["complsparse"] == cs.__version__
+    assert len(document["matrices"]) == len(_examples.QUICK)
+    for record in document["matrices"]:
+        assert {"name", "shape", "nnz", "n_sets", "packing_efficiency", "pack_seconds"} <= record.keys()
+        assert [product["n"] for product in record["products"]] == [1, 4]
+        for product in record["products"]:
+            assert product["correct"]
+            assert set(product["ratios"]) == set(document["rivals"])
+            assert all(ratio > 0 for ratio in product["ratios"].values())
+    assert [mean["n"] for mean in document["means"]] == [1, 4]
+
+
+def test_demo_names_mkl_as_absent(capsys, monkeypatch):
+    monkeypatch.setattr(_rivals, "find_mkl", lambda: None)
+    document = json_of(capsys, "demo", "--quick", "--n", "1")
+    assert "not installed" in document["absent"]["MKL"]
+    assert not any("MKL" in name for name in document["rivals"])
+    assert main(["demo", "--quick", "--n", "1"]) == 0
+    assert "not compared with MKL: not installed" in capsys.readouterr().out
+
+
+def test_demo_without_rich(capsys, monkeypatch):
+    monkeypatch.setattr(_cli, "_has", lambda module: False)
+    assert main(["demo", "--quick", "--n", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert set(lines[1]) == {"-"}
+    assert any(line.startswith("matrix, packing, time to pack") for line in lines)
+
+
+def test_demo_says_that_a_product_is_wrong(capsys, monkeypatch):
+    def wrong(W, x, out):
+        out[...] = 1.0
+
+    monkeypatch.setattr(cs, "matmul", wrong)
+    assert main(["demo", "--quick", "--n", "1"]) == 1
+    assert "WRONG: 4 of 4 products" in capsys.readouterr().out
+
+
+def test_demo_draws_a_packing(capsys, tmp_path):
+    path = tmp_path / "picture.png"
+    assert main(["demo", "--quick", "--n", "1", "--plot", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert str(path) in capsys.readouterr().out
+
+
+def test_plot_without_matplotlib_says_what_to_install(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(_cli, "_has", lambda module: False)
+    assert "pip install" in refused(capsys, "demo", "--plot", tmp_path / "picture.png")
+
+
+def test_demo_reads_the_files_of_any_folder(capsys, file, tensors):
+    document = json_of(capsys, "demo", "--quick", "--n", "1", "--data", file.parent)
+    assert {"w", "first", "second"} <= {record["name"] for record in document["matrices"]}
+
+
+def test_demo_takes_the_folder_from_the_environment(capsys, monkeypatch, file):
+    monkeypatch.setenv("COMPLSPARSE_DATA", str(file.parent))
+    document = json_of(capsys, "demo", "--quick", "--n", "1")
+    assert "w" in {record["name"] for record in document["matrices"]}
+
+
+@pytest.mark.data
+def test_demo_on_real_matrices(capsys, data_folder):
+    document = json_of(capsys, "demo", "--quick", "--n", "1", "--data", data_folder)
+    assert {"generated", "dlmc", "lyra", "mediapipe", "mtx"} == {r["group"] for r in document["matrices"]}
+    assert document["wrong"] == []
+
+
+def test_progress_goes_to_the_terminal_on_stderr(capsys, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["demo", "--quick", "--n", "1"]) == 0
+    assert "measuring" in terminal.getvalue()
+    assert "measuring" not in capsys.readouterr().out
+
+
+# --- info, pack, bench ------------------------------------------------------------------------------------------------
+
+
+def test_info_describes_a_matrix(capsys, file):
+    assert main(["info", str(file)]) == 0
+    out = capsys.readouterr().out
+    for word in ("40 x 60", "sets", "lower bound", "micro-kernels", "strict", "split", "(chosen)"):
+        assert word in out
+
+
+def test_info_json(capsys, file, matrix):
+    (found,) = json_of(capsys, "info", file)["matrices"]
+    W = cs.from_scipy(matrix)
+    assert found["shape"] == [40, 60]
+    assert (found["nnz"], found["n_sets"], found["lower_bound"]) == (W.nnz, W.n_sets, W.lower_bound)
+    assert found["packing_efficiency"] == W.packing_efficiency
+    assert found["strategies"]["split"]["n_sets"] == W.lower_bound
+    assert found["strategies"]["strict"]["n_sets"] >= W.lower_bound
+    assert found["microkernels"][0]["n_first"] == 1
+
+
+def test_info_lists_the_matrices_of_a_file_or_shows_one(capsys, tensors):
+    assert main(["info", str(tensors)]) == 0
+    out = capsys.readouterr().out
+    assert "2 matrices" in out
+    assert "first" in out
+    assert "second" in out
+    assert [m["name"] for m in json_of(capsys, "info", tensors, "--tensor", "second")["matrices"]] == ["second"]
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint64, np.float16, np.longdouble])
+def test_info_of_every_kind_of_dtype(capsys, tmp_path, dtype):
+    path = tmp_path / "w.npz"
+    cs.save(path, cs.from_dense(np.eye(4, dtype=dtype)))
+    assert main(["info", str(path)]) == 0
+    capsys.readouterr()
+    assert json_of(capsys, "info", path)["matrices"][0]["dtype"] == str(np.dtype(dtype))
+
+
+def test_info_draws_the_packing(tmp_path, file):
+    path = tmp_path / "picture.svg"
+    assert main(["info", str(file), "--plot", str(path)]) == 0
+    assert b"<svg" in path.read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (3, 4)])
+def test_picture_of_nothing(tmp_path, shape):
+    _picture.draw(cs.ComplementaryMatrix(shape), str(tmp_path / "picture.png"))
+
+
+@pytest.mark.parametrize("strategy", ["strict", "split"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 3), (100, 100)])
+def test_picture_of_any_size(tmp_path, shape, strategy):
+    A = scipy.sparse.random_array(shape, density=0.3, rng=np.random.default_rng(2))
+    W = cs.ComplementaryMatrix(A, strategy=strategy)
+    _picture.draw(W, str(tmp_path / "picture.png"), dpi=40)
+    _picture.draw(W.T, str(tmp_path / "transposed.png"), dpi=40)
+
+
+def test_the_example_picture_shows_full_sets():
+    W = _picture.example()
+    assert W.strategy == "strict"
+    assert W.n_sets == W.lower_bound == 4
+    assert W.packing_efficiency > 0.9
+
+
+@pytest.mark.parametrize("strategy", ["auto", "strict", "split"])
+def test_pack_writes_what_load_reads(capsys, tmp_path, file, matrix, strategy):
+    path = tmp_path / "packed.npz"
+    document = json_of(capsys, "pack", file, "-o", path, "--strategy", strategy)
+    W = cs.load(path)
+    assert (W.tocsr() != matrix).nnz == 0
+    assert (W.strategy, W.n_sets) == (document["strategy"], document["n_sets"])
+    assert main(["pack", str(file), "-o", str(path)]) == 0
+    assert "sets" in capsys.readouterr().out
+    assert main(["info", str(path)]) == 0
+
+
+def test_pack_with_a_block(capsys, tmp_path):
+    path = tmp_path / "blocks.mtx"
+    scipy.io.mmwrite(path, scipy.sparse.coo_array(np.kron(np.eye(3), np.ones((4, 2)))))
+    assert json_of(capsys, "pack", path, "-o", tmp_path / "out.npz", "--block", "4x1")["block"] == [4, 1]
+    assert "blocks" in refused(capsys, "pack", path, "-o", tmp_path / "out.npz", "--block", "5x1")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", None])
+def test_bench(capsys, file, tensors, dtype):
+    words = ["bench", file, tensors, "--n", "1", "3", "--rounds", "1", *(["--dtype", dtype] if dtype else [])]
+    document = json_of(capsys, *words)
+    assert [record["name"] for record in document["matrices"]] == ["w", "first", "second"]
+    assert document["matrices"][0]["dtype"] == (dtype or "float32")
+    assert main(list(map(str, words))) == 0
+    assert "scipy" in capsys.readouterr().out
+
+
+def test_bench_with_two_threads(capsys, file):
+    assert json_of(capsys, "bench", file, "--n", "8", "--rounds", "1", "--threads", "2")["threads"] == 2
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4, 4)])
+def test_bench_of_nothing_stored(capsys, tmp_path, shape):
+    cs.save(tmp_path / "none.npz", cs.ComplementaryMatrix(shape))
+    assert json_of(capsys, "bench", tmp_path / "none.npz", "--rounds", "1")["wrong"] == []
+
+
+def test_bench_of_values_that_are_not_finite(capsys, tmp_path):
+    dense = np.array([[np.nan, 0, 1], [0, np.inf, 0], [2, 0, 3e38]], dtype=np.float32)
+    np.save(tmp_path / "odd.npy", dense)
+    assert json_of(capsys, "bench", tmp_path / "odd.npy", "--rounds", "1")["wrong"] == []
+
+
+# --- the reference ----------------------------------------------------------------------------------------------------
+
+
+def test_reference_tells_right_from_wrong(matrix):
+    x = np.random.default_rng(3).uniform(-1, 1, (60, 2)).astype(np.float32)
+    reference = _rivals.Reference(matrix, x)
+    y = matrix @ x
+    assert reference.agrees(y)
+    row = int(np.argmax(np.diff(matrix.indptr)))
+    y[row, 1] *= 1 + 1e-3
+    assert not reference.agrees(y)
+    y[row, 1] = np.nan
+    assert not reference.agrees(y)
+
+
+@pytest.mark.skipif(_rivals.find_mkl() is None, reason="MKL is not installed")
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mkl_is_called_rightly(matrix, n, dtype):
+    csr = matrix.astype(dtype)
+    x = np.random.default_rng(4).uniform(-1, 1, (60,) if n == 1 else (60, n)).astype(dtype)
+    rivals = _rivals.Rivals(1)
+    calls, without = rivals.calls(csr, x, _rivals.Reference(csr, x))
+    assert {"MKL dense", "MKL sparse"} <= calls.keys()
+    assert not without
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_no_file(capsys, tmp_path):
+    assert "No such file" in refused(capsys, "info", tmp_path / "missing.npz")
+
+
+def test_folder_instead_of_file(capsys, tmp_path):
+    assert "is a folder" in refused(capsys, "info", tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".mtx", ".smtx", ".safetensors", ".npz.gz", ".mtx.gz"])
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"%%MatrixMarket matrix", b"PK\x03\x04"])
+def test_bytes_that_are_no_matrix(capsys, tmp_path, suffix, content):
+    path = tmp_path / f"bad{suffix}"
+    path.write_bytes(content)
+    for command in ("info", "bench"):
+        assert path.name in refused(capsys, command, path)
+    assert path.name in refused(capsys, "pack", path, "-o", tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_complex_matrix(capsys, tmp_path):
+    path = tmp_path / "complex.mtx"
+    scipy.io.mmwrite(path, scipy.sparse.coo_array(np.eye(2) * 1j))
+    assert "complex128" in refused(capsys, "info", path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission_to_read(capsys, file):
+    file.chmod(0)
+    assert "Permission denied" in refused(capsys, "info", file)
+
+
+def test_no_permission_to_write(capsys, file, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "cannot be written" in refused(capsys, "pack", file, "-o", file.with_name("out.npz"))
+
+
+def test_pack_needs_one_matrix_and_a_name_for_it(capsys, tmp_path, file, tensors):
+    assert "--tensor" in refused(capsys, "pack", tensors, "-o", tmp_path / "out.npz")
+    assert "no matrix 'third'" in refused(capsys, "pack", tensors, "--tensor", "third", "-o", tmp_path / "out.npz")
+    assert ".npz" in refused(capsys, "pack", file, "-o", tmp_path / "out.txt")
+    assert "cannot be written" in refused(capsys, "pack", file, "-o", tmp_path / "none" / "out.npz")
+    assert "-o" in refused(capsys, "pack", file)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["unknown"],
+        ["demo", "--n", "0"],
+        ["demo", "--n", "x"],
+        ["demo", "--threads", "-1"],
+        ["demo", "--dtype", "int8"],
+        ["demo", "--data", "/no/such/folder"],
+        ["demo", "--data", os.devnull],
+        ["demo", "--plot", "/no/such/folder/picture.png"],
+        ["demo", "--plot", "picture.txt"],
+        ["info"],
+        ["bench"],
+        ["pack", "w.npz", "-o", "out.npz", "--block", "4"],
+        ["pack", "w.npz", "-o", "out.npz", "--block", "0x4"],
+        ["pack", "w.npz", "-o", "out.npz", "--strategy", "best"],
+    ],
+)
+def test_wrong_arguments(capsys, words):
+    refused(capsys, *words)
+
+
+def test_folder_without_matrices(capsys, tmp_path):
+    assert "no matrices" in refused(capsys, "demo", "--data", tmp_path)
+
+
+def test_a_plot_that_cannot_be_drawn_is_refused_before_the_work(capsys, tensors, tmp_path):
+    assert "--tensor" in refused(capsys, "info", tensors, "--plot", tmp_path / "picture.png")
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], *([c, "--help"] for c in ("demo", "info", "pack", "bench"))]
+)
+def test_help_and_version(capsys, words):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert cs.__version__ in out if words == ["--version"] else "usage: complsparse" in out
+
+
+def test_status_of_a_process(file, tmp_path):
+    good = run("info", file, "--json")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert json.loads(good.stdout)["file"] == str(file)
+    bad = run("info", tmp_path / "missing.mtx")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.count("\n") == 1
+
+
+def test_interrupt(capsys, monkeypatch):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_cli, "_demo", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_interrupt_of_a_process():
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+    command = [sys.executable, "-c", "import complsparse._cli as c, sys; print(flush=True); sys.exit(c.main())"]
+    many = map(str, range(1, 4000))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, "demo", "--n", *many], stdout=pipe, stderr=pipe, text=True, env=environment
+    ) as process:
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+
+
+def test_reader_that_goes_away(file):
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "complsparse", "info", str(file)]
+    process = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=60)
+    os.close(writing)
+    assert process.stderr == b""
+    assert process.returncode == 1
+
+
+# --- odd files --------------------------------------------------------------------------------------------------------
+
+ODD = {path.stem: path for path in sorted(DATA.glob("mtx/odd/*.mtx"))} if DATA else {}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ODD or ["all"])
+def test_odd_files_get_scipys_verdict(capsys, data_folder, name):
+    path = ODD[name]
+    try:
+        expected = scipy.io.mmread(path, spmatrix=False)
+    except (ValueError, OverflowError):
+        refused(capsys, "info", path)
+        return
+    (found,) = json_of(capsys, "info", path)["matrices"]
+    assert tuple(found["shape"]) == expected.shape
+    assert main(["bench", str(path), "--rounds", "1", "--n", "2"]) == 0
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("command", ["info", "bench"])
+def test_young1c_is_complex(capsys, command, data_folder):
+    assert "complex128" in refused(capsys, command, data_folder / "mtx" / "young1c.mtx")

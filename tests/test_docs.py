@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The documents tell the truth: their code runs, their links lead somewhere, the tests that they name exist."""
+
+import doctest
+import importlib
+import pathlib
+import pkgutil
+import re
+
+import pytest
+
+import complsparse
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+MODULES = sorted(f"complsparse.{m.name}" for m in pkgutil.iter_modules(complsparse.__path__) if m.name != "__main__")
+FLAGS = doctest.NORMALIZE_WHITESPACE
+
+FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(#[^)]*)?\)")
+TEST_ID = re.compile(r"`(?P<file>(?:tests|benchmarks)/[\w/]+\.py)(?:::(?P<name>\w+))?`")
+LANGUAGES = {"pycon", "sh", "text", "cpp", "meson", "{toctree}", "{eval-rst}", "{include}"}
+
+named = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def run_doctest(test):
+    output = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner.run(test, out=output.append, clear_globs=False)
+    assert runner.failures == 0, "".join(output)
+
+
+@named
+def test_code_of_a_page_runs(page):
+    """The interactive sessions of a page, from top to bottom, in one namespace."""
+    text = page.read_text()
+    namespace = {}
+    for block in FENCE.finditer(text):
+        assert block["language"] in LANGUAGES, f"a block of {block['language']!r} would not be run"
+        if block["language"] == "pycon":
+            line = text.count("\n", 0, block.start("code"))
+            test = doctest.DocTestParser().get_doctest(block["code"], namespace, page.name, str(page), line)
+            assert test.examples
+            run_doctest(test)
+            namespace = test.globs
+
+
+@named
+def test_links_of_a_page_lead_somewhere(page):
+    for link in LINK.finditer(page.read_text()):
+        assert (page.parent / link["target"]).exists(), link["target"]
+
+
+@named
+def test_claims_name_tests_that_exist(page):
+    for found in TEST_ID.finditer(page.read_text()):
+        path = ROOT / found["file"]
+        assert path.is_file(), found[0]
+        if found["name"]:
+            assert re.search(rf"^\s*def {found['name']}\(", path.read_text(), re.MULTILINE), found[0]
+
+
+@pytest.mark.parametrize("name", ["complsparse", *MODULES])
+def test_examples_of_docstrings_run(name):
+    module = importlib.import_module(name)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module):
+        if test.examples:
+            run_doctest(test)
+
+
+@pytest.mark.parametrize("name", complsparse.__all__)
+def test_public_names_are_documented(name):
+    documented = getattr(complsparse, name)
+    if callable(documented):
+        assert documented.__doc__
+    assert re.search(rf"\b{name}\b", (ROOT / "docs" / "reference.md").read_text()) or name == "__version__"
+
+
+def test_readme_and_ci_run_the_same_commands():
+    text = (ROOT / "README.md").read_text()
+    for marker, last in (("demo", "complsparse demo"), ("test", "bin/pytest")):
+        block = re.search(rf"^<!-- {marker} -->\n```sh\n(.*)\n```$", text, re.MULTILINE)
+        assert block is not None
+        assert block[1].endswith(last)
+
+
+def test_pages_of_the_documentation_are_all_in_a_table_of_contents():
+    listed = set()
+    for page in ROOT.glob("docs/**/*.md"):
+        for block in FENCE.finditer(page.read_text()):
+            if block["language"] == "{toctree}":
+                entries = (line.strip() for line in block["code"].splitlines())
+                for entry in entries:
+                    if entry and not entry.startswith(":"):
+                        listed |= set(page.parent.glob(f"{entry}.md"))
+    missing = {path for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts} - listed
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in missing} <= {"index.md"}

@@ -1,0 +1,525 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Products against the oracle: every ISA level, dtype, tile edge, memory order and kind of operand."""
+
+import itertools
+import subprocess
+import sys
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from numpy.testing import assert_array_equal
+from oracle import (
+    COMPUTE,
+    FORMS,
+    Expected,
+    apply,
+    assert_product,
+    cases,
+    draw,
+    expected,
+    input_shape,
+    output_features,
+    random_csr,
+    result_dtype,
+)
+
+import complsparse as cs
+
+BATCHES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64)
+INTEGERS = tuple(map(np.dtype, "bBhHiIlLqQ"))
+FLOATS = tuple(map(np.dtype, "efd"))
+DTYPES = (np.dtype(np.bool_), *INTEGERS, *FLOATS)
+
+every_type = pytest.mark.parametrize("dtype", COMPUTE.values(), ids=COMPUTE.keys())
+
+
+def check_batches(S, batches, rng, note=""):
+    """All batch sizes from both sides; the first columns of one reference serve them all."""
+    W, dtype = S.packed(), result_dtype(S.data.dtype, S.data.dtype)
+    for form in FORMS:
+        X = draw(rng, input_shape(form, S.shape, max(batches)), S.data.dtype)
+        wanted = expected(S, X, dtype, form)
+        for n in batches:
+            part = np.s_[:, :n] if form == "W @ X" else np.s_[:n]
+            actual = apply(form, W, np.ascontiguousarray(X[part]))
+            assert_product(actual, Expected(*(array[part] for array in wanted)), dtype, (note, form, S.shape, n))
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@every_type
+def test_small_sizes(isa, dtype):
+    """Around the edges of row groups, lanes and windows, with every batch around the edges of the tiles."""
+    rng = np.random.default_rng(1)
+    densities = itertools.cycle([0.1, 0.5, 1, 0, 0.3])
+    for shape in itertools.product((0, 1, 3, 4, 5, 8, 9, 17), (0, 1, 2, 3, 4, 5, 17, 33)):
+        check_batches(random_csr(rng, shape, next(densities), dtype), BATCHES, rng)
+
+
+@pytest.mark.parametrize(
+    ("shape", "density"),
+    [
+        ((127, 511), 0.05),  # panels have at least 128 rows, blocks 512 columns and more
+        ((128, 512), 0.08),
+        ((129, 513), 0.03),
+        ((132, 1023), 0.02),
+        ((256, 1024), 0.04),
+        ((257, 1025), 0.035),
+        ((5, 2047), 0.1),
+        ((4, 2048), 0.01),
+        ((3, 2049), 0.3),
+        ((9, 4097), 0.02),
+        ((2047, 65), 0.05),  # panels have at most 2048 rows
+        ((2048, 33), 0.02),
+        ((2049, 34), 0.1),
+        ((4097, 17), 0.1),
+        ((40, 300), 0.9),
+    ],
+)
+@every_type
+def test_panel_and_block_edges(isa, dtype, shape, density):
+    rng = np.random.default_rng(2)
+    check_batches(random_csr(rng, shape, density, dtype), (1, 2, 5, 16, 33), rng)
+
+
+@pytest.mark.parametrize("cols", [65535, 65536, 65537, 70001])
+def test_more_columns_than_windows_can_address(isa, cols):
+    rng = np.random.default_rng(3)
+    check_batches(random_csr(rng, (9, cols), 0.001), (1, 3), rng)
+
+
+@pytest.mark.parametrize("density", [0.01, 0.03, 0.05, 0.1, 0.4])
+def test_one_column_at_every_density(isa, density):
+    """Two windows, three windows and gathers only; rows of very different length side by side."""
+    rng = np.random.default_rng(4)
+    for shape in ((8, 100), (64, 257), (67, 1000), (1, 3000), (300, 4), (301, 3)):
+        check_batches(random_csr(rng, shape, density), (1,), rng)
+    lengths = np.array([0, 1, 2, 3, 50, 99, 100, 1, 0, 7, 100, 100])
+    mask = np.arange(100) < lengths[:, None]
+    S = random_csr(rng, mask.shape, 1)
+    S = S._replace(
+        data=S.data[mask.ravel()], indices=S.indices[mask.ravel()], indptr=np.concatenate([[0], np.cumsum(lengths)])
+    )
+    check_batches(S, (1, 2), rng)
+
+
+# --- dtypes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("w", DTYPES, ids=lambda dtype: dtype.char)
+def test_dtype_pairs(w):
+    """Every pair of the documented table, each form, one column and several."""
+    rng = np.random.default_rng(5)
+    S = random_csr(rng, (19, 37), 0.3, w)
+    W = S.packed()
+    for x, n in itertools.product(DTYPES, (1, 3)):
+        for form in FORMS:
+            X = draw(rng, input_shape(form, S.shape, n), x)
+            result = result_dtype(w, x)
+            assert_product(apply(form, W, X), expected(S, X, result, form), result, (w, x, form, n))
+
+
+@pytest.mark.parametrize(
+    ("w", "x", "result"),
+    [
+        ("f4", "f4", "f4"),
+        ("f8", "f8", "f8"),
+        ("f4", "f8", "f8"),
+        ("f8", "f4", "f8"),
+        ("f2", "f2", "f4"),
+        ("f2", "f4", "f4"),
+        ("f4", "f2", "f4"),
+        ("f2", "f8", "f8"),
+        ("i1", "i1", "i4"),
+        ("i1", "u1", "i4"),
+        ("u1", "i1", "i2"),
+        ("u1", "u1", "u1"),
+        ("i1", "i2", "i2"),
+        ("?", "?", "?"),
+        ("?", "i1", "i1"),
+        ("i8", "u8", "f8"),
+        ("u8", "u8", "u8"),
+        ("f4", "i2", "f4"),
+        ("f4", "i4", "f8"),
+        ("f2", "?", "f4"),
+        ("f2", "i1", "f4"),
+    ],
+)
+def test_result_dtype(w, x, result):
+    W = cs.from_coo(np.ones(2, w), ([0, 1], [1, 0]), (2, 2))
+    assert cs.matmul(W, np.ones(2, x)).dtype == np.dtype(result)
+    assert cs.matmul(np.ones(2, x), W).dtype == np.dtype(result)
+
+
+@pytest.mark.parametrize("result", ["f4", "f8", "f2"])
+@pytest.mark.parametrize("w", ["f4", "f8", "f2", "i4"])
+def test_dtype_option_of_floats(w, result):
+    rng = np.random.default_rng(6)
+    S = random_csr(rng, (20, 30), 0.3, w) if w != "i4" else random_csr(rng, (20, 30), 0.3, "i1")
+    S = S._replace(data=S.data.astype(w))
+    X = draw(rng, (30, 3), np.float32)
+    actual = cs.matmul(S.packed(), X, dtype=result)
+    assert_product(actual, expected(S, X, np.dtype(result)), result)
+    out = np.full((20, 3), 7, result)
+    assert cs.matmul(S.packed(), X, dtype=result, out=out) is out
+    assert_array_equal(out, actual)
+
+
+@pytest.mark.parametrize("result", ["i1", "i2", "i4", "i8", "q"])
+def test_dtype_option_of_integers(result):
+    """A wider result loses nothing, a narrower one is the sum modulo 2**bits."""
+    rng = np.random.default_rng(7)
+    S = random_csr(rng, (20, 30), 0.3, np.int16)
+    X = draw(rng, (30, 3), np.int16)
+    wanted = (S.packed().toarray().astype(object) @ X.astype(object)).astype(np.int64).astype(result)
+    assert_array_equal(cs.matmul(S.packed(), X, dtype=result), wanted, strict=True)
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_out_of_a_dtype_with_two_names(n):
+    """On common platforms np.longlong and np.int64 are equal dtypes of different type number."""
+    rng = np.random.default_rng(8)
+    for w, x, y in itertools.product((np.int64, np.longlong), repeat=3):
+        S = random_csr(rng, (9, 11), 0.5, w)
+        X, out = draw(rng, (11, n), x), np.empty((9, n), y)
+        assert cs.matmul(S.packed(), X, out=out) is out
+        assert_array_equal(out, expected(S, X, np.dtype(np.int64)).value)
+
+
+# --- memory of the dense operand -------------------------------------------------------------------------------------
+
+
+class Foreign:
+    """An array of another library: DLPack is all it speaks."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def with_offset(array, offset):
+    """The same values, their memory starting `offset` bytes into a line."""
+    raw = np.zeros(array.nbytes + 128, dtype=np.uint8)
+    start = -raw.ctypes.data % 64 + offset
+    shifted = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    return shifted
+
+
+def unaligned(array):
+    raw = np.zeros(array.nbytes + 1, dtype=np.uint8)
+    raw[1:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return np.ndarray(array.shape, array.dtype, raw, 1)
+
+
+def spread(array, steps):
+    wide = np.zeros([n * abs(step) + 1 for n, step in zip(array.shape, steps)], dtype=array.dtype)
+    view = wide[tuple(np.s_[::step] for step in steps)][tuple(np.s_[:n] for n in array.shape)]
+    view[...] = array
+    return view
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def odd_strides(array):
+    """Strides that are no whole number of elements, as fields of a record have them."""
+    record = np.zeros(array.shape, dtype=[("tag", np.uint8), ("value", array.dtype)])
+    record["value"] = array
+    return record["value"]
+
+
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "rows backwards": lambda a: a[::-1].copy()[::-1],
+    "columns backwards": lambda a: a[:, ::-1].copy()[:, ::-1],
+    "both backwards": lambda a: a[::-1, ::-1].copy()[::-1, ::-1],
+    "every 2nd row": lambda a: spread(a, (2, 1)),
+    "every 3rd column": lambda a: spread(a, (1, 3)),
+    "every 2nd of both": lambda a: spread(a, (2, 2)),
+    "stepped backwards": lambda a: spread(a, (-2, -3)),
+    "Fortran, stepped": lambda a: spread(a.T, (3, 2)).T,
+    "column repeated": lambda a: np.broadcast_to(a[:, :1], a.shape),
+    "row repeated": lambda a: np.broadcast_to(a[:1], a.shape),
+    "all the same": lambda a: np.broadcast_to(a[:1, :1], a.shape),
+    "4 bytes off": lambda a: with_offset(a, 4 if a.itemsize == 4 else 8),
+    "20 bytes off": lambda a: with_offset(a, 20 if a.itemsize == 4 else 24),
+    "unaligned": unaligned,
+    "odd strides": odd_strides,
+    "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
+    "read-only": read_only,
+    "matrix": lambda a: np.asmatrix(a),
+    "list": lambda a: a.tolist(),
+    "DLPack": lambda a: Foreign(np.ascontiguousarray(a)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_memory_of_the_input(isa, layout):
+    """Any memory gives the bits of a plain array; the caller's array is not changed."""
+    rng = np.random.default_rng(9)
+    for dtype, n in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21)):
+        S = random_csr(rng, (37, 530), 0.05, dtype)
+        W = S.packed()
+        for form in FORMS:
+            X = LAYOUTS[layout](draw(rng, input_shape(form, S.shape, n), dtype))
+            plain = np.array(X.array if layout == "DLPack" else X, order="C", dtype=dtype, subok=False)
+            before = plain.tobytes()
+            actual = apply(form, W, X)
+            wanted = apply(form, W, plain)
+            result = np.float64 if layout == "list" and dtype == np.float32 else dtype
+            if result == dtype:
+                assert (actual.dtype, actual.tobytes()) == (wanted.dtype, wanted.tobytes()), (form, dtype, n)
+            else:
+                assert actual.dtype == result
+            assert_product(actual, expected(S, plain, np.dtype(result), form), result)
+            assert np.asarray(X.array if layout == "DLPack" else X, dtype=dtype).tobytes() == before
+
+
+@pytest.mark.parametrize("n", [1, 6])
+def test_memory_map(tmp_path, n):
+    rng = np.random.default_rng(10)
+    S = random_csr(rng, (40, 60), 0.2)
+    X = draw(rng, (60, n), np.float32)
+    X.tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", dtype=np.float32, mode="r", shape=X.shape)
+    out = np.memmap(tmp_path / "y", dtype=np.float32, mode="w+", shape=(40, n))
+    assert_product(cs.matmul(S.packed(), mapped), expected(S, X, np.float32), np.float32)
+    assert cs.matmul(S.packed(), mapped, out=out) is out
+    assert_array_equal(np.asarray(out), cs.matmul(S.packed(), X))
+
+
+OUTPUTS = {
+    "C": lambda shape, dtype: np.empty(shape, dtype),
+    "Fortran": lambda shape, dtype: np.empty(shape[::-1], dtype).T,
+    "columns of a wider array": lambda shape, dtype: np.empty((shape[0], shape[1] + 7), dtype)[:, 3:-4],
+    "rows of a taller array": lambda shape, dtype: np.empty((shape[0] + 5, shape[1]), dtype)[2:-3],
+    "Fortran, columns": lambda shape, dtype: np.empty((shape[1] + 3, shape[0] + 9), dtype)[1:-2, 4:-5].T,
+    "stepped": lambda shape, dtype: np.empty((2 * shape[0], 3 * shape[1]), dtype)[1::2, 2::3],
+    "backwards": lambda shape, dtype: np.empty(shape, dtype)[::-1, ::-1],
+    "stepped backwards": lambda shape, dtype: np.empty((3 * shape[0], 2 * shape[1]), dtype)[::-3, ::-2],
+    "4 bytes off": lambda shape, dtype: with_offset(np.empty(shape, dtype), 4 if np.dtype(dtype).itemsize == 4 else 8),
+    "unaligned": lambda shape, dtype: unaligned(np.empty(shape, dtype)),
+    "odd strides": lambda shape, dtype: odd_strides(np.empty(shape, dtype)),
+    "subclass": lambda shape, dtype: np.empty(shape, dtype).view(np.recarray),
+}
+
+
+def memory_of(array):
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_memory_of_the_output(isa, kind):
+    """`out` is filled, is what is returned, and nothing round it is touched."""
+    rng = np.random.default_rng(11)
+    for dtype, n in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21)):
+        S = random_csr(rng, (41, 50), 0.2, dtype)
+        W = S.packed()
+        for form in FORMS:
+            X = draw(rng, input_shape(form, S.shape, n), dtype)
+            bias = draw(rng, output_features(form, S.shape), dtype)
+            for options in ({}, {"bias": bias}, {"activation": "relu"}, {"bias": bias, "activation": "relu"}):
+                wanted = apply(form, W, X, **options)
+                out = OUTPUTS[kind](wanted.shape, dtype)
+                memory = memory_of(out)
+                memory.view(np.uint8)[...] = 0xA5
+                assert apply(form, W, X, out=out, **options) is out
+                assert np.ascontiguousarray(out, dtype).tobytes() == wanted.tobytes(), (form, dtype, n, options)
+                out.view(np.ndarray)[...] = np.frombuffer(b"\xa5" * 8, dtype)[0]
+                assert (memory.view(np.uint8) == 0xA5).all(), (form, dtype, n)
+
+
+@pytest.mark.parametrize("level", [level["name"] for level in cs._core.isa_levels()])
+def test_nothing_is_read_or_written_outside_the_arrays(level):
+    """Operands end (and begin) at pages that nobody may touch; a process of its own, as a fault ends it."""
+    if level not in cs.isa_levels():
+        pytest.skip(f"not run: {level} is not supported by this CPU")
+    script = __file__.replace("test_matmul.py", "guarded.py")
+    done = subprocess.run([sys.executable, script, level], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+
+
+# --- axes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (3,), (2, 3), (1, 4, 2), (0,), (2, 0), (0, 3)])
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_leading_axes(isa, lead, n):
+    rng = np.random.default_rng(12)
+    for dtype, density in ((np.float32, 0.2), (np.float64, 0.02), (np.int16, 0.2)):
+        S = random_csr(rng, (23, 31), density, dtype)
+        W, result = S.packed(), result_dtype(dtype, dtype)
+        bias = draw(rng, 23, dtype)
+        for form in FORMS:
+            X = draw(rng, (*lead, *input_shape(form, S.shape, n)), dtype)
+            options = {} if form == "X @ W" else {"bias": bias}
+            wanted = expected(S, X, result, form, **options)
+            assert_product(apply(form, W, X, **options), wanted, result)
+            assert_product(apply(form, W, np.asfortranarray(X), **options), wanted, result)
+            for out in (np.empty(wanted.value.shape, result), np.empty(wanted.value.shape, result, order="F")):
+                assert apply(form, W, X, out=out, **options) is out
+                assert_product(out, wanted, result)
+            swapped = np.moveaxis(np.ascontiguousarray(np.moveaxis(X, 0, -1)), -1, 0)
+            assert_product(apply(form, W, swapped, **options), wanted, result)
+
+
+def test_one_vector(isa):
+    rng = np.random.default_rng(13)
+    for dtype in DTYPES:
+        S = random_csr(rng, (23, 31), 0.2, dtype)
+        W, result = S.packed(), result_dtype(dtype, dtype)
+        for form, size in zip(FORMS, (31, 23, 31)):
+            x = draw(rng, size, dtype)
+            wanted = expected(S, x, result, form)
+            assert wanted.value.ndim == 1
+            for view in (x, x[::-1].copy()[::-1], np.repeat(x, 2)[::2], x.astype(dtype.newbyteorder())):
+                assert_product(apply(form, W, view), wanted, result)
+            out = np.empty(3 * len(wanted.value), result)[::3]
+            assert apply(form, W, x, out=out) is out
+            assert_product(np.array(out), wanted, result)
+
+
+def test_numpy_and_scipy_speak_to_it():
+    """Operators, np.matmul, dot, and a sparse operand mean the same product."""
+    rng = np.random.default_rng(14)
+    S = random_csr(rng, (12, 15), 0.3)
+    W, X = S.packed(), draw(rng, (15, 4), np.float32)
+    wanted = cs.matmul(W, X)
+    assert_array_equal(W @ X, wanted)
+    assert_array_equal(np.matmul(W, X), wanted)
+    assert_array_equal(W.dot(X), wanted)
+    assert_array_equal(W.matmat(X), wanted)
+    assert_array_equal((X.T @ W.T).T, wanted)
+    assert_array_equal(W.T.T @ X, wanted)
+    assert_array_equal(W.mT.T @ X, wanted)
+    sparse = scipy.sparse.csc_array(X * (rng.random(X.shape) < 0.5))
+    assert_product(cs.matmul(W, sparse), expected(S, sparse.toarray(), np.float32), np.float32)
+    assert_product(cs.matmul(sparse.T, W.T), expected(S, sparse.toarray().T, np.float32, "linear"), np.float32)
+    assert_product(cs.linear(sparse.T, W), expected(S, sparse.toarray().T, np.float32, "linear"), np.float32)
+
+
+@every_type
+def test_transposed(isa, dtype):
+    """W.T has the products of a matrix packed from the transpose, to the bit."""
+    rng = np.random.default_rng(15)
+    for shape in ((30, 70), (1, 9), (140, 20)):
+        S = random_csr(rng, shape, 0.2, dtype)
+        of_view, of_copy = S.packed().T, S.T.packed()
+        for form, n in itertools.product(FORMS, (1, 4, 18)):
+            X = draw(rng, input_shape(form, S.T.shape, n), dtype)
+            actual = apply(form, of_view, X)
+            assert_product(actual, expected(S.T, X, np.dtype(dtype), form), dtype)
+            assert actual.tobytes() == apply(form, of_copy, X).tobytes()
+
+
+# --- bias and activation ---------------------------------------------------------------------------------------------
+
+
+@every_type
+def test_bias_and_relu(isa, dtype):
+    rng = np.random.default_rng(16)
+    for shape, density in (((35, 60), 0.2), ((35, 60), 0), ((9, 0), 0), ((300, 1100), 0.02)):
+        S = random_csr(rng, shape, density, dtype)
+        W = S.packed()
+        for form, n, relu in itertools.product(FORMS, (1, 2, 8, 16, 19), (False, True)):
+            X = draw(rng, input_shape(form, shape, n), dtype)
+            bias = draw(rng, output_features(form, shape), dtype)
+            kept = bias.copy()
+            for given_bias in (None, bias):
+                actual = apply(form, W, X, bias=given_bias, activation="relu" if relu else None)
+                assert_product(actual, expected(S, X, np.dtype(dtype), form, given_bias, relu), dtype)
+            assert_array_equal(bias, kept)
+
+
+def test_bias_of_any_kind():
+    rng = np.random.default_rng(17)
+    S = random_csr(rng, (35, 60), 0.2)
+    W, X, bias = S.packed(), draw(rng, (60, 3), np.float32), draw(rng, 35, np.float32)
+    wanted = cs.matmul(W, X, bias=bias)
+    kinds = (
+        bias.tolist(),
+        bias.astype(np.float64),
+        bias[::-1].copy()[::-1],
+        np.repeat(bias, 2)[::2],
+        bias.astype(">f4"),
+        unaligned(bias),
+        read_only(bias),
+        Foreign(bias),
+    )
+    for kind in kinds:
+        assert_array_equal(cs.matmul(W, X, bias=kind), wanted)
+    assert_array_equal(cs.matmul(W, X, bias=np.arange(35)), cs.matmul(W, X, bias=np.arange(35, dtype=np.float32)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 16])
+def test_relu_keeps_nan(isa, n):
+    W = cs.from_dense(np.eye(3, dtype=np.float32))
+    X = np.tile(np.array([[np.nan], [-np.inf], [np.inf]], np.float32), n)
+    wanted = np.tile(np.array([[np.nan], [0], [np.inf]], np.float32), n)
+    assert_array_equal(cs.matmul(W, X, activation="relu"), wanted)
+    bias = np.array([1, np.nan, -np.inf], np.float32)
+    assert np.isnan(cs.matmul(W, X, bias=bias, activation="relu")).all()
+
+
+# --- everything mixed ------------------------------------------------------------------------------------------------
+
+sizes = st.one_of(st.integers(0, 40), st.sampled_from([127, 128, 129, 257]))
+wide_sizes = st.one_of(st.integers(0, 80), st.sampled_from([511, 512, 513, 1024, 1025, 2049]))
+
+
+@cases(60)
+@given(
+    shape=st.tuples(sizes, wide_sizes),
+    n=st.one_of(st.sampled_from(BATCHES), st.integers(1, 70)),
+    density=st.sampled_from([0, 0.003, 0.02, 0.05, 0.2, 0.5, 1]),
+    types=st.tuples(st.sampled_from(DTYPES), st.sampled_from(DTYPES)),
+    form=st.sampled_from(FORMS),
+    transposed=st.booleans(),
+    layout=st.sampled_from(
+        [name for name in LAYOUTS if "repeated" not in name and name not in ("all the same", "matrix")]
+    ),
+    output=st.sampled_from([None, *OUTPUTS]),
+    with_bias=st.booleans(),
+    relu=st.booleans(),
+    n_threads=st.sampled_from([1, 2, 4]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_product(
+    isa, threads, shape, n, density, types, form, transposed, layout, output, with_bias, relu, n_threads, seed
+):
+    rng = np.random.default_rng(seed)
+    S = random_csr(rng, shape[::-1] if transposed else shape, density * (0.3 if shape[1] > 100 else 1), types[0])
+    W = S.packed()
+    if transposed:
+        S, W = S.T, W.T
+    X = draw(rng, input_shape(form, shape, n), types[1])
+    result = result_dtype(*types)
+    bias = None
+    if with_bias:
+        bias = draw(rng, output_features(form, shape), "i1" if result.kind in "biu" else "f4")
+    wanted = expected(S, X, result, form, bias, relu)
+    given_x = X if layout in ("list", "swapped bytes", "DLPack") and X.dtype.itemsize < 2 else LAYOUTS[layout](X)
+    if layout == "list":
+        given_x = X
+    out = OUTPUTS[output](wanted.value.shape, result) if output else None
+    with threads(n_threads):
+        actual = apply(form, W, given_x, out=out, bias=bias, activation="relu" if relu else None)
+    assert out is None or actual is out
+    assert_product(np.asarray(actual).view(np.ndarray), wanted, result)
