@@ -27,7 +27,7 @@ ROUNDS, QUICK_ROUNDS = 15, 5
 COUNTED_NNZ = 5000
 PROGRAM = "complsparse"
 WIDTH = 160  # of tables that go to a file or a pipe
-NAME_WIDTH = 34
+NAME_WIDTH = 30
 
 
 class BadInput(Exception):
@@ -84,6 +84,7 @@ def _print_rich(table: Table) -> None:
         box=box.SIMPLE_HEAD,
         header_style="bold",
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for column in table.columns:
         drawn.add_column(
@@ -302,7 +303,7 @@ def _lines_of(record: dict[str, Any]) -> list[str]:
     """What the table says of a matrix, in lines beside its products."""
     name = record["name"] if len(record["name"]) <= NAME_WIDTH else f"...{record['name'][3 - NAME_WIDTH :]}"
     rows, cols = record["shape"]
-    fill = f"{100 * record['packing_efficiency']:.0f}% full, {_duration(record['pack_seconds'])}"
+    fill = f"{100 * record['packing_efficiency']:.0f}%, {_duration(record['pack_seconds'])}"
     return [
         name,
         f"{rows}x{cols}, {100 * (1 - record['density']):.1f}% sparse",
@@ -311,7 +312,7 @@ def _lines_of(record: dict[str, Any]) -> list[str]:
 
 
 def _results_table(title: str, records: list[dict[str, Any]], names: list[str], batches: Sequence[int]) -> Table:
-    columns = [Column("matrix, packing, time to pack", True), *map(Column, ("N", "time", "GFLOP/s"))]
+    columns = [Column("matrix\nsets, fill, time to pack", True), *map(Column, ("N", "time", "GFLOP/s"))]
     columns += [Column("\n".join(name.split(" ", 1))) for name in names]
     rows: list[list[str]] = []
     sections = set()

@@ -124,7 +124,7 @@ def check_packing(
 
 # --- configuration -----------------------------------------------------------------------------------------------
 def isa_levels() -> list[dict[str, Any]]:
-    """Raise ValueError unless (set_ptr, row_order) permutes the rows and no set has a column twice."""
+    """One dict per level of the ISA table, weakest first: name, supported (by this CPU), selected (in use)."""
 
 def microkernels() -> list[dict[str, Any]]:
     """One dict per row of the kernel table: name, op, types, isa, tile, layout, runnable."""

@@ -79,12 +79,35 @@ def test_small_sizes(isa, dtype):
         ((2049, 34), 0.1),
         ((4097, 17), 0.1),
         ((40, 300), 0.9),
+        ((300, 9000), 0.016),  # the sparser, the wider a block
+        ((1500, 9000), 0.003),
     ],
 )
 @every_type
 def test_panel_and_block_edges(isa, dtype, shape, density):
     rng = np.random.default_rng(2)
     check_batches(random_csr(rng, shape, density, dtype), (1, 2, 5, 16, 33), rng)
+
+
+@every_type
+def test_columns_and_blocks_without_entries(isa, dtype):
+    """Layouts may leave out columns that no row owns, and blocks in which a row, or every row, owns nothing."""
+    rng = np.random.default_rng(18)
+    for rows, cols, owned in (
+        (30, 1500, (np.s_[:400], np.s_[1100:])),  # nothing in between
+        (300, 1500, (np.s_[:400], np.s_[1100:])),
+        (300, 1600, (np.s_[600:],)),  # nothing first
+        (140, 1600, (np.s_[:900],)),  # nothing last
+        (9, 2100, (np.s_[:3], np.s_[1000:1004], np.s_[-1:])),  # few columns at all
+        (150, 5000, (np.s_[::7],)),
+        (150, 5000, (np.s_[100:101],)),
+        (3, 1024, ()),
+    ):
+        mask = np.zeros((rows, cols), bool)
+        for columns in owned:
+            mask[:, columns] = rng.random(mask[:, columns].shape) < 0.15
+        mask[::5] = False
+        check_batches(csr_of(mask, draw(rng, mask.sum(), dtype)), (1, 2, 5, 16, 17, 33), rng)
 
 
 @pytest.mark.parametrize("cols", [65535, 65536, 65537, 70001])
@@ -275,8 +298,9 @@ LAYOUTS = {
 def test_memory_of_the_input(isa, layout):
     """Any memory gives the bits of a plain array; the caller's array is not changed."""
     rng = np.random.default_rng(9)
-    for dtype, n in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21)):
-        S = random_csr(rng, (37, 530), 0.05, dtype)
+    sizes = ((37, 530), 0.05), ((9, 1030), 0.005)  # with the second, columns without entries are left out
+    for dtype, n, size in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21), sizes):
+        S = random_csr(rng, *size, dtype)
         W = S.packed()
         for form in FORMS:
             X = LAYOUTS[layout](draw(rng, input_shape(form, S.shape, n), dtype))
