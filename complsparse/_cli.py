@@ -77,15 +77,7 @@ def _print_rich(table: Table) -> None:
 
     terminal = sys.stdout.isatty()
     console = Console(highlight=False, width=None if terminal else WIDTH)
-    drawn = RichTable(
-        title=table.title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        header_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    drawn = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns:
         drawn.add_column(
             column.title, justify="left" if column.text else "right", no_wrap=not column.text, overflow="fold"
@@ -94,6 +86,7 @@ def _print_rich(table: Table) -> None:
         if i in table.sections:
             drawn.add_section()
         drawn.add_row(*(_ratio_style(cell) if cell.endswith("x") else escape(cell) for cell in row))
+    console.print(table.title, style="bold", markup=False, soft_wrap=True)
     console.print(drawn)
 
 

@@ -308,6 +308,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     cdef DenseView x_view = view_of(x, swap, swap), y_view
     if x_view.rows != inner:
         return None
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
     cdef cnp.npy_intp dims[2]
     if ndim == 1:
         dims[0] = outer
@@ -337,11 +338,10 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
             return None
         epilogue.bias = cnp.PyArray_DATA(bias)
     if activation is not None:
-        if activation != "relu":
+        if type(activation) is not str or activation != "relu":
             return None
         epilogue.relu = True
     y_view = view_of(y, swap, swap)
-    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
     if W.nnz_times(x_view.cols) < gil_threshold:
         c.multiply(plan, x_view, y_view, epilogue)
     else:

@@ -580,7 +580,9 @@ class ComplementaryMatrix(_core.Operand):
         return _ops.plan(self, n, dtype, batch_major, bias, activation, deterministic)
 
     def prepare(self, n: int = 1, *, dtype: DTypeLike | None = None, deterministic: bool = False) -> Self:
-        """Builds the layouts that ``W @ X`` and ``X @ W`` need for `n` vectors ahead of the first product.
+        """Builds the layout that ``W @ X`` and ``linear(x, W)`` need for `n` vectors ahead of the first product.
+
+        ``X @ W`` reads layouts of the transpose: ``W.T.prepare(n)`` builds these.
 
         Parameters
         ----------
@@ -596,12 +598,9 @@ class ComplementaryMatrix(_core.Operand):
         """
         from complsparse import _ops
 
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"n={n!r} is not a number of vectors")
-        compute = _ops.compute_dtype(self, dtype)
-        deterministic = deterministic or _core.get_deterministic()
-        for from_right in (False, True):
-            self._prepare(int(n), compute, deterministic, from_right)
+        self._prepare(
+            _ops.checked_batch(n), _ops.compute_dtype(self, dtype), deterministic or _core.get_deterministic()
+        )
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------

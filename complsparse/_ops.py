@@ -230,6 +230,14 @@ def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
     return product_types(W.dtype, W.dtype if dtype is None else np.dtype(dtype)).compute
 
 
+def checked_batch(n: Any) -> int:
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TypeError(f"n={n!r} is not an integer")
+    if not 0 <= n < 2**47:
+        raise ValueError(f"n={n} vectors: use a number from 0 to 2**47 - 1")
+    return int(n)
+
+
 def plan(
     W: ComplementaryMatrix,
     n: int,
@@ -239,16 +247,13 @@ def plan(
     activation: Any,
     deterministic: bool,
 ) -> _core.Plan:
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
-        raise TypeError(f"n must be an integer, not {type(n).__name__}")
-    if not 0 <= n < 2**47:
-        raise ValueError(f"n={n} columns: use a number from 0 to 2**47 - 1")
+    n = checked_batch(n)
     _check_activation(activation)
     compute = compute_dtype(W, dtype)
     offset = _checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
-    return _core.make_plan(W, int(n), compute, batch_major, offset, activation, deterministic)
+    return _core.make_plan(W, n, compute, batch_major, offset, activation, deterministic)
 
 
 def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exception:

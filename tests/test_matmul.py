@@ -110,6 +110,18 @@ def test_columns_and_blocks_without_entries(isa, dtype):
         check_batches(csr_of(mask, draw(rng, mask.sum(), dtype)), (1, 2, 5, 16, 17, 33), rng)
 
 
+@every_type
+def test_panels_that_own_different_blocks(isa, threads, dtype):
+    """A task with several panels brings in the columns of all of them, whatever the first one owns."""
+    rng = np.random.default_rng(19)
+    mask = np.zeros((400, 3200), bool)
+    for rows, columns in ((np.s_[:130], np.s_[:500]), (np.s_[130:], np.s_[900:2500]), (np.s_[250:270], np.s_[2600:])):
+        mask[rows, columns] = rng.random(mask[rows, columns].shape) < 0.1
+    S = csr_of(mask, draw(rng, mask.sum(), dtype))
+    with threads(16):  # the more threads a layout is made for, the shorter its panels
+        check_batches(S, (2, 5, 16, 17), rng)
+
+
 @pytest.mark.parametrize("cols", [65535, 65536, 65537, 70001])
 def test_more_columns_than_windows_can_address(isa, cols):
     rng = np.random.default_rng(3)

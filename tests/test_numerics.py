@@ -30,7 +30,7 @@ import complsparse as cs
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 every_float = pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
-# With 300 columns, products of one float32 vector gather at the first, use three windows at the second, then two.
+# With 400 columns, products of one float32 vector gather at the first, use three windows at the second, then two.
 DENSITIES = (0.03, 0.06, 0.12, 1)
 every_density = pytest.mark.parametrize("density", DENSITIES)
 
@@ -38,7 +38,7 @@ every_density = pytest.mark.parametrize("density", DENSITIES)
 def test_these_densities_choose_every_micro_kernel(isa):
     """What the tests below say of n=1 they say of each."""
     rng = np.random.default_rng(0)
-    chosen = {random_csr(rng, (61, 300), density).packed().plan(n=1).microkernel for density in DENSITIES}
+    chosen = {random_csr(rng, (61, 400), density).packed().plan(n=1).microkernel for density in DENSITIES}
     names = {row["name"].rpartition("_") for row in cs.microkernels() if row["name"].startswith("spmv_f32")}
     strongest = "avx2" if isa == "avx512" else isa
     assert chosen == {name + "_" + level for name, _, level in names if level == strongest}
@@ -52,12 +52,12 @@ def test_these_densities_choose_every_micro_kernel(isa):
 @pytest.mark.parametrize("n", [1, 3, 16])
 def test_nan_reaches_the_rows_that_own_its_column_and_no_others(isa, dtype, n, density):
     rng = np.random.default_rng(1)
-    S = random_csr(rng, (61, 300), density, dtype, zeros=0.2)
+    S = random_csr(rng, (61, 400), density, dtype, zeros=0.2)
     S.data[rng.random(len(S.data)) < 0.1] = -0.0
     W, pattern = S.packed(), S.pattern
-    X = draw(rng, (300, n), dtype)
+    X = draw(rng, (400, n), dtype)
     clean = expected(S, X, dtype)
-    for column in range(300):
+    for column in range(0, 400, 1 if n == 1 else 29):
         owners = pattern[:, column]
         for special in (np.nan, np.inf):
             spoiled = X.copy()
@@ -75,7 +75,7 @@ def test_special_values_anywhere(isa, dtype, form, density):
     """Many NaN and infinities at once, in the matrix and in the operand, with stored zeros of both signs."""
     rng = np.random.default_rng(2)
     special = np.array([np.nan, np.inf, -np.inf, 0, -0.0], dtype)
-    for shape, n in itertools.product(((45, 300), (9, 600)), (1, 2, 8, 17)):
+    for shape, n in itertools.product(((45, 400), (9, 600)), (1, 2, 8, 17)):
         S = random_csr(rng, shape, density, dtype, zeros=0.1)
         for in_matrix in (False, True):
             odd = rng.random(len(S.data)) < 0.05
@@ -109,9 +109,9 @@ def test_a_stored_zero_times_nan_is_nan(isa, dtype, zero, n):
 def test_an_exact_zero_is_positive(isa, dtype, density, n):
     """Sums start at +0, as NumPy's: neither a padded lane nor a stored -0.0 turns the sign."""
     rng = np.random.default_rng(3)
-    S = random_csr(rng, (50, 300), density, dtype, zeros=0)
+    S = random_csr(rng, (50, 400), density, dtype, zeros=0)
     for data, x in ((S.data, -0.0), (-np.abs(S.data), 0.0), (np.full_like(S.data, -0.0), -3.0), (S.data * 0 - 0.0, 5)):
-        Y = cs.matmul(S._replace(data=data).packed(), np.full((300, n), x, dtype))
+        Y = cs.matmul(S._replace(data=data).packed(), np.full((400, n), x, dtype))
         assert not Y.any()
         assert not np.signbit(Y).any()
 
@@ -219,11 +219,11 @@ def test_same_bits_for_every_number_of_threads(isa, threads, dtype, n):
     """Layouts made for one number of threads, products formed with another."""
     rng = np.random.default_rng(6)
     work = 4.5 * 131072  # multiplications from which on four threads are used
-    for shape in ((700, 900), (130, 2300), (5000, 70)):
+    for shape in ((700, 900), (130, 2300), (5000, 70)) if n > 1 else ((700, 900),):
         packed = random_csr(rng, shape, min(1, work / n / (shape[0] * shape[1])) if n > 1 else 1, dtype).packed()
         X, bias = draw(rng, (shape[1], n), dtype), draw(rng, shape[0], dtype)
         results = set()
-        for made_for, used in ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 3)):
+        for made_for, used in ((1, 1), (1, 2), (2, 4), (4, 4), (4, 3)):
             W = packed.with_values(packed.tocsr().data)  # without layouts
             with threads(made_for):
                 W.prepare(n=n)

@@ -334,7 +334,7 @@ def test_few_entries_in_a_huge_shape():
     cols = 2**40
     indptr = np.array([0, 2, 2, 4, 6])
     indices = np.array([5, cols - 1, 7, 2**39, 5, 7])
-    start = time.perf_counter()
+    start = time.process_time()
     assert _core.check_csr(indptr, indices, 4, cols, 6) == (True, True)
     assert _core.max_column_count(indices, cols) == 2
     assert _core.detect_block(indptr, indices, 4, cols) == (1, 1)
@@ -342,7 +342,7 @@ def test_few_entries_in_a_huge_shape():
     _core.check_packing(indptr, indices, 4, cols, set_ptr, row_order)
     assert len(set_ptr) - 1 == 2
     assert len(_core.pack_split(indptr, indices, 4, cols)[0]) - 1 == 2
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("strategy", ["auto", "strict", "split"])
@@ -359,9 +359,9 @@ A = scipy.sparse.csr_array((np.ones(3 * n, np.float32), (rows, columns)), shape=
 A.sum_duplicates()
 cs.from_scipy(scipy.sparse.eye_array(3, format="csr"), strategy={strategy!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.perf_counter()
+start = time.process_time()
 W = cs.from_scipy(A, strategy={strategy!r})
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 assert W.lower_bound == n and W.n_sets == n, (W.lower_bound, W.n_sets)
 assert (W.tocsr() != A).nnz == 0
 megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -376,10 +376,10 @@ def test_many_rows_of_one_entry():
     """The other extreme: 100000 rows, all in as few sets as a column has entries."""
     n = 100_000
     indices = (np.arange(n) % 1000).astype(np.int32)
-    start = time.perf_counter()
+    start = time.process_time()
     set_ptr, _ = _core.pack_strict(np.arange(n + 1), indices, n, 1000, 1, 0)
     assert len(set_ptr) - 1 == 100
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_the_packing_of_a_matrix_is_the_one_of_the_core():

@@ -54,6 +54,8 @@ struct WindowsLayout {
     AlignedVector<unsigned char> tile_values;
     AlignedVector<std::uint16_t> columns;
     AlignedVector<unsigned char> values;
+    // Rows whose sums have more parts: output `rows of the matrix + i` is a part of row extra_rows[i].
+    std::vector<std::uint32_t> extra_rows;
     std::int64_t tile_entries = 0;  // entries that went into tiles
 
     std::int64_t bytes() const;

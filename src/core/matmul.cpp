@@ -167,20 +167,42 @@ template <class T>
 void multiply_column(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish,
                      double work) {
     const WindowsLayout& layout = *choice.windows;
-    const T* from = static_cast<const T*>(x.data);
-    if (x.row_stride != 1 && x.rows > 1) {
-        T* const copy = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x.rows) * sizeof(T)));
-        for (std::int64_t k = 0; k < x.rows; ++k) copy[k] = from[k * x.row_stride];
-        from = copy;
-    }
+    const auto n_extra = static_cast<std::int64_t>(layout.extra_rows.size());
+    const bool copy_x = x.row_stride != 1 && x.rows > 1;
+    const std::int64_t x_elements = copy_x ? round_to_lines(x.rows, sizeof(T)) : 0;
+    const std::int64_t sum_elements = n_extra > 0 ? y.rows + n_extra : 0;
+    T* const buffer = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x_elements + sum_elements) * sizeof(T)));
+    if (copy_x)
+        for (std::int64_t k = 0; k < x.rows; ++k) buffer[k] = *element<const T>(x, k, 0);
+    const void* const from = copy_x ? buffer : x.data;
+    T* const sums = buffer + x_elements;  // of rows in several parts; otherwise the sums go straight to y
+    const bool direct = n_extra == 0;
+
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.groups.size());
     const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
     auto body = [&](std::int64_t task, int) {
         const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
-        choice.spmv.row->function({layout.groups.data() + first, last - first,
-                                   layout.rows.data() + first * window_lanes, layout.picks.data(), layout.bases.data(),
-                                   layout.tile_values.data(), layout.columns.data(), layout.values.data(), from, y.data,
+        choice.spmv.row->function(
+            {layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes, layout.picks.data(),
+             layout.bases.data(), layout.tile_values.data(), layout.columns.data(), layout.values.data(), from,
+             direct ? y.data : sums, direct ? y.row_stride : 1, direct ? finish.bias : nullptr, direct && finish.relu});
+    };
+    parallel_for(n_tasks, threads, body);
+    if (direct) return;
+    for (std::int64_t i = 0; i < n_extra; ++i) sums[layout.extra_rows[static_cast<std::size_t>(i)]] += sums[y.rows + i];
+    for (std::int64_t row = 0; row < y.rows; ++row)
+        choice.move->epilogue({sums + row, element<T>(y, row, 0), 1, 1, 1, 1,
+                               finish.bias ? static_cast<const T*>(finish.bias) + row : nullptr, finish.relu});
+}
+
+void multiply_rows(const Choice& choice, const StoredMatrix& stored, const DenseView& x, const DenseView& y,
+                   const Epilogue& finish, double work) {
+    const int threads = choose_threads(work);
+    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(stored.rows, 4 * threads);
+    auto body = [&](std::int64_t task, int) {
+        choice.rows.row->function({stored.row_ptr, stored.columns, stored.values, stored.rows * task / n_tasks,
+                                   stored.rows * (task + 1) / n_tasks, x.data, y.data, y.cols, x.row_stride,
                                    y.row_stride, finish.bias, finish.relu});
     };
     parallel_for(n_tasks, threads, body);
@@ -190,10 +212,20 @@ template <class T>
 void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& finish) {
     const StoredMatrix& stored = plan.matrix->stored();
     const double work = static_cast<double>(stored.row_ptr[stored.rows]) * static_cast<double>(y.cols);
-    if (plan.choice->windows != nullptr)
-        multiply_column<T>(*plan.choice, x, y, finish, work);
-    else
-        BatchProduct<T>(*plan.choice, x, y, finish).run(work);
+    const Choice* choice = plan.choice;
+    if (choice->windows != nullptr) {
+        multiply_column<T>(*choice, x, y, finish, work);
+        return;
+    }
+    if (choice->rows.row != nullptr) {
+        const bool contiguous_rows = y.cols == 1 || (x.col_stride == 1 && y.col_stride == 1);
+        if (contiguous_rows) {
+            multiply_rows(*choice, stored, x, y, finish, work);
+            return;
+        }
+        choice = &packed_choice(plan);
+    }
+    BatchProduct<T>(*choice, x, y, finish).run(work);
 }
 
 template <class T>

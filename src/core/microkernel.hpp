@@ -55,6 +55,29 @@ struct SpmmRow {
     SpmmFunction function;
 };
 
+// ---- rows: batches of very sparse matrices -------------------------------------------------------------------------
+
+// y[r, j] = activation(sum of value * x[column, j] + bias[r]) for the rows of [first_row, last_row) and all j < n; rows
+// of x and of y are contiguous. Reads the stored matrix itself, columns ascending, one accumulator per output.
+struct RowsArgs {
+    const std::int64_t* row_ptr;
+    const std::int32_t* columns;
+    const void* values;
+    std::int64_t first_row, last_row;
+    const void* x;
+    void* y;
+    std::int64_t n, x_stride, y_stride;
+    const void* bias;
+    bool relu;
+};
+using RowsFunction = void (*)(const RowsArgs&);
+
+struct RowsRow {
+    Type type;
+    int tile_cols;
+    RowsFunction function;
+};
+
 // ---- windows: one column -------------------------------------------------------------------------------------------
 //
 // Lanes are rows: eight rows with about as many entries each form a group, and one vector step multiplies one entry of
@@ -160,13 +183,14 @@ struct Rows {
 };
 
 template <class Row, int n>
-constexpr Rows<Row> rows(const Row (&list)[n]) {
+constexpr Rows<Row> table_rows(const Row (&list)[n]) {
     return {list, n};
 }
 
 // What one ISA level adds to the weaker ones.
 struct Table {
     Rows<SpmmRow> spmm;
+    Rows<RowsRow> rows;
     Rows<SpmvRow> spmv;
     Rows<SampledRow> sampled;
     Rows<MoveRow> move;

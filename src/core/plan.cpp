@@ -56,6 +56,16 @@ std::string spmv_name(const Registered<SpmvRow>& row) {
            (row.row->windows > 0 ? "w" + std::to_string(row.row->windows) : std::string("g")) + "_" + isa_name(row.isa);
 }
 
+std::string rows_name(const Registered<RowsRow>& row) {
+    return std::string("rows_") + type_names[static_cast<int>(row.row->type)] + "_1x" +
+           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
+}
+
+// Entries per column below which a batch reads x in place: bringing a row of x into a tile costs as much as four
+// entries.
+constexpr std::int64_t least_reuse = 8;
+constexpr std::int64_t wide_batch = 32;
+
 class Chooser {
    public:
     Chooser(const Matrix& matrix, Side side)
@@ -69,7 +79,18 @@ class Chooser {
     }
     std::int64_t inner() const { return side_ == static_cast<int>(Side::rows) ? stored_.cols : stored_.rows; }
 
+    // The stored rows, where these are W's own and too few to pack x for.
     std::unique_ptr<Choice> batch() {
+        if (side_ != static_cast<int>(Side::rows) || stored_.row_ptr[stored_.rows] >= least_reuse * stored_.cols)
+            return packed_batch();
+        auto choice = start();
+        choice->rows = strongest(&Table::rows, isa_, [&](const RowsRow& row) { return row.type == stored_.type; });
+        choice->name = rows_name(choice->rows);
+        choice->reason = "stored rows: too few entries per column to pack x for";
+        return choice;
+    }
+
+    std::unique_ptr<Choice> packed_batch() {
         auto choice = start();
         for (const auto& registered : rows_of(&Table::spmm, isa_)) {
             if (registered.row->type != stored_.type) continue;
@@ -104,7 +125,7 @@ class Chooser {
     }
 
     std::unique_ptr<Choice> one_column() {
-        if (inner() > max_windows_cols) return batch();
+        if (inner() > max_windows_cols) return packed_batch();
         auto choice = start();
         const int wanted = choose_windows(operand());
         choice->spmv = strongest(&Table::spmv, isa_, [&](const SpmvRow& row) {
@@ -143,24 +164,33 @@ class Chooser {
 Matrix::Matrix(const StoredMatrix& stored) : stored_(stored), layouts_(std::make_unique<Layouts>()) {}
 Matrix::~Matrix() = default;
 
-Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
+namespace {
+
+const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind) {
     Layouts& layouts = matrix.layouts();
-    const auto side = static_cast<int>(request.side);
-    const auto kind = request.n == 1 && !request.deterministic ? Layouts::one_column : Layouts::batch;
-    const Choice* choice = layouts.choices[side][kind].load(std::memory_order_acquire);
-    if (choice == nullptr) {
-        const std::lock_guard<std::mutex> lock(layouts.mutex);
-        choice = layouts.choices[side][kind].load(std::memory_order_relaxed);
-        if (choice == nullptr) {
-            Chooser chooser(matrix, request.side);
-            auto& owned = layouts.owned[side][kind];
-            owned = kind == Layouts::batch ? chooser.batch() : chooser.one_column();
-            choice = owned.get();
-            layouts.choices[side][kind].store(choice, std::memory_order_release);
-        }
-    }
-    return {&matrix, request.side, choice};
+    auto& known = layouts.choices[static_cast<int>(side)][kind];
+    if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
+    const std::lock_guard<std::mutex> lock(layouts.mutex);
+    if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
+    Chooser chooser(matrix, side);
+    auto& owned = layouts.owned[static_cast<int>(side)][kind];
+    owned = kind == Layouts::batch          ? chooser.batch()
+            : kind == Layouts::packed_batch ? chooser.packed_batch()
+                                            : chooser.one_column();
+    known.store(owned.get(), std::memory_order_release);
+    return owned.get();
 }
+
+}  // namespace
+
+Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
+    const auto kind = request.n >= wide_batch                    ? Layouts::batch
+                      : request.n == 1 && !request.deterministic ? Layouts::one_column
+                                                                 : Layouts::packed_batch;
+    return {&matrix, request.side, choose(matrix, request.side, kind)};
+}
+
+const Choice& packed_choice(const Plan& plan) { return *choose(*plan.matrix, plan.side, Layouts::packed_batch); }
 
 std::string microkernel_name(const Plan& plan) { return plan.choice->name; }
 std::string choice_reason(const Plan& plan) { return plan.choice->reason; }
@@ -190,6 +220,8 @@ std::vector<MicroKernelInfo> microkernels() {
     };
     for (const auto& row : rows_of(&Table::spmm, all))
         add(spmm_name(row), "spmm", row.row->type, row.isa, "row_groups", group_rows, row.row->tile_cols);
+    for (const auto& row : rows_of(&Table::rows, all))
+        add(rows_name(row), "rows", row.row->type, row.isa, "csr", 1, row.row->tile_cols);
     for (const auto& row : rows_of(&Table::spmv, all))
         add(spmv_name(row), "spmv", row.row->type, row.isa, "windows", window_lanes, 1);
     for (const auto& row : rows_of(&Table::sampled, all))

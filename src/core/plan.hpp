@@ -19,6 +19,8 @@ struct Choice {
     // Batches: tiles of ascending width on one layout.
     std::vector<Registered<SpmmRow>> tiles;
     const RowGroupsLayout* row_groups = nullptr;
+    // Batches of very sparse matrices, where x and y have contiguous rows.
+    Registered<RowsRow> rows{nullptr, 0};
     // One column.
     Registered<SpmvRow> spmv{nullptr, 0};
     const WindowsLayout* windows = nullptr;
@@ -26,12 +28,16 @@ struct Choice {
 };
 
 struct Layouts {
-    enum Kind { one_column, batch, n_kinds };
+    // packed_batch: any batch; batch: a wide one, better where x and y have contiguous rows.
+    enum Kind { one_column, packed_batch, batch, n_kinds };
     std::mutex mutex;                                  // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::unique_ptr<const Choice> owned[2][n_kinds];
     std::unique_ptr<const RowGroupsLayout> row_groups[2];
     std::unique_ptr<const WindowsLayout> windows[2];
 };
+
+// The choice for any strides: as make_plan's, but never one that reads x in place.
+const Choice& packed_choice(const Plan& plan);
 
 }  // namespace cs

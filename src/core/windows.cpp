@@ -23,6 +23,13 @@ constexpr int base_step = 2;           // windows start at even columns: finer g
 constexpr std::size_t horizon = 1024;  // candidate windows looked at per choice: packing stays linear in the entries
 constexpr int patience = 24;           // tiles without a gain before the group is closed
 
+// What a lane sums: the entries of a row, or a piece of a long row.
+struct Piece {
+    std::int64_t begin, end;
+    std::uint32_t output;
+    std::int64_t count() const { return end - begin; }
+};
+
 template <class T>
 class Packer {
    public:
@@ -36,13 +43,13 @@ class Packer {
         }
     }
 
-    // Packs rows[first], ..., rows[last - 1]; first is the start of a group.
-    void pack(const std::vector<std::uint32_t>& rows, std::size_t first, std::size_t last) {
+    // Packs pieces[first], ..., pieces[last - 1]; first is the start of a group.
+    void pack(const std::vector<Piece>& pieces, std::size_t first, std::size_t last) {
         for (; first < last; first += window_lanes) {
             for (std::size_t lane = 0; lane < window_lanes; ++lane) {
-                row_[lane] = first + lane < last ? rows[first + lane] : no_row;
-                layout_.rows.push_back(row_[lane]);
-                left_[lane] = row_[lane] == no_row ? 0 : static_cast<int>(count(row_[lane]));
+                piece_[lane] = first + lane < last ? pieces[first + lane] : Piece{0, 0, no_row};
+                layout_.rows.push_back(piece_[lane].output);
+                left_[lane] = static_cast<int>(piece_[lane].count());
             }
             pack_group();
         }
@@ -56,7 +63,6 @@ class Packer {
     };
     static constexpr std::int64_t none = -1;
 
-    std::int64_t count(std::uint32_t row) const { return matrix_.row_ptr[row + 1] - matrix_.row_ptr[row]; }
     std::int64_t base_of(std::int64_t window) const { return std::min(window * base_step, matrix_.cols - window_cols); }
     int longest() const { return *std::max_element(left_, left_ + window_lanes); }
 
@@ -83,8 +89,7 @@ class Packer {
     // Which lanes own each column of the group, and which each window holds.
     void open_columns() {
         for (int lane = 0; lane < window_lanes; ++lane) {
-            if (row_[lane] == no_row) continue;
-            for (std::int64_t i = matrix_.row_ptr[row_[lane]]; i < matrix_.row_ptr[row_[lane] + 1]; ++i) {
+            for (std::int64_t i = piece_[lane].begin; i < piece_[lane].end; ++i) {
                 const std::size_t column = as_size(matrix_.columns[i]);
                 if (owned_[column] == 0) touched_.push_back(matrix_.columns[i]);
                 owned_[column] = static_cast<std::uint8_t>(owned_[column] | (1 << lane));
@@ -250,9 +255,8 @@ class Packer {
         layout_.columns.resize(first + std::size_t{steps} * window_lanes, 0);
         values_out_.assign(std::size_t{steps} * window_lanes, padding());
         for (std::size_t lane = 0; lane < window_lanes; ++lane) {
-            if (row_[lane] == no_row) continue;
             std::size_t step = 0;
-            for (std::int64_t i = matrix_.row_ptr[row_[lane]]; i < matrix_.row_ptr[row_[lane] + 1]; ++i) {
+            for (std::int64_t i = piece_[lane].begin; i < piece_[lane].end; ++i) {
                 if (!touched_.empty() && !(owned_[as_size(matrix_.columns[i])] >> lane & 1)) continue;
                 layout_.columns[first + step * window_lanes + lane] = static_cast<std::uint16_t>(matrix_.columns[i]);
                 values_out_[step++ * window_lanes + lane] = stored(i);
@@ -277,7 +281,7 @@ class Packer {
     std::vector<std::int32_t> touched_;  // columns with an entry
     std::vector<Tile> tiles_;
     std::vector<T> values_out_;
-    std::uint32_t row_[window_lanes];
+    Piece piece_[window_lanes];
     int left_[window_lanes];    // entries that no tile took, of a lane
     std::uint16_t score_[256];  // of a set of lanes
     std::size_t cursor_ = 0;
@@ -286,8 +290,9 @@ class Packer {
 }  // namespace
 
 std::int64_t WindowsLayout::bytes() const {
-    return static_cast<std::int64_t>(groups.size() * sizeof(WindowGroup) + rows.size() * sizeof(std::uint32_t) +
-                                     picks.size() + bases.size() * sizeof(std::uint16_t) + tile_values.size() +
+    return static_cast<std::int64_t>(groups.size() * sizeof(WindowGroup) +
+                                     (rows.size() + extra_rows.size()) * sizeof(std::uint32_t) + picks.size() +
+                                     bases.size() * sizeof(std::uint16_t) + tile_values.size() +
                                      columns.size() * sizeof(std::uint16_t) + values.size());
 }
 
@@ -319,35 +324,67 @@ void append_layout(WindowsLayout& to, const WindowsLayout& from) {
     to.tile_entries += from.tile_entries;
 }
 
+void sort_by_count(std::vector<Piece>& pieces) {
+    std::stable_sort(pieces.begin(), pieces.end(),
+                     [](const Piece& a, const Piece& b) { return a.count() > b.count(); });
+}
+
+// The rows by descending count. A group lasts as long as its longest lane: where that would leave more than a fifth of
+// the lanes' steps empty, rows that own much of the matrix are cut into equal pieces. The first piece's sum belongs to
+// the row; those of the others are outputs of their own behind the last row, listed in extra_rows.
+std::vector<Piece> cut_rows(const StoredMatrix& matrix, std::vector<std::uint32_t>& extra_rows) {
+    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
+    std::vector<Piece> pieces;
+    pieces.reserve(as_size(matrix.rows));
+    for (std::int64_t row = 0; row < matrix.rows; ++row)
+        pieces.push_back({matrix.row_ptr[row], matrix.row_ptr[row + 1], static_cast<std::uint32_t>(row)});
+    sort_by_count(pieces);
+    std::int64_t slots = 0;
+    for (std::size_t first = 0; first < pieces.size(); first += window_lanes)
+        slots += window_lanes * pieces[first].count();
+    if (4 * (slots - nnz) <= nnz) return pieces;
+    const std::int64_t longest = std::max<std::int64_t>(64, nnz / 64);
+    const std::size_t n_rows = pieces.size();
+    for (std::size_t i = 0; i < n_rows && pieces[i].count() > longest; ++i) {
+        const Piece row = pieces[i];
+        const std::int64_t n = (row.count() + longest - 1) / longest;
+        pieces[i].end = row.begin + row.count() / n;
+        for (std::int64_t k = 1; k < n; ++k) {
+            pieces.push_back({row.begin + row.count() * k / n, row.begin + row.count() * (k + 1) / n,
+                              static_cast<std::uint32_t>(matrix.rows + static_cast<std::int64_t>(extra_rows.size()))});
+            extra_rows.push_back(row.output);
+        }
+    }
+    sort_by_count(pieces);
+    return pieces;
+}
+
 // Groups are independent: they are packed in shares by several threads and joined in order, with the same result.
 template <class T>
 WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
-    const std::int64_t* const row_ptr = matrix.row_ptr;
-    std::vector<std::uint32_t> rows(as_size(matrix.rows));
-    std::iota(rows.begin(), rows.end(), 0u);
-    std::stable_sort(rows.begin(), rows.end(), [row_ptr](std::uint32_t a, std::uint32_t b) {
-        return row_ptr[a + 1] - row_ptr[a] > row_ptr[b + 1] - row_ptr[b];
-    });
-    const std::int64_t n_groups = (matrix.rows + window_lanes - 1) / window_lanes;
-    const int threads = row_ptr[matrix.rows] < 16384 ? 1 : effective_threads();
-    const std::int64_t n_shares = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
-    std::vector<WindowsLayout> shares(as_size(std::max<std::int64_t>(1, n_shares)));
+    std::vector<std::uint32_t> extra_rows;
+    const std::vector<Piece> pieces = cut_rows(matrix, extra_rows);
+    const std::size_t n_groups = (pieces.size() + window_lanes - 1) / window_lanes;
+    const int threads = matrix.row_ptr[matrix.rows] < 16384 ? 1 : effective_threads();
+    const std::size_t n_shares = threads == 1 ? 1 : std::min(n_groups, std::size_t{4} * static_cast<unsigned>(threads));
+    std::vector<WindowsLayout> shares(std::max<std::size_t>(1, n_shares));
     std::atomic<bool> out_of_memory{false};
     auto pack_share = [&](std::int64_t share, int) {
-        const std::int64_t first = n_groups * share / n_shares, last = n_groups * (share + 1) / n_shares;
+        const std::size_t first = n_groups * as_size(share) / n_shares, last = n_groups * as_size(share + 1) / n_shares;
         try {
             Packer<T>(matrix, windows, shares[as_size(share)])
-                .pack(rows, as_size(first * window_lanes), as_size(std::min(last * window_lanes, matrix.rows)));
+                .pack(pieces, first * window_lanes, std::min(last * window_lanes, pieces.size()));
         } catch (const std::bad_alloc&) {
             out_of_memory = true;
         }
     };
-    parallel_for(n_shares, threads, pack_share);
+    parallel_for(static_cast<std::int64_t>(n_shares), threads, pack_share);
     if (out_of_memory) throw std::bad_alloc();
     for (std::size_t share = 1; share < shares.size(); ++share) {
         append_layout(shares[0], shares[share]);
         shares[share] = WindowsLayout();
     }
+    shares[0].extra_rows = std::move(extra_rows);
     return std::move(shares[0]);
 }
 

@@ -62,23 +62,34 @@ void transpose(const TransposeArgs& args) {
     singles(0, whole_rows, whole_cols, args.cols);
 }
 
+// Columns [c, cols) of one row, by ever narrower parts of the same body.
+template <class T, int Lanes>
+inline void epilogue_row(const T* from, T* to, std::int64_t c, std::int64_t cols, const T* bias, bool with_relu) {
+    using V = vec<T, Lanes>;
+    for (; c + Lanes <= cols; c += Lanes) {
+        V v = load<V>(from + c);
+        if (bias != nullptr) v += broadcast<V>(*bias);
+        store(to + c, with_relu ? relu(v) : v);
+    }
+    if constexpr (Lanes > 1) {
+        if (c < cols) epilogue_row<T, Lanes / 2>(from, to, c, cols, bias, with_relu);
+    }
+}
+
+template <class T, int Lanes>
+void epilogue_rows(const EpilogueArgs& args) {
+    if constexpr (Lanes > 1) {
+        if (args.cols < Lanes) return epilogue_rows<T, Lanes / 2>(args);  // start no wider than a row is
+    }
+    for (std::int64_t r = 0; r < args.rows; ++r)
+        epilogue_row<T, Lanes>(static_cast<const T*>(args.from) + r * args.from_stride,
+                               static_cast<T*>(args.to) + r * args.to_stride, 0, args.cols,
+                               args.bias ? static_cast<const T*>(args.bias) + r : nullptr, args.relu);
+}
+
 template <class T>
 void epilogue(const EpilogueArgs& args) {
-    using V = vec<T, native<T>>;
-    constexpr int L = native<T>;
-    for (std::int64_t r = 0; r < args.rows; ++r) {
-        const T* const from = static_cast<const T*>(args.from) + r * args.from_stride;
-        T* const to = static_cast<T*>(args.to) + r * args.to_stride;
-        const T bias = args.bias ? static_cast<const T*>(args.bias)[r] : T{};
-        auto finish = [&](auto v) {
-            if (args.bias) v += broadcast<decltype(v)>(bias);
-            return args.relu ? relu(v) : v;
-        };
-        std::int64_t c = 0;
-        for (; c + L <= args.cols; c += L) store(to + c, finish(load<V>(from + c)));
-        const int rest = static_cast<int>(args.cols - c);
-        if (rest > 0) store_partial(to + c, finish(load_partial<V>(from + c, rest)), rest);
-    }
+    epilogue_rows<T, native<T>>(args);
 }
 
 template <class T>

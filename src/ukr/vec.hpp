@@ -52,19 +52,6 @@ inline void store(void* to, V v) {
     std::memcpy(to, &v, sizeof v);
 }
 
-// The first `lanes` lanes; the others are zero and their memory is not touched.
-template <class V, class T>
-inline V load_partial(const T* from, int lanes) {
-    V v{};
-    for (int i = 0; i < lanes; ++i) v[i] = from[i];
-    return v;
-}
-
-template <class V, class T>
-inline void store_partial(T* to, V v, int lanes) {
-    for (int i = 0; i < lanes; ++i) to[i] = v[i];
-}
-
 template <class V, class T>
 inline V broadcast(T value) {
     return value - V{};  // x - 0 is x for every x, -0.0 and NaN included

@@ -2,6 +2,7 @@
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
 #include "ukr/move.hpp"
+#include "ukr/rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
 
@@ -13,11 +14,14 @@ static constexpr SpmmRow spmm_rows[] = {
     {Type::i64, 8, spmm<std::int64_t, 8, 1>}, {Type::i64, 16, spmm<std::int64_t, 8, 2>},
 };
 
+static constexpr RowsRow rows_rows[] = {rows_row<float>, rows_row<double>, rows_row<std::int64_t>};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{rows(spmm_rows), {}, rows(sampled_rows), rows(move_rows)};
+constexpr Table table{
+    table_rows(spmm_rows), table_rows(rows_rows), {}, table_rows(sampled_rows), table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA

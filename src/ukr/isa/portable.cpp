@@ -2,6 +2,7 @@
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
 #include "ukr/move.hpp"
+#include "ukr/rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
 #include "ukr/spmv.hpp"
@@ -20,11 +21,14 @@ static constexpr SpmvRow spmv_rows[] = {
     spmv_row<std::int64_t, 0>,
 };
 
+static constexpr RowsRow rows_rows[] = {rows_row<float>, rows_row<double>, rows_row<std::int64_t>};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{rows(spmm_rows), rows(spmv_rows), rows(sampled_rows), rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows), table_rows(rows_rows), table_rows(spmv_rows), table_rows(sampled_rows),
+                      table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA
