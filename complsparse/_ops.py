@@ -232,7 +232,7 @@ def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
 
 def checked_batch(n: Any) -> int:
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
-        raise TypeError(f"n={n!r} is not an integer")
+        raise TypeError(f"n must be an integer, not {type(n).__name__} ({n!r})")
     if not 0 <= n < 2**47:
         raise ValueError(f"n={n} vectors: use a number from 0 to 2**47 - 1")
     return int(n)

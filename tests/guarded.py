@@ -53,7 +53,7 @@ def main():
     for dtype in (np.float32, np.float64, np.int64):
         for at_end in (True, False):
             for m, k in ((1, 1), (3, 2), (5, 3), (7, 4), (9, 5), (13, 17), (30, 67), (8, 130)):
-                for n in (1, 2, 3, 5, 8, 9, 16, 17, 31):
+                for n in (1, 2, 3, 5, 8, 9, 16, 17, 31, 33, 67, 129):
                     check(dtype, m, k, n, rng.choice([0.05, 0.3, 1]), at_end, rng)
 
 

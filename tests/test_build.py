@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How the library is built: who includes whom, what object files hold, what an import costs, what the table lists."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -249,10 +250,14 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 # --- the kernel table ------------------------------------------------------------------------------------------------
 
 NAMES = {
+    "rows": r"rows_(f32|f64|i64)_1x\d+_\w+",
     "spmm": r"spmm_(f32|f64|i64)_4x\d+_\w+",
     "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
     "sampled": r"sampled_(f32|f64|i64)_\w+",
 }
+
+
+LAYOUTS = {"spmm": "row_groups", "rows": "csr", "spmv": "windows", "sampled": "csr"}
 
 
 def test_rows_of_the_table():
@@ -266,8 +271,8 @@ def test_rows_of_the_table():
         assert row["name"].split("_")[:2] == [row["op"], row["type"]]
         assert row["name"].endswith("_" + row["isa"])
         assert row["runnable"] == supported[row["isa"]]
-        assert row["layout"] == {"spmm": "row_groups", "spmv": "windows", "sampled": "csr"}[row["op"]]
-        if row["op"] == "spmm":
+        assert row["layout"] == LAYOUTS[row["op"]]
+        if row["op"] in ("spmm", "rows"):
             assert "_{}x{}_".format(*row["tile"]) in row["name"]
     assert {row["isa"] for row in table} == set(supported)
     for op in NAMES:
@@ -279,22 +284,23 @@ def test_rows_of_the_table():
 def test_the_batches_of_the_tests_fill_every_tile():
     """Tests of products run at every level; with these batches each runnable tile computes whole and in part."""
     for row in cs.microkernels():
+        width = row["tile"][1]
         if row["op"] == "spmm" and row["runnable"]:
-            width = row["tile"][1]
             assert {width, width + 1, max(width - 1, 1)} <= set(BATCHES), row["name"]
+        if row["op"] == "rows" and row["runnable"]:  # for wide batches only
+            assert {n % width for n in BATCHES if n >= 32} >= {0, 1, width - 1}, row["name"]
 
 
-def test_every_runnable_row_for_one_vector_is_chosen_by_some_matrix():
-    """No dead rows: each is what some level picks for some density."""
+def test_every_runnable_row_is_chosen_by_some_matrix():
+    """No dead rows for one vector and for wide batches: each is what some level picks for some density."""
     chosen = set()
     rng = np.random.default_rng(1)
     for level in cs.isa_levels():
         _core.set_isa(level)
-        for dtype in COMPUTE.values():
-            for density in (0.01, 0.06, 0.2):
-                chosen.add(random_csr(rng, (64, 400), density, dtype).packed().plan(n=1).microkernel)
-    runnable = {row["name"] for row in cs.microkernels() if row["op"] == "spmv" and row["runnable"]}
-    assert chosen == runnable
+        for dtype, density, n in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2), (1, 64)):
+            chosen.add(random_csr(rng, (64, 400), density, dtype).packed().plan(n=n).microkernel)
+    runnable = {row["name"] for row in cs.microkernels() if row["op"] in ("spmv", "rows") and row["runnable"]}
+    assert runnable <= chosen
 
 
 def test_describe_and_choices_name_rows_of_the_table(isa):

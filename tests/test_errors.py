@@ -248,7 +248,7 @@ def test_unknown_isa_level():
 
 @pytest.mark.parametrize("n", [-1, 1.5, "1", None, 2**70])
 def test_prepare(n):
-    with pytest.raises((ValueError, TypeError), match=str(n)[:20]):
+    with pytest.raises((ValueError, TypeError), match=f"n={n!r}|{type(n).__name__}"):
         W.prepare(n=n)
 
 

@@ -29,7 +29,7 @@ from oracle import (
 
 import complsparse as cs
 
-BATCHES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64)
+BATCHES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129)
 INTEGERS = tuple(map(np.dtype, "bBhHiIlLqQ"))
 FLOATS = tuple(map(np.dtype, "efd"))
 DTYPES = (np.dtype(np.bool_), *INTEGERS, *FLOATS)
@@ -311,7 +311,7 @@ def test_memory_of_the_input(isa, layout):
     """Any memory gives the bits of a plain array; the caller's array is not changed."""
     rng = np.random.default_rng(9)
     sizes = ((37, 530), 0.05), ((9, 1030), 0.005)  # with the second, columns without entries are left out
-    for dtype, n, size in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21), sizes):
+    for dtype, n, size in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21, 40), sizes):
         S = random_csr(rng, *size, dtype)
         W = S.packed()
         for form in FORMS:
@@ -368,7 +368,7 @@ def memory_of(array):
 def test_memory_of_the_output(isa, kind):
     """`out` is filled, is what is returned, and nothing round it is touched."""
     rng = np.random.default_rng(11)
-    for dtype, n in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21)):
+    for dtype, n in itertools.product((np.float32, np.float64, np.int64), (1, 3, 8, 16, 21, 40)):
         S = random_csr(rng, (41, 50), 0.2, dtype)
         W = S.packed()
         for form in FORMS:
@@ -477,7 +477,7 @@ def test_bias_and_relu(isa, dtype):
     for shape, density in (((35, 60), 0.2), ((35, 60), 0), ((9, 0), 0), ((300, 1100), 0.02)):
         S = random_csr(rng, shape, density, dtype)
         W = S.packed()
-        for form, n, relu in itertools.product(FORMS, (1, 2, 8, 16, 19), (False, True)):
+        for form, n, relu in itertools.product(FORMS, (1, 2, 8, 16, 19, 45), (False, True)):
             X = draw(rng, input_shape(form, shape, n), dtype)
             bias = draw(rng, output_features(form, shape), dtype)
             kept = bias.copy()

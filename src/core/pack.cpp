@@ -153,8 +153,10 @@ class StrictPacker {
           columns_(as_size(number_.count())),
           budget_(32 * pattern.nnz() + (1 << 20)) {}
 
-    // Returns false where more than max_sets sets of members would be needed.
-    bool run(std::int64_t max_sets) {
+    enum class Outcome { packed, nearly, hopeless };
+
+    // Into at most max_sets sets of members (0: any number). `nearly`: a few members found no place.
+    Outcome run(std::int64_t max_sets) {
         std::vector<std::int64_t> order(as_size(n_members_));
         std::iota(order.begin(), order.end(), 0);
         std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return size(a) > size(b); });
@@ -164,16 +166,18 @@ class StrictPacker {
             const std::int64_t set = first_fit(member);
             if (max_sets > 0 && set >= max_sets) {
                 homeless.push_back(member);
-                if (static_cast<std::int64_t>(homeless.size()) > patience) return false;
+                if (static_cast<std::int64_t>(homeless.size()) > patience) return Outcome::hopeless;
             } else {
                 place(member, set);
             }
         }
         for (const std::int64_t member : homeless)
-            if (!place_by_ejection(member)) return false;
+            if (!place_by_ejection(member)) return Outcome::nearly;
         repair();
-        return true;
+        return Outcome::packed;
     }
+
+    std::int64_t n_sets() const { return n_sets_; }
 
     void list(Sets& sets) const {
         std::vector<std::vector<std::int64_t>> members(as_size(n_sets_));
@@ -361,9 +365,16 @@ template <class Index>
 bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Sets& sets) {
     const std::int64_t max_member_sets = max_sets / block_rows;
     if (max_sets > 0 && max_member_sets == 0) return pattern.rows == 0;
-    StrictPacker<Index> packer(pattern, block_rows);
-    if (!packer.run(max_member_sets)) return false;
-    packer.list(sets);
+    using Packer = StrictPacker<Index>;
+    Packer limited(pattern, block_rows);
+    const auto outcome = limited.run(max_member_sets);
+    if (outcome == Packer::Outcome::packed) limited.list(sets);
+    if (outcome != Packer::Outcome::nearly) return outcome == Packer::Outcome::packed;
+    // Sets beyond the limit give the repair more room, and it may empty them again.
+    Packer unlimited(pattern, block_rows);
+    unlimited.run(0);
+    if (unlimited.n_sets() > max_member_sets) return false;
+    unlimited.list(sets);
     return true;
 }
 
