@@ -43,7 +43,8 @@ def _facts(W: ComplementaryMatrix) -> list[tuple[str, str]]:
         ("stored", f"{W.nnz} entries, {100 * density:.2f}% of the positions"),
         (
             "packing",
-            f"{W.strategy}, {W.n_sets} {'set' if W.n_sets == 1 else 'sets'} (lower bound {W.lower_bound}), {100 * W.packing_efficiency:.1f}% full",
+            f"{W.strategy}, {W.n_sets} {'set' if W.n_sets == 1 else 'sets'} (lower bound {W.lower_bound}), "
+            f"{100 * W.packing_efficiency:.1f}% full",
         ),
         ("pattern", f"blocks of {W.block[0]} x {W.block[1]}, {balance}, at most {W.set_size} members in a set"),
     ]

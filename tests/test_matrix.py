@@ -648,7 +648,7 @@ def test_plan_and_prepare(A):
     assert W.plan(4)(x, out=y) is y
     np.testing.assert_array_equal(y, W @ x)
     for n in (-1, 1.5, True, "8"):
-        with pytest.raises((TypeError, ValueError), match="vectors|integer"):
+        with pytest.raises((TypeError, ValueError), match=r"vectors|integer"):
             W.prepare(n)
 
 
