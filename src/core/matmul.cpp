@@ -171,7 +171,10 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
     const bool copy_x = x.row_stride != 1 && x.rows > 1;
     const std::int64_t x_elements = copy_x ? round_to_lines(x.rows, sizeof(T)) : 0;
     const std::int64_t sum_elements = n_extra > 0 ? y.rows + n_extra : 0;
-    T* const buffer = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x_elements + sum_elements) * sizeof(T)));
+    T* const buffer =
+        x_elements + sum_elements > 0
+            ? reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x_elements + sum_elements) * sizeof(T)))
+            : nullptr;
     if (copy_x)
         for (std::int64_t k = 0; k < x.rows; ++k) buffer[k] = *element<const T>(x, k, 0);
     const void* const from = copy_x ? buffer : x.data;
@@ -218,8 +221,7 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
         return;
     }
     if (choice->rows.row != nullptr) {
-        const bool contiguous_rows = y.cols == 1 || (x.col_stride == 1 && y.col_stride == 1);
-        if (contiguous_rows) {
+        if (x.col_stride == 1 && y.col_stride == 1) {
             multiply_rows(*choice, stored, x, y, finish, work);
             return;
         }

@@ -101,6 +101,7 @@ constexpr int tile_bases(int windows) { return windows == 2 ? 2 : 4; }
 
 struct WindowGroup {
     std::uint32_t blocks, steps;  // of tiles; of gathers
+    bool consecutive;             // the lanes' rows follow each other: their sums are stored at once
     std::int64_t first_block, first_step;
 };
 

@@ -17,7 +17,7 @@ std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 // Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover
 // at least so many entries of the longest lane to pay.
 constexpr int gather_cost = 12;
-constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 8; }
+constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 7; }
 
 constexpr int base_step = 2;           // windows start at even columns: finer gains nothing, coarser loses 3-5%
 constexpr std::size_t horizon = 1024;  // candidate windows looked at per choice: packing stays linear in the entries
@@ -78,6 +78,9 @@ class Packer {
         WindowGroup group{};
         group.blocks = static_cast<std::uint32_t>(kept / block_tiles);
         group.steps = static_cast<std::uint32_t>(longest());
+        group.consecutive = true;
+        for (std::uint32_t lane = 0; lane < window_lanes; ++lane)
+            group.consecutive &= piece_[lane].output != no_row && piece_[lane].output == piece_[0].output + lane;
         group.first_block = static_cast<std::int64_t>(layout_.picks.size()) / block_picks;
         group.first_step = static_cast<std::int64_t>(layout_.columns.size()) / window_lanes;
         layout_.groups.push_back(group);

@@ -12,7 +12,7 @@ namespace cs::ukr::CS_ISA {
 
 // NV registers of Lanes outputs of one row, from column `first` on.
 template <class T, int Lanes, int NV>
-inline void row_part(const RowsArgs& args, std::int64_t row, std::int64_t first) {
+CS_INLINE void row_part(const RowsArgs& args, std::int64_t row, std::int64_t first) {
     using V = vec<T, Lanes>;
     const T* const x = static_cast<const T*>(args.x) + first;
     const T* const values = static_cast<const T*>(args.values);

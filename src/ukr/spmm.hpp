@@ -29,7 +29,7 @@ struct RowGroups {
 
     // Entry j of row R of a group.
     template <int R>
-    void entry(V (&sum)[NV], std::uint64_t columns, const T* values) const {
+    CS_INLINE void entry(V (&sum)[NV], std::uint64_t columns, const T* values) const {
         const std::size_t column = R == 3 ? columns >> 48 : (columns >> (16 * R)) & 0xffff;
         const V value = spread<V, R>(values);
 #pragma GCC unroll 8
@@ -37,7 +37,7 @@ struct RowGroups {
     }
 
     template <int Groups>
-    void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
+    CS_INLINE void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
                std::uint32_t count) const {
         const std::size_t entries = std::size_t{group_rows} * count;  // from one group to the next
 #pragma GCC unroll 1
@@ -54,7 +54,7 @@ struct RowGroups {
     }
 
     template <int Groups, bool First>
-    void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values, std::uint32_t count) const {
+    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values, std::uint32_t count) const {
         V sum[Groups * group_rows][NV];
         for (int r = 0; r < Groups * group_rows; ++r)
             for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);

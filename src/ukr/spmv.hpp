@@ -19,7 +19,7 @@ struct Lanes {
     using V = vec<T, width>;
     V part[n];
 
-    static Lanes of(const T (&values)[window_lanes]) {
+    static CS_INLINE Lanes of(const T (&values)[window_lanes]) {
         Lanes lanes;
 #pragma GCC unroll 4
         for (int i = 0; i < n; ++i)
@@ -27,7 +27,7 @@ struct Lanes {
             for (int l = 0; l < width; ++l) lanes.part[i][l] = values[i * width + l];
         return lanes;
     }
-    static Lanes load_from(const T* from) {
+    static CS_INLINE Lanes load_from(const T* from) {
         Lanes lanes;
         for (int i = 0; i < n; ++i) lanes.part[i] = load<V>(from + i * width);
         return lanes;
@@ -37,7 +37,7 @@ struct Lanes {
     }
     // this += value * x; masked: only in lanes that hold an entry.
     template <bool Masked>
-    void multiply_add(const Lanes& value, Lanes x) {
+    CS_INLINE void multiply_add(const Lanes& value, Lanes x) {
         for (int i = 0; i < n; ++i) {
             if constexpr (Masked) x.part[i] = keep(x.part[i], value.part[i]);
             part[i] = fma(value.part[i], x.part[i], part[i]);
@@ -60,7 +60,7 @@ struct Lanes {
 
 // x at eight columns. Two 64-bit loads bring the columns; rotating them costs the load ports nothing.
 template <int Lane, class T>
-inline const T* gather_at(const T* x, const std::uint64_t (&packed)[2]) {
+CS_INLINE const T* gather_at(const T* x, const std::uint64_t (&packed)[2]) {
     constexpr int shift = 16 * (Lane % 4);
     const std::uint64_t half = packed[Lane / 4];
     if constexpr (shift == 0) return x + static_cast<std::uint16_t>(half);
@@ -69,7 +69,7 @@ inline const T* gather_at(const T* x, const std::uint64_t (&packed)[2]) {
 }
 
 template <class T>
-inline Lanes<T> gather(const T* x, const std::uint16_t* columns) {
+CS_INLINE Lanes<T> gather(const T* x, const std::uint16_t* columns) {
     const std::uint64_t packed[2] = {load<std::uint64_t>(columns), load<std::uint64_t>(columns + 4)};
 #ifdef __AVX2__
     if constexpr (std::is_same_v<T, float>) {
@@ -96,7 +96,7 @@ inline Lanes<T> gather(const T* x, const std::uint16_t* columns) {
 #ifdef __AVX2__
 // Tile j of a block: each lane's column out of its window.
 template <int Windows>
-inline Lanes<float> pick(const float* x, const std::uint8_t* picks, const std::uint16_t* bases) {
+CS_INLINE Lanes<float> pick(const float* x, const std::uint8_t* picks, const std::uint16_t* bases) {
     const __m256i control = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(picks));
     auto window = [&](std::uint64_t base) {
         return _mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(x + base)), control);
@@ -118,14 +118,19 @@ Lanes<float> pick(const float*, const std::uint8_t*, const std::uint16_t*) = del
 #endif
 
 template <class T>
-inline void write_rows(const SpmvArgs& args, const std::uint32_t* rows, const Lanes<T>& lanes) {
-    T sums[window_lanes];
-    for (int i = 0; i < Lanes<T>::n; ++i) store(sums + i * Lanes<T>::width, lanes.part[i]);
+CS_INLINE void write_rows(const SpmvArgs& args, bool consecutive, const std::uint32_t* rows, const Lanes<T>& lanes) {
     T* const y = static_cast<T*>(args.y);
     const T* const bias = static_cast<const T*>(args.bias);
+    const bool plain = bias == nullptr && !args.relu;
+    if (plain && consecutive && args.y_stride == 1) {
+        for (int i = 0; i < Lanes<T>::n; ++i) store(y + rows[0] + i * Lanes<T>::width, lanes.part[i]);
+        return;
+    }
+    T sums[window_lanes];
+    for (int i = 0; i < Lanes<T>::n; ++i) store(sums + i * Lanes<T>::width, lanes.part[i]);
     int n = window_lanes;
     while (rows[n - 1] == no_row) --n;  // only the last group of a matrix has empty lanes
-    if (bias != nullptr || args.relu)
+    if (!plain)
         for (int l = 0; l < n; ++l) {
             if (bias != nullptr) sums[l] += bias[rows[l]];
             if (args.relu) sums[l] = sums[l] < T{} ? T{} : sums[l];
@@ -202,7 +207,7 @@ bool spmv_groups(const SpmvArgs& args) {
         gather_sum[0].add(gather_sum[1]);
         tile_sum[0].add(gather_sum[0]);
         not_finite.template multiply_add<false>(tile_sum[0], Lanes<T>{});
-        write_rows<T>(args, rows, tile_sum[0]);
+        write_rows<T>(args, group->consecutive, rows, tile_sum[0]);
     }
     for (int i = 0; i < Lanes<T>::n; ++i)
         for (int l = 0; l < Lanes<T>::width; ++l)

@@ -19,6 +19,9 @@
 #error "CS_ISA names the ISA level that this translation unit is compiled for"
 #endif
 
+// For the bodies of inner loops: GCC stops inlining them where a table instantiates many kernels.
+#define CS_INLINE inline __attribute__((always_inline))
+
 namespace cs::ukr::CS_ISA {
 
 #if defined(__AVX512F__)
