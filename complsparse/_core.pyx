@@ -566,9 +566,9 @@ cdef class Plan:
         """The call with its arrays bound too, as a C function pointer and its argument."""
         cdef BoundCall bound = BoundCall()
         cdef cnp.ndarray y = self.output(x, out)
-        bound.call.plan = self.plan
         bound.call.x = view_of(x, self.batch_major, self.batch_major)
         bound.call.y = view_of(y, self.batch_major, self.batch_major)
+        bound.call.plan = c.plan_for_strides(self.plan, bound.call.x, bound.call.y)
         bound.call.epilogue = self.epilogue
         bound.owners = (self, x, y)
         return bound

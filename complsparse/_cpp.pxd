@@ -50,6 +50,7 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
 
     Plan make_plan(const Matrix&, const PlanRequest&) except +
     void multiply(const Plan&, const DenseView&, const DenseView&, const Epilogue&) except +
+    Plan plan_for_strides(const Plan&, const DenseView&, const DenseView&) except +
 
     cdef struct BoundCall:
         Plan plan

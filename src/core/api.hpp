@@ -54,13 +54,19 @@ Plan make_plan(const Matrix& matrix, const PlanRequest& request);
 // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides; x and y do not overlap.
 void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue);
 
-// A call with its arrays bound, for loops in C: run_bound_call(&call).
+// A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice for
+// any strides, its layout built. multiply() does this by itself; a bound call wants it done before. May throw as
+// make_plan.
+Plan plan_for_strides(const Plan& plan, const DenseView& x, const DenseView& y);
+
+// A call with its arrays bound, for loops in C: run_bound_call(&call). The plan is one from plan_for_strides. Ends the
+// process if there is no memory for a first call's scratch.
 struct BoundCall {
     Plan plan;
     DenseView x, y;
     Epilogue epilogue;
 };
-void run_bound_call(void* call);
+void run_bound_call(void* call) noexcept;
 
 // out[i] = sum over r of p(row, r) * q(r, column) for the i-th stored entry. p is (rows, R), q (R, cols).
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out);

@@ -215,19 +215,13 @@ template <class T>
 void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& finish) {
     const StoredMatrix& stored = plan.matrix->stored();
     const double work = static_cast<double>(stored.row_ptr[stored.rows]) * static_cast<double>(y.cols);
-    const Choice* choice = plan.choice;
-    if (choice->windows != nullptr) {
-        multiply_column<T>(*choice, x, y, finish, work);
-        return;
-    }
-    if (choice->rows.row != nullptr) {
-        if (x.col_stride == 1 && y.col_stride == 1) {
-            multiply_rows(*choice, stored, x, y, finish, work);
-            return;
-        }
-        choice = &packed_choice(plan);
-    }
-    BatchProduct<T>(*choice, x, y, finish).run(work);
+    const Choice& choice = *plan_for_strides(plan, x, y).choice;
+    if (choice.windows != nullptr)
+        multiply_column<T>(choice, x, y, finish, work);
+    else if (choice.rows.row != nullptr)
+        multiply_rows(choice, stored, x, y, finish, work);
+    else
+        BatchProduct<T>(choice, x, y, finish).run(work);
 }
 
 template <class T>
@@ -279,7 +273,7 @@ void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Ep
     }
 }
 
-void run_bound_call(void* call) {
+void run_bound_call(void* call) noexcept {
     const auto& bound = *static_cast<const BoundCall*>(call);
     multiply(bound.plan, bound.x, bound.y, bound.epilogue);
 }

@@ -190,7 +190,10 @@ Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
     return {&matrix, request.side, choose(matrix, request.side, kind)};
 }
 
-const Choice& packed_choice(const Plan& plan) { return *choose(*plan.matrix, plan.side, Layouts::packed_batch); }
+Plan plan_for_strides(const Plan& plan, const DenseView& x, const DenseView& y) {
+    if (plan.choice->rows.row == nullptr || (x.col_stride == 1 && y.col_stride == 1)) return plan;
+    return {plan.matrix, plan.side, choose(*plan.matrix, plan.side, Layouts::packed_batch)};
+}
 
 std::string microkernel_name(const Plan& plan) { return plan.choice->name; }
 std::string choice_reason(const Plan& plan) { return plan.choice->reason; }

@@ -37,7 +37,4 @@ struct Layouts {
     std::unique_ptr<const WindowsLayout> windows[2];
 };
 
-// The choice for any strides: as make_plan's, but never one that reads x in place.
-const Choice& packed_choice(const Plan& plan);
-
 }  // namespace cs

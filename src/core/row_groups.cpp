@@ -23,9 +23,8 @@ class Builder {
     Builder(const StoredMatrix& matrix, RowGroupsLayout& layout)
         : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), layout_(layout) {
         const auto nnz = as_size(matrix.row_ptr[matrix.rows]);
-        // The micro-kernel loads four values and columns at a time; a spare group keeps the last load inside.
-        layout.columns.resize(nnz + group_rows);
-        layout.values.resize((nnz + group_rows) * sizeof(T));
+        layout.columns.resize(nnz);
+        layout.values.resize(nnz * sizeof(T));
     }
 
     void build() {

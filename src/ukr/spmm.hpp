@@ -38,7 +38,7 @@ struct RowGroups {
 
     template <int Groups>
     CS_INLINE void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
-               std::uint32_t count) const {
+                         std::uint32_t count) const {
         const std::size_t entries = std::size_t{group_rows} * count;  // from one group to the next
 #pragma GCC unroll 1
         for (std::uint32_t j = 0; j < count; ++j, columns += group_rows, values += group_rows)
@@ -54,7 +54,8 @@ struct RowGroups {
     }
 
     template <int Groups, bool First>
-    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values, std::uint32_t count) const {
+    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+                         std::uint32_t count) const {
         V sum[Groups * group_rows][NV];
         for (int r = 0; r < Groups * group_rows; ++r)
             for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
