@@ -83,7 +83,7 @@ def test_micro_kernels_allocate_nothing_and_throw_nothing():
         if found and "= delete" not in code[found.start() - 3 : found.end() + 5]:
             raise AssertionError((path, found.group()))
         assert not re.search(
-            r"^\s*(static|thread_local)\s+(?!constexpr|inline|V\b|void|T\b|Lanes)", code, re.MULTILINE
+            r"^\s*(static|thread_local)\s+(?!constexpr|inline|CS_INLINE|V\b|void|T\b|Lanes)", code, re.MULTILINE
         ), path
 
 
