@@ -51,7 +51,7 @@ def record(threads: int, roof: bool = False) -> dict[str, Any]:
         "affinity": sorted(os.sched_getaffinity(0)),
         "threads": threads,
         "caches": timing.cache_sizes(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "compiler": timing.compiler_version(),
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -61,7 +61,9 @@ def record(threads: int, roof: bool = False) -> dict[str, Any]:
         "complsparse": _ours(),
         "absent": peers.absent(),
         "settings": {
-            k: v for k, v in os.environ.items() if k.startswith(("COMPLSPARSE_", "OMP_", "MKL_", "OPENBLAS_"))
+            k: v
+            for k, v in os.environ.items()
+            if k.startswith(("COMPLSPARSE_", "OMP_", "MKL_", "OPENBLAS_")) and k != "COMPLSPARSE_DATA"
         },
     }
     if roof:
