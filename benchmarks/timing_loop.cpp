@@ -2,9 +2,9 @@
 //
 // The timing loop that every figure of this folder comes from, and the rivals as C functions.
 //
-// A candidate is `void function(void* context)`. Ours comes from the extension (BoundCall), a rival is one of the functions
-// below with its operands in the context; the address of the library routine it calls is in the context too, so nothing
-// is linked against any BLAS. Both sides pay the same: one indirect call, no Python, no ctypes.
+// A candidate is `void function(void* context)`. Ours comes from the extension (BoundCall), a rival is one of the
+// functions below with its operands in the context; the address of the library routine it calls is in the context too,
+// so nothing is linked against any BLAS. Both sides pay the same: one indirect call, no Python, no ctypes.
 //
 // Compiled on first use by timing.py. Plain C ABI: the structs are mirrored there field by field.
 
@@ -42,7 +42,8 @@ constexpr int col_major = 102;
 
 extern "C" {
 
-// --- the loop ---------------------------------------------------------------------------------------------------------
+// --- the loop
+// ---------------------------------------------------------------------------------------------------------
 
 struct Candidate {
     void (*function)(void*);
@@ -113,7 +114,8 @@ void race(const Candidate* candidates, int count, int rounds, const int64_t* cal
 // What the loop itself costs.
 void empty_call(void*) {}
 
-// --- rivals: MKL sparse, inspector-executor -----------------------------------------------------------------------------
+// --- rivals: MKL sparse, inspector-executor
+// -----------------------------------------------------------------------------
 
 struct MatrixDescr {  // struct matrix_descr of mkl_spblas.h
     int type, mode, diag;
@@ -161,8 +163,8 @@ void sparse_mv_f64(void* context) { call_sparse_mv<double>(context); }
 
 // `panel` columns at a time where panel > 0. With buffers, each panel of x is copied to a dense (columns, panel) array
 // and its result copied back, inside the timing; without, the routine reads and writes the panel where it lies.
-// `transpose` (then x is (n, columns), y is (n, rows), and the buffers hold n columns): x is transposed into the buffer and
-// the result back, by `copy_routine`, mkl_?omatcopy.
+// `transpose` (then x is (n, columns), y is (n, rows), and the buffers hold n columns): x is transposed into the buffer
+// and the result back, by `copy_routine`, mkl_?omatcopy.
 struct SparseMm {
     void* routine;  // mkl_sparse_?_mm
     void* copy_routine;
@@ -241,7 +243,8 @@ extern "C" {
 void sparse_mm_f32(void* context) { call_sparse_mm<float>(context); }
 void sparse_mm_f64(void* context) { call_sparse_mm<double>(context); }
 
-// --- rivals: dense BLAS -------------------------------------------------------------------------------------------------
+// --- rivals: dense BLAS
+// -------------------------------------------------------------------------------------------------
 
 // One struct for cblas_?gemm, cblas_?gemm_compute, cblas_?gemv and the Fortran interface: c = op(a) op(b).
 struct Dense {
@@ -271,8 +274,8 @@ template <class T>
 void call_cblas_gemm_compute(void* context) {
     using Compute = void (*)(int, int, int, int, int, int, const T*, int, const T*, int, T, T*, int);
     const auto& c = *static_cast<const Dense*>(context);
-    reinterpret_cast<Compute>(c.routine)(c.order, c.trans_a, c.trans_b, c.m, c.n, c.k, static_cast<const T*>(c.a), c.lda,
-                                         static_cast<const T*>(c.b), c.ldb, T(0), static_cast<T*>(c.c), c.ldc);
+    reinterpret_cast<Compute>(c.routine)(c.order, c.trans_a, c.trans_b, c.m, c.n, c.k, static_cast<const T*>(c.a),
+                                         c.lda, static_cast<const T*>(c.b), c.ldb, T(0), static_cast<T*>(c.c), c.ldc);
 }
 
 // m x n is the shape of the stored a, b the vector.
@@ -327,7 +330,8 @@ void fortran_gemv_f64(void* context) { call_fortran_gemv<double>(context); }
 
 }  // extern "C"
 
-// --- the roof: what this core can do ------------------------------------------------------------------------------------
+// --- the roof: what this core can do
+// ------------------------------------------------------------------------------------
 
 namespace {
 
@@ -356,8 +360,8 @@ void keep(V& value) {
     asm volatile("" : "+x"(value));
 }
 
-// Twelve independent chains hide a latency of up to six cycles at two a cycle and fit sixteen registers with the operands.
-// They are twelve variables, not an array: an array would live in memory.
+// Twelve independent chains hide a latency of up to six cycles at two a cycle and fit sixteen registers with the
+// operands. They are twelve variables, not an array: an array would live in memory.
 constexpr int chains = 12;
 
 template <class T>
@@ -433,7 +437,8 @@ double load_gbytes(int64_t bytes) { return stream_rate<float, false>(bytes); }
 double fma_load_gflops_f32(int64_t bytes) { return stream_rate<float, true>(bytes); }
 double fma_load_gflops_f64(int64_t bytes) { return stream_rate<double, true>(bytes); }
 
-// Billions of 32-bit elements gathered a second from `bytes` of memory, at random positions; 0 where there is no gather.
+// Billions of 32-bit elements gathered a second from `bytes` of memory, at random positions; 0 where there is no
+// gather.
 double gather_rate(int64_t bytes) {
 #if defined(__AVX2__)
     const auto elements = static_cast<uint32_t>(std::max<int64_t>(64, bytes / 4));
