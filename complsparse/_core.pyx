@@ -160,8 +160,9 @@ cdef class Operand:
         self.shape = (self.rows, self.cols)
         self.compute = compute_type(cnp.PyArray_TYPE(self.store.data))
 
-    cdef int64_t nnz_times(self, int64_t n) noexcept:
-        return cnp.PyArray_SIZE(self.store.data) * n
+    cdef double work(self, int64_t n) noexcept:
+        """Multiplications, inputs and outputs of a product with n vectors."""
+        return (<double> cnp.PyArray_SIZE(self.store.data) + self.rows + self.cols) * n
 
     @property
     def dtype(self):
@@ -191,7 +192,7 @@ cdef class Operand:
         cdef CPlan plan
         found, last = [], None
         for n in (1, 2, 4, 8, 16, 32, 64, 128, 256):
-            plan = plan_for(self, compute, False, n, _deterministic)
+            plan = plan_for(self, compute, False, n, _deterministic, True)
             name = c.microkernel_name(plan).decode()
             reason = c.choice_reason(plan).decode()
             if last and last["microkernel"] == name and last["reason"] == reason:
@@ -203,15 +204,17 @@ cdef class Operand:
 
     def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False):
         """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given."""
-        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic)
+        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic, not from_right)
 
 
-cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic) except *:
+cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic,
+                    bint contiguous_rows) except *:
     cdef const Matrix* matrix = W.store.matrix(compute)
     cdef PlanRequest request
     request.side = Side.columns if W.transposed != from_right else Side.rows
     request.n = n
     request.deterministic = deterministic
+    request.contiguous_rows = contiguous_rows
     cdef CPlan plan
     with nogil:
         plan = c.make_plan(matrix[0], request)
@@ -223,7 +226,10 @@ cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint det
 cdef inline bint behaved(cnp.ndarray a, int type_num) noexcept:
     """Native, aligned, of this type, at most two axes, and strides that are whole elements."""
     cdef int i, size
-    if cnp.PyArray_TYPE(a) != type_num or cnp.PyArray_NDIM(a) > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
+    if cnp.PyArray_NDIM(a) > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
+        return False
+    if cnp.PyArray_TYPE(a) != type_num and not (
+            type_num == cnp.NPY_INT64 and cnp.PyArray_TYPE(a) == cnp.NPY_LONGLONG and sizeof(long long) == 8):
         return False
     size = <int> cnp.PyArray_ITEMSIZE(a)
     for i in range(cnp.PyArray_NDIM(a)):
@@ -277,17 +283,26 @@ cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 
 cdef inline bint repeats(cnp.ndarray a) noexcept:
-    """An element stands at several indices (a broadcast array): two threads would write it."""
+    """An element may stand at several indices (a broadcast array): two threads would write it."""
+    cdef cnp.npy_intp dims[2]
+    cdef cnp.npy_intp steps[2]
+    cdef int i, inner, n = 0
     if cnp.PyArray_SIZE(a) == 0:
         return False
     for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_DIMS(a)[i] > 1 and cnp.PyArray_STRIDES(a)[i] == 0:
-            return True
-    return False
+        if cnp.PyArray_DIMS(a)[i] > 1:
+            dims[n], steps[n] = cnp.PyArray_DIMS(a)[i], abs(cnp.PyArray_STRIDES(a)[i])
+            if steps[n] == 0:
+                return True
+            n += 1
+    if n < 2:
+        return False
+    inner = 0 if steps[0] < steps[1] else 1
+    return steps[1 - inner] <= steps[inner] * (dims[inner] - 1)
 
 
-# Multiplications below which a call keeps the GIL: releasing it costs as much as so small a product.
-cdef int64_t gil_threshold = 20_000
+# Work below which a call keeps the GIL: releasing it costs as much as so small a product.
+cdef double gil_threshold = 20_000
 
 
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
@@ -308,7 +323,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     cdef DenseView x_view = view_of(x, swap, swap), y_view
     if x_view.rows != inner:
         return None
-    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
     cdef cnp.npy_intp dims[2]
     if ndim == 1:
         dims[0] = outer
@@ -342,7 +357,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
             return None
         epilogue.relu = True
     y_view = view_of(y, swap, swap)
-    if W.nnz_times(x_view.cols) < gil_threshold:
+    if W.work(x_view.cols) < gil_threshold:
         c.multiply(plan, x_view, y_view, epilogue)
     else:
         with nogil:
@@ -470,9 +485,12 @@ def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint 
         if cnp.PyArray_SIZE(b) != y_view.rows:
             raise AssertionError("product_into takes one bias entry per output feature")
         epilogue.bias = cnp.PyArray_DATA(b)
-    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic)
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
     with nogil:
         c.multiply(plan, x_view, y_view, epilogue)
+
+
+cdef object _token = object()  # who has it may make plans and bound calls; made otherwise they hold null pointers
 
 
 # --- bound calls -----------------------------------------------------------------------------------------------------
@@ -494,9 +512,13 @@ cdef class BoundCall:
     def context(self):
         return <uintptr_t> &self.call
 
+    def __cinit__(self, token=None):
+        if token is not _token:
+            raise TypeError("a BoundCall is made by Plan.bind")
+
     def __call__(self):
         with nogil:
-            c.run_bound_call(&self.call)
+            c.multiply(self.call.plan, self.call.x, self.call.y, self.call.epilogue)
 
 
 @cython.final
@@ -512,6 +534,10 @@ cdef class Plan:
     cdef int type_num
     cdef readonly bint batch_major
     cdef readonly int64_t n
+
+    def __cinit__(self, token=None):
+        if token is not _token:
+            raise TypeError("a Plan is made by ComplementaryMatrix.plan")
 
     @property
     def dtype(self):
@@ -555,7 +581,7 @@ cdef class Plan:
         cdef cnp.ndarray y = self.output(x, out)
         cdef DenseView x_view = view_of(x, self.batch_major, self.batch_major)
         cdef DenseView y_view = view_of(y, self.batch_major, self.batch_major)
-        if self.W.nnz_times(self.n) < gil_threshold:
+        if self.W.work(self.n) < gil_threshold:
             c.multiply(self.plan, x_view, y_view, self.epilogue)
         else:
             with nogil:
@@ -564,11 +590,12 @@ cdef class Plan:
 
     def bind(self, cnp.ndarray x not None, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
-        cdef BoundCall bound = BoundCall()
+        cdef BoundCall bound = BoundCall(_token)
         cdef cnp.ndarray y = self.output(x, out)
         bound.call.x = view_of(x, self.batch_major, self.batch_major)
         bound.call.y = view_of(y, self.batch_major, self.batch_major)
-        bound.call.plan = c.plan_for_strides(self.plan, bound.call.x, bound.call.y)
+        with nogil:
+            bound.call.plan = c.plan_for_strides(self.plan, bound.call.x, bound.call.y)
         bound.call.epilogue = self.epilogue
         bound.owners = (self, x, y)
         return bound
@@ -576,7 +603,7 @@ cdef class Plan:
 
 def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic):
     """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous."""
-    cdef Plan plan = Plan()
+    cdef Plan plan = Plan(_token)
     cdef int compute = compute_type(np.dtype(dtype).num)
     plan.W = W
     plan.n = n
@@ -585,7 +612,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     plan.epilogue.relu = activation is not None
-    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic)
+    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic, not batch_major)
     return plan
 
 

@@ -42,6 +42,7 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
         Side side
         int64_t n
         cbool deterministic
+        cbool contiguous_rows
 
     cdef struct Plan:
         const Matrix* matrix

@@ -7,6 +7,7 @@ result; or raises with the numbers. Nothing is written to `out` before all check
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +59,18 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return True  # undecided within the budget: refuse
 
 
+def _repeats(array: NDArray[Any]) -> bool:
+    """Whether an element may stand at several indices: an axis steps less far than the axes inside it reach."""
+    if array.size == 0:
+        return False
+    reach = 0
+    for step, n in sorted((abs(stride), n) for n, stride in zip(array.shape, array.strides, strict=True) if n > 1):
+        if step <= reach:
+            return True
+        reach += step * (n - 1)
+    return False
+
+
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: list[NDArray[Any]]) -> None:
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
@@ -67,7 +80,7 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: l
         raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype} (dtype= chooses another)")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
-    if out.size and any(n > 1 and stride == 0 for n, stride in zip(out.shape, out.strides, strict=True)):
+    if _repeats(out):
         raise ValueError(
             f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own"
         )
@@ -103,13 +116,13 @@ def _multiply(
     if x.ndim <= 2:
         run(x, y)
     elif from_right or features_last:
-        try:
-            flat = y.reshape(-1, y.shape[-1], copy=False)
-        except ValueError:  # an `out` whose leading axes cannot be seen as one
+        n = math.prod(x.shape[:-1])
+        flat = y.reshape(n, y.shape[-1])
+        if y.size == 0 or np.may_share_memory(flat, y):
+            run(_as_compute(x.reshape(n, x.shape[-1]), x.dtype), flat)
+        else:  # an `out` whose leading axes cannot be seen as one
             for index in np.ndindex(x.shape[:-2]):
                 run(x[index], y[index])
-        else:
-            run(_as_compute(x.reshape(-1, x.shape[-1]), x.dtype), flat)
     elif x.shape[-1] == 1:
         _multiply(W, x[..., 0], y[..., 0], False, True, bias, relu)  # one column each: the batch is the leading axes
     else:
@@ -154,14 +167,18 @@ def _product(
         and all(stride % out.itemsize == 0 for stride in out.strides)
     )
     y = out.view(types.compute) if direct else np.empty(shape, dtype=types.compute)
-    _multiply(W, x, y, from_right, features_last, offset, activation is not None)
+    # Narrow and unsigned integers come out of int64: the sign that ReLU asks for is the result's.
+    late_relu = activation is not None and types.result.kind in "iu" and types.result != types.compute
+    _multiply(W, x, y, from_right, features_last, offset, activation is not None and not late_relu)
     if direct:
         return out  # type: ignore[no-any-return]
-    if types.result == np.bool_:
-        y = y != 0
+    # Exact modulo 2**bits for integers, rounded once for float16.
+    y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
+    if late_relu and types.result.kind == "i":
+        np.maximum(y, 0, out=y)
     if out is None:
-        return y.astype(types.result, copy=False)
-    np.copyto(out, y, casting="unsafe")  # exact modulo 2**bits for integers, rounded once for float16
+        return y
+    out[...] = y
     return out  # type: ignore[no-any-return]
 
 
@@ -184,9 +201,9 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
     y = (as_csr(A).astype(types.compute) @ as_csr(B).astype(types.compute)).toarray()
     if offset is not None:
         y += offset[:, None] if features_axis == 0 else offset
-    if activation is not None:
-        np.maximum(y, 0, out=y)
     result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
+    if activation is not None and types.result.kind in "if":
+        np.maximum(result, 0, out=result)
     if out is None:
         return np.asarray(result)
     out[...] = result

@@ -80,6 +80,8 @@ def expected_columns(S, X, result, bias=None, relu=False):
         if bias is not None:
             offset = np.asarray(bias).astype(compute).astype(wide)[:, None]
             value, size, k = value + offset, size + np.abs(offset), k + 1
+        if relu and is_exact(compute) and result != np.bool_:
+            value = value.astype(result)  # the sign is the result's, after the wrap
         if relu:
             value = np.where(value < 0, np.zeros_like(value), value)
         if is_exact(compute):

@@ -562,3 +562,29 @@ def test_any_product(
         actual = apply(form, W, given_x, out=out, bias=bias, activation="relu" if relu else None)
     assert out is None or actual is out
     assert_product(np.asarray(actual).view(np.ndarray), wanted, result)
+
+
+def test_batches_of_nothing():
+    """An inner size of 0 gives zeros, whatever axes stand in front."""
+    W = cs.ComplementaryMatrix((3, 0), dtype=np.float32)
+    assert_array_equal(cs.linear(np.zeros((2, 2, 0), np.float32), W), np.zeros((2, 2, 3)))
+    assert_array_equal(cs.matmul(np.zeros((2, 2, 0), np.float32), W.T), np.zeros((2, 2, 3)))
+    assert_array_equal(cs.matmul(W, np.zeros((2, 2, 0, 1), np.float32)), np.zeros((2, 2, 3, 1)))
+    assert cs.linear(np.zeros((0, 2, 0), np.float32), W).shape == (0, 2, 3)
+
+
+def test_relu_sees_the_sign_of_the_result():
+    """Integers wrap first: an unsigned result is never negative, a narrow one may become so."""
+    unsigned = cs.matmul(cs.from_dense(np.array([[1]], np.uint64)), np.array([2**63 + 5], np.uint64), activation="relu")
+    assert_array_equal(unsigned, np.array([2**63 + 5], np.uint64))
+    narrow = cs.matmul(
+        cs.from_dense(np.array([[200, 200]], np.int16)), np.array([100, 100]), activation="relu", dtype="i2"
+    )
+    assert_array_equal(narrow, np.array([0], np.int16))
+
+
+def test_out_that_repeats_elements_is_refused():
+    W = cs.from_dense(np.eye(5, dtype=np.float32))
+    out = np.lib.stride_tricks.as_strided(np.zeros(60, np.float32), (5, 5), (4, 4))
+    with pytest.raises(ValueError, match="repeats elements"):
+        cs.matmul(W, np.ones((5, 5), np.float32), out=out)

@@ -196,3 +196,21 @@ def test_interleaved_arrays_share_no_memory():
     assert_array_equal(cs.matmul(W34, x, out=out), wanted)
     out[...] = 0
     assert_array_equal(W34.plan(n=1)(x, out=out), wanted)
+
+
+def test_plans_and_bound_calls_are_made_by_the_library_only():
+    plan = cs.from_dense(np.eye(3, dtype=np.float32)).plan(n=2)
+    bound = plan.bind(np.ones((3, 2), np.float32), np.empty((3, 2), np.float32))
+    for kind in (type(plan), type(bound)):
+        with pytest.raises(TypeError, match="made by"):
+            kind()
+        with pytest.raises(TypeError, match="made by"):
+            kind.__new__(kind)
+
+
+def test_a_batch_major_plan_names_what_it_runs():
+    """Activations in batch order are never read in place, however sparse the matrix."""
+    rows = np.arange(2000)
+    W = cs.from_coo(np.ones(2000, np.float32), (rows, rows[::-1]), (2000, 2000))
+    assert W.plan(n=64).microkernel.startswith("rows_")
+    assert W.plan(n=64, batch_major=True).microkernel.startswith("spmm_")

@@ -34,8 +34,9 @@ class Matrix {
 
 struct PlanRequest {
     Side side = Side::rows;
-    std::int64_t n = 1;          // columns of the dense operand
-    bool deterministic = false;  // one order of summation (ascending columns, one accumulator) for every n
+    std::int64_t n = 1;           // columns of the dense operand
+    bool deterministic = false;   // one order of summation (ascending columns, one accumulator) for every n
+    bool contiguous_rows = true;  // of x and y, as far as is known
 };
 
 struct Choice;  // a micro-kernel and the layout that it reads
@@ -47,8 +48,7 @@ struct Plan {
     const Choice* choice;
 };
 
-// Builds the layout under a lock on first need. May throw std::bad_alloc and, for sizes beyond a layout's index range,
-// std::length_error.
+// Builds the layout under a lock on first need. May throw std::bad_alloc.
 Plan make_plan(const Matrix& matrix, const PlanRequest& request);
 
 // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides; x and y do not overlap.
@@ -60,7 +60,7 @@ void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Ep
 Plan plan_for_strides(const Plan& plan, const DenseView& x, const DenseView& y);
 
 // A call with its arrays bound, for loops in C: run_bound_call(&call). The plan is one from plan_for_strides. Ends the
-// process if there is no memory for a first call's scratch.
+// process if there is no memory for the calling thread's scratch.
 struct BoundCall {
     Plan plan;
     DenseView x, y;

@@ -50,21 +50,28 @@ struct BatchProduct {
     const DenseView &x, &y;
     const Epilogue& finish;
     bool several_panels;  // per task: x is packed once for all of them
+    int width;            // columns of a full tile
     std::int64_t tasks_per_tile, x_elements, y_elements;
     T* buffers;
 
     BatchProduct(const Choice& choice_, const DenseView& x_, const DenseView& y_, const Epilogue& finish_)
         : choice(choice_), layout(*choice_.row_groups), x(x_), y(y_), finish(finish_) {}
 
-    int widest() const { return choice.tiles.back().row->tile_cols; }
+    // The narrowest tile that holds n columns, else the widest.
+    const SpmmRow& tile_for(std::int64_t n) const {
+        const SpmmRow* row = choice.tiles.back().row;
+        for (auto it = choice.tiles.rbegin(); it != choice.tiles.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        return *row;
+    }
 
     void run(double work) {
         const int threads = choose_threads(work);
-        const std::int64_t n_tiles = (y.cols + widest() - 1) / widest();
+        width = tile_for(y.cols).tile_cols;
+        const std::int64_t n_tiles = (y.cols + width - 1) / width;
         tasks_per_tile = threads == 1 || n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(layout.n_panels, threads);
         several_panels = layout.n_panels > tasks_per_tile;
-        x_elements = round_to_lines((several_panels ? layout.n_blocks : 1) * layout.block_cols * widest(), sizeof(T));
-        y_elements = round_to_lines(std::min(layout.panel_rows, y.rows) * widest(), sizeof(T));
+        x_elements = round_to_lines((several_panels ? layout.n_blocks : 1) * layout.block_cols * width, sizeof(T));
+        y_elements = round_to_lines(std::min(layout.panel_rows, y.rows) * width, sizeof(T));
         const std::int64_t n_tasks = n_tiles * tasks_per_tile;
         const auto workers = static_cast<std::size_t>(std::min<std::int64_t>(threads, n_tasks));
         buffers =
@@ -73,15 +80,13 @@ struct BatchProduct {
     }
 
     void operator()(std::int64_t task, int worker) const {
-        const std::int64_t first_col = task / tasks_per_tile * widest(), share = task % tasks_per_tile;
-        const auto n = static_cast<int>(std::min<std::int64_t>(widest(), y.cols - first_col));
-        const SpmmRow* row = choice.tiles.back().row;
-        for (auto it = choice.tiles.rbegin(); it != choice.tiles.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        const std::int64_t first_col = task / tasks_per_tile * width, share = task % tasks_per_tile;
+        const auto n = static_cast<int>(std::min<std::int64_t>(width, y.cols - first_col));
         T* const x_tile = buffers + worker * (x_elements + y_elements);
         const std::int64_t first_panel = layout.n_panels * share / tasks_per_tile;
         const std::int64_t last_panel = layout.n_panels * (share + 1) / tasks_per_tile;
         for (std::int64_t panel = first_panel; panel < last_panel; ++panel)
-            multiply_panel(*row, panel, first_col, n, x_tile, x_tile + x_elements, panel == first_panel);
+            multiply_panel(tile_for(n), panel, first_col, n, x_tile, x_tile + x_elements, panel == first_panel);
     }
 
     void multiply_panel(const SpmmRow& row, std::int64_t panel, std::int64_t first_col, int n, T* x_tile, T* sums,
@@ -214,7 +219,9 @@ void multiply_rows(const Choice& choice, const StoredMatrix& stored, const Dense
 template <class T>
 void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& finish) {
     const StoredMatrix& stored = plan.matrix->stored();
-    const double work = static_cast<double>(stored.row_ptr[stored.rows]) * static_cast<double>(y.cols);
+    // Inputs and outputs count like multiplications: a matrix of few entries is all reading and writing.
+    const double work =
+        static_cast<double>(stored.row_ptr[stored.rows] + stored.rows + stored.cols) * static_cast<double>(y.cols);
     const Choice& choice = *plan_for_strides(plan, x, y).choice;
     if (choice.windows != nullptr)
         multiply_column<T>(choice, x, y, finish, work);

@@ -104,6 +104,7 @@ void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {
         in_parallel = false;
     };
     std::vector<std::thread> pool;
+    pool.reserve(static_cast<std::size_t>(threads));
     try {
         for (int i = 1; i < threads; ++i) pool.emplace_back(work, i);
     } catch (const std::system_error&) {

@@ -20,12 +20,6 @@ double density(const StoredMatrix& matrix) {
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// Panels are what threads share when a batch has too few tiles for them.
-std::int64_t choose_panel_rows(const StoredMatrix& matrix) {
-    const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
-    return round_up(std::clamp(share, least_panel_rows, most_panel_rows), group_rows);
-}
-
 // A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
 // and back: then x streams from L2 (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
@@ -34,6 +28,17 @@ std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
     while (2 * block <= max_block_cols && static_cast<double>(block) * density(matrix) < least_entries) block *= 2;
     return block;
+}
+
+// Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
+// that the index of (panel, block) parts stays small beside its entries.
+std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
+    constexpr std::int64_t highest = 32768;
+    const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
+    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), group_rows);
+    const std::int64_t n_blocks = matrix.cols / block_cols + 1;
+    while (panel < highest && (matrix.rows / panel) * n_blocks > matrix.row_ptr[matrix.rows] / 8) panel *= 2;
+    return panel;
 }
 
 // Windows per tile. Three cover more lanes of a sparse group than two, for a third more work; rows of few entries leave
@@ -110,8 +115,9 @@ class Chooser {
             StoredMatrix matrix = operand();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(operand(), used, renumbered, matrix);
+            const std::int64_t block_cols = choose_block_cols(matrix, widest);
             auto built = std::make_unique<RowGroupsLayout>(
-                make_row_groups(matrix, choose_panel_rows(matrix), choose_block_cols(matrix, widest)));
+                make_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols));
             built->used = std::move(used);
             layout = std::move(built);
         }
@@ -184,9 +190,9 @@ const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind) {
 }  // namespace
 
 Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
-    const auto kind = request.n >= wide_batch                    ? Layouts::batch
-                      : request.n == 1 && !request.deterministic ? Layouts::one_column
-                                                                 : Layouts::packed_batch;
+    const auto kind = request.n >= wide_batch && request.contiguous_rows ? Layouts::batch
+                      : request.n == 1 && !request.deterministic         ? Layouts::one_column
+                                                                         : Layouts::packed_batch;
     return {&matrix, request.side, choose(matrix, request.side, kind)};
 }
 
