@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SOURCE = Path(__file__).with_name("timing_loop.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread")
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread")
+# What the loops that measure the machine's peaks may use, where the CPU has all of it; the first row that fits counts.
+WIDTHS = (("avx512f", "avx2", "fma"), ("avx2", "fma"))
 
 # The share of a core from which on a sample counts as undisturbed; timing_loop.cpp retries below it.
 UNDISTURBED = 0.97
@@ -138,7 +140,7 @@ def cache_folder() -> Path:
 
 
 def _machine_key() -> str:
-    # -march=native: a library built here is not for another CPU that shares the folder.
+    # A library built here is not for another CPU that shares the folder: it is as wide as this one.
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return "".join(sorted({line for line in lines if line.startswith(("flags", "model name", "Features"))}))
@@ -146,10 +148,15 @@ def _machine_key() -> str:
         return platform.processor()
 
 
+def _width_flags() -> list[str]:
+    words = set(_machine_key().split())
+    return next((["-m" + feature for feature in width] for width in WIDTHS if words.issuperset(width)), [])
+
+
 @functools.cache
 def library() -> ctypes.CDLL:
     """The compiled timing loop; built on first use, kept in `cache_folder` under a hash of all that went into it."""
-    command = [*compiler(), *FLAGS]
+    command = [*compiler(), *FLAGS, *_width_flags()]
     key = hashlib.sha256(SOURCE.read_bytes())
     key.update("\0".join([*command, compiler_version(), _machine_key()]).encode())
     folder = cache_folder()

@@ -335,7 +335,7 @@ void fortran_gemv_f64(void* context) { call_fortran_gemv<double>(context); }
 
 namespace {
 
-// The width the compiler was given by -march=native: 512, 256 or 128 bits.
+// The width that the compiler was told of: 512, 256 or 128 bits.
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
 #elif defined(__AVX__)
