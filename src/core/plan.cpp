@@ -131,7 +131,7 @@ class Chooser {
     }
 
     std::unique_ptr<Choice> one_column() {
-        if (inner() > max_windows_cols) return packed_batch();
+        if (inner() > max_windows_cols) return batch();
         auto choice = start();
         const int wanted = choose_windows(operand());
         choice->spmv = strongest(&Table::spmv, isa_, [&](const SpmvRow& row) {
