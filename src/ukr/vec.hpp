@@ -78,17 +78,26 @@ inline V spread(const T* from) {
 }
 
 // a * b + c: one rounding where the level has FMA, two on the portable level (a software fma costs 50 times more).
+// Intrinsics, because a loop over __builtin_fmaf compiles to the same but takes the compiler minutes.
 template <class V>
-inline V fma(V a, V b, V c) {
+CS_INLINE V fma(V a, V b, V c) {
 #ifdef __FMA__
-    using T = std::remove_reference_t<decltype(a[0])>;
-    if constexpr (std::is_same_v<T, float>) {
+    using T = std::remove_const_t<std::remove_reference_t<decltype(a[0])>>;
+    constexpr bool is_float = std::is_same_v<T, float>, is_double = std::is_same_v<T, double>;
+    if constexpr (is_float && sizeof(V) == 16) return _mm_fmadd_ps(a, b, c);
+    if constexpr (is_float && sizeof(V) == 32) return _mm256_fmadd_ps(a, b, c);
+    if constexpr (is_double && sizeof(V) == 16) return _mm_fmadd_pd(a, b, c);
+    if constexpr (is_double && sizeof(V) == 32) return _mm256_fmadd_pd(a, b, c);
+#ifdef __AVX512F__
+    if constexpr (is_float && sizeof(V) == 64) return _mm512_fmadd_ps(a, b, c);
+    if constexpr (is_double && sizeof(V) == 64) return _mm512_fmadd_pd(a, b, c);
+#endif
+    if constexpr (is_float || is_double) {  // fewer lanes than a register has
         V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
-        return r;
-    } else if constexpr (std::is_same_v<T, double>) {
-        V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fma(a[i], b[i], c[i]);
+        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i)
+            r[i] = is_float ? static_cast<T>(__builtin_fmaf(static_cast<float>(a[i]), static_cast<float>(b[i]),
+                                                            static_cast<float>(c[i])))
+                            : static_cast<T>(__builtin_fma(a[i], b[i], c[i]));
         return r;
     }
 #endif
