@@ -47,6 +47,7 @@ def test_code_of_a_page_runs(page):
             namespace = test.globs
 
 
+@pytest.mark.slow
 def test_figures_of_the_theory_page(tmp_path):
     """They draw, from the matrix of the page, and none is missing or left over."""
     spec = importlib.util.spec_from_file_location("figures_theory", ROOT / "docs" / "figures" / "theory.py")

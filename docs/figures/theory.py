@@ -185,10 +185,10 @@ def steps() -> Sheet:
     sheet = Sheet(26.6, 16.5, 0.285)
     labels = (
         (1.4, "x", "the activations:\nthe same for each set"),
-        (4.2, "1  Combine", "each column has one\nowner; done once"),
-        (7.0, "2  Multiply", "slot × activation,\none dense row"),
-        (10.2, "3  Route", "the kernel id names\nthe output"),
-        (14.2, "4  Sum", "per output"),
+        (4.2, "Combine", "each column has one\nowner; done once"),
+        (7.0, "Multiply", "slot × activation,\none dense row"),
+        (10.2, "Route", "the kernel id names\nthe output"),
+        (14.2, "Sum", "per output"),
     )
     for y, name, words in labels:
         sheet.text(0.4, y + 0.1, name, weight="bold", size=10)
