@@ -69,11 +69,15 @@ from complsparse._matrix import (
     no_kernel,
 )
 from complsparse._ops import sampled_matmul
+from complsparse._patterns import complementary_mask, random
+from complsparse._prune import PruneReport, prune
 
 __all__ = [
     "ComplementaryMatrix",
+    "PruneReport",
     "__version__",
     "aslinearoperator",
+    "complementary_mask",
     "from_coo",
     "from_dense",
     "from_scipy",
@@ -86,6 +90,8 @@ __all__ = [
     "microkernels",
     "no_kernel",
     "num_threads",
+    "prune",
+    "random",
     "sampled_matmul",
     "save",
     "set_num_threads",
