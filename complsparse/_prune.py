@@ -88,7 +88,7 @@ class PruneReport:
 
     def __str__(self) -> str:
         total = self.shape[0] * self.shape[1]
-        where = "each group" if self.balanced else "the row, per group"
+        where = "each group" if self.balanced else "each row"
         blocks = "" if self.block == (1, 1) else f", blocks of {self.block[0]} x {self.block[1]}"
         title = (
             f"{self.nnz} of {total} entries kept ({100 * self.nnz / max(total, 1):.1f}%): {self.per_group} of "
