@@ -29,7 +29,7 @@ _RAISES = 20  # of each member's price, on average, before columns are moved one
 
 
 def assigned(weights: Weights, quota: int, extras: int) -> Owners:
-    """Owners of the greatest total weight."""
+    """Owners of the greatest total weight; `_moved` rounds weights to 1 part in 10**10 of the greatest."""
     n_sets, members, n_groups, width = weights.shape
     owners = np.full((n_sets, n_groups, width), NOBODY, dtype=np.int32)
     if quota == 0 and extras == width:

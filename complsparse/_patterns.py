@@ -43,6 +43,12 @@ class Contest(NamedTuple):
     quota: int
     extras: int
 
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Among the owners of the pattern."""
+        end_column = self.first_column + self.n_groups * self.width
+        return slice(self.first_set, self.first_set + self.n_sets), slice(self.first_column, end_column)
+
 
 class Pattern(NamedTuple):
     """What a pattern must be; made by `checked_pattern`."""
@@ -202,15 +208,15 @@ def packed(
 
 def _draw_owners(pattern: Pattern, rng: np.random.Generator) -> NDArray[np.int32]:
     owners = pattern.no_owners()
-    for first_set, n_sets, members, first_column, n_groups, width, quota, extras in pattern.contests():
-        drawn = np.full((n_sets * n_groups, width), NOBODY, dtype=np.int32)
+    for contest in pattern.contests():
+        members, quota, extras = contest.members, contest.quota, contest.extras
+        drawn = np.full((contest.n_sets * contest.n_groups, contest.width), NOBODY, dtype=np.int32)
         drawn[:, : members * quota] = np.repeat(np.arange(members), quota)
         if extras:
             everybody = np.broadcast_to(np.arange(members), (len(drawn), members))
             drawn[:, members * quota : members * quota + extras] = rng.permuted(everybody, axis=1)[:, :extras]
         rng.permuted(drawn, axis=1, out=drawn)
-        place = np.s_[first_set : first_set + n_sets, first_column : first_column + n_groups * width]
-        owners[place] = drawn.reshape(n_sets, n_groups * width)
+        owners[contest.place] = drawn.reshape(contest.n_sets, -1)
     return owners
 
 

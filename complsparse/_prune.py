@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -249,11 +250,27 @@ def _source(A: Any) -> _Source:
 # --- the projection ---------------------------------------------------------------------------------------------------
 
 
-def _weights(source: _Source, pattern: Pattern, contest: Contest, first_set: int, end_set: int) -> NDArray[np.float64]:
+def _parts(contest: Contest, pattern: Pattern) -> Iterator[Contest]:
+    """The same contest in parts of about `_CHUNK` entries: some sets, and where a set is wider, some groups of one."""
+    br, bc = pattern.block
+    group = contest.members * contest.width * br * bc
+    n_groups = min(contest.n_groups, max(1, _CHUNK // group))
+    n_sets = max(1, _CHUNK // (group * n_groups))
+    for s in range(0, contest.n_sets, n_sets):
+        for g in range(0, contest.n_groups, n_groups):
+            yield contest._replace(
+                first_set=contest.first_set + s,
+                n_sets=min(n_sets, contest.n_sets - s),
+                first_column=contest.first_column + g * contest.width,
+                n_groups=min(n_groups, contest.n_groups - g),
+            )
+
+
+def _weights(source: _Source, pattern: Pattern, contest: Contest) -> NDArray[np.float64]:
     """The magnitudes of whole blocks, shape (sets, members, groups, width)."""
     br, bc = pattern.block
-    rows, cols = (end_set - first_set) * contest.members * br, contest.n_groups * contest.width * bc
-    first_row, first_col = first_set * pattern.members * br, contest.first_column * bc
+    rows, cols = contest.n_sets * contest.members * br, contest.n_groups * contest.width * bc
+    first_row, first_col = contest.first_set * pattern.members * br, contest.first_column * bc
     window = source.window(slice(first_row, first_row + rows), slice(first_col, first_col + cols))
     if window.shape != (rows, cols):  # the last member or block is not complete
         window = np.pad(window, ((0, rows - window.shape[0]), (0, cols - window.shape[1])))
@@ -304,10 +321,11 @@ def prune(
     -----
     Every set and group is a problem of its own, whose optimum "assignment" finds: an assignment problem of its members
     and block columns (Crouse, 2016, through `scipy.optimize.linear_sum_assignment`), or, where members get many
-    columns, as with ``balanced=False``, a transportation problem, solved by successive shortest paths in integers of 48
-    bits. The optimum is that of the sum of ``|A|`` for sets of consecutive members; which members share a set is not
-    searched for. "greedy" loses little on most matrices, and takes O(M K) for each of a few rounds. Memory is O(M K)
-    for dense A, O(nnz of A and W) for sparse A; time is O(M K) at least.
+    columns, as with ``balanced=False``, a transportation problem, solved by successive shortest paths in integers
+    (weights are rounded to 1 part in 10**10 of the greatest). The optimum is that of the sum of ``|A|`` for sets of
+    consecutive members; which members share a set is not searched for. "greedy" keeps a little less on most matrices,
+    and takes O(M K) for each of a few rounds. Memory is O(M K) for dense A; for sparse A it is O(nnz) of A and W, and
+    with ``balanced=False`` the rows of one set.
 
     On long work a terminal shows a progress bar, if rich is installed.
 
@@ -318,30 +336,23 @@ def prune(
     >>> A = np.array([[4, 1, 2, 9], [5, 3, 8, 7]])
     >>> W, report = cs.prune(A, set_size=2)
     >>> W.toarray()
-    array([[0, 1, 0, 9],
-           [5, 0, 8, 0]])
+    array([[4, 0, 0, 9],
+           [0, 3, 8, 0]])
     >>> round(report.kept.magnitude, 2), round(report.unconstrained.magnitude, 2)
-    (0.59, 0.74)
+    (0.62, 0.74)
     """
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method={method!r} is not known; use 'assignment' or 'greedy'")
     source = _source(A)
     pattern = checked_pattern(source.shape, density, set_size, per_group, block, balanced)
     owners = pattern.no_owners()
-    work = []
-    for contest in pattern.contests():
-        step = max(1, _CHUNK // (contest.members * contest.n_groups * contest.width))
-        end_set = contest.first_set + contest.n_sets
-        starts = range(contest.first_set, end_set, step)
-        work += [(contest, start, min(start + step, end_set)) for start in starts]
+    work = [part for contest in pattern.contests() for part in _parts(contest, pattern)]
     shown = len(work) if source.shape[0] * source.shape[1] >= _LONG else 0
     with progress("pruning", shown) as advance:
-        for contest, first_set, end_set in work:
-            advance(f"set {first_set + 1} of {pattern.n_sets}")
-            weights = _weights(source, pattern, contest, first_set, end_set)
-            found = METHODS[method](weights, contest.quota, contest.extras)
-            columns = slice(contest.first_column, contest.first_column + contest.n_groups * contest.width)
-            owners[first_set:end_set, columns] = found.reshape(end_set - first_set, -1)
+        for contest in work:
+            advance(f"set {contest.first_set + 1} of {pattern.n_sets}")
+            found = METHODS[method](_weights(source, pattern, contest), contest.quota, contest.extras)
+            owners[contest.place] = found.reshape(contest.n_sets, -1)
 
     indptr, indices = csr_of_owners(pattern, owners)
     data, kept = source.at(row_of_entry(indptr), indices)

@@ -384,6 +384,18 @@ def test_report_in_words():
         report.kept.rows[0] = 0
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "wanted", [Wanted(4, 1, (1, 1), True), Wanted(5, 2, (2, 2), True), Wanted(4, 1, (1, 1), False)]
+)
+def test_the_parts_of_the_work_do_not_matter(monkeypatch, method, wanted):
+    A = matrix_to_prune(0, (50, 67))
+    at_once = cs.prune(A, **wanted._asdict(), method=method)[0].toarray()
+    for chunk in (1, 100, 1000):
+        monkeypatch.setattr(_prune, "_CHUNK", chunk)
+        np.testing.assert_array_equal(cs.prune(A, **wanted._asdict(), method=method)[0].toarray(), at_once)
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_long_work_is_shown_on_a_terminal_only(monkeypatch, terminal):
     class Stream(io.StringIO):
