@@ -243,6 +243,57 @@ extern "C" {
 void sparse_mm_f32(void* context) { call_sparse_mm<float>(context); }
 void sparse_mm_f64(void* context) { call_sparse_mm<double>(context); }
 
+// --- rivals on transposed arrays
+// ----------------------------------------------------------------------------------------
+
+// A candidate that works on transposed arrays, called by somebody whose arrays are plain: x (columns, n) is transposed
+// into x_buffer, the candidate reads it and writes y_buffer (n, rows), which is transposed into y. All of it is timed.
+struct Transposed {
+    void (*function)(void*);
+    void* context;
+    const void* x;
+    void* x_buffer;
+    const void* y_buffer;
+    void* y;
+    int64_t rows, columns, n;
+};
+
+}  // extern "C"
+
+namespace {
+
+// In tiles of one cache line each way; whole tiles have constant bounds, which the compiler turns into shuffles.
+template <class T>
+void transpose(const T* from, int64_t rows, int64_t columns, T* to) {
+    constexpr int64_t tile = 64 / sizeof(T);
+    for (int64_t r = 0; r < rows; r += tile) {
+        for (int64_t c = 0; c < columns; c += tile) {
+            if (r + tile <= rows && c + tile <= columns) {
+                for (int64_t i = 0; i < tile; ++i)
+                    for (int64_t j = 0; j < tile; ++j) to[(c + i) * rows + r + j] = from[(r + j) * columns + c + i];
+                continue;
+            }
+            for (int64_t i = c; i < std::min(columns, c + tile); ++i)
+                for (int64_t j = r; j < std::min(rows, r + tile); ++j) to[i * rows + j] = from[j * columns + i];
+        }
+    }
+}
+
+template <class T>
+void call_transposed(void* context) {
+    const auto& c = *static_cast<Transposed*>(context);
+    transpose(static_cast<const T*>(c.x), c.columns, c.n, static_cast<T*>(c.x_buffer));
+    c.function(c.context);
+    transpose(static_cast<const T*>(c.y_buffer), c.n, c.rows, static_cast<T*>(c.y));
+}
+
+}  // namespace
+
+extern "C" {
+
+void transposed_f32(void* context) { call_transposed<float>(context); }
+void transposed_f64(void* context) { call_transposed<double>(context); }
+
 // --- rivals: dense BLAS
 // -------------------------------------------------------------------------------------------------
 
