@@ -24,8 +24,9 @@ from timing import HEAT, Effort, Samples
 
 # A variant this much slower than the best of its peer in the heat does not run in the final.
 HEAT_MARGIN = 1.25
-# Samples of slow calls are long, and the heat tells their order well.
-SLOW_NS = 0.4e6
+# (from this many ns a call, how many variants of a contest run in its final): samples of slow calls are long, and the
+# heat tells their order well.
+FINALISTS = ((1.6e6, 1), (0.4e6, 2))
 
 
 @dataclass(frozen=True)
@@ -109,24 +110,17 @@ def _of_peer(variant: Variant) -> Hashable:
     return variant.peer
 
 
-def by_family(variant: Variant) -> Hashable:
-    """What is compared where a target tells the families of a rival apart."""
-    return variant.peer, variant.family, variant.natural
-
-
 def compare(
     case: Case,
     rivals: Sequence[Peer] | None = None,
     effort: Effort | None = None,
     ours: Sequence[Variant] | None = None,
-    contest: Callable[[Variant], Hashable] = _of_peer,
-    finalists: int | None = None,
+    contest: Callable[[Variant], Hashable | None] = _of_peer,
 ) -> Comparison:
     """Check every variant against the reference, drop the slow ones in a heat, race the rest.
 
     `ours`: variants to use instead of the default plan (several of them are all kept and reported under their forms).
-    `contest`: variants of which it says the same compete for the final; of each, the best `finalists` at most run in
-    it, two where a call takes longer than `SLOW_NS`.
+    `contest`: variants of which it says the same compete for the final, None keeps one out of it.
     """
     variants: list[Variant] = list(ours or [])
     contenders: list[Peer] = [] if ours is not None else [Ours()]
@@ -144,12 +138,13 @@ def compare(
     heat = timing.race([v.call for v in variants], heat_effort)
     contests: dict[Hashable, list[Variant]] = {}
     for v in variants:
-        contests.setdefault(contest(v), []).append(v)
+        if (which := contest(v)) is not None:
+            contests.setdefault(which, []).append(v)
     chosen: set[str] = set()
     for rivals_of_one in contests.values():
         rivals_of_one.sort(key=lambda v: heat.median(v.name))
         best = heat.median(rivals_of_one[0].name)
-        most = finalists or (2 if best > SLOW_NS else len(rivals_of_one))
+        most = next((count for slow, count in FINALISTS if best >= slow), len(rivals_of_one))
         chosen.update(v.name for v in rivals_of_one[:most] if heat.median(v.name) <= HEAT_MARGIN * best)
     # MKL's column-major path is a target of its own where x is batch-major, even if another variant beats it.
     column_major = [v for v in variants if case.batch_major and v.peer == MklSparse.name and "column-major" in v.form]
