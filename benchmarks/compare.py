@@ -106,6 +106,32 @@ class Comparison:
         return found
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A plan that could run a product, and whether it is the one that `W.plan` chooses."""
+
+    name: str
+    plan: Any
+    chosen: bool
+
+
+def candidates(packed: Any, case: Case) -> list[Choice]:
+    """Every micro-kernel and layout that could run the case; only the chosen one, where the library does not tell."""
+    core = peers.import_ours()._core
+    batch_major = case.batch_major and case.n > 1
+    chosen = packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
+    if not hasattr(core, "candidates"):
+        return [Choice(chosen.microkernel, chosen, True)]
+    rows = core.candidates(packed, case.n, case.dtype)
+    plans = [
+        core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, choice=i) for i in range(len(rows))
+    ]
+    mine = next((i for i, row in enumerate(rows) if row.get("chosen")), None)
+    if mine is None:
+        mine = next(i for i, plan in enumerate(plans) if plan.microkernel == chosen.microkernel)
+    return [Choice(f"{row['name']} {row['layout']}", plans[i], i == mine) for i, row in enumerate(rows)]
+
+
 def _of_peer(variant: Variant) -> Hashable:
     return variant.peer
 

@@ -228,10 +228,10 @@ class Ours(Peer):
     def variants(self, case: Case) -> Iterator[Variant]:
         yield self.bound(self.convert(case.matrix), case)
 
-    def bound(self, packed: Any, case: Case, form: str | None = None) -> Variant:
-        """The variant of a matrix that is packed already."""
+    def bound(self, packed: Any, case: Case, form: str | None = None, plan: Any = None) -> Variant:
+        """The variant of a matrix that is packed already, with the plan that it chooses or another."""
         batch_major = case.batch_major and case.n > 1
-        plan = packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
+        plan = plan or packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
         y = case.new_output()
         bound = plan.bind(case.x, y)
         keep = (packed, plan, bound, case.x, y)
