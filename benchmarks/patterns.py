@@ -147,8 +147,10 @@ def ratios(result: Comparison) -> dict[str, float | None]:
     return found
 
 
-def measure(problem: Problem, n: int, weights: str, section: str, threads: int, effort: Effort) -> dict[str, Any]:
-    """One product against every rival, and the call from Python."""
+def measure(
+    problem: Problem, n: int, weights: str, section: str, threads: int, effort: Effort
+) -> tuple[Comparison | None, dict[str, Any]]:
+    """One product against every rival, and the call from Python; None where it was not run or came out wrong."""
     about = {"section": section, "weights": weights, "problem": problem.name, "n": n}
     case = Case(problem if weights == FLOAT else rounded_to_bfloat16(problem), n, threads=threads)
     ours = Ours()
@@ -158,16 +160,19 @@ def measure(problem: Problem, n: int, weights: str, section: str, threads: int, 
     except (ImportError, TypeError, ValueError) as error:
         if weights == FLOAT:
             raise
-        return {"kind": "not run", **about, "why": f"{type(error).__name__}: {error}"}
+        return None, {"kind": "not run", **about, "why": f"{type(error).__name__}: {error}"}
     try:
         result = compare.compare(case, [MklSparse(), MklDense()], effort, ours=[mine], contest=contest)
         calls = peers.public_calls(case, packed)
     except AssertionError as error:  # a wrong result ends its case, not the run; it is a missed target of its own
         print(f"  {error}", file=sys.stderr)
-        return {"kind": "wrong", **about, "section": "wrong", "error": str(error)}
-    public = timing.race_python(calls, rounds=5, sample_ms=1.0)
-    return {"kind": "matmul", **result.record(), **about, "ratios": ratios(result),
-            "python_ns": {name: public.median(name) for name in public.names}}  # fmt: skip
+        return None, {"kind": "wrong", **about, "section": "wrong", "error": str(error)}
+    quick = effort.min_rounds == 1
+    public = timing.race_python(calls, *((1, 0.05, 3) if quick else (5, 1.0, 20)))
+    return result, {
+        "kind": "matmul", **result.record(), **about, "ratios": ratios(result),
+        "python_ns": {name: public.median(name) for name in public.names},
+    }  # fmt: skip
 
 
 def measured(
@@ -180,7 +185,7 @@ def measured(
     for name, n, weights in wanted:
         if name.startswith("lyra/") and folder is None:
             continue
-        yield measure(problems.get(name, folder), n, weights, section, threads, effort)
+        yield measure(problems.get(name, folder), n, weights, section, threads, effort)[1]
 
 
 def cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
@@ -196,7 +201,12 @@ def avx2_in_a_process(script: str, quick: bool, seconds: float) -> Iterator[dict
     section = "patterns, AVX2"
     levels = {level["name"]: level["supported"] for level in _levels()}
     if not levels.get("avx2"):
-        yield {"kind": "not run", "section": section, "why": "this CPU or this build has no avx2 level"}
+        yield {
+            "kind": "not run",
+            "section": section,
+            "weights": FLOAT,
+            "why": "this CPU or this build has no avx2 level",
+        }
         return
     environment = {**os.environ, "COMPLSPARSE_ISA": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
     command = [sys.executable, script, "--avx2", "--seconds", str(seconds), *(["--quick"] if quick else [])]
@@ -250,7 +260,7 @@ def sweep(
     effort: Effort,
     heights: Sequence[int] = SWEEP_HEIGHTS,
     set_sizes: Sequence[int] = problems.SWEEP_SETS,
-) -> dict[str, Any]:
+) -> tuple[timing.Samples, dict[str, Any]]:
     """Every density and block height in one interleaved race, so that all see the same clock; dense beside them."""
     ours, sparse, dense = Ours(), MklSparse(), MklDense()
     racers: dict[str, Variant] = {}
@@ -288,13 +298,13 @@ def sweep(
            "points": points, "fits": fits}  # fmt: skip
     if MklDense.name in racers:
         out["dense"] = {"variant": racers[MklDense.name].form, "ns": samples.median(MklDense.name)}
-    return out
+    return samples, out
 
 
 def sweep_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
     heights, sizes = (SWEEP_HEIGHTS[:1], problems.SWEEP_SETS[::3]) if quick else (SWEEP_HEIGHTS, problems.SWEEP_SETS)
     for n in FITTED_BATCHES if quick else SWEEP_BATCHES:
-        yield sweep(n, threads, replace(effort, min_rounds=7, max_rounds=11, budget_s=2.0), heights, sizes)
+        yield sweep(n, threads, replace(effort, min_rounds=7, max_rounds=11, budget_s=2.0), heights, sizes)[1]
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -309,6 +319,7 @@ class Verdict:
     free: dict[str, float]  # geometric mean where the rival's best of all got arrays of its own layout for nothing
     python_us: dict[str, float]
     missing: str = ""
+    left_out: tuple[str, ...] = ()
 
     def mean(self, rival: str) -> float:
         return geometric_mean(list(self.found[rival].values()))
@@ -316,11 +327,17 @@ class Verdict:
     def lowest(self, rival: str) -> float:
         return min(self.found[rival].values())
 
+    def each(self, rival: str) -> str:
+        words = [f"{short(name)} {ratio:.2f}" for name, ratio in self.found[rival].items()]
+        return ", ".join([*words, *(f"{short(name)} not measured" for name in self.left_out)])
+
     def met(self, rival: str) -> bool | None:
-        """Every shape has to reach the bound."""
+        """Every matrix has to reach the bound; a line of which some are left out can only be missed."""
         if self.missing or not self.found.get(rival):
             return None
-        return self.lowest(rival) >= self.target.bounds[rival]
+        if self.lowest(rival) < self.target.bounds[rival]:
+            return False
+        return None if self.left_out else True
 
 
 def _verdict(target: Target, records: Sequence[dict[str, Any]]) -> Verdict:
@@ -329,13 +346,8 @@ def _verdict(target: Target, records: Sequence[dict[str, Any]]) -> Verdict:
     if refused := [r["why"] for r in here.values() if r["kind"] == "not run"]:
         return Verdict(target, {}, {}, {}, f"not run: {refused[0]}")
     products = {name: r for name, r in here.items() if r["kind"] == "matmul"}
-    if len(products) < len(target.problems):
-        left_out = [name for name in target.problems if name not in products]
-        missing = "" if products else "not measured"
-        if products:
-            print(f"{target.what}, N = {target.n}: without {', '.join(left_out)}", file=sys.stderr)
-    else:
-        missing = ""
+    if not products:
+        return Verdict(target, {}, {}, {}, "not measured")
 
     def per_problem(key: str) -> dict[str, float]:
         return {name: float(r["ratios"][key]) for name, r in products.items() if r["ratios"].get(key) is not None}
@@ -343,7 +355,7 @@ def _verdict(target: Target, records: Sequence[dict[str, Any]]) -> Verdict:
     found = {rival: per_problem(rival) for rival in target.bounds}
     free = {rival: geometric_mean(list(per_problem(f"{rival}, free").values())) for rival in (SPARSE, DENSE)}
     python = {name: r["python_ns"]["public"] / 1e3 for name, r in products.items()}
-    return Verdict(target, found, free, python, missing)
+    return Verdict(target, found, free, python, left_out=tuple(p for p in target.problems if p not in products))
 
 
 def verdicts(records: Sequence[dict[str, Any]]) -> list[Verdict]:
@@ -378,8 +390,12 @@ def table(found: Sequence[Verdict]) -> str:
             if v.missing or not v.found[rival]:
                 rows.append(f"| {' | '.join(first)} | {rival} | {bound:g} | {v.missing or 'absent'} | | - | | | |")
             else:
-                each = ", ".join(f"{short(name)} {ratio:.2f}" for name, ratio in v.found[rival].items())
-                mark = "aim " + ("reached" if v.met(rival) else "missed") if v.target.aim else marks[v.met(rival)]
+                each = v.each(rival)
+                mark = (
+                    {None: "-", True: "aim reached", False: "aim missed"}[v.met(rival)]
+                    if v.target.aim
+                    else marks[v.met(rival)]
+                )
                 figures = (
                     f"{v.mean(rival):.2f} | {v.lowest(rival):.2f} | {mark} | {each} | {v.free[_peer_of(rival)]:.2f}"
                 )
