@@ -37,9 +37,9 @@ RIVALS = {
     DENSE: (MklDense.name, None),
     UNPACKED: (MklDense.name, "unpacked"),
 }
-SWEEP_BATCHES = (1, 4, 16, 64, 256)
-SWEEP_HEIGHTS = (1, 4, 16)
-FITTED_BATCHES = (1, 16, 64)
+SWEEP_BATCHES = (1, 16, 64)
+CHOICE_BATCHES = (1, 4, 16, 64, 256)
+CHOICE_HEIGHTS = (1, 4, 16)
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,9 @@ def sweep(
     n: int,
     threads: int,
     effort: Effort,
-    heights: Sequence[int] = SWEEP_HEIGHTS,
+    heights: Sequence[int] = (1,),
     set_sizes: Sequence[int] = problems.SWEEP_SETS,
+    kind: str = "sweep",
 ) -> tuple[timing.Samples, dict[str, Any]]:
     """Every density and block height in one interleaved race, so that all see the same clock; dense beside them."""
     ours, sparse, dense = Ours(), MklSparse(), MklDense()
@@ -291,9 +292,13 @@ def sweep(
         }
     for height in heights:
         for peer in points[0]["ns"]:
-            row = [(p["density"], p["ns"][peer]) for p in points if p["height"] == height]
+            row = [
+                (p["density"], p["ns"][peer])
+                for p in points
+                if p["height"] == height and p["set_size"] in problems.SWEEP_SETS
+            ]
             fits.append({"height": height, "peer": peer, **vars(fit(*map(list, zip(*row))))})
-    out = {"kind": "sweep", "section": "sweep", "n": n, "shape": list(problems.SHAPES[0]), "threads": threads,
+    out = {"kind": kind, "section": kind, "n": n, "shape": list(problems.SHAPES[0]), "threads": threads,
            "rounds": len(samples.ns), "disturbed": samples.disturbed, "calls_per_sample": min(samples.calls),
            "points": points, "fits": fits}  # fmt: skip
     if MklDense.name in racers:
@@ -302,9 +307,18 @@ def sweep(
 
 
 def sweep_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
-    heights, sizes = (SWEEP_HEIGHTS[:1], problems.SWEEP_SETS[::3]) if quick else (SWEEP_HEIGHTS, problems.SWEEP_SETS)
-    for n in FITTED_BATCHES if quick else SWEEP_BATCHES:
-        yield sweep(n, threads, replace(effort, min_rounds=7, max_rounds=11, budget_s=2.0), heights, sizes)[1]
+    """From 80% to 98% sparse, (1, 1)."""
+    sizes = problems.SWEEP_SETS[::3] if quick else problems.SWEEP_SETS
+    for n in SWEEP_BATCHES:
+        yield sweep(n, threads, replace(effort, min_rounds=7, max_rounds=11, budget_s=2.0), set_sizes=sizes)[1]
+
+
+def choice_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
+    """Sparsity x block height x batch size, for the chart that helps to choose: fewer calls a sample."""
+    sizes = (*problems.CROSSOVER_SETS, *problems.SWEEP_SETS)
+    effort = replace(effort, min_calls=10, sample_ms=1.0, min_rounds=5, max_rounds=7, budget_s=1.0)
+    for n in CHOICE_BATCHES[::2] if quick else CHOICE_BATCHES:
+        yield sweep(n, threads, effort, CHOICE_HEIGHTS, sizes[::2] if quick else sizes, "choice")[1]
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ BALANCED_SHAPES = ((1024, 1024), (1536, 1664), (3072, 768), (1500, 1600), (4096,
 HEIGHTS = (1, 2, 4, 8, 16)
 # 80, 87.5, 90, 93.75, 95, 97 and 98% sparse.
 SWEEP_SETS = (5, 8, 10, 16, 20, 33, 50)
+# 50 and 67%, where dense begins to lose.
+CROSSOVER_SETS = (2, 3)
 # Below this a product takes so little time that the call is what one measures.
 COUNTED_NNZ = 5000
 
