@@ -414,8 +414,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table([line for line in lines if line not in in_their_own_table]))
     if found:
         print(f"\n{patterns.table(found)}")
-    if sweeps := [r for r in records if r["section"] in ("sweep", "choice")]:
-        print(f"\n{patterns.sweep_table(sweeps)}")
+    for sweep_table in patterns.sweep_tables(records):
+        print(f"\n{sweep_table}")
     return 1 if chosen.strict and any(line.met is False for line in lines) else 0
 
 

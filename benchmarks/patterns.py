@@ -418,13 +418,22 @@ def table(found: Sequence[Verdict]) -> str:
     return "\n".join(rows)
 
 
-def sweep_table(records: Sequence[dict[str, Any]]) -> str:
+def sweep_tables(records: Sequence[dict[str, Any]]) -> list[str]:
+    """A table for every kind of sweep among the records."""
+    mine = sorted(
+        (r for r in records if r["kind"] in ("sweep", "choice")), key=lambda r: (r["kind"] != "sweep", r["n"])
+    )
+    kinds = dict.fromkeys(r["kind"] for r in mine)
+    return [_sweep_table([r for r in mine if r["kind"] == kind]) for kind in kinds]
+
+
+def _sweep_table(records: Sequence[dict[str, Any]]) -> str:
     """Time against density, in microseconds: one row per block height, batch size and side."""
     rows: list[str] = []
     for record in records:
         sizes = list(dict.fromkeys(p["set_size"] for p in record["points"]))
         if not rows:
-            head = [f"{100 * (1 - 1 / size):.4g}%" for size in sizes]
+            head = [f"{100 * (1 - 1 / size):.3g}%" for size in sizes]
             rows = ["| N | block | us | " + " | ".join(head) + " | R² | intercept / 80% time |"]
             rows.append("|---" * (len(head) + 5) + "|")
         for line in record["fits"]:

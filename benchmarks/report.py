@@ -217,11 +217,6 @@ what a rival needs transposed, packed or copied it does within the timing. The c
 the rival's best form if it got such arrays for nothing. `AVX2 forced`: a process of its own, both sides held to it."""
 
 
-def _by_kind(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    kinds = dict.fromkeys(r["kind"] for r in records)
-    return [[r for r in records if r["kind"] == kind] for kind in kinds]
-
-
 def regret_section(records: Sequence[dict[str, Any]]) -> str:
     rows = [
         [r["problem"], str(r["n"]), r["chosen"], r["best"], str(len(r["ns"])), f"{r['regret']:.1%}"]
@@ -243,10 +238,8 @@ def write_markdown(results: Results, folder: Path, pictures: Sequence[str]) -> P
         parts += ["## Targets", targets_section(targets)]
     if verdicts:
         parts += ["## Patterns that pack perfectly", PATTERNS, patterns.table(verdicts)]
-    if sweeps := sorted(
-        [*results.kind("sweep"), *results.kind("choice")], key=lambda r: (r["kind"] != "sweep", r["n"])
-    ):
-        parts += ["## Time against density", *[patterns.sweep_table(of) for of in _by_kind(sweeps)]]
+    if sweeps := patterns.sweep_tables(results.cases):
+        parts += ["## Time against density", *sweeps]
     if regrets := results.kind("regret"):
         parts += ["## The plan's choice", regret_section(regrets)]
     captions = {
