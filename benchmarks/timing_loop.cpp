@@ -87,9 +87,10 @@ void calibrate(const Candidate* candidates, int count, double sample_ns, double 
 // rounds x count nanoseconds per call. The order of the candidates is rotated by one each round, so that none always
 // follows the same neighbour; a tenth of each sample runs untimed first, so that every sample starts with its own
 // operands in the caches. A sample during which this thread did not have its core to itself is taken again, up to
-// `attempts` times in all; `share` says how much of the core the sample had that was kept.
-void race(const Candidate* candidates, int count, int rounds, const int64_t* calls, int attempts, double* ns_per_call,
-          double* share) {
+// `attempts` times in all; `share` says how much of the core the sample had that was kept. With `alone` (all work is on
+// this thread) a sample that stays disturbed counts the time that its thread had the core.
+void race(const Candidate* candidates, int count, int rounds, const int64_t* calls, int attempts, int alone,
+          double* ns_per_call, double* share) {
     constexpr double undisturbed = 0.97;
     for (int round = 0; round < rounds; ++round) {
         for (int i = 0; i < count; ++i) {
@@ -100,10 +101,12 @@ void race(const Candidate* candidates, int count, int rounds, const int64_t* cal
                 time_calls(candidates[c], calls[c] / 10 + 1);
                 const double cpu = cpu_ns();
                 const double elapsed = time_calls(candidates[c], calls[c]);
-                const double had = (cpu_ns() - cpu) / elapsed;
+                const double worked = cpu_ns() - cpu;
+                const double had = worked / elapsed;
                 if (had > share[at]) {
                     share[at] = had;
-                    ns_per_call[at] = elapsed / static_cast<double>(calls[c]);
+                    const double counted = alone && had < undisturbed ? worked : elapsed;
+                    ns_per_call[at] = counted / static_cast<double>(calls[c]);
                 }
             }
             settle(candidates[c]);
