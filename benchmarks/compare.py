@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,7 @@ def compare(
     `ours`: variants to use instead of the default plan (several of them are all kept and reported under their forms).
     `contest`: variants of which it says the same compete for the final, None keeps one out of it.
     """
+    effort = replace(effort or Effort(), alone=case.threads == 1)
     variants: list[Variant] = list(ours or [])
     contenders: list[Peer] = [] if ours is not None else [Ours()]
     contenders += peers.rivals() if rivals is None else rivals
@@ -160,8 +161,8 @@ def compare(
         variant.result[...] = np.nan  # variants may share an output: none may shine with another's result
         variant.call()
         case.check(variant.name, variant.result)
-    heat_effort = HEAT if effort is None or effort.min_rounds > 1 else timing.SMOKE
-    heat = timing.race([v.call for v in variants], heat_effort)
+    heat_effort = HEAT if effort.min_rounds > 1 else timing.SMOKE
+    heat = timing.race([v.call for v in variants], replace(heat_effort, alone=effort.alone))
     contests: dict[Hashable, list[Variant]] = {}
     for v in variants:
         if (which := contest(v)) is not None:

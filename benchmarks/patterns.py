@@ -168,7 +168,7 @@ def measure(
         print(f"  {error}", file=sys.stderr)
         return None, {"kind": "wrong", **about, "section": "wrong", "error": str(error)}
     quick = effort.min_rounds == 1
-    public = timing.race_python(calls, *((1, 0.05, 3) if quick else (5, 1.0, 20)))
+    public = timing.race_python(calls, *((1, 0.05, 3) if quick else (5, 1.0, 20)), alone=threads == 1)
     return result, {
         "kind": "matmul", **result.record(), **about, "ratios": ratios(result),
         "python_ns": {name: public.median(name) for name in public.names},
@@ -250,7 +250,7 @@ def _fastest(variants: Sequence[Variant], case: Case) -> Variant:
         variant.result[...] = np.nan
         variant.call()
         case.check(variant.name, variant.result)
-    heat = timing.race([v.call for v in natural], timing.HEAT)
+    heat = timing.race([v.call for v in natural], replace(timing.HEAT, alone=case.threads == 1))
     return min(natural, key=lambda v: heat.median(v.name))
 
 
@@ -280,7 +280,8 @@ def sweep(
             points.append({"problem": problem.name, "height": height, "set_size": size, "density": float(share),
                            "nnz": int(case.matrix.nnz),
                            "variants": {peer: v.form for peer, v in found.items()}})  # fmt: skip
-    samples = timing.race([replace(v.call, name=name) for name, v in racers.items()], effort)
+    calls = [replace(v.call, name=name) for name, v in racers.items()]
+    samples = timing.race(calls, replace(effort, alone=threads == 1))
     fits = []
     for point in points:
         own = {peer: f"{peer} {point['problem']}" for peer in point["variants"]}

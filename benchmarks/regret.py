@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def measure(case: Case, effort: Effort) -> tuple[timing.Samples, dict[str, Any]]
         variant.call()
         case.check(variant.name, variant.result)
         variants.append(variant)
-    samples = timing.race([v.call for v in variants], effort)
+    samples = timing.race([v.call for v in variants], replace(effort, alone=case.threads == 1))
     chosen = next(v for v, plan in zip(variants, plans) if plan.chosen)
     best = min(variants, key=lambda v: samples.median(v.name))
     regret = max(0.0, samples.ratio(chosen.name, best.name) - 1)

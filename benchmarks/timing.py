@@ -94,7 +94,8 @@ class Samples:
 class Effort:
     """How long a race may take. `sample_ms` and `min_calls` say what a sample wants, `max_sample_ms` caps slow calls;
     the number of rounds follows from `budget_s`, within its bounds. A disturbed sample is taken again, `attempts` times
-    in all, twice where a round is long."""
+    in all, twice where a round is long. `alone`: the calling thread does all the work, so a sample that stays disturbed
+    can count the time that the thread had its core."""
 
     sample_ms: float = 2.0
     min_calls: int = 100
@@ -103,6 +104,7 @@ class Effort:
     max_rounds: int = 11
     budget_s: float = 1.2
     attempts: int = 4
+    alone: bool = False
 
 
 SMOKE = Effort(sample_ms=0.05, min_calls=1, max_sample_ms=1.0, min_rounds=1, max_rounds=1, budget_s=0.05, attempts=1)
@@ -208,20 +210,23 @@ def race(candidates: Sequence[Candidate], effort: Effort | None = None) -> Sampl
     calls = (ctypes.c_int64 * count)()
     lib.calibrate(array, count, effort.sample_ms * 1e6, effort.max_sample_ms * 1e6, effort.min_calls, calls)
     first, share = np.empty((2, 1, count))
-    alone = int(len(os.sched_getaffinity(0)) == 1)  # pinned to one core, one thread does the work
-    lib.race(array, count, 1, calls, 1, alone, first.ctypes.data, share.ctypes.data)
+    lib.race(array, count, 1, calls, 1, effort.alone, first.ctypes.data, share.ctypes.data)
     settle = sum(c.settle_ns for c in candidates)
     round_s = (1.1 * float(np.dot(first[0], list(calls))) + settle) * 1e-9
     rounds = int(np.clip(effort.budget_s / max(round_s, 1e-9), effort.min_rounds, effort.max_rounds))
     ns, share = np.empty((2, rounds, count))
     # On a busy machine a second look at a long sample costs much and finds the same.
     attempts = min(effort.attempts, 2) if round_s > 0.3 else effort.attempts
-    lib.race(array, count, rounds, calls, attempts, alone, ns.ctypes.data, share.ctypes.data)
+    lib.race(array, count, rounds, calls, attempts, effort.alone, ns.ctypes.data, share.ctypes.data)
     return Samples(names, ns, tuple(calls), share)
 
 
 def race_python(
-    candidates: dict[str, Callable[[], object]], rounds: int = 9, sample_ms: float = 2.0, min_calls: int = 100
+    candidates: dict[str, Callable[[], object]],
+    rounds: int = 9,
+    sample_ms: float = 2.0,
+    min_calls: int = 100,
+    alone: bool = False,
 ) -> Samples:
     """Time Python callables against each other, calls included. The loop's own cost (an iteration of `for`) is not
     taken off: it is the same for all and a few nanoseconds."""
@@ -237,7 +242,6 @@ def race_python(
         wanted = max(min_calls, int(sample_ms * 1e6 / per_call))
         calls[name] = max(1, min(wanted, int(60e6 / per_call)))
     order = list(candidates)
-    alone = len(os.sched_getaffinity(0)) == 1
     ns, share = np.empty((2, rounds, len(order)))
     share[...] = -1
     for r in range(rounds):
