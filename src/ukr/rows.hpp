@@ -44,8 +44,13 @@ inline void row_rest(const RowsArgs& args, std::int64_t row, std::int64_t first)
 }
 
 template <class T>
-void rows_product(const RowsArgs& args) {
+void rows_product(const RowsArgs& given) {
     constexpr int L = native<T>, NV = 8;
+    const RowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
+    if (args.n == 1) {
+        for (std::int64_t row = args.first_row; row < args.last_row; ++row) row_part<T, 1, 1>(args, row, 0);
+        return;
+    }
     for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
         std::int64_t first = 0;
         for (; first + L * NV <= args.n; first += L * NV) row_part<T, L, NV>(args, row, first);

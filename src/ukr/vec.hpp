@@ -36,6 +36,11 @@ template <class T, int N>
 struct VecType {
     typedef T type __attribute__((vector_size(sizeof(T) * N)));
 };
+// One lane is a plain T: GCC keeps a vector of one element in memory.
+template <class T>
+struct VecType<T, 1> {
+    using type = T;
+};
 template <class T, int N>
 using vec = typename VecType<T, N>::type;
 
@@ -81,15 +86,17 @@ inline V spread(const T* from) {
 template <class V>
 inline V fma(V a, V b, V c) {
 #ifdef __FMA__
-    using T = std::remove_reference_t<decltype(a[0])>;
-    if constexpr (std::is_same_v<T, float>) {
-        V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
-        return r;
-    } else if constexpr (std::is_same_v<T, double>) {
-        V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = __builtin_fma(a[i], b[i], c[i]);
-        return r;
+    if constexpr (std::is_same_v<V, float>) {
+        return __builtin_fmaf(a, b, c);
+    } else if constexpr (std::is_same_v<V, double>) {
+        return __builtin_fma(a, b, c);
+    } else if constexpr (!std::is_arithmetic_v<V>) {
+        using T = std::remove_reference_t<decltype(a[0])>;
+        if constexpr (std::is_floating_point_v<T>) {
+            V r;
+            for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = fma<T>(a[i], b[i], c[i]);
+            return r;
+        }
     }
 #endif
     return a * b + c;
