@@ -6,12 +6,15 @@
 What a fast check does not accept goes to `complsparse._ops`, which converts it or explains in words why it cannot.
 """
 
+import sys
 import threading
 
 import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
@@ -37,6 +40,18 @@ from complsparse._cpp cimport Plan as CPlan
 from complsparse cimport _cpp as c
 
 cnp.import_array()
+
+cdef extern from *:
+    """
+    // Calls of this type's objects go to the function that each holds at this offset: no tuple and dict of arguments.
+    static void set_vectorcall(PyObject* type, Py_ssize_t offset) {
+        ((PyTypeObject*)type)->tp_vectorcall_offset = offset;
+        ((PyTypeObject*)type)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+    }
+    """
+    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*)
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+    void set_vectorcall(object, Py_ssize_t)
 
 ctypedef fused index_t:
     int32_t
@@ -72,6 +87,11 @@ cdef inline int compute_type(int type_num) noexcept nogil:
 
 cdef inline Type as_type(int compute) noexcept nogil:
     return Type.f32 if compute == 0 else (Type.f64 if compute == 1 else Type.i64)
+
+
+cdef inline int element_shift(int type_num) noexcept nogil:
+    """The binary logarithm of the bytes of an element of this compute type."""
+    return 2 if type_num == cnp.NPY_FLOAT32 else 3
 
 
 # --- the stored matrix -----------------------------------------------------------------------------------------------
@@ -160,9 +180,10 @@ cdef class Operand:
         self.shape = (self.rows, self.cols)
         self.compute = compute_type(cnp.PyArray_TYPE(self.store.data))
 
-    cdef double work(self, int64_t n) noexcept:
-        """Multiplications, inputs and outputs of a product with n vectors."""
-        return (<double> cnp.PyArray_SIZE(self.store.data) + self.rows + self.cols) * n
+    @cython.final
+    cdef bint is_small(self, int64_t n) noexcept:
+        """So few multiplications, inputs and outputs that releasing the GIL would cost as much as the product."""
+        return (<double> cnp.PyArray_DIMS(self.store.data)[0] + self.rows + self.cols) * n < 20_000
 
     @property
     def dtype(self):
@@ -223,86 +244,61 @@ cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint det
 
 # --- products --------------------------------------------------------------------------------------------------------
 
-cdef inline bint behaved(cnp.ndarray a, int type_num) noexcept:
-    """Native, aligned, of this type, at most two axes, and strides that are whole elements."""
-    cdef int i, size
-    if cnp.PyArray_NDIM(a) > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
+cdef inline bint is_view(cnp.ndarray a, int type_num, bint swap, DenseView* view) noexcept:
+    """The array as a matrix, if it is of this compute type, native, aligned, and its strides are whole elements.
+
+    A vector is one column; `swap` gives the transposed view of a matrix. No division: it would cost as much as all else.
+    """
+    cdef int ndim = cnp.PyArray_NDIM(a), row_axis = ndim == 2 and swap, shift = element_shift(type_num)
+    cdef cnp.npy_intp* dims = cnp.PyArray_DIMS(a)
+    cdef cnp.npy_intp* strides = cnp.PyArray_STRIDES(a)
+    cdef cnp.npy_intp all_strides
+    if ndim < 1 or ndim > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
         return False
     if cnp.PyArray_TYPE(a) != type_num and not (
             type_num == cnp.NPY_INT64 and cnp.PyArray_TYPE(a) == cnp.NPY_LONGLONG and sizeof(long long) == 8):
         return False
-    size = <int> cnp.PyArray_ITEMSIZE(a)
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_STRIDES(a)[i] % size != 0:
-            return False
-    return True
-
-
-cdef inline DenseView view_of(cnp.ndarray a, bint swap, bint as_row) noexcept:
-    """The array as a matrix. A vector is one column, or one row (as_row). `swap` gives the transposed view."""
-    cdef DenseView view
-    cdef int64_t size = cnp.PyArray_ITEMSIZE(a), rows, cols, row_stride, col_stride
-    if cnp.PyArray_NDIM(a) == 2:
-        rows, cols = cnp.PyArray_DIMS(a)[0], cnp.PyArray_DIMS(a)[1]
-        row_stride, col_stride = cnp.PyArray_STRIDES(a)[0] // size, cnp.PyArray_STRIDES(a)[1] // size
-    else:
-        rows, cols = cnp.PyArray_DIMS(a)[0], 1
-        row_stride, col_stride = cnp.PyArray_STRIDES(a)[0] // size, 1
-        if as_row:
-            rows, cols, row_stride, col_stride = cols, rows, col_stride, row_stride
     view.data = cnp.PyArray_DATA(a)
-    if swap:
-        rows, cols, row_stride, col_stride = cols, rows, col_stride, row_stride
-    view.rows, view.cols, view.row_stride, view.col_stride = rows, cols, row_stride, col_stride
-    return view
+    view.rows, view.row_stride = dims[row_axis], strides[row_axis] >> shift
+    all_strides = strides[0]
+    if ndim == 2:
+        view.cols, view.col_stride = dims[1 - row_axis], strides[1 - row_axis] >> shift
+        all_strides |= strides[1]
+    else:
+        view.cols = view.col_stride = 1
+    return all_strides & ((1 << shift) - 1) == 0
 
 
-cdef inline void extent(cnp.ndarray a, uintptr_t* first, uintptr_t* last) noexcept:
-    """Addresses of the first byte of the array's memory and of the byte after its last."""
-    cdef uintptr_t low = <uintptr_t> cnp.PyArray_DATA(a), high = low + <uintptr_t> cnp.PyArray_ITEMSIZE(a)
-    cdef cnp.npy_intp step
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_DIMS(a)[i] == 0:
-            first[0] = last[0] = low
-            return
-        step = (cnp.PyArray_DIMS(a)[i] - 1) * cnp.PyArray_STRIDES(a)[i]
-        if step >= 0:
-            high += <uintptr_t> step
-        else:
-            low -= <uintptr_t> (-step)
+cdef inline void extent(const DenseView& a, int shift, uintptr_t* first, uintptr_t* last) noexcept:
+    """Addresses of the first byte of the view's memory and of the byte after its last."""
+    cdef uintptr_t low = <uintptr_t> a.data, high = low
+    cdef int64_t down, right
+    if a.rows > 0 and a.cols > 0:
+        down, right = (a.rows - 1) * a.row_stride << shift, (a.cols - 1) * a.col_stride << shift
+        low += <uintptr_t> (min(down, 0) + min(right, 0))
+        high += <uintptr_t> (max(down, 0) + max(right, 0) + (1 << shift))
     first[0] = low
     last[0] = high
 
 
-cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+cdef inline bint apart(const DenseView& a, const DenseView& b, int type_num) noexcept:
     """Certainly no common memory."""
     cdef uintptr_t a_first, a_last, b_first, b_last
-    extent(a, &a_first, &a_last)
-    extent(b, &b_first, &b_last)
+    extent(a, element_shift(type_num), &a_first, &a_last)
+    extent(b, element_shift(type_num), &b_first, &b_last)
     return a_last <= b_first or b_last <= a_first
 
 
-cdef inline bint repeats(cnp.ndarray a) noexcept:
+cdef inline bint repeats(const DenseView& a) noexcept:
     """An element may stand at several indices (a broadcast array): two threads would write it."""
-    cdef cnp.npy_intp dims[2]
-    cdef cnp.npy_intp steps[2]
-    cdef int i, inner, n = 0
-    if cnp.PyArray_SIZE(a) == 0:
+    cdef int64_t down = abs(a.row_stride), right = abs(a.col_stride)
+    if a.rows == 0 or a.cols == 0:
         return False
-    for i in range(cnp.PyArray_NDIM(a)):
-        if cnp.PyArray_DIMS(a)[i] > 1:
-            dims[n], steps[n] = cnp.PyArray_DIMS(a)[i], abs(cnp.PyArray_STRIDES(a)[i])
-            if steps[n] == 0:
-                return True
-            n += 1
-    if n < 2:
+    if (a.rows > 1 and down == 0) or (a.cols > 1 and right == 0):
+        return True
+    if a.rows == 1 or a.cols == 1:
         return False
-    inner = 0 if steps[0] < steps[1] else 1
-    return steps[1 - inner] <= steps[inner] * (dims[inner] - 1)
-
-
-# Work below which a call keeps the GIL: releasing it costs as much as so small a product.
-cdef double gil_threshold = 20_000
+    return right <= down * (a.rows - 1) if down < right else down <= right * (a.cols - 1)
 
 
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
@@ -316,12 +312,10 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
         return None
     cdef cnp.ndarray x = dense, y
     cdef int type_num = cnp.PyArray_TYPE(W.store.data), ndim = cnp.PyArray_NDIM(x)
-    if ndim == 0 or not behaved(x, type_num):
-        return None
     cdef int64_t inner = W.rows if from_right else W.cols
     cdef int64_t outer = W.cols if from_right else W.rows
-    cdef DenseView x_view = view_of(x, swap, swap), y_view
-    if x_view.rows != inner:
+    cdef DenseView x_view, y_view, bias_view
+    if not is_view(x, type_num, swap, &x_view) or x_view.rows != inner:
         return None
     cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
     cdef cnp.npy_intp dims[2]
@@ -331,16 +325,16 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
         dims[0], dims[1] = (x_view.cols, outer) if swap else (outer, x_view.cols)
     if out is None:
         y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+        is_view(y, type_num, swap, &y_view)
     else:
         if not cnp.PyArray_CheckExact(out):
             return None
         y = out
-        if cnp.PyArray_NDIM(y) != ndim or not behaved(y, type_num) or not cnp.PyArray_ISWRITEABLE(y):
+        if cnp.PyArray_NDIM(y) != ndim or not is_view(y, type_num, swap, &y_view) or not cnp.PyArray_ISWRITEABLE(y):
             return None
-        for i in range(ndim):
-            if cnp.PyArray_DIMS(y)[i] != dims[i]:
-                return None
-        if repeats(y) or not apart(y, x):
+        if y_view.rows != outer or y_view.cols != x_view.cols:
+            return None
+        if repeats(y_view) or not apart(y_view, x_view, type_num):
             return None
     cdef Epilogue epilogue
     epilogue.bias = NULL
@@ -348,16 +342,15 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     if bias is not None:
         if not cnp.PyArray_CheckExact(bias):
             return None
-        if (cnp.PyArray_NDIM(bias) != 1 or not behaved(bias, type_num) or cnp.PyArray_SIZE(bias) != outer
-                or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y, bias)):
+        if (cnp.PyArray_NDIM(bias) != 1 or not is_view(bias, type_num, False, &bias_view) or bias_view.rows != outer
+                or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y_view, bias_view, type_num)):
             return None
-        epilogue.bias = cnp.PyArray_DATA(bias)
+        epilogue.bias = bias_view.data
     if activation is not None:
         if type(activation) is not str or activation != "relu":
             return None
         epilogue.relu = True
-    y_view = view_of(y, swap, swap)
-    if W.work(x_view.cols) < gil_threshold:
+    if W.is_small(x_view.cols):
         c.multiply(plan, x_view, y_view, epilogue)
     else:
         with nogil:
@@ -470,9 +463,9 @@ def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint 
     """The product of W in the dtype of y, for arrays that `_ops` has brought into that dtype and shape."""
     cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
     cdef bint swap = from_right or features_last
-    if compute < 0 or not behaved(x, type_num) or not behaved(y, type_num) or cnp.PyArray_NDIM(x) == 0:
+    cdef DenseView x_view, y_view
+    if compute < 0 or not is_view(x, type_num, swap, &x_view) or not is_view(y, type_num, swap, &y_view):
         raise AssertionError("product_into takes aligned native arrays of one compute dtype")
-    cdef DenseView x_view = view_of(x, swap, swap), y_view = view_of(y, swap, swap)
     if (x_view.rows != (W.rows if from_right else W.cols) or y_view.rows != (W.cols if from_right else W.rows)
             or x_view.cols != y_view.cols):
         raise AssertionError("product_into takes arrays of matching shapes")
@@ -502,6 +495,7 @@ cdef class BoundCall:
     The addresses are valid while this object lives; the function may be called without the GIL.
     """
     cdef tuple owners
+    cdef bint small
     cdef c.BoundCall call
 
     @property
@@ -517,8 +511,11 @@ cdef class BoundCall:
             raise TypeError("a BoundCall is made by Plan.bind")
 
     def __call__(self):
-        with nogil:
-            c.multiply(self.call.plan, self.call.x, self.call.y, self.call.epilogue)
+        if self.small:
+            c.run_bound_call(&self.call)
+        else:
+            with nogil:
+                c.run_bound_call(&self.call)
 
 
 @cython.final
@@ -527,7 +524,9 @@ cdef class Plan:
 
     Made by `ComplementaryMatrix.plan`.
     """
+    cdef vectorcallfunc vectorcall
     cdef Operand W
+    cdef bint small
     cdef CPlan plan
     cdef Epilogue epilogue
     cdef cnp.ndarray bias
@@ -538,6 +537,7 @@ cdef class Plan:
     def __cinit__(self, token=None):
         if token is not _token:
             raise TypeError("a Plan is made by ComplementaryMatrix.plan")
+        self.vectorcall = <vectorcallfunc> plan_vectorcall
 
     @property
     def dtype(self):
@@ -551,54 +551,77 @@ cdef class Plan:
         order = "batch-major" if self.batch_major else "feature-major"
         return f"<Plan: {self.W.shape} times {self.n}, {self.dtype}, {order}, {self.microkernel}>"
 
-    cdef bint accepts(self, cnp.ndarray a, int64_t features) noexcept:
-        cdef int features_axis = 1 if self.batch_major else 0
-        if cnp.PyArray_NDIM(a) == 1:
-            return self.n == 1 and cnp.PyArray_DIMS(a)[0] == features and behaved(a, self.type_num)
-        return (cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_DIMS(a)[features_axis] == features
-                and cnp.PyArray_DIMS(a)[1 - features_axis] == self.n and behaved(a, self.type_num))
+    cdef bint accepts(self, cnp.ndarray a, int64_t features, DenseView* view) noexcept:
+        return (is_view(a, self.type_num, self.batch_major, view) and view.rows == features and view.cols == self.n)
 
-    cdef cnp.ndarray output(self, cnp.ndarray x, object out):
+    cdef cnp.ndarray output(self, cnp.ndarray x, object out, DenseView* x_view, DenseView* y_view):
         """Checks both arrays; the array that the result goes to."""
         cdef cnp.npy_intp dims[2]
         cdef cnp.ndarray y
-        if not self.accepts(x, self.W.cols):
+        if not self.accepts(x, self.W.cols, x_view):
             raise ops().plan_input_error(self.W, self, x)
         if out is None:
             dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major else (self.W.rows, self.n)
             if cnp.PyArray_NDIM(x) == 1:
                 dims[0] = self.W.rows
-            return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), dims, self.type_num, 0)
-        if not isinstance(out, np.ndarray):
+            y = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), dims, self.type_num, 0)
+            is_view(y, self.type_num, self.batch_major, y_view)
+            return y
+        if not cnp.PyArray_Check(out):
             raise ops().plan_output_error(self.W, self, x, out)
         y = out
-        if (cnp.PyArray_NDIM(y) != cnp.PyArray_NDIM(x) or not self.accepts(y, self.W.rows)
-                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y) or (not apart(x, y) and ops().overlap(x, y))):
+        if (cnp.PyArray_NDIM(y) != cnp.PyArray_NDIM(x) or not self.accepts(y, self.W.rows, y_view)
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y_view[0])
+                or (not apart(x_view[0], y_view[0], self.type_num) and ops().overlap(x, y))):
             raise ops().plan_output_error(self.W, self, x, out)
         return y
 
-    def __call__(self, cnp.ndarray x not None, /, *, out=None):
-        cdef cnp.ndarray y = self.output(x, out)
-        cdef DenseView x_view = view_of(x, self.batch_major, self.batch_major)
-        cdef DenseView y_view = view_of(y, self.batch_major, self.batch_major)
-        if self.W.work(self.n) < gil_threshold:
+    cdef cnp.ndarray product(self, cnp.ndarray x, object out):
+        cdef DenseView x_view, y_view
+        cdef cnp.ndarray y = self.output(x, out, &x_view, &y_view)
+        if self.small:
             c.multiply(self.plan, x_view, y_view, self.epilogue)
         else:
             with nogil:
                 c.multiply(self.plan, x_view, y_view, self.epilogue)
         return y
 
+    def __call__(self, cnp.ndarray x not None, /, *, out=None):
+        return self.product(x, out)
+
     def bind(self, cnp.ndarray x not None, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
         cdef BoundCall bound = BoundCall(_token)
-        cdef cnp.ndarray y = self.output(x, out)
-        bound.call.x = view_of(x, self.batch_major, self.batch_major)
-        bound.call.y = view_of(y, self.batch_major, self.batch_major)
+        cdef cnp.ndarray y = self.output(x, out, &bound.call.x, &bound.call.y)
         with nogil:
             bound.call.plan = c.plan_for_strides(self.plan, bound.call.x, bound.call.y)
         bound.call.epilogue = self.epilogue
+        bound.small = self.small
         bound.owners = (self, x, y)
         return bound
+
+
+cdef object _out = sys.intern("out")  # the object that calls which spell the name out hold
+
+
+cdef object plan_vectorcall(object callable, PyObject* const* args, size_t n_args, PyObject* names):
+    """``f(x)`` and ``f(x, out=y)`` straight from the interpreter's stack; any other call is for ``Plan.__call__``."""
+    cdef Plan f = <Plan> callable
+    cdef Py_ssize_t n = PyVectorcall_NARGS(n_args), n_names = 0
+    if names != NULL:
+        n_names = PyTuple_GET_SIZE(<object> names)
+    if n == 1 and cnp.PyArray_Check(<object> args[0]):
+        if n_names == 0:
+            return f.product(<cnp.ndarray> args[0], None)
+        if n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
+            return f.product(<cnp.ndarray> args[0], <object> args[1])
+    positional = [<object> args[i] for i in range(n)]
+    named = {(<tuple> names)[i]: <object> args[n + i] for i in range(n_names)}
+    return Plan.__call__(f, *positional, **named)
+
+
+cdef Plan _sample = Plan(_token)
+set_vectorcall(Plan, <char*> &_sample.vectorcall - <char*> <PyObject*> _sample)
 
 
 def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic):
@@ -607,6 +630,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     cdef int compute = compute_type(np.dtype(dtype).num)
     plan.W = W
     plan.n = n
+    plan.small = W.is_small(n)
     plan.batch_major = batch_major
     plan.type_num = np.dtype(dtype).num
     plan.bias = bias
@@ -619,14 +643,15 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
 def sampled_values(Operand W, cnp.ndarray P, cnp.ndarray Q):
     """(P @ Q) at the stored positions of W, in the stored order. P (M, R) and Q (R, K) in one compute dtype."""
     cdef int type_num = cnp.PyArray_TYPE(P), compute = compute_type(type_num)
-    if compute < 0 or not behaved(P, type_num) or not behaved(Q, type_num) or P.ndim != 2 or Q.ndim != 2:
+    cdef DenseView p_view, q_view
+    if (compute < 0 or P.ndim != 2 or Q.ndim != 2
+            or not is_view(P, type_num, W.transposed, &p_view) or not is_view(Q, type_num, W.transposed, &q_view)):
         raise AssertionError("sampled_values takes aligned native matrices of one compute dtype")
     if P.shape[0] != W.rows or Q.shape[1] != W.cols or P.shape[1] != Q.shape[0]:
         raise AssertionError("sampled_values takes matrices of matching shapes")
     cdef StoredMatrix pattern = W.store.matrix(compute).stored()
-    cdef DenseView p_view = view_of(P, False, False), q_view = view_of(Q, False, False)
     if W.transposed:  # (P Q)' = Q' P', sampled at the stored matrix
-        p_view, q_view = view_of(Q, True, False), view_of(P, True, False)
+        p_view, q_view = q_view, p_view
     cdef cnp.npy_intp size = W.nnz
     cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, &size, type_num, 0)
     with nogil:

@@ -196,25 +196,28 @@ def test_the_baseline_uses_no_wide_registers(isa_objects):
 # --- import ----------------------------------------------------------------------------------------------------------
 
 
-def fresh(code):
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("COMPLSPARSE", "COVERAGE"))
-    }
+def fresh(code, **variables):
+    unwanted = ("COMPLSPARSE", "COVERAGE", *variables)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    environment |= {name: value for name, value in variables.items() if value is not None}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_import_adds_little_time():
+def test_import_adds_little_time(tmp_path):
+    """Of an installed package, whose modules are compiled; CPU time, because other processes are no fault of ours."""
     code = """
 import numpy, scipy.sparse, time
-start = time.perf_counter()
+start = time.process_time()
 import complsparse
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
+    compiled = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    fresh(code, **compiled)
     best = 1.0
     for _ in range(8):
-        best = min(best, float(fresh(code)))
+        best = min(best, float(fresh(code, **compiled)))
         if best <= 0.050:
             break
     assert best <= 0.050

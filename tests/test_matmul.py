@@ -130,6 +130,27 @@ def test_more_columns_than_windows_can_address(isa, cols):
     check_batches(csr_of(mask, draw(rng, mask.sum(), np.float32)), (1, 3), rng)
 
 
+@pytest.mark.parametrize("dtype", COMPUTE.values(), ids=COMPUTE.keys())
+def test_rows_read_in_place_have_the_same_bits_for_every_width(isa, dtype):
+    """One column, full registers and what is left of them: each output is one ascending sum, bias and ReLU included."""
+    rng = np.random.default_rng(31)
+    S = random_csr(rng, (150, 70_001), 3e-5, dtype)
+    W = S.packed()
+    X, bias = draw(rng, (70_001, 36), dtype), draw(rng, 150, dtype)
+    if dtype != np.int64:
+        X[:, 7] = np.nan
+    for options in ({}, {"bias": bias}, {"bias": bias, "activation": "relu"}):
+        assert W.plan(n=1).microkernel.startswith("rows_")
+        wide = cs.matmul(W, X, **options)
+        for n in (32, 33, 34, 35):
+            assert_array_equal(cs.matmul(W, np.ascontiguousarray(X[:, :n]), **options), wide[:, :n])
+        for j in range(36):
+            assert_array_equal(cs.matmul(W, X[:, j], **options), wide[:, j])
+            apart, out = np.repeat(X[:, j], 3)[::3], np.full(300, 7, dtype)
+            assert_array_equal(cs.matmul(W, apart, out=out[::2], **options), wide[:, j])
+            assert (out[1::2] == 7).all()
+
+
 @pytest.mark.parametrize("density", [0.01, 0.03, 0.05, 0.1, 0.4])
 def test_one_column_at_every_density(isa, density):
     """Two windows, three windows and gathers only; rows of very different length side by side."""

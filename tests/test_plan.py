@@ -2,6 +2,7 @@
 """Plans and bound calls: the bits of cs.matmul without its checks, and every argument they refuse."""
 
 import ctypes
+import functools
 import itertools
 
 import numpy as np
@@ -60,6 +61,43 @@ def test_bound_call_from_c(dtype, n):
         y[...] = 0
         assert bound() is None
         assert_array_equal(y, from_c)
+
+
+def test_every_form_of_a_call():
+    """Two forms go straight from the interpreter to the product; the others give the same, or say what is wrong."""
+    f = cs.from_dense(np.diag(np.arange(3, dtype=np.float32))).plan(n=1)
+    x, out = np.ones(3, np.float32), np.empty(3, np.float32)
+    spelt_later = "".join(["o", "u", "t"])
+    forms = [
+        lambda: f(x),
+        lambda: f(x, out=None),
+        lambda: f(x, out=out),
+        lambda: f(x, **{spelt_later: out}),
+        lambda: f(*[x]),
+        lambda: f(x.view(np.memmap), out=out),
+        lambda: f.__call__(x, out=out),
+        lambda: type(f).__call__(f, x),
+        lambda: next(map(f, [x])),
+        lambda: functools.partial(f, out=out)(x),
+    ]
+    for form in forms:
+        out[...] = -1
+        assert_array_equal(form(), [0, 1, 2])
+    refused = [
+        (lambda: f(), "0 given"),
+        (lambda: f(out=out), "0 given"),
+        (lambda: f(x=x), "0 given"),
+        (lambda: f(x, out), "2 given"),
+        (lambda: f(x, out, out=out), "2 given"),
+        (lambda: f(x, y=out), "'y'"),
+        (lambda: f(x, out=out, y=out), "'y'"),
+        (lambda: f(x, y=out, out=out), "'y'"),
+        (lambda: f(None, out=out), "NoneType"),
+        (lambda: f(x, out=3), "int"),
+    ]
+    for form, words in refused:
+        with pytest.raises(TypeError, match=words):
+            form()
 
 
 def test_a_plan_keeps_its_bias():

@@ -43,9 +43,34 @@ inline void row_rest(const RowsArgs& args, std::int64_t row, std::int64_t first)
         row_rest<T, Lanes / 2, 1>(args, row, first);
 }
 
+// One column: a plain sum per row, the entry's position carried from row to row.
 template <class T>
-void rows_product(const RowsArgs& args) {
+CS_INLINE void one_column(const RowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
+    const T* const x = static_cast<const T*>(args.x);
+    const T* const values = static_cast<const T*>(args.values);
+    const T* const bias = static_cast<const T*>(args.bias);
+    T* const y = static_cast<T*>(args.y);
+    std::int64_t i = args.row_ptr[args.first_row];
+    for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
+        T sum{};
+        for (const std::int64_t end = args.row_ptr[row + 1]; i < end; ++i)
+            sum = fma(values[i], x[args.columns[i] * x_stride], sum);
+        if (bias != nullptr) sum += bias[row];
+        y[row * y_stride] = args.relu ? relu(sum) : sum;
+    }
+}
+
+template <class T>
+void rows_product(const RowsArgs& given) {
     constexpr int L = native<T>, NV = 8;
+    const RowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
+    if (args.n == 1) {
+        if (args.x_stride == 1 && args.y_stride == 1)
+            one_column<T>(args, 1, 1);
+        else
+            one_column<T>(args, args.x_stride, args.y_stride);
+        return;
+    }
     for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
         std::int64_t first = 0;
         for (; first + L * NV <= args.n; first += L * NV) row_part<T, L, NV>(args, row, first);

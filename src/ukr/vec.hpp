@@ -36,6 +36,11 @@ template <class T, int N>
 struct VecType {
     typedef T type __attribute__((vector_size(sizeof(T) * N)));
 };
+// One lane is a plain T: GCC keeps a vector of one element in memory.
+template <class T>
+struct VecType<T, 1> {
+    using type = T;
+};
 template <class T, int N>
 using vec = typename VecType<T, N>::type;
 
@@ -82,23 +87,26 @@ inline V spread(const T* from) {
 template <class V>
 CS_INLINE V fma(V a, V b, V c) {
 #ifdef __FMA__
-    using T = std::remove_const_t<std::remove_reference_t<decltype(a[0])>>;
-    constexpr bool is_float = std::is_same_v<T, float>, is_double = std::is_same_v<T, double>;
-    if constexpr (is_float && sizeof(V) == 16) return _mm_fmadd_ps(a, b, c);
-    if constexpr (is_float && sizeof(V) == 32) return _mm256_fmadd_ps(a, b, c);
-    if constexpr (is_double && sizeof(V) == 16) return _mm_fmadd_pd(a, b, c);
-    if constexpr (is_double && sizeof(V) == 32) return _mm256_fmadd_pd(a, b, c);
+    if constexpr (std::is_same_v<V, float>) {
+        return __builtin_fmaf(a, b, c);
+    } else if constexpr (std::is_same_v<V, double>) {
+        return __builtin_fma(a, b, c);
+    } else if constexpr (!std::is_arithmetic_v<V>) {
+        using T = std::remove_const_t<std::remove_reference_t<decltype(a[0])>>;
+        constexpr bool is_float = std::is_same_v<T, float>;
+        if constexpr (is_float && sizeof(V) == 16) return _mm_fmadd_ps(a, b, c);
+        if constexpr (is_float && sizeof(V) == 32) return _mm256_fmadd_ps(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 16) return _mm_fmadd_pd(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 32) return _mm256_fmadd_pd(a, b, c);
 #ifdef __AVX512F__
-    if constexpr (is_float && sizeof(V) == 64) return _mm512_fmadd_ps(a, b, c);
-    if constexpr (is_double && sizeof(V) == 64) return _mm512_fmadd_pd(a, b, c);
+        if constexpr (is_float && sizeof(V) == 64) return _mm512_fmadd_ps(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 64) return _mm512_fmadd_pd(a, b, c);
 #endif
-    if constexpr (is_float || is_double) {  // fewer lanes than a register has
-        V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i)
-            r[i] = is_float ? static_cast<T>(__builtin_fmaf(static_cast<float>(a[i]), static_cast<float>(b[i]),
-                                                            static_cast<float>(c[i])))
-                            : static_cast<T>(__builtin_fma(a[i], b[i], c[i]));
-        return r;
+        if constexpr (std::is_floating_point_v<T>) {  // fewer lanes than a register has
+            V r;
+            for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = fma<T>(a[i], b[i], c[i]);
+            return r;
+        }
     }
 #endif
     return a * b + c;
