@@ -116,20 +116,18 @@ class Choice:
 
 
 def candidates(packed: Any, case: Case) -> list[Choice]:
-    """Every micro-kernel and layout that could run the case; only the chosen one, where the library does not tell."""
+    """Every layout that could run the case, with its micro-kernel; the first is the one that a plan takes."""
     core = peers.import_ours()._core
     batch_major = case.batch_major and case.n > 1
-    chosen = packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
-    if not hasattr(core, "candidates"):
-        return [Choice(chosen.microkernel, chosen, True)]
-    rows = core.candidates(packed, case.n, case.dtype)
+    rows = core.candidates(packed, case.n, case.dtype, batch_major)
     plans = [
-        core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, choice=i) for i in range(len(rows))
+        core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, candidate=i)
+        for i in range(len(rows))
     ]
-    mine = next((i for i, row in enumerate(rows) if row.get("chosen")), None)
-    if mine is None:
-        mine = next(i for i, plan in enumerate(plans) if plan.microkernel == chosen.microkernel)
-    return [Choice(f"{row['name']} {row['layout']}", plans[i], i == mine) for i, row in enumerate(rows)]
+    return [
+        Choice(f"{plan.microkernel} {row['layout']}", plan, i == 0)
+        for i, (row, plan) in enumerate(zip(rows, plans, strict=True))
+    ]
 
 
 def _of_peer(variant: Variant) -> Hashable:

@@ -74,8 +74,16 @@ def product_into(
     bias: NDArray[Any] | None,
     relu: bool,
 ) -> None: ...
+def candidates(W: Operand, n: int, dtype: Any, batch_major: bool = False) -> list[dict[str, Any]]: ...
 def make_plan(
-    W: Operand, n: int, dtype: Any, batch_major: bool, bias: Any, activation: str | None, deterministic: bool
+    W: Operand,
+    n: int,
+    dtype: Any,
+    batch_major: bool,
+    bias: Any,
+    activation: str | None,
+    deterministic: bool,
+    candidate: int = -1,
 ) -> Plan: ...
 def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
     """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""

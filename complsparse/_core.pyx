@@ -212,7 +212,7 @@ cdef class Operand:
         cdef int compute = self.compute if self.compute >= 0 else 0
         cdef CPlan plan
         found, last = [], None
-        for n in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+        for n in (1, 2, 4, 8, 12, 16, 32, 64, 128, 256):
             plan = plan_for(self, compute, False, n, _deterministic, True)
             name = c.microkernel_name(plan).decode()
             reason = c.choice_reason(plan).decode()
@@ -228,18 +228,35 @@ cdef class Operand:
         plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic, not from_right)
 
 
-cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic,
-                    bint contiguous_rows) except *:
-    cdef const Matrix* matrix = W.store.matrix(compute)
+cdef PlanRequest request_for(Operand W, bint from_right, int64_t n, bint deterministic, bint contiguous_rows) noexcept:
     cdef PlanRequest request
     request.side = Side.columns if W.transposed != from_right else Side.rows
     request.n = n
     request.deterministic = deterministic
     request.contiguous_rows = contiguous_rows
+    request.candidate = -1
+    return request
+
+
+cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic,
+                    bint contiguous_rows, int candidate=-1) except *:
+    cdef const Matrix* matrix = W.store.matrix(compute)
+    cdef PlanRequest request = request_for(W, from_right, n, deterministic, contiguous_rows)
+    request.candidate = candidate
     cdef CPlan plan
     with nogil:
         plan = c.make_plan(matrix[0], request)
     return plan
+
+
+def candidates(Operand W, int64_t n, dtype, bint batch_major=False):
+    """The layouts that could serve ``W @ X`` with n columns, cheapest first as the cost model sees it."""
+    cdef const Matrix* matrix = W.store.matrix(compute_type(np.dtype(dtype).num))
+    cdef PlanRequest request = request_for(W, False, n, False, not batch_major)
+    cdef vector[c.Candidate] found
+    with nogil:
+        found = c.c_candidates(matrix[0], request)
+    return [dict(layout=found[i].layout.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]
 
 
 # --- products --------------------------------------------------------------------------------------------------------
@@ -624,8 +641,11 @@ cdef Plan _sample = Plan(_token)
 set_vectorcall(Plan, <char*> &_sample.vectorcall - <char*> <PyObject*> _sample)
 
 
-def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic):
-    """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous."""
+def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic, int candidate=-1):
+    """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous.
+
+    `candidate`: index into `candidates(W, n, dtype, batch_major)`; IndexError where there is none. -1: the first.
+    """
     cdef Plan plan = Plan(_token)
     cdef int compute = compute_type(np.dtype(dtype).num)
     plan.W = W
@@ -636,7 +656,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     plan.epilogue.relu = activation is not None
-    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic, not batch_major)
+    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic, not batch_major, candidate)
     return plan
 
 

@@ -43,12 +43,18 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
         int64_t n
         cbool deterministic
         cbool contiguous_rows
+        int candidate
 
     cdef struct Plan:
         const Matrix* matrix
         Side side
         const void* choice
 
+    cdef struct Candidate:
+        const char* layout
+        double cost
+
+    vector[Candidate] c_candidates "cs::candidates"(const Matrix&, const PlanRequest&) except +
     Plan make_plan(const Matrix&, const PlanRequest&) except +
     void multiply(const Plan&, const DenseView&, const DenseView&, const Epilogue&) except +
     Plan plan_for_strides(const Plan&, const DenseView&, const DenseView&) except +
