@@ -209,11 +209,11 @@ class Chooser {
         const double n = columns_of(kind), vectors = nnz_ / row.lanes;
         const double registers = static_cast<double>(row.window) / row.lanes;
         const double permute = row.lanes == 4 ? 8 : row.lanes == 8 ? 2 * registers - 1 : registers <= 2 ? 1 : 3;
-        const double ports = vectors * (0.6 + (0.5 + permute) / row.block_rows);
+        const double ports = vectors * 0.65 * (1 + permute / row.block_rows);
         const double bytes = nnz_ * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
         const double per_cycle = bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32;
         const double together = n < 4 ? 1 : 4;
-        const double convert = n > 1 ? 0.5 * static_cast<double>(inner() + outer()) : 0;
+        const double convert = n > 1 ? 0.4 * static_cast<double>(inner() + outer()) : 0;
         return std::max(ports, bytes / per_cycle / together) + convert;
     }
 
