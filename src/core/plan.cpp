@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <mutex>
 
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
@@ -176,7 +177,7 @@ const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind) {
     Layouts& layouts = matrix.layouts();
     auto& known = layouts.choices[static_cast<int>(side)][kind];
     if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
-    const std::lock_guard<std::mutex> lock(layouts.mutex);
+    const std::lock_guard<ForkSafeMutex> lock(layouts.mutex);
     if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
     Chooser chooser(matrix, side);
     auto& owned = layouts.owned[static_cast<int>(side)][kind];
@@ -206,7 +207,7 @@ std::string choice_reason(const Plan& plan) { return plan.choice->reason; }
 
 std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
     Layouts& layouts = matrix.layouts();
-    const std::lock_guard<std::mutex> lock(layouts.mutex);
+    const std::lock_guard<ForkSafeMutex> lock(layouts.mutex);
     std::vector<LayoutInfo> found;
     for (const Side side : {Side::rows, Side::columns}) {
         const auto s = static_cast<int>(side);

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/api.hpp"
 #include "core/layout.hpp"
+#include "core/parallel.hpp"
 #include "core/registry.hpp"
 
 namespace cs {
@@ -30,7 +30,7 @@ struct Choice {
 struct Layouts {
     // packed_batch: any batch; batch: a wide one, better where x and y have contiguous rows.
     enum Kind { one_column, packed_batch, batch, n_kinds };
-    std::mutex mutex;                                  // guards the building of all below
+    ForkSafeMutex mutex;                               // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::unique_ptr<const Choice> owned[2][n_kinds];
     std::unique_ptr<const RowGroupsLayout> row_groups[2];
