@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The speed targets of the first release, measured in one command:
+"""The speed targets, measured in one command:
 
     python benchmarks/accept.py -o results/acceptance.json [--data DIR] [--quick] [--only WORD ...]
 
@@ -25,15 +25,18 @@ import machine
 import numpy as np
 import overhead
 import packing
+import patterns
 import peers
 import problems
+import regret
 import timing
 from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, MklSparse, Ours
 from problems import COUNTED_NNZ, Problem
 from timing import Effort, geometric_mean
 
 BATCHES = (1, 16, 64, 256)
-FAST = Effort(sample_ms=1.5, min_calls=100, max_sample_ms=40.0, min_rounds=5, max_rounds=9, budget_s=0.5)
+# No cap that would cut a sample short of its 100 calls: slow cases have fewer rounds instead.
+FAST = Effort(sample_ms=1.5, min_calls=100, max_sample_ms=10_000.0, min_rounds=5, max_rounds=9, budget_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,19 @@ def thread_cases(folder: Path | None, quick: bool, threads: int, effort: Effort)
     yield json.loads(done.stdout)
 
 
+def pattern_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
+    """Balanced and blocked matrices against the best of every family of rivals, then both sides held to AVX2."""
+    yield from patterns.cases(folder, quick, threads, effort)
+    yield from patterns.avx2_in_a_process(__file__, quick, effort.budget_s)
+
+
+def regret_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
+    names = regret.names(folder)
+    for name in names[::4] if quick else names:
+        for n in regret.BATCHES:
+            yield {"section": "regret", **regret.measure(Case(problems.get(name, folder), n), regret.EFFORT)[1]}
+
+
 _cores_at_start = os.sched_getaffinity(0)
 
 
@@ -181,7 +197,13 @@ SECTIONS: dict[str, Callable[[Path | None, bool, int, Effort], Iterator[dict[str
     "batch-major": batch_major_cases,
     "float64": double_cases,
     "blocks": block_cases,
+    "patterns": pattern_cases,
+    "sweep": patterns.sweep_cases,
+    "regret": regret_cases,
+    "choice": patterns.choice_cases,
 }
+# For the charts alone: run when asked for.
+ON_REQUEST = ("choice",)
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -190,6 +212,15 @@ SECTIONS: dict[str, Callable[[Path | None, bool, int, Effort], Iterator[dict[str
 def _ratio(record: dict[str, Any]) -> float:
     found = record["peers"].get(MklSparse.name, {}).get("ratio")
     return float("nan") if found is None else float(found)
+
+
+def _shown(record: dict[str, Any]) -> str:
+    """What the log of a run says of a case."""
+    if found := record.get("ratios"):
+        best = record["peers"][Ours.name]
+        words = [f"{found[rival]:7.2f}" for rival in (patterns.SPARSE, patterns.DENSE) if found.get(rival)]
+        return f"{best['ns'] / 1e3:10.2f} us {' '.join(words)}  {best['variant']}"
+    return f"{_ratio(record):6.2f}"
 
 
 def _label(record: dict[str, Any]) -> str:
@@ -222,15 +253,15 @@ def judge(records: Sequence[dict[str, Any]]) -> list[Line]:
         lines.append(Line("every result within its bound", "0 wrong", str(len(wrong)), False, _first_words(wrong)))
     ratios = by_section.get("ratios", [])
     counted = [r for r in ratios if r["nnz"] >= COUNTED_NNZ]
-    for n, bound in ((1, 2.0), (16, 1.6), (64, 1.2), (256, 1.2)):
+    for n, bound in ((1, 2.0), (16, 1.6), (64, 1.2), (256, 1.2)) if ratios else ():
         lines.append(_mean_line(f"MKL sparse / ours, geomean, N = {n}", [r for r in counted if r["n"] == n], bound))
     sparsest = [r for r in counted if r["n"] == 1 and r["group"] == "random" and r["problem"].endswith("_98")]
-    lines.append(_mean_line("the same, 98% random, N = 1", sparsest, 1.3))
     if counted:
+        lines.append(_mean_line("the same, 98% random, N = 1", sparsest, 1.3))
         low = min(_ratio(r) for r in counted)
         what = f"lowest single ratio, {COUNTED_NNZ} non-zeros or more ({len(counted)} cases)"
         lines.append(Line(what, ">= 0.85", f"{low:.2f}", low >= 0.85, _worst(counted, _ratio, 5)))
-    for n, bound in ((1, 1.2), (16, 1.6), (64, 1.25)):
+    for n, bound in ((1, 1.2), (16, 1.6), (64, 1.25)) if "large" in by_section else ():
         large = [r for r in by_section.get("large", []) if r["n"] == n]
         lines.append(_mean_line(f"4096 x 4096, geomean, N = {n}", large, bound))
 
@@ -239,12 +270,13 @@ def judge(records: Sequence[dict[str, Any]]) -> list[Line]:
         return float("nan") if found is None else float(found)
 
     batch_major = by_section.get("batch-major", [])
-    lines.append(_mean_line("batch-major: MKL column-major / ours, geomean", batch_major, 3.0, to_column_major))
-    for n in BATCHES[1:]:
+    if batch_major:
+        lines.append(_mean_line("batch-major: MKL column-major / ours, geomean", batch_major, 3.0, to_column_major))
+    for n in BATCHES[1:] if batch_major else ():
         chosen = [r for r in batch_major if r["n"] == n]
         lines.append(_mean_line(f"the same, N = {n}", chosen, 3.0, to_column_major))
 
-    products = [r for r in records if r["kind"] == "matmul"]
+    products = [r for r in records if r["kind"] == "matmul" and not r["section"].startswith("patterns")]
     if products:
         # What a call costs us beyond scipy's on next to nothing is the allowance.
         allowance = max((r["above_numpy_ns"] for r in by_section.get("overhead", [])), default=0.0)
@@ -280,6 +312,39 @@ def judge(records: Sequence[dict[str, Any]]) -> list[Line]:
             us = {k: record[f"{k}_ns"] / 1e3 for k in ("prepare", "scipy", "public")}
             detail = f"prepared in {us['prepare']:.0f} us, scipy {us['scipy']:.0f} us, ours {us['public']:.0f} us"
             lines.append(Line(what, "<= 20 multiplies", f"{count:.1f}", count <= 20, detail))
+    lines += _pattern_lines(patterns.verdicts(records))
+    for record in by_section.get("sweep", []):
+        for line in record["fits"]:
+            if line["peer"] == Ours.name:
+                what = f"time against density, (1, 1), N = {record['n']}"
+                r_squared, share = line["r_squared"], line["share"]
+                lines.append(Line(f"{what}: R²", ">= 0.99", f"{r_squared:.4f}", r_squared >= 0.99))
+                lines.append(Line(f"{what}: intercept / 80% time", "< 10%", f"{share:.1%}", share < 0.1))
+    if regrets := by_section.get("regret"):
+        what = f"regret of the plan's choice, geomean ({len(regrets)} cases)"
+        if all(len(r["ns"]) == 1 for r in regrets):
+            lines.append(Line(what, "< 5%", "not measured: the library names no candidates", None))
+        else:
+            found = regret.mean(regrets)
+            worst = sorted(regrets, key=lambda r: -r["regret"])[:5]
+            detail = ", ".join(f"{_label(r)} {r['regret']:.0%} ({r['chosen']}, best {r['best']})" for r in worst)
+            lines.append(Line(what, "< 5%", f"{found:.1%}", found < 0.05, detail))
+    return lines
+
+
+def _pattern_lines(verdicts: Sequence[patterns.Verdict]) -> list[Line]:
+    """The table of patterns, one line per bound. A line is met where every matrix of it is."""
+    lines = []
+    for verdict in verdicts:
+        for rival, bound in verdict.target.bounds.items():
+            what = f"{verdict.target.what}, N = {verdict.target.n}: {rival} / ours"
+            target = f"{'aim ' if verdict.target.aim else ''}>= {bound:g}"
+            if verdict.missing or not verdict.found[rival]:
+                lines.append(Line(what, target, verdict.missing or f"no {rival} here", None))
+                continue
+            figure = f"lowest {verdict.lowest(rival):.2f}, mean {verdict.mean(rival):.2f}"
+            lines.append(Line(what, target, figure, None if verdict.target.aim else verdict.met(rival),
+                              verdict.each(rival)))  # fmt: skip
     return lines
 
 
@@ -295,12 +360,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("results/acceptance.json"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--quick", action="store_true", help="a sixth of the matrices")
-    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(SECTIONS),
+        metavar="SECTION",
+        help=f"of {', '.join(SECTIONS)}; {', '.join(ON_REQUEST)} runs only when named",
+        default=[s for s in SECTIONS if s not in ON_REQUEST],
+    )
     parser.add_argument("--seconds", type=float, default=FAST.budget_s, help="time for the race of one case")
     parser.add_argument("--sample-cap", type=float, default=FAST.max_sample_ms, metavar="MS",
-                        help="longest sample; slow calls get fewer than 100 calls a sample under it")  # fmt: skip
+                        help="longest sample; under a small one slow calls get fewer than 100 a sample")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a target is missed")
     parser.add_argument("--scaling", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--avx2", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.scaling:
         print(json.dumps(scaling_cases(chosen.scaling)))
@@ -311,19 +384,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     cores = compare.pin(1)
     peers.set_threads(1)
+    effort = Effort(**{**asdict(FAST), "budget_s": chosen.seconds, "max_sample_ms": chosen.sample_cap})
+    if chosen.avx2:
+        print(json.dumps(patterns.avx2_cases(chosen.quick, 1, effort)))
+        return 0
     for name, reason in peers.absent().items():
         print(f"absent: {name}: {reason}", file=sys.stderr)
     folder = problems.data_folder(chosen.data)
     if folder is None:
         print("no folder of real matrices (--data, COMPLSPARSE_DATA): generated ones only", file=sys.stderr)
-    effort = Effort(**{**asdict(FAST), "budget_s": chosen.seconds, "max_sample_ms": chosen.sample_cap})
     records: list[dict[str, Any]] = []
     for section in chosen.only:
         start = time.monotonic()
         for record in SECTIONS[section](folder, chosen.quick, 1, effort):
             records.append(record)
             if record["kind"] == "matmul":
-                print(f"  {_label(record):<72} {_ratio(record):6.2f}", file=sys.stderr)
+                print(f"  {_label(record):<72} {_shown(record)}", file=sys.stderr)
         print(f"{section}: {time.monotonic() - start:.0f} s on core {cores}", file=sys.stderr)
     disturbed = [r["disturbed"] for r in records if "disturbed" in r]
     if disturbed and np.mean(disturbed) > 0.02:
@@ -333,7 +409,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     content = {"machine": machine.record(1, roof=True), "cases": records, "targets": [asdict(line) for line in lines]}
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_text(json.dumps(content, indent=1) + "\n")
-    print(table(lines))
+    found = patterns.verdicts(records)
+    in_their_own_table = _pattern_lines(found)
+    print(table([line for line in lines if line not in in_their_own_table]))
+    if found:
+        print(f"\n{patterns.table(found)}")
+    for sweep_table in patterns.sweep_tables(records):
+        print(f"\n{sweep_table}")
     return 1 if chosen.strict and any(line.met is False for line in lines) else 0
 
 

@@ -10,8 +10,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from timing import HEAT, Effort, Samples
 
 # A variant this much slower than the best of its peer in the heat does not run in the final.
 HEAT_MARGIN = 1.25
+# (from this many ns a call, how many variants of a contest run in its final): samples of slow calls are long, and the
+# heat tells their order well.
+FINALISTS = ((1.6e6, 1), (0.4e6, 2))
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,27 @@ class Comparison:
         best = self.best(peer)
         return None if best is None else self.samples.median(best.name)
 
-    def best(self, peer: str, containing: str = "") -> Variant | None:
-        """The fastest variant of a peer, among those whose form contains a word."""
-        mine = [v for v in self.variants if v.peer == peer and containing in v.form]
+    def best(
+        self, peer: str, containing: str = "", family: str | None = None, natural: bool | None = None
+    ) -> Variant | None:
+        """The fastest variant of a peer, among those whose form contains a word, of a family, on the case's arrays."""
+        mine = [
+            v for v in self.variants
+            if v.peer == peer and containing in v.form
+            and family in (None, v.family) and natural in (None, v.natural)
+        ]  # fmt: skip
         return min(mine, key=lambda v: self.samples.median(v.name), default=None)
 
-    def ratio(self, peer: str, ours: str = Ours.name, containing: str = "") -> float | None:
+    def ratio(
+        self,
+        peer: str,
+        ours: str = Ours.name,
+        containing: str = "",
+        family: str | None = None,
+        natural: bool | None = None,
+    ) -> float | None:
         """Time of the peer's best variant over ours: above 1 we are faster."""
-        rival, mine = self.best(peer, containing), self.best(ours)
+        rival, mine = self.best(peer, containing, family, natural), self.best(ours)
         if rival is None or mine is None:
             return None
         return self.samples.ratio(rival.name, mine.name)
@@ -71,9 +87,53 @@ class Comparison:
                 "calls_per_sample": self.samples.calls[self.samples.names.index(best.name)],
                 "ratio": self.ratio(peer), "gflops": self.case.flops / self.samples.median(best.name),
             }  # fmt: skip
+            out["peers"][peer]["families"] = self._families(peer)
         if self.case.batch_major:
             out["ratio_to_column_major"] = self.ratio(MklSparse.name, containing="column-major")
         return out
+
+    def _families(self, peer: str) -> list[dict[str, Any]]:
+        """The best of each family of a peer, on the case's own arrays and on others given to it for nothing."""
+        found = []
+        for family, natural in dict.fromkeys((v.family, v.natural) for v in self.variants if v.peer == peer):
+            best = self.best(peer, family=family, natural=natural)
+            assert best is not None
+            found.append({
+                "family": family, "natural": natural, "variant": best.form, "ns": self.samples.median(best.name),
+                "calls_per_sample": self.samples.calls[self.samples.names.index(best.name)],
+                "ratio": self.ratio(peer, family=family, natural=natural),
+            })  # fmt: skip
+        return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plan that could run a product, and whether it is the one that `W.plan` chooses."""
+
+    name: str
+    plan: Any
+    chosen: bool
+
+
+def candidates(packed: Any, case: Case) -> list[Choice]:
+    """Every micro-kernel and layout that could run the case; only the chosen one, where the library does not tell."""
+    core = peers.import_ours()._core
+    batch_major = case.batch_major and case.n > 1
+    chosen = packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
+    if not hasattr(core, "candidates"):
+        return [Choice(chosen.microkernel, chosen, True)]
+    rows = core.candidates(packed, case.n, case.dtype)
+    plans = [
+        core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, choice=i) for i in range(len(rows))
+    ]
+    mine = next((i for i, row in enumerate(rows) if row.get("chosen")), None)
+    if mine is None:
+        mine = next(i for i, plan in enumerate(plans) if plan.microkernel == chosen.microkernel)
+    return [Choice(f"{row['name']} {row['layout']}", plans[i], i == mine) for i, row in enumerate(rows)]
+
+
+def _of_peer(variant: Variant) -> Hashable:
+    return variant.peer
 
 
 def compare(
@@ -81,12 +141,14 @@ def compare(
     rivals: Sequence[Peer] | None = None,
     effort: Effort | None = None,
     ours: Sequence[Variant] | None = None,
+    contest: Callable[[Variant], Hashable | None] = _of_peer,
 ) -> Comparison:
     """Check every variant against the reference, drop the slow ones in a heat, race the rest.
 
     `ours`: variants to use instead of the default plan (several of them are all kept and reported under their forms).
-    A heat is run only where a rival has more than one variant.
+    `contest`: variants of which it says the same compete for the final, None keeps one out of it.
     """
+    effort = replace(effort or Effort(), alone=case.threads == 1)
     variants: list[Variant] = list(ours or [])
     contenders: list[Peer] = [] if ours is not None else [Ours()]
     contenders += peers.rivals() if rivals is None else rivals
@@ -99,17 +161,22 @@ def compare(
         variant.result[...] = np.nan  # variants may share an output: none may shine with another's result
         variant.call()
         case.check(variant.name, variant.result)
-    heat_effort = HEAT if effort is None or effort.min_rounds > 1 else timing.SMOKE
-    heat = timing.race([v.call for v in variants], heat_effort)
-    best: dict[str, float] = {}
+    heat_effort = HEAT if effort.min_rounds > 1 else timing.SMOKE
+    heat = timing.race([v.call for v in variants], replace(heat_effort, alone=effort.alone))
+    contests: dict[Hashable, list[Variant]] = {}
     for v in variants:
-        best[v.peer] = min(best.get(v.peer, np.inf), heat.median(v.name))
+        if (which := contest(v)) is not None:
+            contests.setdefault(which, []).append(v)
+    chosen: set[str] = set()
+    for rivals_of_one in contests.values():
+        rivals_of_one.sort(key=lambda v: heat.median(v.name))
+        best = heat.median(rivals_of_one[0].name)
+        most = next((count for slow, count in FINALISTS if best >= slow), len(rivals_of_one))
+        chosen.update(v.name for v in rivals_of_one[:most] if heat.median(v.name) <= HEAT_MARGIN * best)
     # MKL's column-major path is a target of its own where x is batch-major, even if another variant beats it.
     column_major = [v for v in variants if case.batch_major and v.peer == MklSparse.name and "column-major" in v.form]
     fastest = min(column_major, key=lambda v: heat.median(v.name), default=None)
-    final = [
-        v for v in variants if v.peer == Ours.name or v is fastest or heat.median(v.name) <= HEAT_MARGIN * best[v.peer]
-    ]
+    final = [v for v in variants if v.peer == Ours.name or v is fastest or v.name in chosen]
     samples = timing.race([v.call for v in final], effort)
     return Comparison(case, samples, tuple(final), {v.name: heat.median(v.name) for v in variants})
 

@@ -101,6 +101,14 @@ class Case:
         return int(w + (rows + columns) * self.n * self.dtype.itemsize)
 
     @functools.cached_property
+    def dense(self) -> NDArray[Any]:
+        return aligned(self.matrix.toarray())
+
+    @functools.cached_property
+    def dense_transposed(self) -> NDArray[Any]:
+        return aligned(np.ascontiguousarray(self.dense.T))
+
+    @functools.cached_property
     def _reference(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         exact = self.matrix.astype(np.float64)
         x = self.as_columns(self.x).astype(np.float64)
@@ -135,17 +143,26 @@ class Case:
 @dataclass(frozen=True)
 class Variant:
     """One way of computing the product. `result` is a view (M, n) of what the call writes. `natural` is False when the
-    variant works on arrays of another layout than the case's, as if the caller had them that way."""
+    variant works on arrays of another layout than the case's, as if the caller had them that way. `family` tells forms
+    apart that a target speaks of by name: "csr" and "bsr", "packed" and "unpacked"."""
 
     peer: str
     form: str
     call: Candidate
     result: NDArray[Any] = field(repr=False, compare=False)
     natural: bool = True
+    family: str = ""
 
     @property
     def name(self) -> str:
         return f"{self.peer}: {self.form}"
+
+
+class _Transposed(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("function", "context", "x", "x_buffer", "y_buffer", "y")],
+        *[(name, ctypes.c_int64) for name in ("rows", "columns", "n")],
+    ]
 
 
 class Peer:
@@ -162,10 +179,21 @@ class Peer:
 
     def _variant(
         self, form: str, function: int, context: int, keep: Any, result: NDArray[Any], natural: bool = True,
-        settle_ns: float = 0.0,
+        settle_ns: float = 0.0, family: str = "",
     ) -> Variant:  # fmt: skip
         call = Candidate(f"{self.name}: {form}", function, context, keep, settle_ns)
-        return Variant(self.name, form, call, result, natural)
+        return Variant(self.name, form, call, result, natural, family)
+
+    def _transposing(self, case: Case, variant: Variant, x: NDArray[Any], y: NDArray[Any]) -> Variant:
+        """The variant, which reads x (n, K) and writes y (n, M), on the case's own arrays: both transposed inside."""
+        out = case.new_output()
+        rows, columns = case.matrix.shape
+        context = _Transposed(variant.call.function, variant.call.context, case.x.ctypes.data, x.ctypes.data,
+                              y.ctypes.data, out.ctypes.data, rows, columns, case.n)  # fmt: skip
+        return self._variant(
+            f"{variant.form}, transposed by the caller", address(f"transposed_{_suffix[case.dtype]}"),
+            ctypes.addressof(context), (context, variant, out), out, family=variant.family,
+        )  # fmt: skip
 
 
 # --- ours -------------------------------------------------------------------------------------------------------------
@@ -200,10 +228,10 @@ class Ours(Peer):
     def variants(self, case: Case) -> Iterator[Variant]:
         yield self.bound(self.convert(case.matrix), case)
 
-    def bound(self, packed: Any, case: Case, form: str | None = None) -> Variant:
-        """The variant of a matrix that is packed already."""
+    def bound(self, packed: Any, case: Case, form: str | None = None, plan: Any = None) -> Variant:
+        """The variant of a matrix that is packed already, with the plan that it chooses or another."""
         batch_major = case.batch_major and case.n > 1
-        plan = packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
+        plan = plan or packed.plan(case.n, dtype=case.dtype, batch_major=batch_major)
         y = case.new_output()
         bound = plan.bind(case.x, y)
         keep = (packed, plan, bound, case.x, y)
@@ -351,14 +379,18 @@ class MklSparse(Peer):
         lib = mkl(case.threads)
         forms: dict[str, Callable[[], _Handle]] = {"csr": lambda: self._csr(lib, case)}
         for block in exact_blocks(case.matrix):
-            forms[f"bsr{block}"] = functools.partial(self._bsr, lib, case, block, _ROW_MAJOR)
-            if case.n == 1:  # mm takes blocks stored by rows only
-                forms[f"bsr{block} stored by columns"] = functools.partial(self._bsr, lib, case, block, _COL_MAJOR)
-        kind = self._mv if case.n == 1 else self._mm
-        for storage, create in forms.items():
-            for variant in kind(lib, case, storage, create):
+            forms[f"bsr{block}"] = functools.partial(self._bsr, lib, case, block, _ROW_MAJOR, 0)
+            # mm takes blocks stored by columns only with indices from 1, mv takes them anyhow.
+            base = 0 if case.n == 1 else 1
+            forms[f"bsr{block} stored by columns"] = functools.partial(self._bsr, lib, case, block, _COL_MAJOR, base)
+        kinds = [(self._mv if case.n == 1 else self._mm, storage) for storage in forms]
+        if case.n == 1:
+            kinds.append((self._mm, "csr"))
+        for kind, storage in kinds:
+            for variant in kind(lib, case, storage, forms[storage]):
                 variant.call()
-                if status := variant.call.keep[0].status:
+                keep = variant.call.keep
+                if status := (keep[1].call.keep if isinstance(keep[1], Variant) else keep)[0].status:
                     # A block form that MKL does not offer is no variant; CSR it must have.
                     if storage == "csr":
                         raise MklStatus(f"{variant.name} returned status {status} on {case}")
@@ -369,21 +401,22 @@ class MklSparse(Peer):
         m = case.matrix
         starts = aligned(m.indptr)
         arrays = (starts, m.indices, m.data)
-        return self._create(lib, f"mkl_sparse_{_letter[case.dtype]}_create_csr", [*m.shape], arrays, [])
+        return self._create(lib, f"mkl_sparse_{_letter[case.dtype]}_create_csr", [*m.shape], arrays, [0])
 
-    def _bsr(self, lib: Mkl, case: Case, block: int, layout: int) -> _Handle:
+    def _bsr(self, lib: Mkl, case: Case, block: int, layout: int, base: int) -> _Handle:
         m = case.matrix.tobsr((block, block))
         data = m.data if layout == _ROW_MAJOR else m.data.transpose(0, 2, 1)
-        arrays = (aligned(m.indptr), aligned(m.indices), aligned(np.ascontiguousarray(data)))
-        shape = [side // block for side in m.shape]
-        return self._create(lib, f"mkl_sparse_{_letter[case.dtype]}_create_bsr", [*shape, block], arrays, [layout])
+        starts, indices = (aligned((part + base).astype(np.int32)) for part in (m.indptr, m.indices))
+        arrays = (starts, indices, aligned(np.ascontiguousarray(data)))
+        sizes = [*(side // block for side in m.shape), block]
+        return self._create(lib, f"mkl_sparse_{_letter[case.dtype]}_create_bsr", sizes, arrays, [base, layout])
 
     def _create(
-        self, lib: Mkl, routine: str, sizes: list[int], arrays: tuple[NDArray[Any], ...], order: list[int]
+        self, lib: Mkl, routine: str, sizes: list[int], arrays: tuple[NDArray[Any], ...], how: list[int]
     ) -> _Handle:
         starts, indices, data = arrays
         value = ctypes.c_void_p()
-        integers = [0, *order, *sizes]  # zero-based indices
+        integers = [*how, *sizes]
         pointers = [starts.ctypes.data, starts.ctypes.data + starts.itemsize, indices.ctypes.data, data.ctypes.data]
         lib.call(routine, ctypes.byref(value), *integers, *map(ctypes.c_void_p, pointers))
         handle = _Handle(value.value or 0, arrays)
@@ -403,13 +436,13 @@ class MklSparse(Peer):
         context = _SparseMv(routine, handle.value, case.x.ctypes.data, y.ctypes.data)
         function = address(f"sparse_mv_{_suffix[case.dtype]}")
         yield self._variant(f"{storage} mv", function, ctypes.addressof(context), (context, handle, case.x, y),
-                            case.as_columns(y))  # fmt: skip
+                            case.as_columns(y), family=storage[:3])  # fmt: skip
 
     def _mm(self, lib: Mkl, case: Case, storage: str, create: Callable[[], _Handle]) -> Iterator[Variant]:
         rows, columns = case.matrix.shape
         n = case.n
         panels = [p for p in (64, 128) if n >= 256]
-        for layout, word in ((_ROW_MAJOR, "row-major"), (_COL_MAJOR, "column-major")):
+        for layout, word in ((_ROW_MAJOR, "row-major"), (_COL_MAJOR, "column-major"))[: min(n, 2)]:
             whole = self._hinted(lib, create, layout, n)
             natural = layout == (_COL_MAJOR if case.batch_major else _ROW_MAJOR)
             if case.batch_major and not natural:
@@ -426,7 +459,10 @@ class MklSparse(Peer):
                 x = aligned(np.ascontiguousarray(case.x.T))
                 y = aligned(np.full((n, rows), np.nan, case.dtype))
                 result = y.T
-            yield self._mm_variant(lib, case, f"{storage} mm {word}", whole, layout, x, y, result, natural)
+            variant = self._mm_variant(lib, case, f"{storage} mm {word}", whole, layout, x, y, result, natural)
+            yield variant
+            if not natural:
+                yield self._transposing(case, variant, x, y)
             for panel in panels:
                 handle = self._hinted(lib, create, layout, panel)
                 form = f"{storage} mm {word} {panel}-wide"
@@ -457,7 +493,7 @@ class MklSparse(Peer):
         )  # fmt: skip
         function = address(f"sparse_mm_{_suffix[case.dtype]}")
         return self._variant(form, function, ctypes.addressof(context), (context, handle, x, y, scratch), result,
-                             natural)  # fmt: skip
+                             natural, family=form[:3])  # fmt: skip
 
 
 class _Dense(ctypes.Structure):
@@ -474,11 +510,7 @@ _A_MATRIX, _B_MATRIX = 161, 162
 def _dense_forms(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     """Arguments of gemm or gemv for y = W x or y = x W^T, row-major, with W stored as it is and stored transposed."""
     rows, columns = case.matrix.shape
-    stored = {
-        _NO_TRANS: aligned(case.matrix.toarray()),
-        _TRANS: aligned(np.ascontiguousarray(case.matrix.toarray().T)),
-    }
-    for trans, w in stored.items():
+    for trans, w in ((_NO_TRANS, case.dense), (_TRANS, case.dense_transposed)):
         word = "weights as they are" if trans == _NO_TRANS else "weights transposed"
         ldw = w.shape[1]
         if case.n == 1:
@@ -498,7 +530,7 @@ class _DensePeer(Peer):
     def _dense_variant(
         self, case: Case, form: str, function: str, routine: int, w: Any, w_address: int, arguments: dict[str, int],
         w_first: bool, x: NDArray[Any] | None = None, y: NDArray[Any] | None = None,
-        result: NDArray[Any] | None = None, settle_ns: float = 0.0,
+        result: NDArray[Any] | None = None, settle_ns: float = 0.0, family: str = "unpacked",
     ) -> Variant:  # fmt: skip
         natural = x is None
         x = case.x if x is None else x
@@ -507,7 +539,7 @@ class _DensePeer(Peer):
         a, b = (w_address, x.ctypes.data) if w_first else (x.ctypes.data, w_address)
         context = _Dense(routine=routine, a=a, b=b, c=y.ctypes.data, **arguments)
         return self._variant(form, address(f"{function}_{_suffix[case.dtype]}"), ctypes.addressof(context),
-                             (context, w, x, y), result, natural, settle_ns)  # fmt: skip
+                             (context, w, x, y), result, natural, settle_ns, family)  # fmt: skip
 
 
 class MklDense(_DensePeer):
@@ -521,7 +553,6 @@ class MklDense(_DensePeer):
     def variants(self, case: Case) -> Iterator[Variant]:
         lib = mkl(case.threads)
         letter = _letter[case.dtype]
-        rows, columns = case.matrix.shape
         forms = list(_dense_forms(case))
         if case.n == 1:
             for word, form in forms:
@@ -533,22 +564,37 @@ class MklDense(_DensePeer):
                 w, side = form.pop("w"), form.pop("side")
                 yield self._dense_variant(case, f"gemm {word}", "cblas_gemm", lib.address(f"cblas_{letter}gemm"), w,
                                           w.ctypes.data, {"order": _ROW_MAJOR, **form}, side == "a")  # fmt: skip
-            if not case.batch_major:
-                # x and y column-major, as if the caller had them so.
-                w = aligned(case.matrix.toarray())
-                x = aligned(np.ascontiguousarray(case.x.T))
-                y = aligned(np.full((case.n, rows), np.nan, case.dtype))
-                form = {"order": _COL_MAJOR, "trans_a": _TRANS, "trans_b": _NO_TRANS, "m": rows, "n": case.n,
-                        "k": columns, "lda": columns, "ldb": columns, "ldc": rows}  # fmt: skip
-                yield self._dense_variant(case, "gemm column-major", "cblas_gemm", lib.address(f"cblas_{letter}gemm"),
-                                          w, w.ctypes.data, form, True, x, y, y.T)  # fmt: skip
-        yield self._packed(lib, case)
+        yield self._packed(lib, case, case.n == 1 or not case.batch_major)
+        if case.n > 1 and not case.batch_major:
+            yield from self._column_major(lib, case)
 
-    def _packed(self, lib: Mkl, case: Case) -> Variant:
+    def _column_major(self, lib: Mkl, case: Case) -> Iterator[Variant]:
+        """y^T = x^T W^T, with x and y column-major as if the caller had them so, and with transposing them timed."""
+        rows, columns = case.matrix.shape
+        gemm = lib.address(f"cblas_{_letter[case.dtype]}gemm")
+        for trans, w in ((_TRANS, case.dense), (_NO_TRANS, case.dense_transposed)):
+            word = "column-major" if trans == _TRANS else "column-major, weights transposed"
+            x = aligned(np.ascontiguousarray(case.x.T))
+            y = aligned(np.full((case.n, rows), np.nan, case.dtype))
+            form = {"order": _COL_MAJOR, "trans_a": trans, "trans_b": _NO_TRANS, "m": rows, "n": case.n, "k": columns,
+                    "lda": w.shape[1], "ldb": columns, "ldc": rows}  # fmt: skip
+            variant = self._dense_variant(case, f"gemm {word}", "cblas_gemm", gemm, w, w.ctypes.data, form, True, x, y,
+                                          y.T)  # fmt: skip
+            yield variant
+            yield self._transposing(case, variant, x, y)
+        x = aligned(np.ascontiguousarray(case.x.T))
+        y = aligned(np.full((case.n, rows), np.nan, case.dtype))
+        variant = self._packed(lib, case, False, x, y)
+        yield variant
+        yield self._transposing(case, variant, x, y)
+
+    def _packed(
+        self, lib: Mkl, case: Case, first: bool, x: NDArray[Any] | None = None, y: NDArray[Any] | None = None
+    ) -> Variant:
+        """W packed ahead as the first operand of W x, or W^T as the second of x^T W^T."""
         letter = _letter[case.dtype]
         rows, columns = case.matrix.shape
-        w = aligned(case.matrix.toarray())
-        first = not (case.batch_major and case.n > 1)
+        w = case.dense
         m, n = (rows, case.n) if first else (case.n, rows)
         which = _A_MATRIX if first else _B_MATRIX
         size = getattr(lib.library, f"cblas_{letter}gemm_pack_get_size")(which, m, n, columns)
@@ -563,9 +609,11 @@ class MklDense(_DensePeer):
         if not first:
             form |= {"trans_a": _NO_TRANS, "trans_b": _PACKED, "ldb": columns}
         routine = lib.address(f"cblas_{letter}gemm_compute")
+        name = "gemm packed" if x is None else "gemm packed, column-major"
         return self._dense_variant(
-            case, "gemm packed", "cblas_gemm_compute", routine, packed, packed.ctypes.data, form, first
-        )
+            case, name, "cblas_gemm_compute", routine, packed, packed.ctypes.data, form, first, x, y,
+            None if y is None else y.T, family="packed",
+        )  # fmt: skip
 
 
 # --- the BLAS that numpy and scipy brought ----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The pictures of the performance report: ratios, roofline, crossover."""
+"""The pictures of the performance report: ratios, roofline, crossover, time against density, choice of a pattern."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from report import MKL_SPARSE, OURS, Results
+from report import MKL_DENSE, MKL_SPARSE, OURS, Results
 from timing import geometric_mean
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 INK, SOFT, FAINT = "#22262b", "#6f7780", "#d9dde1"
@@ -24,9 +26,10 @@ LOSS_SIDE = "#fbeeea"
 # Distinct in lightness too: legible in grey and to colour-blind eyes.
 BY_N = {1: "#0b3c6f", 16: "#1f8a9e", 64: "#e0912f", 256: "#b8336a"}
 GROUP_NAMES = {"random": "random 90-98%", "dlmc": "pruned networks (DLMC)", "lyra": "Lyra, blocks",
-               "large": "4096 x 4096", "network": "layer shapes, random", "small": "small"}  # fmt: skip
+               "large": "4096 x 4096", "network": "layer shapes, random", "small": "small",
+               "balanced": "balanced patterns"}  # fmt: skip
 GROUP_COLOURS = {"random": "#1f6fb2", "dlmc": "#d9822b", "lyra": "#3a9a5b", "large": "#8a4fa3", "network": "#5f6b76",
-                 "small": "#b0b7bd"}  # fmt: skip
+                 "small": "#b0b7bd", "balanced": "#c2416b"}  # fmt: skip
 PEER_COLOURS = {OURS: "#0b3c6f", MKL_SPARSE: "#d9822b", "MKL dense": "#6f7780", "OpenBLAS dense": "#b0b7bd"}
 
 STYLE = {
@@ -41,7 +44,7 @@ def draw(results: Results, folder: Path) -> list[str]:
     """Draw what the results allow; the names of the files."""
     drawn = []
     with plt.rc_context(STYLE):
-        for name, make in (("ratios.png", ratios), ("roofline.png", roofline), ("crossover.png", crossover)):
+        for name, make in PICTURES.items():
             figure = make(results)
             if figure is not None:
                 figure.savefig(folder / name, facecolor="white", bbox_inches="tight", pad_inches=0.15)
@@ -91,7 +94,7 @@ def _swarm(positions: np.ndarray, near: float, step: float, limit: float) -> np.
 
 def ratios(results: Results) -> Any:
     """One panel per (layout, dtype) and rival: rows are N, dots are matrices, the bar is the geometric mean."""
-    products = [c for c in results.kind("matmul") if OURS in c["peers"] and c["threads"] == 1]
+    products = [c for c in results.products() if OURS in c["peers"] and c["threads"] == 1]
     rows = [
         ("float32", "feature-major"),
         ("float32", "batch-major"),
@@ -194,7 +197,7 @@ def roofline(results: Results) -> Any:
     roof = results.machine.get("roof")
     cases = [
         c
-        for c in results.kind("matmul")
+        for c in results.products()
         if c["dtype"] == "float32" and c["threads"] == 1 and c["layout"] == "feature-major" and OURS in c["peers"]
     ]
     if not roof or not cases:
@@ -346,3 +349,164 @@ def _mark_crossing(axis: Axes, cases: Sequence[dict[str, Any]], dense: Sequence[
                           textcoords="offset points", ha="left" if side > 0 else "right", fontsize=9.5,
                           fontweight="bold", color=PEER_COLOURS[OURS])  # fmt: skip
             return
+
+
+def _least_squares(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """(intercept, slope)"""
+    slope, intercept = np.polyfit(*zip(*points), 1)
+    return float(intercept), float(slope)
+
+
+def scaling(results: Results) -> Any:
+    """Time against density on linear axes, one panel per N: a library that skips zeros draws a line to the origin."""
+    records = sorted(results.kind("sweep"), key=lambda r: r["n"])
+    if not records:
+        return None
+    width, height = 1.0 + 3.9 * len(records), 4.9
+    figure, axes = plt.subplots(1, len(records), figsize=(width, height), squeeze=False)
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - 0.15 / width, top=1 - 1.25 / height, bottom=1.05 / height, wspace=0.22
+    )
+    for axis, record in zip(axes[0], records):
+        _scaling_panel(axis, record)
+    axes[0, 0].set_ylabel("microseconds")
+    handles = [
+        Line2D([], [], marker="o", markersize=5, linewidth=2.2 if peer == OURS else 1.4, color=PEER_COLOURS[peer],
+               label=peer)
+        for peer in (OURS, MKL_SPARSE)
+    ]  # fmt: skip
+    if any(_dense_is_drawn(record) for record in records):
+        handles.append(Line2D([], [], linewidth=1.4, linestyle=(0, (5, 2)), color=PEER_COLOURS[MKL_DENSE],
+                              label=MKL_DENSE))  # fmt: skip
+    handles.append(Line2D([], [], linewidth=1, linestyle=(0, (1, 2)), color=PEER_COLOURS[OURS],
+                          label="least squares through ours"))  # fmt: skip
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), bbox_to_anchor=(0.6 / width, 0))
+    shape = " x ".join(map(str, records[0]["shape"]))
+    _heading(figure, "Does time follow density?",
+             f"{shape}, balanced (1, 1) patterns, float32, 80% to 98% sparse. {_subtitle(results)}", 0.45)  # fmt: skip
+    return figure
+
+
+# A dense line higher than this over the others is told in words.
+DENSE_SHOWN = 1.7
+
+
+def _sparse_top(record: dict[str, Any]) -> float:
+    return 1.12e-3 * max(ns for p in record["points"] if p["height"] == 1 for ns in p["ns"].values())
+
+
+def _dense_is_drawn(record: dict[str, Any]) -> bool:
+    return "dense" in record and record["dense"]["ns"] / 1e3 < DENSE_SHOWN * _sparse_top(record)
+
+
+def _scaling_panel(axis: Axes, record: dict[str, Any]) -> None:
+    points = sorted((p for p in record["points"] if p["height"] == 1), key=lambda p: p["density"])
+    lines = {
+        peer: [(100 * p["density"], p["ns"][peer] / 1e3) for p in points if peer in p["ns"]]
+        for peer in (MKL_SPARSE, OURS)
+    }
+    top = _sparse_top(record)
+    dense = record["dense"]["ns"] / 1e3 if "dense" in record else None
+    right = max(x for x, _ in lines[OURS]) * 1.06
+    for peer, line in lines.items():
+        if line:
+            axis.plot(*zip(*line), marker="o", markersize=4.5, linewidth=2.2 if peer == OURS else 1.4,
+                      color=PEER_COLOURS[peer], zorder=4 if peer == OURS else 3)  # fmt: skip
+    intercept, slope = _least_squares(lines[OURS])
+    x = np.array([0.0, right])
+    axis.plot(x, intercept + slope * x, color=PEER_COLOURS[OURS], linewidth=1, linestyle=(0, (1, 2)), zorder=2)
+    fit = next(f for f in record["fits"] if f["peer"] == OURS and f["height"] == 1)
+    notes = [(f"R² {fit['r_squared']:.4f}, intercept {fit['share']:.1%} of the 80% time", PEER_COLOURS[OURS])]
+    if dense is not None and _dense_is_drawn(record):
+        top = max(top, 1.12 * dense)
+        axis.axhline(dense, color=PEER_COLOURS[MKL_DENSE], linewidth=1.4, linestyle=(0, (5, 2)), zorder=2)
+    elif dense is not None:  # its line would press the others flat
+        notes.append((f"{MKL_DENSE}: {dense:,.0f} us, off the scale", PEER_COLOURS[MKL_DENSE]))
+    top *= 1.05 + 0.06 * len(notes)
+    # The lines rise from the lower left: the upper left is free.
+    for i, (text, colour) in enumerate(notes):
+        axis.annotate(text, (0.015, 0.985 - 0.075 * i), xycoords="axes fraction", fontsize=9, color=colour, va="top",
+                      bbox={"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"})  # fmt: skip
+    axis.set(xlim=(0, right), ylim=(min(0.0, 1.1 * intercept), top), title=f"N = {record['n']}", xlabel="sparsity")
+    # As many labels as fit: 97 and 98% stand close together.
+    shown = [p for p in points if p["set_size"] in (5, 8, 10, 16, 33)] or points
+    axis.set_xticks([100 * p["density"] for p in shown], [f"{100 * (1 - 1 / p['set_size']):.3g}%" for p in shown],
+                    fontsize=8.5)  # fmt: skip
+    axis.grid(color=FAINT, linewidth=0.6)
+    axis.set_axisbelow(True)
+
+
+WINNER_COLOURS = {OURS: "#1f6fb2", MKL_SPARSE: "#d9822b", MKL_DENSE: "#6f7780"}
+
+
+def choice(results: Results) -> Any:
+    """Who wins, and by how much: sparsity from left to right, batch size and block height downwards."""
+    records = sorted(results.kind("choice"), key=lambda r: r["n"])
+    if not records:
+        return None
+    heights = sorted({p["height"] for p in records[0]["points"]})
+    sizes = sorted({p["set_size"] for p in records[0]["points"]})
+    cell_width, cell_height, gap = 0.92, 0.36, 0.35
+    rows = len(records) * (len(heights) + gap)
+    left, right, above, below = 1.55, 0.2, 1.25, 1.0
+    width, height = left + right + cell_width * len(sizes), above + below + cell_height * rows
+    figure, axis = plt.subplots(figsize=(width, height))
+    figure.subplots_adjust(left=left / width, right=1 - right / width, top=1 - above / height, bottom=below / height)
+    for i, record in enumerate(records):
+        start = i * (len(heights) + gap)
+        for j, block in enumerate(heights):
+            y = start + j
+            axis.annotate(f"({block}, 1)", (0, y + 0.5), xytext=(-6, 0), textcoords="offset points", ha="right",
+                          va="center", fontsize=9, color=SOFT, annotation_clip=False)  # fmt: skip
+            for point in (p for p in record["points"] if p["height"] == block):
+                _choice_cell(axis, sizes.index(point["set_size"]), y, point, record)
+        axis.annotate(f"N = {record['n']}", (0, start + len(heights) / 2), xytext=(-96, 0), textcoords="offset points",
+                      ha="left", va="center", fontweight="bold", fontsize=10, annotation_clip=False)  # fmt: skip
+    axis.set(xlim=(0, len(sizes)), ylim=(rows - gap, 0))
+    axis.set_xticks([i + 0.5 for i in range(len(sizes))], [f"{100 * (1 - 1 / size):.3g}%" for size in sizes])
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0, labelcolor=INK)
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    handles = [
+        Line2D([], [], marker="s", linestyle="", markersize=9, color=colour, label=peer)
+        for peer, colour in WINNER_COLOURS.items()
+    ]
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), title="fastest", alignment="left",
+                  bbox_to_anchor=((left - 0.1) / width, 0.32 / height),
+                  title_fontproperties={"weight": "bold", "size": 9})  # fmt: skip
+    note = (
+        "In each cell: the faster rival's time over ours. A frame: ours wins, and is the fastest of the three blocks."
+    )
+    figure.text(left / width, 0.12 / height, note, fontsize=8.5, color=SOFT)
+    shape = " x ".join(map(str, records[0]["shape"]))
+    _heading(figure, "Choose your pattern", f"{shape}, balanced, float32. {_subtitle(results)}", 0.45)
+    return figure
+
+
+def _choice_cell(axis: Axes, x: int, y: float, point: dict[str, Any], record: dict[str, Any]) -> None:
+    times = dict(point["ns"])
+    if "dense" in record:
+        times[MKL_DENSE] = record["dense"]["ns"]
+    winner = min(times, key=lambda peer: times[peer])
+    rival = min(ns for peer, ns in times.items() if peer != OURS)
+    lead = rival / times[OURS]
+    # The stronger the lead of whoever wins, the deeper the colour.
+    depth = float(np.clip(0.35 + 0.45 * abs(np.log2(lead)) / 2, 0.35, 1.0))
+    axis.add_patch(Rectangle((x + 0.03, y + 0.05), 0.94, 0.9, color=_tint(WINNER_COLOURS[winner], depth), linewidth=0))
+    same = [p for p in record["points"] if p["set_size"] == point["set_size"]]
+    best = point["ns"][OURS] <= min(p["ns"][OURS] for p in same) and winner == OURS
+    if best:
+        axis.add_patch(Rectangle((x + 0.05, y + 0.08), 0.90, 0.84, fill=False, edgecolor=INK, linewidth=1.6))
+    text = f"{lead:.1f}x" if lead >= 9.95 else f"{lead:.2f}x"
+    axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=9, fontweight="bold" if best else "normal",
+              color="white" if depth > 0.72 else INK)  # fmt: skip
+
+
+def _tint(colour: str, depth: float) -> tuple[float, ...]:
+    return tuple(1 - depth * (1 - part) for part in to_rgb(colour))
+
+
+PICTURES = {"ratios.png": ratios, "roofline.png": roofline, "crossover.png": crossover, "scaling.png": scaling,
+            "choice.png": choice}  # fmt: skip

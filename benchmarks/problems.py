@@ -2,7 +2,8 @@
 """Named sparse matrices: generated ones from seeds, real ones from a folder of data.
 
 A name says all: `bernoulli_1024x1024_95` is 95% sparse with independent entries, `equal_...` has the same count in
-every row, `dlmc/...`, `lyra/...`, `mediapipe/...`, `mtx/...` are files. `get(name).csr(dtype)` gives the matrix.
+every row, `balanced_1024x1024_b4_s16` is balanced with blocks (4, 1) in sets of 16 members, `dlmc/...`, `lyra/...`,
+`mediapipe/...`, `mtx/...` are files. `get(name).csr(dtype)` gives the matrix.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ import scipy.sparse as sp
 SHAPES = ((1024, 1024), (1500, 1600), (3072, 768), (768, 3072))
 SPARSITIES = (90, 95, 98)
 KINDS = ("bernoulli", "equal")
+BALANCED_SHAPES = ((1024, 1024), (1536, 1664), (3072, 768), (1500, 1600), (4096, 4096))
+HEIGHTS = (1, 2, 4, 8, 16)
+# 80, 87.5, 90, 93.75, 95, 97 and 98% sparse.
+SWEEP_SETS = (5, 8, 10, 16, 20, 33, 50)
+# 50 and 67%, where dense begins to lose.
+CROSSOVER_SETS = (2, 3)
 # Below this a product takes so little time that the call is what one measures.
 COUNTED_NNZ = 5000
 
@@ -83,6 +90,42 @@ def equal_counts(shape: tuple[int, int], density: float, seed: int) -> sp.csr_ar
     rng = np.random.default_rng(seed)
     count = round(shape[1] * density)
     return _csr([np.sort(rng.choice(shape[1], count, replace=False)) for _ in range(shape[0])], shape, rng)
+
+
+def balanced_pattern(shape: tuple[int, int], set_size: int, height: int, seed: int) -> sp.csr_array:
+    """Balanced: members of `height` neighbouring rows share a pattern, and in every aligned group of `set_size` columns
+    each of the `set_size` members of a set owns one column. The columns of a last, incomplete group go to members in
+    turn.
+
+    Not `cs.random`: a name means the same matrix in every release, and rivals want it where the library is absent."""
+    rng = np.random.default_rng(seed)
+    rows, columns = shape
+    members = -(-rows // height)
+    sets = -(-members // set_size)
+    parts = [
+        start + rng.permuted(np.tile(np.arange(set_size), (sets, 1)), axis=1).reshape(-1, 1)
+        for start in range(0, columns - set_size + 1, set_size)
+    ]
+    owned = np.hstack([*parts, np.empty((sets * set_size, 0), int)])
+    left = columns % set_size
+    turns = (np.arange(sets)[:, None] * left + np.arange(left)) % set_size + np.arange(sets)[:, None] * set_size
+    last = dict(zip(turns.ravel().tolist(), np.tile(np.arange(columns - left, columns), sets).tolist()))
+    chosen = [np.append(owned[m], last[m]) if m in last else owned[m] for m in range(members)]
+    return _csr([chosen[row // height] for row in range(rows)], shape, rng)
+
+
+def balanced(shape: tuple[int, int], set_size: int, height: int = 1, group: str = "balanced") -> Problem:
+    name = f"balanced_{shape[0]}x{shape[1]}_b{height}_s{set_size}"
+    return Problem(name, group, functools.partial(balanced_pattern, shape, set_size, height, seed_of(name)))
+
+
+def balanced_problems() -> list[Problem]:
+    return [balanced(shape, size, height) for shape in BALANCED_SHAPES for size in (16, 20) for height in HEIGHTS]
+
+
+def sweep_problems(height: int = 1) -> list[Problem]:
+    """One shape from 80% to 98% sparse: does time follow density?"""
+    return [balanced((1024, 1024), size, height, group="sweep") for size in SWEEP_SETS]
 
 
 def generated(kind: str, shape: tuple[int, int], sparsity: float, group: str = "random", name: str = "") -> Problem:
@@ -216,6 +259,7 @@ def matches(problem: Problem, words: Iterable[str]) -> bool:
     return all(word in problem.name for word in words)
 
 
+_BALANCED = re.compile(r"balanced_(\d+)x(\d+)_b(\d+)_s(\d+)")
 _GENERATED = re.compile(r"(bernoulli|equal)_(\d+)x(\d+)_(\d+(?:\.\d+)?)")
 
 
@@ -224,9 +268,12 @@ def get(name: str, folder: Path | None = None) -> Problem:
     for problem in [*large_problems(), *network_problems()]:
         if problem.name == name:
             return problem
+    if found := _BALANCED.fullmatch(name):
+        rows, columns, height, set_size = map(int, found.groups())
+        return balanced((rows, columns), set_size, height)
     if found := _GENERATED.fullmatch(name):
-        kind, rows, columns, sparsity = found.groups()
-        return generated(kind, (int(rows), int(columns)), float(sparsity))
+        kind, *sides, sparsity = found.groups()
+        return generated(kind, (int(sides[0]), int(sides[1])), float(sparsity))
     group = name.partition("/")[0]
     if group in REAL:
         if folder is None:

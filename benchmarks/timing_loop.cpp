@@ -87,9 +87,10 @@ void calibrate(const Candidate* candidates, int count, double sample_ns, double 
 // rounds x count nanoseconds per call. The order of the candidates is rotated by one each round, so that none always
 // follows the same neighbour; a tenth of each sample runs untimed first, so that every sample starts with its own
 // operands in the caches. A sample during which this thread did not have its core to itself is taken again, up to
-// `attempts` times in all; `share` says how much of the core the sample had that was kept.
-void race(const Candidate* candidates, int count, int rounds, const int64_t* calls, int attempts, double* ns_per_call,
-          double* share) {
+// `attempts` times in all; `share` says how much of the core the sample had that was kept. With `alone` (all work is on
+// this thread) a sample that stays disturbed counts the time that its thread had the core.
+void race(const Candidate* candidates, int count, int rounds, const int64_t* calls, int attempts, int alone,
+          double* ns_per_call, double* share) {
     constexpr double undisturbed = 0.97;
     for (int round = 0; round < rounds; ++round) {
         for (int i = 0; i < count; ++i) {
@@ -100,10 +101,12 @@ void race(const Candidate* candidates, int count, int rounds, const int64_t* cal
                 time_calls(candidates[c], calls[c] / 10 + 1);
                 const double cpu = cpu_ns();
                 const double elapsed = time_calls(candidates[c], calls[c]);
-                const double had = (cpu_ns() - cpu) / elapsed;
+                const double worked = cpu_ns() - cpu;
+                const double had = worked / elapsed;
                 if (had > share[at]) {
                     share[at] = had;
-                    ns_per_call[at] = elapsed / static_cast<double>(calls[c]);
+                    const double counted = alone && had < undisturbed ? worked : elapsed;
+                    ns_per_call[at] = counted / static_cast<double>(calls[c]);
                 }
             }
             settle(candidates[c]);
@@ -242,6 +245,57 @@ extern "C" {
 
 void sparse_mm_f32(void* context) { call_sparse_mm<float>(context); }
 void sparse_mm_f64(void* context) { call_sparse_mm<double>(context); }
+
+// --- rivals on transposed arrays
+// ----------------------------------------------------------------------------------------
+
+// A candidate that works on transposed arrays, called by somebody whose arrays are plain: x (columns, n) is transposed
+// into x_buffer, the candidate reads it and writes y_buffer (n, rows), which is transposed into y. All of it is timed.
+struct Transposed {
+    void (*function)(void*);
+    void* context;
+    const void* x;
+    void* x_buffer;
+    const void* y_buffer;
+    void* y;
+    int64_t rows, columns, n;
+};
+
+}  // extern "C"
+
+namespace {
+
+// In tiles of one cache line each way; whole tiles have constant bounds, which the compiler turns into shuffles.
+template <class T>
+void transpose(const T* from, int64_t rows, int64_t columns, T* to) {
+    constexpr int64_t tile = 64 / sizeof(T);
+    for (int64_t r = 0; r < rows; r += tile) {
+        for (int64_t c = 0; c < columns; c += tile) {
+            if (r + tile <= rows && c + tile <= columns) {
+                for (int64_t i = 0; i < tile; ++i)
+                    for (int64_t j = 0; j < tile; ++j) to[(c + i) * rows + r + j] = from[(r + j) * columns + c + i];
+                continue;
+            }
+            for (int64_t i = c; i < std::min(columns, c + tile); ++i)
+                for (int64_t j = r; j < std::min(rows, r + tile); ++j) to[i * rows + j] = from[j * columns + i];
+        }
+    }
+}
+
+template <class T>
+void call_transposed(void* context) {
+    const auto& c = *static_cast<Transposed*>(context);
+    transpose(static_cast<const T*>(c.x), c.columns, c.n, static_cast<T*>(c.x_buffer));
+    c.function(c.context);
+    transpose(static_cast<const T*>(c.y_buffer), c.n, c.rows, static_cast<T*>(c.y));
+}
+
+}  // namespace
+
+extern "C" {
+
+void transposed_f32(void* context) { call_transposed<float>(context); }
+void transposed_f64(void* context) { call_transposed<double>(context); }
 
 // --- rivals: dense BLAS
 // -------------------------------------------------------------------------------------------------

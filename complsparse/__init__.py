@@ -48,6 +48,9 @@ except ImportError as error:
         f"(compiled for another Python? {error})"
     ) from error
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from complsparse._config import (
     __version__,
     get_num_threads,
@@ -70,10 +73,16 @@ from complsparse._matrix import (
 )
 from complsparse._ops import sampled_matmul
 
+if TYPE_CHECKING:
+    from complsparse._patterns import complementary_mask, random
+    from complsparse._prune import PruneReport, prune
+
 __all__ = [
     "ComplementaryMatrix",
+    "PruneReport",
     "__version__",
     "aslinearoperator",
+    "complementary_mask",
     "from_coo",
     "from_dense",
     "from_scipy",
@@ -86,8 +95,29 @@ __all__ = [
     "microkernels",
     "no_kernel",
     "num_threads",
+    "prune",
+    "random",
     "sampled_matmul",
     "save",
     "set_num_threads",
     "show_config",
 ]
+
+# Found on first use: a program that only multiplies need not wait for their import.
+_LATER = {
+    "PruneReport": "complsparse._prune",
+    "complementary_mask": "complsparse._patterns",
+    "prune": "complsparse._prune",
+    "random": "complsparse._patterns",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

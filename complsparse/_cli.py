@@ -16,10 +16,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+
+from complsparse._progress import progress
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
@@ -124,25 +126,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr, where that is a terminal; the function that it gives takes the name of the next item."""
-    if total < 2 or not sys.stderr.isatty() or not _has("rich"):
-        yield lambda name: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total + 1)
-
-        def step(name: str) -> None:
-            progress.update(task, advance=1, description=f"{what} {name:.40}")
-
-        yield step
 
 
 def _duration(seconds: float) -> str:
@@ -264,7 +247,7 @@ def _benchmark(
 ) -> list[dict[str, Any]]:
     """One record per matrix."""
     records = []
-    with _progress("measuring", len(examples)) as step, rivals.limited():
+    with progress("measuring", len(examples)) as step, rivals.limited():
         for name, group, build in examples:
             step(name)
             matrix = build()

@@ -18,6 +18,7 @@ from complsparse._convert import row_of_entry
 
 STRATEGIES = ("auto", "strict", "split")
 MAX_DENSE_SLOTS = 16  # per non-zero, in the dense views of the paper's form
+MAX_PER_WHOLE_ROW = 8  # blocks of a member, where the whole row is one group and the pattern counts as balanced
 
 
 class Slots(NamedTuple):
@@ -62,6 +63,7 @@ class Packing:
     """
 
     __slots__ = (
+        "_balanced",
         "_sets",
         "_slots",
         "block",
@@ -99,6 +101,7 @@ class Packing:
                 )
         self.lower_bound = _core.max_column_count(indices, shape[1])
         self._slots: Slots | None = None
+        self._balanced: bool | None = None
         self._sets = sets
         if sets is not None:
             _core.check_packing(*pattern, *sets)
@@ -186,31 +189,48 @@ class Packing:
 
     @property
     def balanced(self) -> bool:
-        """Whether in every aligned group of set_size*bc columns each member owns equally many blocks.
+        """Whether in every aligned group of as many block columns each member owns equally many blocks."""
+        if self._balanced is None:
+            self._balanced = self._find_balance()
+        return self._balanced
 
-        With p blocks in each group of p*s*bc columns, the density is 1/s whatever p is; so s is read off the density,
-        and p is tried out.
+    def _find_balance(self) -> bool:
+        """O(nnz): tries each number of blocks per group, and each width of a group that it leaves possible.
+
+        The first k groups of w columns hold p blocks each in every member exactly if the (k p)-th block of every member
+        begins left of column k w and the next one does not: the extremes over all members are all that matters. What
+        remains right of the last whole group may differ by one block. Many blocks in one group that is as wide as the
+        matrix say only that rows are equally full, and do not count.
         """
         (br, bc), (n_rows, n_cols) = self.block, self.shape
         rows = row_of_entry(self.indptr)
         corner = (rows % br == 0) & (self.indices % bc == 0)
         members, columns = rows[corner] // br, self.indices[corner] // bc
-        n_members, n_columns, n_blocks = -(-n_rows // br), -(-n_cols // bc), len(columns)
+        n_columns, n_blocks = -(-n_cols // bc), len(columns)
         if n_blocks == 0:
             return False
-        per_row = np.bincount(members, minlength=n_members)
-        if per_row.max() - per_row.min() > 1:
+        counts = np.bincount(members, minlength=-(-n_rows // br))
+        least = int(counts.min())
+        if least == 0 or counts.max() > least + 1:
             return False
-        share = max(1, round(n_members * n_columns / n_blocks))
-        for per_group in range(1, 9):
-            width = per_group * share
-            n_groups = n_columns // width
-            if n_groups == 0:
-                break
-            whole = columns < n_groups * width
-            if np.count_nonzero(whole) != n_members * n_groups * per_group:
-                continue
-            owned = np.bincount(members[whole] * n_groups + columns[whole] // width, minlength=n_members * n_groups)
-            if (owned == per_group).all():
-                return True
+        starts = np.cumsum(counts) - counts
+        ordered = columns[starts[:, None] + np.arange(least)]
+        last = ordered.max(axis=0)  # the rightmost of the j-th blocks of all members
+        first = np.append(ordered.min(axis=0), n_columns)  # and the leftmost
+        if counts.max() > least:
+            first[least] = columns[starts[counts > least] + least].min()
+        for per_group in range(1, least + 1):
+            widths = np.arange(int(last[per_group - 1]) + 1, int(first[per_group]) + 1)
+            if per_group > MAX_PER_WHOLE_ROW:
+                widths = widths[widths < n_columns]
+            widths = widths[n_columns // widths * per_group <= least]
+            for k in range(2, 9):  # leaves few
+                inside = widths * k <= n_columns
+                block = np.where(inside, k * per_group, 1)
+                widths = widths[~inside | ((last[block - 1] < widths * k) & (first[block] >= widths * k))]
+            for width in widths.tolist():
+                edges = np.arange(1, n_columns // width + 1)
+                block = edges * per_group
+                if (last[block - 1] < edges * width).all() and (first[block] >= edges * width).all():
+                    return True
         return False

@@ -18,6 +18,7 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 html_theme = "pydata_sphinx_theme"
+html_sidebars = {"*": []}  # pages without a section: the width is for the text
 html_title = f"complsparse {version}"
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False}
 html_show_sourcelink = False

@@ -3,6 +3,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pathlib
 import pkgutil
 import re
@@ -44,6 +45,25 @@ def test_code_of_a_page_runs(page):
             assert test.examples
             run_doctest(test)
             namespace = test.globs
+
+
+@pytest.mark.slow
+def test_figures_of_the_theory_page(tmp_path):
+    """They draw, from the matrix of the page, and none is missing or left over."""
+    spec = importlib.util.spec_from_file_location("figures_theory", ROOT / "docs" / "figures" / "theory.py")
+    figures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figures)
+    figures.draw(tmp_path)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs" / "images").glob("theory-*")}
+    page = ROOT / "docs" / "theory.md"
+    assert drawn == set(re.findall(r"\(images/(theory-.*?)\)", page.read_text()))
+    first = re.search(r"```pycon\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)[1]
+    code = "\n".join(line[4:] for line in first.splitlines() if line.startswith((">>> ", "... ")))
+    namespace = {}
+    exec(code, namespace)
+    for of_page, of_figure in (("A", "A"), ("x", "X"), ("x_sparse", "X_SPARSE")):
+        assert namespace[of_page].tolist() == getattr(figures, of_figure).tolist()
 
 
 @named

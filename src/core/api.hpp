@@ -37,6 +37,7 @@ struct PlanRequest {
     std::int64_t n = 1;           // columns of the dense operand
     bool deterministic = false;   // one order of summation (ascending columns, one accumulator) for every n
     bool contiguous_rows = true;  // of x and y, as far as is known
+    int candidate = -1;           // which of candidates() to take; -1: the first
 };
 
 struct Choice;  // a micro-kernel and the layout that it reads
@@ -48,7 +49,15 @@ struct Plan {
     const Choice* choice;
 };
 
-// Builds the layout under a lock on first need. May throw std::bad_alloc.
+// The layouts that could serve a request, by ascending cost as the model sees it. cost: cycles per column of x.
+struct Candidate {
+    const char* layout;
+    double cost;
+};
+std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& request);
+
+// Builds the layout under a lock on first need. May throw std::bad_alloc; std::out_of_range where there is no such
+// candidate.
 Plan make_plan(const Matrix& matrix, const PlanRequest& request);
 
 // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides; x and y do not overlap.

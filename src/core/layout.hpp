@@ -31,6 +31,7 @@ struct RowGroupsLayout {
         std::int64_t run, n_runs, tail, n_tails, row, entry;
     };
     std::int64_t cols;  // columns that blocks cut: all of the matrix, or those in `used`
+    bool shared_columns;
     std::int64_t panel_rows, block_cols;
     std::int64_t n_panels, n_blocks;
     std::vector<std::int32_t> used;  // empty: all
@@ -43,8 +44,10 @@ struct RowGroupsLayout {
 
     std::int64_t bytes() const;
 };
-// block_cols at most max_block_cols, panel_rows at most 65536.
-RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols);
+// block_cols at most max_block_cols, panel_rows at most 65536. shared_columns: the rows come in fours of one pattern,
+// and panels are made of whole fours.
+RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
+                                bool shared_columns);
 
 struct WindowsLayout {
     std::vector<WindowGroup> groups;
@@ -64,5 +67,50 @@ struct WindowsLayout {
 inline constexpr std::int64_t max_windows_cols = 65536;
 // `windows` per tile, 0 for gather steps only.
 WindowsLayout make_windows(const StoredMatrix& matrix, int windows);
+
+// A pattern in which all rows own about the same number of entries in each window of `width` columns: layers[i] is the
+// number of the window that layer i draws from. No layers: there is no such width up to `widest`.
+struct RoutedPattern {
+    std::int64_t width = 0;
+    std::vector<std::int64_t> layers;
+};
+RoutedPattern find_routed_pattern(const StoredMatrix& matrix, int widest);
+
+// The most neighbouring rows, of 4, 2 and 1, that have one pattern throughout.
+int shared_rows(const StoredMatrix& matrix);
+// Whether rounding the values to bfloat16 would change none.
+bool fits_bf16(const StoredMatrix& matrix);
+
+struct RoutedLayout {
+    int lanes, window, block_rows;
+    Weights weights;
+    std::int64_t n_layers, n_units, slots;
+    bool padded;
+    std::vector<std::uint32_t> bases;
+    AlignedVector<std::uint32_t> ids, values;
+
+    std::int64_t bytes() const;
+    bool fits(const RoutedRow& row) const {
+        return lanes == row.lanes && window == row.window && block_rows == row.block_rows && weights == row.weights;
+    }
+};
+// For the micro-kernels with the lanes, window, rows of a member and weights of `row`.
+RoutedLayout make_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row);
+
+// Whether every entry belongs to a whole block of block_side rows and columns, none cut by the matrix's edge.
+bool is_blocked(const StoredMatrix& matrix);
+
+struct BlocksLayout {
+    std::vector<std::uint32_t> first_rows, counts;
+    std::vector<std::int64_t> first_block;  // [group]
+    std::vector<std::uint16_t> columns;     // where a row of blocks is shorter than its group: behind the last column
+    AlignedVector<unsigned char> values;
+    bool padded = false;
+
+    std::int64_t bytes() const;
+    std::int64_t slots(Type type) const;
+};
+inline constexpr std::int64_t max_blocks_cols = 65535 * std::int64_t{block_side};
+BlocksLayout make_blocks(const StoredMatrix& matrix);
 
 }  // namespace cs

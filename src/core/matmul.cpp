@@ -100,8 +100,9 @@ struct BatchProduct {
         T* const y_part = element<T>(y, first_row, first_col);
         T* const partial = direct && y.row_stride == tile ? y_part : sums;
         const std::size_t tile_bytes = static_cast<std::size_t>(tile) * sizeof(T);
-        const bool in_place = layout.used.empty() && x.col_stride == 1 && x.row_stride == tile && n == tile &&
-                              reinterpret_cast<std::uintptr_t>(element<T>(x, 0, first_col)) % tile_bytes == 0;
+        const bool in_place =
+            layout.used.empty() && x.col_stride == 1 && x.row_stride == tile && n == tile &&
+            reinterpret_cast<std::uintptr_t>(element<T>(x, 0, first_col)) % std::min(tile_bytes, cache_line) == 0;
         for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
             const std::int64_t first_k = block * layout.block_cols;
             const std::int64_t n_k = std::min(layout.block_cols, layout.cols - first_k);
@@ -116,7 +117,7 @@ struct BatchProduct {
             args.n_runs = part.n_runs;
             args.n_tails = part.n_tails;
             args.rows = layout.rows.data() + part.row;
-            args.columns = layout.columns.data() + part.entry;
+            args.columns = layout.columns.data() + (layout.shared_columns ? part.entry / group_rows : part.entry);
             args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(T);
             args.x = in_place ? element<T>(x, first_k, first_col) : packed;
             args.from = partial;
@@ -204,6 +205,149 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
                                finish.bias ? static_cast<const T*>(finish.bias) + row : nullptr, finish.relu});
 }
 
+// Columns of x and y are contiguous for the micro-kernels: where they are not, panels of columns are transposed.
+struct RoutedProduct {
+    const Choice& choice;
+    const RoutedLayout& layout;
+    const DenseView &x, &y;
+    const Epilogue& finish;
+    const RoutedRow& row;
+    bool copy_x, copy_y;
+    std::int64_t panel_cols, shares, n_groups, x_step, y_step;
+    float* buffers;
+
+    RoutedProduct(const Choice& choice_, const DenseView& x_, const DenseView& y_, const Epilogue& finish_)
+        : choice(choice_),
+          layout(*choice_.routed),
+          x(x_),
+          y(y_),
+          finish(finish_),
+          row(*choice_.routed_tiles.front().row) {}
+
+    void run(double work) {
+        constexpr std::int64_t widest_panel = 16;  // a cache line of floats
+        const int threads = choose_threads(work);
+        // A window's registers are loaded whole: x needs so many columns.
+        copy_x = (x.row_stride != 1 && x.rows > 1) || x.rows < row.window;
+        copy_y = y.row_stride != 1 && y.rows > 1;
+        panel_cols = copy_x || copy_y || threads > 1 ? std::min(widest_panel, y.cols) : y.cols;
+        n_groups = (layout.n_units + group_units - 1) / group_units;
+        const std::int64_t n_panels = (y.cols + panel_cols - 1) / panel_cols;
+        shares = threads == 1 || n_panels >= 2 * threads ? 1 : std::min<std::int64_t>(n_groups, 2 * threads);
+        // One line more than a column needs: columns whose distance is a power of two would share cache sets.
+        x_step = copy_x ? line_step(std::max<std::int64_t>(x.rows, row.window)) : x.col_stride;
+        y_step = copy_y ? line_step(y.rows) : y.col_stride;
+        const std::int64_t n_tasks = n_panels * shares;
+        const auto workers = static_cast<std::size_t>(std::min<std::int64_t>(threads, n_tasks));
+        buffers =
+            copy_x || copy_y
+                ? reinterpret_cast<float*>(scratch(workers * static_cast<std::size_t>(of_worker()) * sizeof(float)))
+                : nullptr;
+        parallel_for(n_tasks, threads, *this);
+    }
+
+    static std::int64_t line_step(std::int64_t n) { return round_to_lines(n + 16, sizeof(float)); }
+    std::int64_t of_worker() const { return (copy_x ? x_step * panel_cols : 0) + (copy_y ? y_step * panel_cols : 0); }
+
+    void operator()(std::int64_t task, int worker) const {
+        const std::int64_t first_col = task / shares * panel_cols, share = task % shares;
+        const std::int64_t n = std::min(panel_cols, y.cols - first_col);
+        const std::int64_t first_group = n_groups * share / shares, last_group = n_groups * (share + 1) / shares;
+        const std::int64_t unit_rows = std::int64_t{row.lanes} * row.block_rows;
+        const std::int64_t first_unit = first_group * group_units;
+        const std::int64_t n_units = std::min(last_group * group_units, layout.n_units) - first_unit;
+        const std::int64_t first_row = first_unit * unit_rows;
+        const std::int64_t n_rows = std::min(n_units * unit_rows, y.rows - first_row);
+        float* const x_buffer = buffers + worker * of_worker();
+        float* const y_buffer = x_buffer + (copy_x ? x_step * panel_cols : 0);
+        if (copy_x) pack_x(first_col, n, x_buffer);
+
+        RoutedArgs args;
+        const std::int64_t super = superlayer(row.window), n_super = (layout.n_layers + super - 1) / super;
+        args.bases = layout.bases.data();
+        args.n_layers = layout.n_layers;
+        args.ids = layout.ids.data() + first_unit * n_super * row.lanes;
+        args.values =
+            layout.values.data() + first_unit * layout.n_layers * unit_rows / (row.weights == Weights::bf16 ? 2 : 1);
+        args.n_units = n_units;
+        args.n_rows = n_rows;
+        args.x_stride = x_step;
+        args.y_stride = y_step;
+        args.bias = finish.bias ? static_cast<const float*>(finish.bias) + first_row : nullptr;
+        args.relu = finish.relu;
+        args.padded = layout.padded;
+        for (std::int64_t col = 0; col < n;) {
+            const RoutedRow& tile = tile_for(n - col);
+            args.x = copy_x ? x_buffer + col * x_step : element<float>(x, 0, first_col + col);
+            args.y = copy_y ? y_buffer + col * y_step : element<float>(y, first_row, first_col + col);
+            tile.function(args);
+            col += tile.tile_cols;
+        }
+        if (copy_y) unpack_y(first_row, n_rows, first_col, n, y_buffer);
+    }
+
+    // The widest tile that n columns fill.
+    const RoutedRow& tile_for(std::int64_t n) const {
+        const RoutedRow* tile = choice.routed_tiles.front().row;
+        for (const auto& registered : choice.routed_tiles)
+            if (registered.row->tile_cols <= n) tile = registered.row;
+        return *tile;
+    }
+
+    void pack_x(std::int64_t first_col, std::int64_t n, float* to) const {
+        const float* const from = element<const float>(x, 0, first_col);
+        for (std::int64_t j = 0; j < n && x.rows < row.window; ++j)
+            std::fill_n(to + j * x_step + x.rows, row.window - x.rows, 0.0f);
+        if (x.col_stride == 1)
+            choice.move->transpose({from, to, x.rows, n, x.row_stride, x_step});
+        else
+            for (std::int64_t j = 0; j < n; ++j)
+                for (std::int64_t k = 0; k < x.rows; ++k)
+                    to[j * x_step + k] = from[k * x.row_stride + j * x.col_stride];
+    }
+
+    void unpack_y(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, std::int64_t n,
+                  const float* from) const {
+        float* const to = element<float>(y, first_row, first_col);
+        if (y.col_stride == 1)
+            choice.move->transpose({from, to, n, n_rows, y_step, y.row_stride});
+        else
+            for (std::int64_t i = 0; i < n_rows; ++i)
+                for (std::int64_t j = 0; j < n; ++j) to[i * y.row_stride + j * y.col_stride] = from[j * y_step + i];
+    }
+};
+
+void multiply_blocks(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish,
+                     double work) {
+    const BlocksLayout& layout = *choice.blocks;
+    // Steps that a shorter row of blocks does not have read the zeros behind x.
+    const bool copy_x = layout.padded || (x.row_stride != 1 && x.rows > 1);
+    const void* from = x.data;
+    if (copy_x) {
+        auto* const to =
+            reinterpret_cast<float*>(scratch(static_cast<std::size_t>(x.rows + block_side) * sizeof(float)));
+        if (x.row_stride == 1)
+            std::memcpy(to, x.data, static_cast<std::size_t>(x.rows) * sizeof(float));
+        else
+            for (std::int64_t k = 0; k < x.rows; ++k) to[k] = *element<const float>(x, k, 0);
+        std::fill_n(to + x.rows, block_side, 0.0f);
+        from = to;
+    }
+    const int threads = choose_threads(work);
+    const auto n_groups = static_cast<std::int64_t>(layout.counts.size());
+    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
+    auto body = [&](std::int64_t task, int) {
+        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
+        if (first == last) return;
+        const auto block = static_cast<std::size_t>(layout.first_block[static_cast<std::size_t>(first)]);
+        choice.blocks_row.row->function({layout.first_rows.data() + first * rows_at_once, layout.counts.data() + first,
+                                         last - first, layout.columns.data() + block,
+                                         layout.values.data() + block * block_side * block_side * sizeof(float), from,
+                                         y.data, y.row_stride, finish.bias, finish.relu});
+    };
+    parallel_for(n_tasks, threads, body);
+}
+
 void multiply_rows(const Choice& choice, const StoredMatrix& stored, const DenseView& x, const DenseView& y,
                    const Epilogue& finish, double work) {
     const int threads = choose_threads(work);
@@ -225,6 +369,10 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
     const Choice& choice = *plan_for_strides(plan, x, y).choice;
     if (choice.windows != nullptr)
         multiply_column<T>(choice, x, y, finish, work);
+    else if (choice.blocks != nullptr)
+        multiply_blocks(choice, x, y, finish, work);
+    else if (choice.routed != nullptr)
+        RoutedProduct(choice, x, y, finish).run(work);
     else if (choice.rows.row != nullptr)
         multiply_rows(choice, stored, x, y, finish, work);
     else

@@ -17,6 +17,8 @@ namespace cs {
 // group of `count` steps), the rest of the longer rows follows in tails. So a group's loop count is known, groups of
 // the same count form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column
 // order, in one accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
+//
+// Where neighbouring rows come in fours of one pattern, a group is such a four and lists its columns once.
 
 inline constexpr int group_rows = 4;
 // Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the
@@ -38,7 +40,7 @@ struct SpmmArgs {
     const RowTail* tails;
     std::int64_t n_runs, n_tails;
     const std::uint16_t* rows;     // group_rows per group, relative to the panel; a short last group repeats a row
-    const std::uint16_t* columns;  // column * column_unit, relative to the block
+    const std::uint16_t* columns;  // column * column_unit, relative to the block; per entry, or per four that share it
     const void* values;
     const void* x;  // one tile row (tile width) per column of the block, without gaps
     const void* from;
@@ -51,7 +53,8 @@ using SpmmFunction = void (*)(const SpmmArgs&);
 
 struct SpmmRow {
     Type type;
-    int tile_cols;  // NR: columns of x that one call computes
+    int tile_cols;        // NR: columns of x that one call computes
+    bool shared_columns;  // reads groups whose rows share their columns
     SpmmFunction function;
 };
 
@@ -130,6 +133,87 @@ struct SpmvRow {
     SpmvFunction function;
 };
 
+// ---- routed: patterns in which every row owns the same number of entries in every window --------------------------
+//
+// A *layer* gives each row one entry out of one window of neighbouring columns: so all rows of a vector find their
+// activation in the same few registers, and an in-register permute by kernel id routes it to the lane. No gather, and
+// one load of x serves all units. A *member* is block_rows neighbouring rows of one pattern; lanes are members, so that
+// one permute serves block_rows multiplications. A *unit* is a vector of members. Layers are taken a *superlayer* at a
+// time: its ids lie in one 32-bit word per lane. group_units units alternate superlayer by superlayer, so that the x
+// registers of a superlayer serve them all.
+//
+// Lanes without an entry in a layer hold the value -0.0 (which changes no sum, except one of -0.0) and any column; a
+// stored -0.0 becomes 0.0. Where a sum comes out non-finite, a masked variant that drops those lanes' products runs.
+
+inline constexpr int group_units = 4;
+constexpr int id_bits(int window) { return window <= 16 ? 4 : window <= 32 ? 5 : 8; }
+constexpr int superlayer(int window) { return 32 / id_bits(window) / 2 * 2; }  // layers; even: bf16 comes in pairs
+// Members are dealt to lanes such that interleaving the sums of a member's rows, by the unpack instructions that every
+// ISA has, gives the rows in order.
+constexpr int member_of_lane(int block_rows, int lanes, int lane) {
+    const int quad = lane / 4, k = lane % 4;
+    return block_rows == 4 ? lanes / 4 * k + quad : block_rows == 2 ? lanes / 2 * (k / 2) + 2 * quad + k % 2 : lane;
+}
+
+// y[row, j] = activation(sum over layers + bias[row]) for the rows of n_units units (n_rows of them exist) and
+// tile_cols columns.
+struct RoutedArgs {
+    const std::uint32_t* bases;  // [layer]: the first column of its window
+    std::int64_t n_layers;
+    const std::uint32_t* ids;  // [group of units][superlayer][unit][lane]: column in the window, layer after layer
+    // [group][superlayer][unit][layer][row of the member][lane]. bf16: two layers share a word, [layer / 2], the first
+    // in the low half.
+    const void* values;
+    std::int64_t n_units, n_rows;
+    const void* x;  // columns of x: contiguous, x_stride elements apart
+    void* y;        // columns of y, likewise
+    std::int64_t x_stride, y_stride;
+    const void* bias;  // of the first row, or none
+    bool relu, padded;
+};
+using RoutedFunction = void (*)(const RoutedArgs&);
+
+// How weights lie in memory: as computed, or as bfloat16 where that is lossless.
+enum class Weights : std::uint8_t { as_computed, bf16 };
+
+struct RoutedRow {
+    Type type;
+    Weights weights;
+    int lanes, window;  // members per unit; most columns in a window
+    int block_rows, tile_cols;
+    RoutedFunction function;
+};
+
+// ---- blocks: one column of a matrix of whole blocks
+// -------------------------------------------------------------------
+//
+// Blocks of block_side rows and columns: the four values of x that a block needs come by one load, shared by its rows.
+// Lanes are the columns of a block; they are added up once per row, at its end. Rows of blocks of about the same length
+// are taken rows_at_once at a time, so that their sums do not wait for each other.
+
+inline constexpr int block_side = 4;
+inline constexpr int rows_at_once = 4;
+
+// y[row] = activation(sum + bias[row]) for n_rows rows of blocks; they come in groups of rows_at_once.
+struct BlocksArgs {
+    const std::uint32_t* first_rows;  // [row of blocks]: its first row; no_row where a group has fewer
+    const std::uint32_t* counts;      // [group]: blocks in each of its rows of blocks, shorter ones padded with zeros
+    std::int64_t n_groups;
+    const std::uint16_t* columns;  // [group][step][row of blocks]: first column / block_side
+    const void* values;            // likewise, block_side * block_side values each, by rows
+    const void* x;                 // contiguous
+    void* y;
+    std::int64_t y_stride;
+    const void* bias;
+    bool relu;
+};
+using BlocksFunction = void (*)(const BlocksArgs&);
+
+struct BlocksRow {
+    Type type;
+    BlocksFunction function;
+};
+
 // ---- sampled products ----------------------------------------------------------------------------------------------
 
 // out[i] = sum over r < depth of p[r] * q[columns[i] * depth + r]
@@ -169,6 +253,7 @@ using EpilogueFunction = void (*)(const EpilogueArgs&);
 
 struct MoveRow {
     Type type;
+    int lanes;  // of the level's vectors
     TransposeFunction transpose;
     EpilogueFunction epilogue;
 };
@@ -193,6 +278,8 @@ struct Table {
     Rows<SpmmRow> spmm;
     Rows<RowsRow> rows;
     Rows<SpmvRow> spmv;
+    Rows<RoutedRow> routed;
+    Rows<BlocksRow> blocks;
     Rows<SampledRow> sampled;
     Rows<MoveRow> move;
 };

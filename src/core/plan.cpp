@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
+#include <tuple>
 
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
@@ -22,12 +23,15 @@ double density(const StoredMatrix& matrix) {
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
-// and back: then x streams from L2 (docs/developer/performance-notes.md).
+// and back: then x streams from L2. Tiles of four cache lines a row pay sooner: beside them L1 holds few columns
+// (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
-    constexpr double least_entries = 12;
-    const int tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
+    const std::int64_t tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
+    const double least_entries = tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
-    while (2 * block <= max_block_cols && static_cast<double>(block) * density(matrix) < least_entries) block *= 2;
+    while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
+           static_cast<double>(block) * density(matrix) < least_entries)
+        block *= 2;
     return block;
 }
 
@@ -53,8 +57,8 @@ int choose_windows(const StoredMatrix& matrix) {
 std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
 
 std::string spmm_name(const Registered<SpmmRow>& row) {
-    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(group_rows) + "x" +
-           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
+    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(group_rows) +
+           (row.row->shared_columns ? "s" : "") + "x" + std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
 }
 
 std::string spmv_name(const Registered<SpmvRow>& row) {
@@ -67,15 +71,93 @@ std::string rows_name(const Registered<RowsRow>& row) {
            std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
 }
 
-// Entries per column below which a batch reads x in place: bringing a row of x into a tile costs as much as four
-// entries.
-constexpr std::int64_t least_reuse = 8;
-constexpr std::int64_t wide_batch = 32;
+std::string routed_name(const Registered<RoutedRow>& row) {
+    const RoutedRow& r = *row.row;
+    return std::string("routed_") + type_names[static_cast<int>(r.type)] +
+           (r.weights == Weights::bf16 ? "_bf16w" : "") + "_" + std::to_string(r.lanes) + "of" +
+           std::to_string(r.window) + "_" + std::to_string(r.block_rows) + "x" + std::to_string(r.tile_cols) + "_" +
+           isa_name(row.isa);
+}
+
+std::string blocks_name(const Registered<BlocksRow>& row) {
+    return std::string("blocks_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(block_side) +
+           "x" + std::to_string(block_side) + "_" + isa_name(row.isa);
+}
+
+constexpr std::int64_t least_some_columns = 12, wide_batch = 32;
+
+// How a product can be done: a layout and its family of micro-kernels.
+enum class Family { routed, blocks, windows, shared_row_groups, row_groups, rows };
+constexpr const char* family_names[] = {"routed", "blocks", "windows", "shared_row_groups", "row_groups", "rows"};
+
+struct Option {
+    Family family;
+    double cost;  // cycles per column of x
+};
 
 class Chooser {
    public:
     Chooser(const Matrix& matrix, Side side)
-        : layouts_(matrix.layouts()), stored_(matrix.stored()), side_(static_cast<int>(side)), isa_(selected_isa()) {}
+        : layouts_(matrix.layouts()),
+          stored_(matrix.stored()),
+          side_(static_cast<int>(side)),
+          isa_(selected_isa()),
+          nnz_(static_cast<double>(stored_.row_ptr[stored_.rows])) {
+        // The vectors of this level, as its tiles tell.
+        for (const auto& registered : rows_of(&Table::move, isa_))
+            if (registered.row->type == stored_.type) lanes_ = registered.row->lanes;
+    }
+
+    // By ascending cost. The figures are measured (docs/developer/performance-notes.md, "The cost model").
+    std::vector<Option> options(Layouts::Kind kind) {
+        std::vector<Option> found;
+        auto add = [&](Family family, double cost) { found.push_back({family, cost}); };
+        if (kind == Layouts::ordered) return {{Family::row_groups, 0}};
+        if (const RoutedRow* row = routed_row()) add(Family::routed, routed_cost(*row, kind));
+        const bool own_rows = side_ == static_cast<int>(Side::rows);
+        if (kind == Layouts::one_column) {
+            if (structure().square_blocks && stored_.type == Type::f32) add(Family::blocks, nnz_ / lanes_ * 1.6);
+            if (inner() <= max_windows_cols) add(Family::windows, nnz_ * 0.9 + static_cast<double>(outer()));
+            if (own_rows) add(Family::rows, nnz_ * 3 + static_cast<double>(outer()) * 8);
+        } else {
+            const double n = columns_of(kind), used = std::min<double>(n, lanes_);
+            const bool wide = kind == Layouts::packed_batch || kind == Layouts::batch;
+            if (structure().shared_rows == 4 && outer() % group_rows == 0)
+                add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
+            add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) * 0.1);
+            // Bringing a row of x into a tile costs as much as a few entries.
+            if (kind == Layouts::batch && own_rows && nnz_ < 8 * static_cast<double>(stored_.cols))
+                add(Family::rows, nnz_ / used);
+        }
+        if (found.empty()) add(Family::row_groups, 0);
+        std::stable_sort(found.begin(), found.end(), [](const Option& a, const Option& b) { return a.cost < b.cost; });
+        return found;
+    }
+
+    std::unique_ptr<Choice> build(Family family) {
+        switch (family) {
+            case Family::routed:
+                return routed();
+            case Family::blocks:
+                return blocks();
+            case Family::windows:
+                return windows();
+            case Family::shared_row_groups:
+                return row_groups(true);
+            case Family::row_groups:
+                return row_groups(false);
+            default:
+                return rows();
+        }
+    }
+
+   private:
+    static double columns_of(Layouts::Kind kind) {
+        return kind == Layouts::one_column     ? 1
+               : kind == Layouts::few_columns  ? 4
+               : kind == Layouts::some_columns ? 16
+                                               : 64;
+    }
 
     // The matrix whose rows are the outputs. The transpose is a temporary: only layouts are kept.
     const StoredMatrix& operand() {
@@ -84,11 +166,101 @@ class Chooser {
         return transposed_view_;
     }
     std::int64_t inner() const { return side_ == static_cast<int>(Side::rows) ? stored_.cols : stored_.rows; }
+    std::int64_t outer() const { return side_ == static_cast<int>(Side::rows) ? stored_.rows : stored_.cols; }
 
-    // The stored rows, where these are W's own and too few to pack x for.
-    std::unique_ptr<Choice> batch() {
-        if (side_ != static_cast<int>(Side::rows) || stored_.row_ptr[stored_.rows] >= least_reuse * stored_.cols)
-            return packed_batch();
+    const Structure& structure() {
+        auto& known = layouts_.structure[side_];
+        if (!known) {
+            auto found = std::make_unique<Structure>();
+            int widest = 0;
+            for (const auto& registered : rows_of(&Table::routed, static_cast<int>(isa_levels().size()) - 1))
+                widest = std::max(widest, registered.row->window);
+            found->routed = find_routed_pattern(operand(), widest);
+            found->shared_rows = shared_rows(operand());
+            found->square_blocks = found->shared_rows == block_side && is_blocked(operand());
+            found->fits_bf16 = !found->routed.layers.empty() && fits_bf16(operand());
+            known = std::move(found);
+        }
+        return *known;
+    }
+
+    // Of this level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest
+    // window, the most rows of a pattern. Null where the pattern is not for it.
+    const RoutedRow* routed_row() {
+        const auto all = rows_of(&Table::routed, isa_);
+        const RoutedRow* best = nullptr;
+        if (stored_.type != Type::f32 || structure().routed.layers.empty()) return best;
+        int lanes = 0;
+        for (const auto& registered : all) lanes = std::max(lanes, registered.row->lanes);
+        const bool narrow = structure().fits_bf16 && nnz_ * sizeof(float) > static_cast<double>(cache_sizes().l2);
+        auto rank = [](const RoutedRow& row) {
+            return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
+        };
+        for (const auto& registered : all) {
+            const RoutedRow& row = *registered.row;
+            if (row.lanes != lanes || row.window < structure().routed.width ||
+                row.block_rows > structure().shared_rows || (row.weights == Weights::bf16 && !narrow))
+                continue;
+            if (best == nullptr || rank(row) > rank(*best)) best = &row;
+        }
+        return best;
+    }
+
+    double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
+        const double n = columns_of(kind), vectors = nnz_ / row.lanes;
+        const double registers = static_cast<double>(row.window) / row.lanes;
+        const double permute = row.lanes == 4 ? 8 : row.lanes == 8 ? 2 * registers - 1 : registers <= 2 ? 1 : 3;
+        const double ports = vectors * (0.6 + (0.5 + permute) / row.block_rows);
+        const double bytes = nnz_ * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
+        const double per_cycle = bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32;
+        const double together = n < 4 ? 1 : 4;
+        const double convert = n > 1 ? 0.5 * static_cast<double>(inner() + outer()) : 0;
+        return std::max(ports, bytes / per_cycle / together) + convert;
+    }
+
+    std::unique_ptr<Choice> start() const {
+        auto choice = std::make_unique<Choice>();
+        choice->move = strongest(&Table::move, isa_, [&](const MoveRow& row) { return row.type == stored_.type; }).row;
+        return choice;
+    }
+
+    std::unique_ptr<Choice> routed() {
+        const RoutedRow& best = *routed_row();
+        auto choice = start();
+        auto& built = layouts_.routed[side_];
+        auto layout = std::find_if(built.begin(), built.end(), [&](const auto& other) { return other->fits(best); });
+        if (layout == built.end())
+            layout = built.insert(
+                built.end(), std::make_unique<const RoutedLayout>(make_routed(operand(), structure().routed, best)));
+        choice->routed = layout->get();
+        // Tiles so wide that their part of x leaves L1 pay only where weights come from beyond L2.
+        const int widest = choice->routed->bytes() > cache_sizes().l2 ? 8 : 4;
+        for (const auto& registered : rows_of(&Table::routed, isa_))
+            if (choice->routed->fits(*registered.row) && registered.row->tile_cols <= widest)
+                choice->routed_tiles.push_back(registered);
+        choice->name = routed_name(choice->routed_tiles.back());
+        char text[200];
+        std::snprintf(
+            text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
+            structure().routed.layers.size(), static_cast<long long>(structure().routed.width), best.block_rows,
+            best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
+        choice->reason = text;
+        return choice;
+    }
+
+    std::unique_ptr<Choice> blocks() {
+        auto choice = start();
+        choice->blocks_row =
+            strongest(&Table::blocks, isa_, [&](const BlocksRow& row) { return row.type == stored_.type; });
+        auto& layout = layouts_.blocks[side_];
+        if (!layout) layout = std::make_unique<const BlocksLayout>(make_blocks(operand()));
+        choice->blocks = layout.get();
+        choice->name = blocks_name(choice->blocks_row);
+        choice->reason = "blocks: whole blocks of 4 x 4, a row's values of x by one load";
+        return choice;
+    }
+
+    std::unique_ptr<Choice> rows() {
         auto choice = start();
         choice->rows = strongest(&Table::rows, isa_, [&](const RowsRow& row) { return row.type == stored_.type; });
         choice->name = rows_name(choice->rows);
@@ -96,10 +268,10 @@ class Chooser {
         return choice;
     }
 
-    std::unique_ptr<Choice> packed_batch() {
+    std::unique_ptr<Choice> row_groups(bool shared) {
         auto choice = start();
         for (const auto& registered : rows_of(&Table::spmm, isa_)) {
-            if (registered.row->type != stored_.type) continue;
+            if (registered.row->type != stored_.type || registered.row->shared_columns != shared) continue;
             auto same = std::find_if(choice->tiles.begin(), choice->tiles.end(), [&](const auto& other) {
                 return other.row->tile_cols == registered.row->tile_cols;
             });
@@ -111,50 +283,40 @@ class Chooser {
         std::sort(choice->tiles.begin(), choice->tiles.end(),
                   [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
         const int widest = choice->tiles.back().row->tile_cols;
-        auto& layout = layouts_.row_groups[side_];
+        auto& layout = shared ? layouts_.shared_row_groups[side_] : layouts_.row_groups[side_];
         if (!layout) {
             StoredMatrix matrix = operand();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(operand(), used, renumbered, matrix);
             const std::int64_t block_cols = choose_block_cols(matrix, widest);
             auto built = std::make_unique<RowGroupsLayout>(
-                make_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols));
+                make_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared));
             built->used = std::move(used);
             layout = std::move(built);
         }
         choice->row_groups = layout.get();
         choice->name = spmm_name(choice->tiles.back());
         char text[200];
-        std::snprintf(text, sizeof text, "row groups: tiles of up to %d columns, blocks of %lld columns of W for L1",
-                      widest, static_cast<long long>(layout->block_cols));
+        std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
+                      shared ? ", four rows to a pattern" : "", widest, static_cast<long long>(layout->block_cols));
         choice->reason = text;
         return choice;
     }
 
-    std::unique_ptr<Choice> one_column() {
-        if (inner() > max_windows_cols) return batch();
+    std::unique_ptr<Choice> windows() {
         auto choice = start();
         const int wanted = choose_windows(operand());
         choice->spmv = strongest(&Table::spmv, isa_, [&](const SpmvRow& row) {
             return row.type == stored_.type && (row.windows == 0 || row.windows == wanted);
         });
-        const int windows = choice->spmv.row->windows;
         auto& layout = layouts_.windows[side_];
-        if (!layout) layout = std::make_unique<const WindowsLayout>(make_windows(operand(), windows));
+        if (!layout) layout = std::make_unique<const WindowsLayout>(make_windows(operand(), choice->spmv.row->windows));
         choice->windows = layout.get();
         choice->name = spmv_name(choice->spmv);
-        const std::int64_t nnz = stored_.row_ptr[stored_.rows];
         char text[200];
         std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
-                      nnz > 0 ? 100.0 * static_cast<double>(layout->tile_entries) / static_cast<double>(nnz) : 0.0);
+                      nnz_ > 0 ? 100.0 * static_cast<double>(layout->tile_entries) / nnz_ : 0.0);
         choice->reason = text;
-        return choice;
-    }
-
-   private:
-    std::unique_ptr<Choice> start() const {
-        auto choice = std::make_unique<Choice>();
-        choice->move = strongest(&Table::move, isa_, [&](const MoveRow& row) { return row.type == stored_.type; }).row;
         return choice;
     }
 
@@ -162,6 +324,8 @@ class Chooser {
     const StoredMatrix& stored_;
     const int side_;
     const int isa_;
+    const double nnz_;
+    int lanes_ = 1;
     OwnedCsr transposed_;
     StoredMatrix transposed_view_{};
 };
@@ -173,28 +337,45 @@ Matrix::~Matrix() = default;
 
 namespace {
 
-const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind) {
+Layouts::Kind kind_of(const PlanRequest& request) {
+    return request.deterministic            ? Layouts::ordered
+           : request.n == 1                 ? Layouts::one_column
+           : request.n < least_some_columns ? Layouts::few_columns
+           : request.n < wide_batch         ? Layouts::some_columns
+           : request.contiguous_rows        ? Layouts::batch
+                                            : Layouts::packed_batch;
+}
+
+// The first option is built once and kept for all; another one, asked for by its number, is built for the asker.
+const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind, int candidate = -1) {
     Layouts& layouts = matrix.layouts();
     auto& known = layouts.choices[static_cast<int>(side)][kind];
-    if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
+    if (candidate < 0)
+        if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
     const std::lock_guard<ForkSafeMutex> lock(layouts.mutex);
-    if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
+    if (candidate < 0)
+        if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
     Chooser chooser(matrix, side);
-    auto& owned = layouts.owned[static_cast<int>(side)][kind];
-    owned = kind == Layouts::batch          ? chooser.batch()
-            : kind == Layouts::packed_batch ? chooser.packed_batch()
-                                            : chooser.one_column();
-    known.store(owned.get(), std::memory_order_release);
-    return owned.get();
+    const auto options = chooser.options(kind);
+    const Option& option = options.at(candidate < 0 ? 0 : static_cast<std::size_t>(candidate));
+    layouts.owned.push_back(chooser.build(option.family));
+    const Choice* const choice = layouts.owned.back().get();
+    if (candidate < 0) known.store(choice, std::memory_order_release);
+    return choice;
 }
 
 }  // namespace
 
+std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& request) {
+    const std::lock_guard<ForkSafeMutex> lock(matrix.layouts().mutex);
+    std::vector<Candidate> found;
+    for (const Option& option : Chooser(matrix, request.side).options(kind_of(request)))
+        found.push_back({family_names[static_cast<int>(option.family)], option.cost});
+    return found;
+}
+
 Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
-    const auto kind = request.n >= wide_batch && request.contiguous_rows ? Layouts::batch
-                      : request.n == 1 && !request.deterministic         ? Layouts::one_column
-                                                                         : Layouts::packed_batch;
-    return {&matrix, request.side, choose(matrix, request.side, kind)};
+    return {&matrix, request.side, choose(matrix, request.side, kind_of(request), request.candidate)};
 }
 
 Plan plan_for_strides(const Plan& plan, const DenseView& x, const DenseView& y) {
@@ -213,6 +394,12 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
         const auto s = static_cast<int>(side);
         const std::int64_t nnz = matrix.stored().row_ptr[matrix.stored().rows];
         if (layouts.row_groups[s]) found.push_back({"row_groups", side, layouts.row_groups[s]->bytes(), nnz});
+        if (layouts.shared_row_groups[s])
+            found.push_back({"shared_row_groups", side, layouts.shared_row_groups[s]->bytes(), nnz});
+        for (const auto& layout : layouts.routed[s]) found.push_back({"routed", side, layout->bytes(), layout->slots});
+        if (layouts.blocks[s])
+            found.push_back(
+                {"blocks", side, layouts.blocks[s]->bytes(), layouts.blocks[s]->slots(matrix.stored().type)});
         if (layouts.windows[s])
             found.push_back(
                 {"windows", side, layouts.windows[s]->bytes(), layouts.windows[s]->slots(matrix.stored().type)});
@@ -229,11 +416,17 @@ std::vector<MicroKernelInfo> microkernels() {
             {std::move(name), op, type_names[static_cast<int>(type)], level.name, layout, rows, cols, level.supported});
     };
     for (const auto& row : rows_of(&Table::spmm, all))
-        add(spmm_name(row), "spmm", row.row->type, row.isa, "row_groups", group_rows, row.row->tile_cols);
+        add(spmm_name(row), "spmm", row.row->type, row.isa,
+            row.row->shared_columns ? "shared_row_groups" : "row_groups", group_rows, row.row->tile_cols);
     for (const auto& row : rows_of(&Table::rows, all))
         add(rows_name(row), "rows", row.row->type, row.isa, "csr", 1, row.row->tile_cols);
     for (const auto& row : rows_of(&Table::spmv, all))
         add(spmv_name(row), "spmv", row.row->type, row.isa, "windows", window_lanes, 1);
+    for (const auto& row : rows_of(&Table::routed, all))
+        add(routed_name(row), "spmm", row.row->type, row.isa, "routed", row.row->lanes * row.row->block_rows,
+            row.row->tile_cols);
+    for (const auto& row : rows_of(&Table::blocks, all))
+        add(blocks_name(row), "spmv", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
     for (const auto& row : rows_of(&Table::sampled, all))
         add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
             row.row->type, row.isa, "csr", 1, 1);

@@ -24,17 +24,35 @@ struct Choice {
     // One column.
     Registered<SpmvRow> spmv{nullptr, 0};
     const WindowsLayout* windows = nullptr;
+    // Patterns that give every row the same share of each window: tiles of ascending width on one layout.
+    std::vector<Registered<RoutedRow>> routed_tiles;
+    const RoutedLayout* routed = nullptr;
+    // Square blocks, one column.
+    Registered<BlocksRow> blocks_row{nullptr, 0};
+    const BlocksLayout* blocks = nullptr;
     std::string name, reason;
 };
 
+// What is known of a pattern beyond its size: found on first need, O(entries).
+struct Structure {
+    RoutedPattern routed;  // up to the widest window of any ISA level
+    int shared_rows = 1;   // 4, 2 or 1 neighbouring rows have one pattern throughout
+    bool square_blocks = false;
+    bool fits_bf16 = false;
+};
+
 struct Layouts {
-    // packed_batch: any batch; batch: a wide one, better where x and y have contiguous rows.
-    enum Kind { one_column, packed_batch, batch, n_kinds };
+    // few_columns: less than a cache line of x; some_columns: fewer than a wide batch; batch: a wide one whose x and y
+    // have contiguous rows; packed_batch: any wide one; ordered: any, with one order of summation for all.
+    enum Kind { one_column, few_columns, some_columns, packed_batch, batch, ordered, n_kinds };
     ForkSafeMutex mutex;                               // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
-    std::unique_ptr<const Choice> owned[2][n_kinds];
-    std::unique_ptr<const RowGroupsLayout> row_groups[2];
+    std::vector<std::unique_ptr<const Choice>> owned;
+    std::unique_ptr<const Structure> structure[2];
+    std::unique_ptr<const RowGroupsLayout> row_groups[2], shared_row_groups[2];
     std::unique_ptr<const WindowsLayout> windows[2];
+    std::unique_ptr<const BlocksLayout> blocks[2];
+    std::vector<std::unique_ptr<const RoutedLayout>> routed[2];  // one for each ISA level it was asked for
 };
 
 }  // namespace cs

@@ -23,7 +23,7 @@ class Builder {
     Builder(const StoredMatrix& matrix, RowGroupsLayout& layout)
         : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), layout_(layout) {
         const auto nnz = as_size(matrix.row_ptr[matrix.rows]);
-        layout.columns.resize(nnz);
+        layout.columns.resize(layout.shared_columns ? nnz / group_rows : nnz);
         layout.values.resize(nnz * sizeof(T));
     }
 
@@ -91,7 +91,8 @@ class Builder {
 
     void append_entry(Segment& segment) {
         const std::int64_t from = segment.next++;
-        layout_.columns[entry_] = static_cast<std::uint16_t>((matrix_.columns[from] - first_col_) * column_unit);
+        layout_.columns[layout_.shared_columns ? entry_ / group_rows : entry_] =
+            static_cast<std::uint16_t>((matrix_.columns[from] - first_col_) * column_unit);
         std::memcpy(&layout_.values[entry_ * sizeof(T)], values_ + from, sizeof(T));
         ++entry_;
     }
@@ -186,8 +187,10 @@ std::int64_t RowGroupsLayout::bytes() const {
                                      values.size());
 }
 
-RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols) {
+RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
+                                bool shared_columns) {
     RowGroupsLayout layout{};
+    layout.shared_columns = shared_columns;
     layout.cols = matrix.cols;
     layout.panel_rows = panel_rows;
     layout.block_cols = block_cols;

@@ -32,34 +32,42 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
     if constexpr (L >= 2) exchange(std::integral_constant<int, 1>{});
     if constexpr (L >= 4) exchange(std::integral_constant<int, 2>{});
     if constexpr (L >= 8) exchange(std::integral_constant<int, 4>{});
+    if constexpr (L >= 16) exchange(std::integral_constant<int, 8>{});
     for (int r = 0; r < L; ++r) store(to + r * to_stride, row[r]);
+}
+
+// Rows [row, last_row) and columns [col, last_col): squares of L, what is left by ever smaller ones.
+template <class T, int L>
+inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
+                           std::int64_t last_col) {
+    const T* const from = static_cast<const T*>(args.from);
+    T* const to = static_cast<T*>(args.to);
+    auto square = [&](std::int64_t r, std::int64_t c) {
+        if constexpr (L > 1)
+            transpose_square<T, L>(from + r * args.from_stride + c, args.from_stride, to + c * args.to_stride + r,
+                                   args.to_stride);
+        else
+            to[c * args.to_stride + r] = from[r * args.from_stride + c];
+    };
+    const std::int64_t end_row = last_row - (last_row - row) % L, end_col = last_col - (last_col - col) % L;
+    // Walk along the long side of the operand with long rows: its cache lines are used up before the next ones come.
+    if (args.from_stride >= args.to_stride) {
+        for (std::int64_t r = row; r < end_row; r += L)
+            for (std::int64_t c = col; c < end_col; c += L) square(r, c);
+    } else {
+        for (std::int64_t c = col; c < end_col; c += L)
+            for (std::int64_t r = row; r < end_row; r += L) square(r, c);
+    }
+    if constexpr (L > 1) {
+        constexpr int smaller = sizeof(T) * L > 16 ? L / 2 : 1;  // vectors of less than 16 bytes do not pay
+        if (end_row < last_row) transpose_part<T, smaller>(args, end_row, last_row, col, end_col);
+        if (end_col < last_col) transpose_part<T, smaller>(args, row, last_row, end_col, last_col);
+    }
 }
 
 template <class T>
 void transpose(const TransposeArgs& args) {
-    constexpr int L = native<T> < 8 ? native<T> : 8;
-    const T* const from = static_cast<const T*>(args.from);
-    T* const to = static_cast<T*>(args.to);
-    auto squares = [&](std::int64_t r, std::int64_t c) {
-        transpose_square<T, L>(from + r * args.from_stride + c, args.from_stride, to + c * args.to_stride + r,
-                               args.to_stride);
-    };
-    const std::int64_t whole_rows = args.rows - args.rows % L, whole_cols = args.cols - args.cols % L;
-    // Walk along the long side of the operand with long rows: its cache lines are used up before the next ones come.
-    if (args.from_stride >= args.to_stride) {
-        for (std::int64_t r = 0; r < whole_rows; r += L)
-            for (std::int64_t c = 0; c < whole_cols; c += L) squares(r, c);
-    } else {
-        for (std::int64_t c = 0; c < whole_cols; c += L)
-            for (std::int64_t r = 0; r < whole_rows; r += L) squares(r, c);
-    }
-    auto singles = [&](std::int64_t first_row, std::int64_t last_row, std::int64_t first_col, std::int64_t last_col) {
-        for (std::int64_t c = first_col; c < last_col; ++c)
-            for (std::int64_t r = first_row; r < last_row; ++r)
-                to[c * args.to_stride + r] = from[r * args.from_stride + c];
-    };
-    singles(whole_rows, args.rows, 0, args.cols);
-    singles(0, whole_rows, whole_cols, args.cols);
+    transpose_part<T, native<T>>(args, 0, args.rows, 0, args.cols);
 }
 
 // Columns [c, cols) of one row, by ever narrower parts of the same body.
@@ -93,6 +101,6 @@ void epilogue(const EpilogueArgs& args) {
 }
 
 template <class T>
-inline constexpr MoveRow move_row{TypeOf<T>::type, transpose<T>, epilogue<T>};
+inline constexpr MoveRow move_row{TypeOf<T>::type, native<T>, transpose<T>, epilogue<T>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -4,6 +4,8 @@
 // Loads bound this loop: each entry needs its own row of the x tile (NV loads). Interleaving four rows saves the rest:
 // their four values come by one load and are spread over the lanes by in-register permutes, their four columns by one
 // 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
+//
+// Where the four rows share their columns, a load of x serves four FMAs, and these are the bound.
 #pragma once
 
 #include "core/microkernel.hpp"
@@ -11,7 +13,7 @@
 
 namespace cs::ukr::CS_ISA {
 
-template <class T, int Lanes, int NV>
+template <class T, int Lanes, int NV, bool Shared>
 struct RowGroups {
     using V = vec<T, Lanes>;
     static constexpr int tile = Lanes * NV;
@@ -36,10 +38,32 @@ struct RowGroups {
         for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
     }
 
+    // Entry j of all four rows of a group that shares its columns: x is loaded once, and values come by broadcasts from
+    // memory, which leave the vector ports to the FMA.
+    CS_INLINE void shared_entry(V (*sum)[NV], std::size_t column, const T* values) const {
+        V x_part[NV];
+        for (int v = 0; v < NV; ++v) x_part[v] = x_row(x, column, v);
+#pragma GCC unroll 4
+        for (int r = 0; r < group_rows; ++r) {
+            const V value = broadcast<V>(values[r]);
+#pragma GCC unroll 8
+            for (int v = 0; v < NV; ++v) sum[r][v] = fma(value, x_part[v], sum[r][v]);
+        }
+    }
+
     template <int Groups>
     CS_INLINE void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
                          std::uint32_t count) const {
         const std::size_t entries = std::size_t{group_rows} * count;  // from one group to the next
+        if constexpr (Shared) {
+#pragma GCC unroll 1
+            for (std::uint32_t j = 0; j < count; ++j, ++columns, values += group_rows)
+#pragma GCC unroll 2
+                for (int g = 0; g < Groups; ++g)
+                    shared_entry(sum + g * group_rows, columns[static_cast<std::size_t>(g) * count],
+                                 values + static_cast<std::size_t>(g) * entries);
+            return;
+        }
 #pragma GCC unroll 1
         for (std::uint32_t j = 0; j < count; ++j, columns += group_rows, values += group_rows)
 #pragma GCC unroll 2
@@ -71,7 +95,7 @@ struct RowGroups {
         const T* values = static_cast<const T*>(args.values);
         auto advance = [&](std::uint32_t groups, std::uint32_t count) {
             rows += group_rows * groups;
-            columns += std::size_t{group_rows} * groups * count;
+            columns += std::size_t{Shared ? 1 : group_rows} * groups * count;
             values += std::size_t{group_rows} * groups * count;
         };
         for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
@@ -100,14 +124,17 @@ struct RowGroups {
     }
 };
 
-template <class T, int Lanes, int NV>
+template <class T, int Lanes, int NV, bool Shared = false>
 void spmm(const SpmmArgs& args) {
-    const RowGroups<T, Lanes, NV> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
-                                       static_cast<T*>(args.to), args.from_stride, args.to_stride};
+    const RowGroups<T, Lanes, NV, Shared> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
+                                               static_cast<T*>(args.to), args.from_stride, args.to_stride};
     if (args.first)
         tile.template run<true>(args);
     else
         tile.template run<false>(args);
 }
+
+template <class T, int Lanes, int NV, bool Shared = false>
+inline constexpr SpmmRow spmm_row{TypeOf<T>::type, Lanes* NV, Shared, spmm<T, Lanes, NV, Shared>};
 
 }  // namespace cs::ukr::CS_ISA

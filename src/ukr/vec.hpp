@@ -83,16 +83,26 @@ inline V spread(const T* from) {
 }
 
 // a * b + c: one rounding where the level has FMA, two on the portable level (a software fma costs 50 times more).
+// Intrinsics, because a loop over __builtin_fmaf compiles to the same but takes the compiler minutes.
 template <class V>
-inline V fma(V a, V b, V c) {
+CS_INLINE V fma(V a, V b, V c) {
 #ifdef __FMA__
     if constexpr (std::is_same_v<V, float>) {
         return __builtin_fmaf(a, b, c);
     } else if constexpr (std::is_same_v<V, double>) {
         return __builtin_fma(a, b, c);
     } else if constexpr (!std::is_arithmetic_v<V>) {
-        using T = std::remove_reference_t<decltype(a[0])>;
-        if constexpr (std::is_floating_point_v<T>) {
+        using T = std::remove_const_t<std::remove_reference_t<decltype(a[0])>>;
+        constexpr bool is_float = std::is_same_v<T, float>;
+        if constexpr (is_float && sizeof(V) == 16) return _mm_fmadd_ps(a, b, c);
+        if constexpr (is_float && sizeof(V) == 32) return _mm256_fmadd_ps(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 16) return _mm_fmadd_pd(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 32) return _mm256_fmadd_pd(a, b, c);
+#ifdef __AVX512F__
+        if constexpr (is_float && sizeof(V) == 64) return _mm512_fmadd_ps(a, b, c);
+        if constexpr (std::is_same_v<T, double> && sizeof(V) == 64) return _mm512_fmadd_pd(a, b, c);
+#endif
+        if constexpr (std::is_floating_point_v<T>) {  // fewer lanes than a register has
             V r;
             for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) r[i] = fma<T>(a[i], b[i], c[i]);
             return r;

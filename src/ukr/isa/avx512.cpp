@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
+#include "ukr/blocks.hpp"
 #include "ukr/move.hpp"
+#include "ukr/routed.hpp"
 #include "ukr/rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
@@ -9,19 +11,49 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr SpmmRow spmm_rows[] = {
-    {Type::f32, 16, spmm<float, 16, 1>},      {Type::f32, 32, spmm<float, 16, 2>},
-    {Type::f64, 8, spmm<double, 8, 1>},       {Type::f64, 16, spmm<double, 8, 2>},
-    {Type::i64, 8, spmm<std::int64_t, 8, 1>}, {Type::i64, 16, spmm<std::int64_t, 8, 2>},
+    spmm_row<float, 16, 1>,
+    spmm_row<float, 16, 2>,
+    spmm_row<float, 16, 4>,
+    spmm_row<double, 8, 1>,
+    spmm_row<double, 8, 2>,
+    spmm_row<std::int64_t, 8, 1>,
+    spmm_row<std::int64_t, 8, 2>,
+    spmm_row<float, 16, 1, true>,
+    spmm_row<float, 16, 2, true>,
+    spmm_row<float, 16, 4, true>,
+    spmm_row<double, 8, 1, true>,
+    spmm_row<double, 8, 2, true>,
+    spmm_row<std::int64_t, 8, 1, true>,
+    spmm_row<std::int64_t, 8, 2, true>,
 };
 
 static constexpr RowsRow rows_rows[] = {rows_row<float>, rows_row<double>, rows_row<std::int64_t>};
+
+static constexpr RoutedRow routed_rows[] = {
+    routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 4>,
+    routed_row<Weights::as_computed, 16, 16, 1, 8>, routed_row<Weights::as_computed, 16, 16, 2, 1>,
+    routed_row<Weights::as_computed, 16, 16, 2, 4>, routed_row<Weights::as_computed, 16, 16, 4, 1>,
+    routed_row<Weights::as_computed, 16, 16, 4, 4>, routed_row<Weights::as_computed, 16, 32, 1, 1>,
+    routed_row<Weights::as_computed, 16, 32, 1, 4>, routed_row<Weights::as_computed, 16, 32, 2, 1>,
+    routed_row<Weights::as_computed, 16, 32, 2, 4>, routed_row<Weights::as_computed, 16, 32, 4, 1>,
+    routed_row<Weights::as_computed, 16, 32, 4, 4>, routed_row<Weights::as_computed, 16, 64, 1, 1>,
+    routed_row<Weights::as_computed, 16, 64, 1, 2>, routed_row<Weights::as_computed, 16, 64, 4, 1>,
+    routed_row<Weights::as_computed, 16, 64, 4, 2>, routed_row<Weights::bf16, 16, 16, 1, 1>,
+    routed_row<Weights::bf16, 16, 16, 1, 4>,        routed_row<Weights::bf16, 16, 16, 4, 1>,
+    routed_row<Weights::bf16, 16, 16, 4, 4>,        routed_row<Weights::bf16, 16, 32, 1, 1>,
+    routed_row<Weights::bf16, 16, 32, 1, 4>,        routed_row<Weights::bf16, 16, 32, 4, 1>,
+    routed_row<Weights::bf16, 16, 32, 4, 4>,
+};
+
+static constexpr BlocksRow blocks_rows[] = {blocks_row<16>};
 
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{
-    table_rows(spmm_rows), table_rows(rows_rows), {}, table_rows(sampled_rows), table_rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows),   table_rows(rows_rows),   {},
+                      table_rows(routed_rows), table_rows(blocks_rows), table_rows(sampled_rows),
+                      table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA

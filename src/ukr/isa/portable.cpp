@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
+#include "ukr/blocks.hpp"
 #include "ukr/move.hpp"
+#include "ukr/routed.hpp"
 #include "ukr/rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
@@ -10,9 +12,18 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr SpmmRow spmm_rows[] = {
-    {Type::f32, 4, spmm<float, 4, 1>},        {Type::f32, 8, spmm<float, 4, 2>},
-    {Type::f64, 2, spmm<double, 2, 1>},       {Type::f64, 4, spmm<double, 2, 2>},
-    {Type::i64, 2, spmm<std::int64_t, 2, 1>}, {Type::i64, 4, spmm<std::int64_t, 2, 2>},
+    spmm_row<float, 4, 1>,
+    spmm_row<float, 4, 2>,
+    spmm_row<double, 2, 1>,
+    spmm_row<double, 2, 2>,
+    spmm_row<std::int64_t, 2, 1>,
+    spmm_row<std::int64_t, 2, 2>,
+    spmm_row<float, 4, 1, true>,
+    spmm_row<float, 4, 2, true>,
+    spmm_row<double, 2, 1, true>,
+    spmm_row<double, 2, 2, true>,
+    spmm_row<std::int64_t, 2, 1, true>,
+    spmm_row<std::int64_t, 2, 2, true>,
 };
 
 static constexpr SpmvRow spmv_rows[] = {
@@ -23,12 +34,18 @@ static constexpr SpmvRow spmv_rows[] = {
 
 static constexpr RowsRow rows_rows[] = {rows_row<float>, rows_row<double>, rows_row<std::int64_t>};
 
+static constexpr RoutedRow routed_rows[] = {
+    routed_row<Weights::as_computed, 4, 64, 1, 1>,
+};
+
+static constexpr BlocksRow blocks_rows[] = {blocks_row<4>};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{table_rows(spmm_rows), table_rows(rows_rows), table_rows(spmv_rows), table_rows(sampled_rows),
-                      table_rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows),   table_rows(rows_rows),    table_rows(spmv_rows), table_rows(routed_rows),
+                      table_rows(blocks_rows), table_rows(sampled_rows), table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA
