@@ -6,6 +6,7 @@
 What a fast check does not accept goes to `complsparse._ops`, which converts it or explains in words why it cannot.
 """
 
+import os
 import sys
 import threading
 
@@ -60,6 +61,21 @@ ctypedef fused index_t:
 cdef object _lock = threading.Lock()  # guards the creation of Matrix objects, not their use
 cdef bint _deterministic = False
 cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+
+
+def _renew_lock():
+    """In a forked child: the thread that held the lock is not there to give it back."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+# What C++ reads once of the machine, it reads now: a fork during the first reading would leave it unfinished for ever.
+c.c_cache_sizes()
+c.selected_isa()
+c.effective_threads()
+
 
 cdef object ops():
     global _ops

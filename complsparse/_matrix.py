@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import threading
 import time
 import weakref
@@ -26,6 +27,15 @@ no_kernel: int = -1
 
 _ndarray, _matmul = np.ndarray, _core.matmul  # one look-up less in the shortest path from `@` to C++
 _twin_lock = threading.Lock()  # guards the creation of transposed views
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held the lock is not there to give it back."""
+    global _twin_lock
+    _twin_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _via_csr(name: str) -> Callable[..., Any]:

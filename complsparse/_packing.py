@@ -7,7 +7,6 @@ set j, so its sets are listed when somebody asks for them.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any, NamedTuple
 
@@ -65,7 +64,6 @@ class Packing:
 
     __slots__ = (
         "_balanced",
-        "_lock",
         "_sets",
         "_slots",
         "block",
@@ -104,7 +102,6 @@ class Packing:
         self.lower_bound = _core.max_column_count(indices, shape[1])
         self._slots: Slots | None = None
         self._balanced: bool | None = None
-        self._lock = threading.Lock()
         self._sets = sets
         if sets is not None:
             _core.check_packing(*pattern, *sets)
@@ -140,12 +137,11 @@ class Packing:
         return sum(array.nbytes for array in self.stored_sets or ())
 
     def _list_split(self) -> None:
-        with self._lock:
-            if self._sets is None:
-                set_ptr, row_order, *slots = _core.pack_split(self.indptr, self.indices, *self.shape)
-                _read_only(set_ptr, row_order, *slots)
-                self._slots = Slots(*slots)
-                self._sets = set_ptr, row_order
+        # Without a lock, which a forked child would find held for ever: several threads at once list the same.
+        set_ptr, row_order, *slots = _core.pack_split(self.indptr, self.indices, *self.shape)
+        _read_only(set_ptr, row_order, *slots)
+        self._slots = Slots(*slots)
+        self._sets = set_ptr, row_order
 
     @property
     def sets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

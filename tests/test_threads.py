@@ -188,6 +188,36 @@ assert np.array_equal(W @ X, many) and not cs._core.thread_report()["forked"]
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="not run: the platform has no fork")
+@pytest.mark.parametrize("work", ["W.prepare(16)", "W.prepare(1)", "W._packing.sets"])
+def test_fork_while_another_thread_builds(work):
+    """A layout that was being built in the parent is built anew in the child, where nobody else will finish it."""
+    code = f"""
+import os, signal, threading, time, warnings
+import numpy as np, complsparse as cs
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+dense = np.where(rng.random((1500, 1500)) < 0.2, rng.standard_normal((1500, 1500)), 0)
+X = rng.standard_normal((1500, 16))
+for delay in (0.0, 0.001, 0.003, 0.01, 0.03):
+    W = cs.from_dense(dense, strategy="split")
+    builder = threading.Thread(target=lambda: {work})
+    builder.start()
+    time.sleep(delay)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        right = np.allclose(W @ X, dense @ X) and np.allclose(W @ X[:, 0], dense @ X[:, 0])
+        right &= np.allclose(W.T @ X, dense.T @ X) and len(W._packing.sets) == 2
+        os._exit(0 if right else 1)
+    _, status = os.waitpid(child, 0)
+    builder.join()
+    assert status == 0, (delay, status)
+"""
+    done = run(code, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+
+
 # --- several callers -------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 #include "core/parallel.hpp"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,10 +24,10 @@ namespace cs {
 namespace {
 
 std::atomic<int> own_limit{0};
-std::atomic<bool> forked{false};
+std::atomic<int> forks{0};  // between the process that loaded the library and this one
 
 // libgomp's thread pool does not survive fork(): a parallel region in the child waits for threads that are not there.
-const int fork_guard = pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+const int fork_guard = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
 
 // Cores a container may use, from cgroup v2's cpu.max or v1's cfs quota; 0 where there is no quota.
 int read_quota() {
@@ -75,15 +76,25 @@ int least(int limit, int candidate) { return candidate > 0 ? std::min(limit, can
 }  // namespace
 
 int effective_threads() {
-    if (forked.load(std::memory_order_relaxed)) return 1;
+    if (forks.load(std::memory_order_relaxed) > 0) return 1;
     return least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
+}
+
+void ForkSafeMutex::lock() {
+    const int here = forks.load(std::memory_order_relaxed);
+    for (;;) {
+        int owner = owner_.load(std::memory_order_relaxed);
+        if (owner != here && owner_.compare_exchange_weak(owner, here, std::memory_order_acquire)) return;
+        const timespec moment{0, 50'000};
+        nanosleep(&moment, nullptr);
+    }
 }
 
 void set_threads(int n) { own_limit.store(n, std::memory_order_relaxed); }
 
 ThreadReport thread_report() {
     return {backend,       own_limit.load(std::memory_order_relaxed), runtime_limit(),
-            quota_limit(), forked.load(std::memory_order_relaxed),    effective_threads()};
+            quota_limit(), forks.load(std::memory_order_relaxed) > 0, effective_threads()};
 }
 
 void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {

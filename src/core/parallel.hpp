@@ -2,6 +2,7 @@
 // Threads. parallel.cpp is the only file that knows whether loops run on OpenMP, std::thread or one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace cs {
@@ -22,6 +23,18 @@ void parallel_for(std::int64_t n_tasks, int threads, Body& body) {
 // The least of: the library's own setting, the runtime's limit, the container's quota (unless OMP_NUM_THREADS asks for
 // more), and 1 in a forked child (libgomp hangs there) or inside another parallel region.
 int effective_threads();
+
+// A mutex for rare, long work. One that another thread holds while the process forks is free in the child, where that
+// thread does not exist; a std::mutex would stay locked there for ever.
+class ForkSafeMutex {
+   public:
+    void lock();
+    void unlock() { owner_.store(nobody, std::memory_order_release); }
+
+   private:
+    static constexpr int nobody = -1;
+    std::atomic<int> owner_{nobody};  // how many forks away from the first process the holder's process is
+};
 
 void set_threads(int n);  // the library's own setting; 0 removes it
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <mutex>
 #include <tuple>
 
 #include "core/isa.hpp"
@@ -351,7 +352,7 @@ const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind, int ca
     auto& known = layouts.choices[static_cast<int>(side)][kind];
     if (candidate < 0)
         if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
-    const std::lock_guard<std::mutex> lock(layouts.mutex);
+    const std::lock_guard<ForkSafeMutex> lock(layouts.mutex);
     if (candidate < 0)
         if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
     Chooser chooser(matrix, side);
@@ -366,7 +367,7 @@ const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind, int ca
 }  // namespace
 
 std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& request) {
-    const std::lock_guard<std::mutex> lock(matrix.layouts().mutex);
+    const std::lock_guard<ForkSafeMutex> lock(matrix.layouts().mutex);
     std::vector<Candidate> found;
     for (const Option& option : Chooser(matrix, request.side).options(kind_of(request)))
         found.push_back({family_names[static_cast<int>(option.family)], option.cost});
@@ -387,7 +388,7 @@ std::string choice_reason(const Plan& plan) { return plan.choice->reason; }
 
 std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
     Layouts& layouts = matrix.layouts();
-    const std::lock_guard<std::mutex> lock(layouts.mutex);
+    const std::lock_guard<ForkSafeMutex> lock(layouts.mutex);
     std::vector<LayoutInfo> found;
     for (const Side side : {Side::rows, Side::columns}) {
         const auto s = static_cast<int>(side);

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/api.hpp"
 #include "core/layout.hpp"
+#include "core/parallel.hpp"
 #include "core/registry.hpp"
 
 namespace cs {
@@ -45,7 +45,7 @@ struct Layouts {
     // few_columns: less than a cache line of x; some_columns: fewer than a wide batch; batch: a wide one whose x and y
     // have contiguous rows; packed_batch: any wide one; ordered: any, with one order of summation for all.
     enum Kind { one_column, few_columns, some_columns, packed_batch, batch, ordered, n_kinds };
-    std::mutex mutex;                                  // guards the building of all below
+    ForkSafeMutex mutex;                               // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::vector<std::unique_ptr<const Choice>> owned;
     std::unique_ptr<const Structure> structure[2];
