@@ -31,7 +31,7 @@ struct RowGroupsLayout {
         std::int64_t run, n_runs, tail, n_tails, row, entry;
     };
     std::int64_t cols;  // columns that blocks cut: all of the matrix, or those in `used`
-    bool shared_columns;
+    int shared_rows;    // 0: every row has columns of its own
     std::int64_t panel_rows, block_cols;
     std::int64_t n_panels, n_blocks;
     std::vector<std::int32_t> used;  // empty: all
@@ -44,10 +44,10 @@ struct RowGroupsLayout {
 
     std::int64_t bytes() const;
 };
-// block_cols at most max_block_cols, panel_rows at most 65536. shared_columns: the rows come in fours of one pattern,
+// block_cols at most max_block_cols, panel_rows at most 65536. shared_rows: so many neighbouring rows
 // and panels are made of whole fours.
 RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
-                                bool shared_columns);
+                                int shared_rows);
 
 struct WindowsLayout {
     std::vector<WindowGroup> groups;

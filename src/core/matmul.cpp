@@ -117,7 +117,8 @@ struct BatchProduct {
             args.n_runs = part.n_runs;
             args.n_tails = part.n_tails;
             args.rows = layout.rows.data() + part.row;
-            args.columns = layout.columns.data() + (layout.shared_columns ? part.entry / group_rows : part.entry);
+            args.columns =
+                layout.columns.data() + (layout.shared_rows > 0 ? part.entry / layout.shared_rows : part.entry);
             args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(T);
             args.x = in_place ? element<T>(x, first_k, first_col) : packed;
             args.from = partial;

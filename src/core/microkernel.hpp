@@ -18,7 +18,7 @@ namespace cs {
 // the same count form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column
 // order, in one accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
 //
-// Where neighbouring rows come in fours of one pattern, a group is such a four and lists its columns once.
+// Where neighbouring rows come in fours of one pattern, these are the groups, and list their columns once.
 
 inline constexpr int group_rows = 4;
 // Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the
@@ -39,7 +39,7 @@ struct SpmmArgs {
     const GroupRun* runs;
     const RowTail* tails;
     std::int64_t n_runs, n_tails;
-    const std::uint16_t* rows;     // group_rows per group, relative to the panel; a short last group repeats a row
+    const std::uint16_t* rows;     // of each group, relative to the panel; a short last group repeats a row
     const std::uint16_t* columns;  // column * column_unit, relative to the block; per entry, or per four that share it
     const void* values;
     const void* x;  // one tile row (tile width) per column of the block, without gaps
@@ -53,8 +53,8 @@ using SpmmFunction = void (*)(const SpmmArgs&);
 
 struct SpmmRow {
     Type type;
-    int tile_cols;        // NR: columns of x that one call computes
-    bool shared_columns;  // reads groups whose rows share their columns
+    int tile_cols;    // NR: columns of x that one call computes
+    int shared_rows;  // rows of a group that shares its columns; 0: group_rows rows with columns of their own
     SpmmFunction function;
 };
 

@@ -23,11 +23,12 @@ double density(const StoredMatrix& matrix) {
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
-// and back: then x streams from L2. Tiles of four cache lines a row pay sooner: beside them L1 holds few columns
+// and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
+// them, and rows that share their columns at once, because they need a quarter of x
 // (docs/developer/performance-notes.md).
-std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile) {
+std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile, int shared_rows) {
     const std::int64_t tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
-    const double least_entries = tile_bytes >= 256 ? 24 : 12;
+    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
     while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
            static_cast<double>(block) * density(matrix) < least_entries)
@@ -57,8 +58,10 @@ int choose_windows(const StoredMatrix& matrix) {
 std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
 
 std::string spmm_name(const Registered<SpmmRow>& row) {
-    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(group_rows) +
-           (row.row->shared_columns ? "s" : "") + "x" + std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
+    const int shared = row.row->shared_rows;
+    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" +
+           std::to_string(shared > 0 ? shared : group_rows) + (shared > 0 ? "s" : "") + "x" +
+           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
 }
 
 std::string spmv_name(const Registered<SpmvRow>& row) {
@@ -122,8 +125,7 @@ class Chooser {
         } else {
             const double n = columns_of(kind), used = std::min<double>(n, lanes_);
             const bool wide = kind == Layouts::packed_batch || kind == Layouts::batch;
-            if (structure().shared_rows == 4 && outer() % group_rows == 0)
-                add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
+            if (shared_groups() > 0) add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
             add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) * 0.1);
             // Bringing a row of x into a tile costs as much as a few entries.
             if (kind == Layouts::batch && own_rows && nnz_ < 8 * static_cast<double>(stored_.cols))
@@ -143,9 +145,9 @@ class Chooser {
             case Family::windows:
                 return windows();
             case Family::shared_row_groups:
-                return row_groups(true);
+                return row_groups(shared_groups());
             case Family::row_groups:
-                return row_groups(false);
+                return row_groups(0);
             default:
                 return rows();
         }
@@ -177,7 +179,7 @@ class Chooser {
                 widest = std::max(widest, registered.row->window);
             found->routed = find_routed_pattern(operand(), widest);
             found->shared_rows = shared_rows(operand());
-            found->square_blocks = found->shared_rows == block_side && is_blocked(operand());
+            found->square_blocks = found->shared_rows >= block_side && is_blocked(operand());
             found->fits_bf16 = !found->routed.layers.empty() && fits_bf16(operand());
             known = std::move(found);
         }
@@ -204,6 +206,18 @@ class Chooser {
             if (best == nullptr || rank(row) > rank(*best)) best = &row;
         }
         return best;
+    }
+
+    // Rows of the groups that share their columns: as many as the pattern and a micro-kernel have; 0: none.
+    int shared_groups() {
+        int most = 0;
+        for (const auto& registered : rows_of(&Table::spmm, isa_)) {
+            const int rows = registered.row->shared_rows;
+            if (registered.row->type == stored_.type && rows > most && rows <= structure().shared_rows &&
+                outer() % rows == 0)
+                most = rows;
+        }
+        return most;
     }
 
     double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
@@ -268,10 +282,10 @@ class Chooser {
         return choice;
     }
 
-    std::unique_ptr<Choice> row_groups(bool shared) {
+    std::unique_ptr<Choice> row_groups(int shared) {
         auto choice = start();
         for (const auto& registered : rows_of(&Table::spmm, isa_)) {
-            if (registered.row->type != stored_.type || registered.row->shared_columns != shared) continue;
+            if (registered.row->type != stored_.type || registered.row->shared_rows != shared) continue;
             auto same = std::find_if(choice->tiles.begin(), choice->tiles.end(), [&](const auto& other) {
                 return other.row->tile_cols == registered.row->tile_cols;
             });
@@ -283,12 +297,12 @@ class Chooser {
         std::sort(choice->tiles.begin(), choice->tiles.end(),
                   [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
         const int widest = choice->tiles.back().row->tile_cols;
-        auto& layout = shared ? layouts_.shared_row_groups[side_] : layouts_.row_groups[side_];
+        auto& layout = shared > 0 ? layouts_.shared_row_groups[side_] : layouts_.row_groups[side_];
         if (!layout) {
             StoredMatrix matrix = operand();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(operand(), used, renumbered, matrix);
-            const std::int64_t block_cols = choose_block_cols(matrix, widest);
+            const std::int64_t block_cols = choose_block_cols(matrix, widest, shared);
             auto built = std::make_unique<RowGroupsLayout>(
                 make_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared));
             built->used = std::move(used);
@@ -298,7 +312,7 @@ class Chooser {
         choice->name = spmm_name(choice->tiles.back());
         char text[200];
         std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
-                      shared ? ", four rows to a pattern" : "", widest, static_cast<long long>(layout->block_cols));
+                      shared > 0 ? ", four rows to a pattern" : "", widest, static_cast<long long>(layout->block_cols));
         choice->reason = text;
         return choice;
     }
@@ -417,7 +431,8 @@ std::vector<MicroKernelInfo> microkernels() {
     };
     for (const auto& row : rows_of(&Table::spmm, all))
         add(spmm_name(row), "spmm", row.row->type, row.isa,
-            row.row->shared_columns ? "shared_row_groups" : "row_groups", group_rows, row.row->tile_cols);
+            row.row->shared_rows > 0 ? "shared_row_groups" : "row_groups",
+            row.row->shared_rows > 0 ? row.row->shared_rows : group_rows, row.row->tile_cols);
     for (const auto& row : rows_of(&Table::rows, all))
         add(rows_name(row), "rows", row.row->type, row.isa, "csr", 1, row.row->tile_cols);
     for (const auto& row : rows_of(&Table::spmv, all))

@@ -23,7 +23,7 @@ class Builder {
     Builder(const StoredMatrix& matrix, RowGroupsLayout& layout)
         : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), layout_(layout) {
         const auto nnz = as_size(matrix.row_ptr[matrix.rows]);
-        layout.columns.resize(layout.shared_columns ? nnz / group_rows : nnz);
+        layout.columns.resize(layout.shared_rows > 0 ? nnz / as_size(layout.shared_rows) : nnz);
         layout.values.resize(nnz * sizeof(T));
     }
 
@@ -91,7 +91,7 @@ class Builder {
 
     void append_entry(Segment& segment) {
         const std::int64_t from = segment.next++;
-        layout_.columns[layout_.shared_columns ? entry_ / group_rows : entry_] =
+        layout_.columns[layout_.shared_rows > 0 ? entry_ / as_size(layout_.shared_rows) : entry_] =
             static_cast<std::uint16_t>((matrix_.columns[from] - first_col_) * column_unit);
         std::memcpy(&layout_.values[entry_ * sizeof(T)], values_ + from, sizeof(T));
         ++entry_;
@@ -107,16 +107,17 @@ class Builder {
         part.tail = static_cast<std::int64_t>(layout_.tails.size());
         part.row = static_cast<std::int64_t>(layout_.rows.size());
         part.entry = static_cast<std::int64_t>(entry_);
-        for (std::size_t group = 0; group < order_.size(); group += group_rows) {
-            const std::size_t n = std::min<std::size_t>(group_rows, order_.size() - group);
-            const auto steps = n < group_rows ? 0u : static_cast<std::uint32_t>(order_[group + n - 1].count());
+        const std::size_t of_group = layout_.shared_rows > 0 ? as_size(layout_.shared_rows) : group_rows;
+        for (std::size_t group = 0; group < order_.size(); group += of_group) {
+            const std::size_t n = std::min<std::size_t>(of_group, order_.size() - group);
+            const auto steps = n < of_group ? 0u : static_cast<std::uint32_t>(order_[group + n - 1].count());
             if (static_cast<std::int64_t>(layout_.runs.size()) == part.run || layout_.runs.back().count != steps)
                 layout_.runs.push_back({0, steps});
             ++layout_.runs.back().groups;
-            for (std::size_t r = 0; r < group_rows; ++r)
+            for (std::size_t r = 0; r < of_group; ++r)
                 layout_.rows.push_back(in_panel(order_[group + std::min(r, n - 1)]));
             for (std::uint32_t step = 0; step < steps; ++step)
-                for (std::size_t r = 0; r < group_rows; ++r) append_entry(order_[group + r]);
+                for (std::size_t r = 0; r < of_group; ++r) append_entry(order_[group + r]);
         }
         for (Segment& segment : order_) {
             const std::int64_t left = segment.count();
@@ -188,9 +189,9 @@ std::int64_t RowGroupsLayout::bytes() const {
 }
 
 RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
-                                bool shared_columns) {
+                                int shared_rows) {
     RowGroupsLayout layout{};
-    layout.shared_columns = shared_columns;
+    layout.shared_rows = shared_rows;
     layout.cols = matrix.cols;
     layout.panel_rows = panel_rows;
     layout.block_cols = block_cols;

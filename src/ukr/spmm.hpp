@@ -5,7 +5,7 @@
 // their four values come by one load and are spread over the lanes by in-register permutes, their four columns by one
 // 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
 //
-// Where the four rows share their columns, a load of x serves four FMAs, and these are the bound.
+// Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
 #pragma once
 
 #include "core/microkernel.hpp"
@@ -13,9 +13,11 @@
 
 namespace cs::ukr::CS_ISA {
 
-template <class T, int Lanes, int NV, bool Shared>
+// Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own.
+template <class T, int Lanes, int NV, int Shared>
 struct RowGroups {
     using V = vec<T, Lanes>;
+    static constexpr int rows_of_group = Shared > 0 ? Shared : group_rows;
     static constexpr int tile = Lanes * NV;
     static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
     static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
@@ -38,13 +40,13 @@ struct RowGroups {
         for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
     }
 
-    // Entry j of all four rows of a group that shares its columns: x is loaded once, and values come by broadcasts from
+    // Entry j of all rows of a group that shares its columns: x is loaded once, and values come by broadcasts from
     // memory, which leave the vector ports to the FMA.
     CS_INLINE void shared_entry(V (*sum)[NV], std::size_t column, const T* values) const {
         V x_part[NV];
         for (int v = 0; v < NV; ++v) x_part[v] = x_row(x, column, v);
-#pragma GCC unroll 4
-        for (int r = 0; r < group_rows; ++r) {
+#pragma GCC unroll 8
+        for (int r = 0; r < rows_of_group; ++r) {
             const V value = broadcast<V>(values[r]);
 #pragma GCC unroll 8
             for (int v = 0; v < NV; ++v) sum[r][v] = fma(value, x_part[v], sum[r][v]);
@@ -52,39 +54,39 @@ struct RowGroups {
     }
 
     template <int Groups>
-    CS_INLINE void steps(V (&sum)[Groups * group_rows][NV], const std::uint16_t* columns, const T* values,
+    CS_INLINE void steps(V (&sum)[Groups * rows_of_group][NV], const std::uint16_t* columns, const T* values,
                          std::uint32_t count) const {
-        const std::size_t entries = std::size_t{group_rows} * count;  // from one group to the next
-        if constexpr (Shared) {
+        const std::size_t entries = std::size_t{rows_of_group} * count;  // from one group to the next
+        if constexpr (Shared > 0) {
 #pragma GCC unroll 1
-            for (std::uint32_t j = 0; j < count; ++j, ++columns, values += group_rows)
+            for (std::uint32_t j = 0; j < count; ++j, ++columns, values += rows_of_group)
 #pragma GCC unroll 2
                 for (int g = 0; g < Groups; ++g)
-                    shared_entry(sum + g * group_rows, columns[static_cast<std::size_t>(g) * count],
+                    shared_entry(sum + g * rows_of_group, columns[static_cast<std::size_t>(g) * count],
                                  values + static_cast<std::size_t>(g) * entries);
             return;
         }
 #pragma GCC unroll 1
-        for (std::uint32_t j = 0; j < count; ++j, columns += group_rows, values += group_rows)
+        for (std::uint32_t j = 0; j < count; ++j, columns += rows_of_group, values += rows_of_group)
 #pragma GCC unroll 2
             for (int g = 0; g < Groups; ++g) {
                 const std::size_t at = static_cast<std::size_t>(g) * entries;
                 const auto packed = load<std::uint64_t>(columns + at);
-                entry<0>(sum[g * group_rows + 0], packed, values + at);
-                entry<1>(sum[g * group_rows + 1], packed, values + at);
-                entry<2>(sum[g * group_rows + 2], packed, values + at);
-                entry<3>(sum[g * group_rows + 3], packed, values + at);
+                entry<0>(sum[g * rows_of_group + 0], packed, values + at);
+                entry<1>(sum[g * rows_of_group + 1], packed, values + at);
+                entry<2>(sum[g * rows_of_group + 2], packed, values + at);
+                entry<3>(sum[g * rows_of_group + 3], packed, values + at);
             }
     }
 
     template <int Groups, bool First>
     CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
                          std::uint32_t count) const {
-        V sum[Groups * group_rows][NV];
-        for (int r = 0; r < Groups * group_rows; ++r)
+        V sum[Groups * rows_of_group][NV];
+        for (int r = 0; r < Groups * rows_of_group; ++r)
             for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
-        for (int r = 0; r < Groups * group_rows; ++r)
+        for (int r = 0; r < Groups * rows_of_group; ++r)
             for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);
     }
 
@@ -94,14 +96,14 @@ struct RowGroups {
         const std::uint16_t* columns = args.columns;
         const T* values = static_cast<const T*>(args.values);
         auto advance = [&](std::uint32_t groups, std::uint32_t count) {
-            rows += group_rows * groups;
-            columns += std::size_t{Shared ? 1 : group_rows} * groups * count;
-            values += std::size_t{group_rows} * groups * count;
+            rows += rows_of_group * groups;
+            columns += std::size_t{Shared > 0 ? 1 : rows_of_group} * groups * count;
+            values += std::size_t{rows_of_group} * groups * count;
         };
         for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
             if (run->count == 0 && !First && !args.last) break;  // the rest of the rows own nothing here
             std::uint32_t left = run->groups;
-            if constexpr (NV == 1)  // two groups give eight accumulators
+            if constexpr (NV * rows_of_group <= 4)  // two groups give eight accumulators
                 for (; left >= 2; left -= 2) {
                     group<2, First>(rows, columns, values, run->count);
                     advance(2, run->count);
@@ -124,7 +126,7 @@ struct RowGroups {
     }
 };
 
-template <class T, int Lanes, int NV, bool Shared = false>
+template <class T, int Lanes, int NV, int Shared = 0>
 void spmm(const SpmmArgs& args) {
     const RowGroups<T, Lanes, NV, Shared> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
                                                static_cast<T*>(args.to), args.from_stride, args.to_stride};
@@ -134,7 +136,7 @@ void spmm(const SpmmArgs& args) {
         tile.template run<false>(args);
 }
 
-template <class T, int Lanes, int NV, bool Shared = false>
+template <class T, int Lanes, int NV, int Shared = 0>
 inline constexpr SpmmRow spmm_row{TypeOf<T>::type, Lanes* NV, Shared, spmm<T, Lanes, NV, Shared>};
 
 }  // namespace cs::ukr::CS_ISA

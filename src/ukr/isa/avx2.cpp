@@ -12,22 +12,12 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr SpmmRow spmm_rows[] = {
-    spmm_row<float, 4, 1>,
-    spmm_row<float, 8, 1>,
-    spmm_row<float, 8, 2>,
-    spmm_row<double, 2, 1>,
-    spmm_row<double, 4, 1>,
-    spmm_row<double, 4, 2>,
-    spmm_row<std::int64_t, 4, 1>,
-    spmm_row<std::int64_t, 4, 2>,
-    spmm_row<float, 4, 1, true>,
-    spmm_row<float, 8, 1, true>,
-    spmm_row<float, 8, 2, true>,
-    spmm_row<double, 2, 1, true>,
-    spmm_row<double, 4, 1, true>,
-    spmm_row<double, 4, 2, true>,
-    spmm_row<std::int64_t, 4, 1, true>,
-    spmm_row<std::int64_t, 4, 2, true>,
+    spmm_row<float, 4, 1>,           spmm_row<float, 8, 1>,        spmm_row<float, 8, 2>,
+    spmm_row<double, 2, 1>,          spmm_row<double, 4, 1>,       spmm_row<double, 4, 2>,
+    spmm_row<std::int64_t, 4, 1>,    spmm_row<std::int64_t, 4, 2>, spmm_row<float, 4, 1, 4>,
+    spmm_row<float, 8, 1, 4>,        spmm_row<float, 8, 2, 4>,     spmm_row<double, 2, 1, 4>,
+    spmm_row<double, 4, 1, 4>,       spmm_row<double, 4, 2, 4>,    spmm_row<std::int64_t, 4, 1, 4>,
+    spmm_row<std::int64_t, 4, 2, 4>,
 };
 
 static constexpr SpmvRow spmv_rows[] = {
