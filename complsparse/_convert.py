@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from complsparse import _core
 from complsparse._errors import as_dtype, counted, is_bfloat16
 
+FIRST_USER_TYPE = 256  # number of a dtype that another package brings, such as the 8-bit floats of ml_dtypes
 MAX_SIZE = 2**47  # of an axis: sizes, pointers and byte counts then stay far inside int64
 
 
@@ -60,7 +61,8 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
             f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
             "pass A.real and A.imag separately"
         )
-    if dtype.kind not in "biuf" and not is_bfloat16(dtype):
+    of_numpy = dtype.kind in "biuf" and dtype.num < FIRST_USER_TYPE
+    if not of_numpy and not is_bfloat16(dtype):
         raise TypeError(
             f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
             "convert with astype first"

@@ -205,7 +205,7 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
     if offset is not None:
         y += offset[:, None] if features_axis == 0 else offset
     result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
-    if activation is not None and types.result.kind not in "bu":
+    if activation is not None and types.result.kind not in "ub":
         np.maximum(result, 0, out=result)
     if out is None:
         return np.asarray(result)
