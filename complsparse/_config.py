@@ -178,7 +178,7 @@ def _configuration() -> dict[str, dict[str, Any]]:
         "caches": {name: f"{size // 1024} KiB" for name, size in _core.cache_sizes().items()},
         "deterministic": {"default": _core.get_deterministic()},
         "python": {"gil": getattr(sys, "_is_gil_enabled", lambda: True)()},
-        "extras": {name: _is_installed(name) for name in ("rich", "matplotlib", "safetensors", "mkl")},
+        "extras": {name: _is_installed(name) for name in ("rich", "matplotlib", "safetensors", "ml_dtypes", "mkl")},
     }
 
 

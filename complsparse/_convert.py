@@ -17,7 +17,9 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
+from complsparse._errors import as_dtype, counted, is_bfloat16
 
+FIRST_USER_TYPE = 256  # number of a dtype that another package brings, such as the 8-bit floats of ml_dtypes
 MAX_SIZE = 2**47  # of an axis: sizes, pointers and byte counts then stay far inside int64
 
 
@@ -51,14 +53,16 @@ def check_shape(shape: Any) -> tuple[int, int]:
     return sizes
 
 
-def check_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype in native byte order; TypeError unless it is a real one."""
+    dtype = as_dtype(dtype)
     if dtype.kind == "c":
         raise TypeError(
             f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
             "pass A.real and A.imag separately"
         )
-    if dtype.kind not in "biuf":
+    of_numpy = dtype.kind in "biuf" and dtype.num < FIRST_USER_TYPE
+    if not of_numpy and not is_bfloat16(dtype):
         raise TypeError(
             f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
             "convert with astype first"
@@ -373,7 +377,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
     -----
     O(nnz + M + K), for sorted input a few passes over its arrays. Duplicates are summed in stored order.
     """
-    wanted = None if dtype is None else check_dtype(np.dtype(dtype))
+    wanted = None if dtype is None else check_dtype(dtype)
     size = None if shape is None else check_shape(shape)
     arrays: Arrays
     if not scipy.sparse.issparse(A) and not isinstance(A, np.ndarray) and hasattr(A, "tocsr"):
@@ -423,7 +427,7 @@ def transposed(csr: Csr) -> tuple[Csr, NDArray[Any]]:
 def to_scipy(csr: Csr, *, copy: bool = False, index_dtype: DTypeLike | None = None, transpose: bool = False) -> Any:
     """A csr_array (`transpose`: the csc_array of the transpose). Without `copy` it may share read-only arrays.
 
-    float16, which scipy.sparse does not know, becomes float32: every value stays what it is.
+    float16 and bfloat16, which scipy.sparse does not know, become float32: every value stays what it is.
     """
     largest = max(*csr.shape, len(csr.data))
     if index_dtype is None:
@@ -432,7 +436,8 @@ def to_scipy(csr: Csr, *, copy: bool = False, index_dtype: DTypeLike | None = No
         raise ValueError(f"index_dtype={np.dtype(index_dtype)} must be int32 or int64")
     elif largest > np.iinfo(index_dtype).max:
         raise ValueError(f"index_dtype=int32 cannot hold {largest}; leave it out or pass int64")
-    data = csr.data.astype(np.float32) if csr.data.dtype == np.float16 else csr.data
+    dtype = counted(csr.data.dtype)
+    data = csr.data.astype(np.float32 if dtype == np.float16 else dtype, copy=False)
     arrays = [data, csr.indices.astype(index_dtype, copy=False), csr.indptr.astype(index_dtype, copy=False)]
     if copy:
         arrays = [array if array.flags.writeable else array.copy() for array in arrays]

@@ -6,9 +6,11 @@ The fast checks in `_core` only say no; the functions here find out why and name
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 FLOATS = (np.float16, np.float32, np.float64)
 
@@ -17,10 +19,38 @@ W                x                result   computed in
 float32          float32          float32  float32
 float64          float64          float64  float64
 float32/float64  the other        float64  float64
-float16          float16/float32  float32  float32
+float16/bfloat16 float16/bfloat16/float32  float32  float32
+float16/bfloat16 float64          float64  float64
 bool, int        bool, int        np.result_type (int8 with int8 or uint8: int32)  int64, exact modulo 2**bits
-float            bool, int        np.result_type (float16 counts as float32)       float32 or float64
+float            bool, int        np.result_type (16-bit floats count as float32)  float32 or float64
 """
+
+
+def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """`numpy.dtype`, for which "bfloat16" is a name before ml_dtypes has been imported too.
+
+    Raises ImportError for that name where ml_dtypes is not installed.
+    """
+    return bfloat16() if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype)
+
+
+def bfloat16() -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError("dtype bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from None
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
+
+
+def is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    """In either byte order. Nobody has such a dtype before ml_dtypes has been imported."""
+    return dtype.type is getattr(sys.modules.get("ml_dtypes"), "bfloat16", None)
+
+
+def counted(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """As what a dtype promotes: bfloat16, for which NumPy has few rules, as float32, which holds its every value."""
+    return np.dtype(np.float32) if is_bfloat16(dtype) else dtype
 
 
 class ProductTypes(NamedTuple):
@@ -32,13 +62,17 @@ def _is_integer(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biu"
 
 
+def _multiplies(dtype: np.dtype[Any]) -> bool:
+    return _is_integer(dtype) or dtype.type in FLOATS or is_bfloat16(dtype)
+
+
 def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> ProductTypes:
     """The dtypes in which W (dtype `w`) times a dense operand (dtype `x`) is computed and returned.
 
     Raises TypeError for a pair outside the table, naming what would work.
     """
     for name, dtype in (("W", w), ("the dense operand", x)):
-        if not (_is_integer(dtype) or dtype.type in FLOATS):
+        if not _multiplies(dtype):
             raise TypeError(
                 f"{name} has dtype {dtype}, which does not multiply; convert it with "
                 f"astype(np.float32) or astype(np.float64). Products exist for:\n{DTYPE_TABLE}"
@@ -48,12 +82,12 @@ def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> 
         small = w == np.int8 and x in (np.dtype(np.int8), np.dtype(np.uint8))
         result = np.dtype(np.int32) if small else np.result_type(w, x)
     else:
-        result = np.result_type(w, x)
+        result = np.result_type(counted(w), counted(x))
         if result == np.float16:
             result = np.dtype(np.float32)
     if requested is not None:
-        wanted = np.dtype(requested)
-        if not (_is_integer(wanted) or wanted.type in FLOATS) or not np.can_cast(result, wanted, "same_kind"):
+        wanted = as_dtype(requested)
+        if not _multiplies(wanted) or not np.can_cast(result, wanted, "same_kind"):
             raise TypeError(
                 f"dtype={wanted} cannot hold the product of {w} and {x} ({result}) under 'same_kind' casting"
             )

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _convert
+from complsparse._errors import bfloat16, is_bfloat16
 from complsparse._matrix import ComplementaryMatrix, _restore
 
 FORMAT_NAME = "complsparse"
@@ -44,10 +45,13 @@ MEMBERS = {
     "indptr": ("i", 1),
     "indices": ("i", 1),
     "data": ("biuf", 1),
+    "dtype": ("U", 0),  # of the data, where .npy has no name for it: "bfloat16", stored as uint16
     "set_ptr": ("i", 1),
     "row_order": ("i", 1),
 }
-OPTIONAL_MEMBERS = {"set_ptr", "row_order"}
+OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order"}
+
+SAFETENSORS_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 # Everything that zipfile, zlib, gzip and numpy's header parser raise on malformed bytes.
 MALFORMED = (
@@ -172,7 +176,8 @@ def save(path: str | os.PathLike[str], W: ComplementaryMatrix) -> None:
 
     Notes
     -----
-    O(nnz + M + K). The members are plain arrays, uncompressed; `numpy.load` reads them too.
+    O(nnz + M + K). The members are plain arrays, uncompressed; `numpy.load` reads them too. bfloat16 values are stored
+    as uint16, beside a member ``dtype`` that says so.
 
     Examples
     --------
@@ -190,6 +195,8 @@ def save(path: str | os.PathLike[str], W: ComplementaryMatrix) -> None:
     members = {"format": FORMAT_NAME, "version": np.int64(FORMAT_VERSION), **W._state()}
     members["shape"] = np.array(members["shape"], dtype=np.int64)
     members["block"] = np.array(members["block"], dtype=np.int64)
+    if is_bfloat16(W.dtype):
+        members["data"], members["dtype"] = members["data"].view(np.uint16), "bfloat16"
     target = _path(path)
     folder, base = os.path.split(target)
     temporary = os.path.join(folder, f".{base[:64]}.{secrets.token_hex(8)}")
@@ -221,6 +228,8 @@ def load(path: str | os.PathLike[str]) -> ComplementaryMatrix:
         A malformed file: one line that names it and the reason.
     OSError
         The file cannot be read.
+    ImportError
+        The values are bfloat16, and the package ml_dtypes is not installed.
 
     Notes
     -----
@@ -253,10 +262,15 @@ def _state_of(members: dict[str, NDArray[Any]]) -> dict[str, Any]:
         raise ValueError(f"format is {members['format'].item()!r}, not {FORMAT_NAME!r}")
     if members["version"].item() != FORMAT_VERSION:
         raise ValueError(f"version {members['version'].item()} is not known; this is version {FORMAT_VERSION}")
+    if "dtype" in members:
+        tag, stored = members["dtype"].item(), members["data"].dtype
+        if tag != "bfloat16" or stored != np.uint16:
+            raise ValueError(f"dtype {tag!r} of data stored as {stored} is not known; bfloat16 is stored as uint16")
+        members = {**members, "data": members["data"].view(bfloat16())}
     state: dict[str, Any] = {
         name: array.item() if array.ndim == 0 else array
         for name, array in members.items()
-        if name not in ("format", "version")
+        if name not in ("format", "version", "dtype")
     }
     state["shape"], state["block"] = (tuple(state[name].tolist()) for name in ("shape", "block"))
     return state
@@ -289,7 +303,8 @@ def read_matrix(path: str | os.PathLike[str], *, tensor: str | None = None, seed
     Returns
     -------
     dict of str to matrix
-        Arrays with more than two axes are reshaped to (first axis, all others), float16 is widened to float32.
+        Arrays with more than two axes are reshaped to (first axis, all others), float16 and the bfloat16 of
+        ``.safetensors`` are widened to float32.
 
     Raises
     ------
@@ -353,7 +368,10 @@ def _read_npz(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str
         names = {member.filename for member in archive.infolist()}
     stream.seek(0)
     if {"format.npy", "version.npy"} <= names:
-        return {stem: _restore(_state_of(_read_members(stream, n_bytes, stored_only=True)))}
+        try:
+            return {stem: _restore(_state_of(_read_members(stream, n_bytes, stored_only=True)))}
+        except ImportError as error:
+            raise ValueError(str(error)) from None
     arrays = _read_members(stream, n_bytes, stored_only=False)
     if "format" in arrays:
         return {stem: _scipy_matrix(arrays)}
@@ -439,12 +457,21 @@ def _read_smtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[st
 
 def _read_safetensors(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str, Any]:
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load as load_tensors
+        from safetensors import SafetensorError, deserialize
     except ImportError:
         raise ValueError("reading .safetensors needs the package safetensors: pip install safetensors") from None
     try:
-        tensors = load_tensors(stream.read())
+        tensors: list[tuple[str, dict[str, Any]]] = deserialize(stream.read())  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(str(error)) from None
-    return {name: _as_matrix(x) for name, x in tensors.items() if x.ndim >= 2 and x.dtype.kind == "f"}
+    return {
+        name: _as_matrix(_tensor(x["data"], x["dtype"]).reshape(x["shape"]))
+        for name, x in tensors
+        if len(x["shape"]) >= 2 and x["dtype"] in SAFETENSORS_FLOATS
+    }
+
+
+def _tensor(content: bytes, name: str) -> NDArray[Any]:
+    stored = np.frombuffer(content, dtype=SAFETENSORS_FLOATS[name])
+    # bfloat16 is the upper half of a float32: no package is needed to read it.
+    return (stored.astype(np.uint32) << 16).view(np.float32) if name == "BF16" else stored

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _convert, _core
 from complsparse._convert import Csr
+from complsparse._errors import counted, is_bfloat16
 from complsparse._packing import Packing
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def _as_scipy(operand: Any) -> Any:
     if isinstance(operand, ComplementaryMatrix):
         return operand.tocsr()
     if scipy.sparse.issparse(operand):
-        return _convert.as_csr(operand) if operand.dtype.kind in "biuf" else scipy.sparse.csr_array(operand)
+        real = counted(operand.dtype).kind in "biuf"
+        return _convert.as_csr(operand) if real else scipy.sparse.csr_array(operand)
+    if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
+        return operand.astype(np.float32)
     return np.asarray(operand) if isinstance(operand, np.matrix) else operand
 
 
@@ -87,6 +91,17 @@ def _is_scalar(operand: Any) -> bool:
     )
 
 
+def _scaled(operation: Callable[[Any, Any], Any], data: NDArray[Any], scalar: Any) -> NDArray[Any]:
+    """In the dtype that NumPy gives; bfloat16 counts as float32, but keeps its dtype with a number that has none."""
+    if isinstance(scalar, (np.generic, np.ndarray)):
+        scalar = scalar.astype(counted(scalar.dtype))
+        dtype = None
+    else:
+        dtype = data.dtype if is_bfloat16(data.dtype) else None
+    result = np.asarray(operation(data.astype(counted(data.dtype), copy=False), scalar))
+    return result if dtype is None else result.astype(dtype)
+
+
 class ComplementaryMatrix(_core.Operand):
     """A sparse matrix whose rows are packed into sets that share no column.
 
@@ -100,7 +115,7 @@ class ComplementaryMatrix(_core.Operand):
     shape : (int, int), optional
         For triplets; otherwise it must agree with A.
     dtype : dtype, optional
-        bool, an integer or a float dtype; the default is A's own.
+        bool, an integer or a float dtype, or "bfloat16" (of the package ml_dtypes); the default is A's own.
     copy : bool
         Whether arrays of another ComplementaryMatrix are copied rather than shared. Other input is always copied.
     strategy : {"auto", "strict", "split"}
@@ -115,6 +130,8 @@ class ComplementaryMatrix(_core.Operand):
     ------
     TypeError
         Complex and other dtypes that are not real numbers; objects that are not matrices.
+    ImportError
+        ``dtype="bfloat16"`` without the package ml_dtypes.
     ValueError
         Malformed arrays, contradicting shapes, an unknown strategy, a block that the pattern does not consist of.
 
@@ -174,7 +191,7 @@ class ComplementaryMatrix(_core.Operand):
             raise ValueError(f"shape={tuple(shape)} contradicts the matrix, whose shape is {A.shape}")
         csr = A._csr()
         if dtype is not None:
-            wanted = _convert.check_dtype(np.dtype(dtype))
+            wanted = _convert.check_dtype(dtype)
             csr = csr._replace(data=_frozen(csr.data.astype(wanted, copy=False)))
         if copy or (eliminate_zeros and not csr.data.all()):
             parts = (csr.data, csr.indices, csr.indptr)
@@ -340,7 +357,8 @@ class ComplementaryMatrix(_core.Operand):
         Returns
         -------
         csr_array, shape (M, K)
-            Indices sorted, no duplicates. float16, which scipy.sparse does not know, becomes float32.
+            Indices sorted, no duplicates. float16 and bfloat16, which scipy.sparse does not
+            know, become float32.
         """
         return _convert.to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
 
@@ -401,7 +419,7 @@ class ComplementaryMatrix(_core.Operand):
 
     def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
         """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
-        wanted = _convert.check_dtype(np.dtype(dtype))
+        wanted = _convert.check_dtype(dtype)
         if wanted == self.dtype and not copy:
             return self
         return self._with_stored_values(self._data.astype(wanted, casting=casting))
@@ -658,7 +676,7 @@ class ComplementaryMatrix(_core.Operand):
         if _is_scalar(other):
             if np.iscomplexobj(other):
                 return self.tocsr() * other
-            return self._with_stored_values(np.asarray(self._data * other))
+            return self._with_stored_values(_scaled(operator.mul, self._data, other))
         return _elementwise_product(self, other)
 
     def __rmul__(self, other: Any) -> Any:
@@ -672,7 +690,7 @@ class ComplementaryMatrix(_core.Operand):
         if _is_scalar(other):
             if np.iscomplexobj(other):
                 return self.tocsr() / other
-            return self._with_stored_values(np.asarray(self._data / other))
+            return self._with_stored_values(_scaled(operator.truediv, self._data, other))
         return _quotient(self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
@@ -825,7 +843,7 @@ class ComplementaryMatrix(_core.Operand):
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
             type(self).__qualname__,
-            *(x.tobytes() if isinstance(x, np.ndarray) else x for x in self._state().values()),
+            *((x.dtype.name, x.tobytes()) if isinstance(x, np.ndarray) else x for x in self._state().values()),
         )
 
 
@@ -1112,5 +1130,5 @@ def aslinearoperator(W: ComplementaryMatrix) -> LinearOperator:
     from scipy.sparse.linalg import LinearOperator  # slow to import, and few need it
 
     return LinearOperator(
-        W.shape, matvec=W.matvec, rmatvec=W.rmatvec, matmat=W.matmat, rmatmat=W.rmatmat, dtype=W.dtype
+        W.shape, matvec=W.matvec, rmatvec=W.rmatvec, matmat=W.matmat, rmatmat=W.rmatmat, dtype=counted(W.dtype)
     )

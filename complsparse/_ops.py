@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._errors import ProductTypes, product_types, wrong_inner_size
+from complsparse._errors import ProductTypes, as_dtype, product_types, wrong_inner_size
 
 if TYPE_CHECKING:
     from complsparse._matrix import ComplementaryMatrix
@@ -28,7 +28,10 @@ def _is_sparse(operand: Any) -> bool:
 def as_dense(operand: Any, name: str) -> NDArray[Any]:
     """A dense operand as an ndarray: array-likes, and DLPack tensors on the CPU without a copy."""
     if not isinstance(operand, np.ndarray) and hasattr(operand, "__dlpack__"):
-        array = np.from_dlpack(operand)
+        try:
+            array = np.from_dlpack(operand)
+        except BufferError:  # bfloat16, which NumPy's DLPack has no name for
+            array = np.asarray(operand)
     else:
         array = np.asarray(operand)
     if array.dtype == object:
@@ -172,7 +175,7 @@ def _product(
     _multiply(W, x, y, from_right, features_last, offset, activation is not None and not late_relu)
     if direct:
         return out  # type: ignore[no-any-return]
-    # Exact modulo 2**bits for integers, rounded once for float16.
+    # Exact modulo 2**bits for integers, rounded once for 16-bit floats.
     y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
     if late_relu and types.result.kind == "i":
         np.maximum(y, 0, out=y)
@@ -202,7 +205,7 @@ def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype:
     if offset is not None:
         y += offset[:, None] if features_axis == 0 else offset
     result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
-    if activation is not None and types.result.kind in "if":
+    if activation is not None and types.result.kind not in "ub":
         np.maximum(result, 0, out=result)
     if out is None:
         return np.asarray(result)
@@ -244,7 +247,7 @@ def _transposed(W: Any) -> Any:
 
 def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
     """The dtype that products of W with operands of `dtype` (default: W's own) compute in."""
-    return product_types(W.dtype, W.dtype if dtype is None else np.dtype(dtype)).compute
+    return product_types(W.dtype, W.dtype if dtype is None else as_dtype(dtype)).compute
 
 
 def checked_batch(n: Any) -> int:
@@ -310,7 +313,7 @@ def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatri
     Returns
     -------
     ComplementaryMatrix, shape (M, K)
-        On W's packing, in ``np.result_type(P, Q)`` (float16 gives float32).
+        On W's packing, in ``np.result_type(P, Q)`` (float16 and bfloat16 give float32).
 
     Raises
     ------

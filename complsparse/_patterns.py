@@ -356,7 +356,7 @@ def random(
     6
     """
     pattern = checked_pattern(shape, density, set_size, per_group, block, balanced)
-    wanted = check_dtype(np.dtype(dtype))
+    wanted = check_dtype(dtype)
     generator = np.random.default_rng(rng)
     indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, generator))
     return packed(pattern, indptr, indices, _draw_values(generator, len(indices), wanted))

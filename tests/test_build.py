@@ -254,13 +254,15 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 
 NAMES = {
     "rows": r"rows_(f32|f64|i64)_1x\d+_\w+",
-    "spmm": r"spmm_(f32|f64|i64)_4x\d+_\w+",
+    "spmm": r"spmm_(f32|f64|i64)_4s?x\d+_\w+",
     "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
+    "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
+    "blocks": r"blocks_f32_4x4_\w+",
     "sampled": r"sampled_(f32|f64|i64)_\w+",
 }
 
 
-LAYOUTS = {"spmm": "row_groups", "rows": "csr", "spmv": "windows", "sampled": "csr"}
+LAYOUTS = {"rows": "csr", "spmv": "windows", "sampled": "csr", "routed": "routed", "blocks": "blocks"}
 
 
 def test_rows_of_the_table():
@@ -274,11 +276,14 @@ def test_rows_of_the_table():
         assert row["name"].split("_")[:2] == [row["op"], row["type"]]
         assert row["name"].endswith("_" + row["isa"])
         assert row["runnable"] == supported[row["isa"]]
-        assert row["layout"] == LAYOUTS[row["op"]]
+        if row["op"] == "spmm":
+            assert row["layout"] == ("shared_row_groups" if "_4sx" in row["name"] else "row_groups")
+        else:
+            assert row["layout"] == LAYOUTS[row["op"]]
         if row["op"] in ("spmm", "rows"):
-            assert "_{}x{}_".format(*row["tile"]) in row["name"]
+            assert "_{}x{}_".format(*row["tile"]) in row["name"].replace("sx", "x")
     assert {row["isa"] for row in table} == set(supported)
-    for op in NAMES:
+    for op in ("rows", "spmm", "spmv", "sampled"):
         assert {row["type"] for row in table if row["op"] == op and row["isa"] == "portable"} == set(COMPUTE)
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
     assert next(iter(supported)) == "portable"
@@ -294,16 +299,30 @@ def test_the_batches_of_the_tests_fill_every_tile():
             assert {n % width for n in BATCHES if n >= 32} >= {0, 1, width - 1}, row["name"]
 
 
-def test_every_runnable_row_is_chosen_by_some_matrix():
-    """No dead rows for one vector and for wide batches: each is what some level picks for some density."""
-    chosen = set()
+def matrices_of_every_layout():
     rng = np.random.default_rng(1)
+    for dtype, density in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2)):
+        yield random_csr(rng, (64, 400), density, dtype).packed()
+    yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((4, 4))).astype(np.float32))
+    for height, width in itertools.product((1, 2, 4), (8, 16, 32, 64)):
+        yield cs.random((256, 8 * width), set_size=width, block=(height, 1), rng=0)
+    for height, width in itertools.product((1, 4), (8, 16, 32)):  # weights that lose nothing as bfloat16, beyond L2
+        A = cs.random((1024, width * (_core.cache_sizes()["l2"] // 4096 + 8)), set_size=width, block=(height, 1), rng=0)
+        bits = A.tocsr().data.view(np.uint32) & np.uint32(0xFFFF0000)
+        yield A.with_values(bits.view(np.float32))
+
+
+def test_every_runnable_row_is_chosen_by_some_matrix():
+    """No dead rows: each is what some level picks for some matrix and batch. Names without their tile's columns."""
+    chosen = set()
     for level in cs.isa_levels():
         _core.set_isa(level)
-        for dtype, density, n in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2), (1, 64)):
-            chosen.add(random_csr(rng, (64, 400), density, dtype).packed().plan(n=n).microkernel)
-    runnable = {row["name"] for row in cs.microkernels() if row["op"] in ("spmv", "rows") and row["runnable"]}
-    assert runnable <= chosen
+        for W, n in itertools.product(matrices_of_every_layout(), (1, 64)):
+            for candidate in range(len(_core.candidates(W, n, W.dtype))):
+                plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
+                chosen.add(re.sub(r"x\d+_", "x_", plan.microkernel))
+    rows = {re.sub(r"x\d+_", "x_", row["name"]) for row in cs.microkernels() if row["runnable"]}
+    assert {name for name in rows if not name.startswith("sampled")} <= chosen
 
 
 def test_describe_and_choices_name_rows_of_the_table(isa):

@@ -438,10 +438,10 @@ std::vector<MicroKernelInfo> microkernels() {
     for (const auto& row : rows_of(&Table::spmv, all))
         add(spmv_name(row), "spmv", row.row->type, row.isa, "windows", window_lanes, 1);
     for (const auto& row : rows_of(&Table::routed, all))
-        add(routed_name(row), "spmm", row.row->type, row.isa, "routed", row.row->lanes * row.row->block_rows,
+        add(routed_name(row), "routed", row.row->type, row.isa, "routed", row.row->lanes * row.row->block_rows,
             row.row->tile_cols);
     for (const auto& row : rows_of(&Table::blocks, all))
-        add(blocks_name(row), "spmv", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
+        add(blocks_name(row), "blocks", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
     for (const auto& row : rows_of(&Table::sampled, all))
         add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
             row.row->type, row.isa, "csr", 1, 1);
