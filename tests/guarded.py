@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Products of operands that end, or begin, at a page without access. A step outside them ends the process.
 
-Run by test_matmul.py in a process of its own: python guarded.py ISA_LEVEL
+Run by test_matmul.py and test_structured.py in a process of its own: python guarded.py ISA_LEVEL [structured]
 """
 
 import ctypes
@@ -9,8 +9,10 @@ import mmap
 import sys
 
 import numpy as np
+from oracle import blocked_csr, windowed_csr
 
 import complsparse as cs
+from complsparse import _core
 
 PAGE = mmap.PAGESIZE
 NO_ACCESS = 0
@@ -47,9 +49,52 @@ def check(dtype, m, k, n, density, at_end, rng):
     np.testing.assert_array_equal(cs.sampled_matmul(W, p, q).toarray(), np.where(dense != 0, p @ q, 0))
 
 
+def check_candidates(S, n, at_end, rng):
+    """Every layout that could serve the product, both memory orders, with and without bias and ReLU."""
+    S = S._replace(data=rng.integers(1, 9, len(S.data)).astype(np.float32))
+    dense = np.zeros(S.shape, np.float32)
+    dense[S.rows, S.indices] = S.data
+    names = set()
+    for W, D in ((S.packed(), dense), (S.packed().T, dense.T)):
+        bias = guarded(D.shape[:1], np.float32, at_end)
+        bias[...] = rng.integers(-9, 9, len(bias))
+        for batch_major in (False, True):
+            x, y = (guarded((n, size) if batch_major else (size, n), np.float32, at_end) for size in D.shape[::-1])
+            x[...] = rng.integers(-9, 9, x.shape)
+            wanted = x @ D.T if batch_major else D @ x
+            finished = np.maximum(wanted + (bias if batch_major else bias[:, None]), 0)
+            for i, candidate in enumerate(_core.candidates(W, n, np.float32, batch_major)):
+                names.add(candidate["layout"])
+                for b, activation, result in ((None, None, wanted), (bias, "relu", finished)):
+                    y[...] = np.nan
+                    _core.make_plan(W, n, np.float32, batch_major, b, activation, False, i)(x, out=y)
+                    np.testing.assert_array_equal(y, result)
+    return names
+
+
+def check_structured(rng):
+    names = set()
+    for at_end in (True, False):
+        for width in (3, 8, 9, 16, 17, 32, 33, 64):
+            # Fewer columns than a window's registers hold, just as many, one more; some windows and a ragged one.
+            for cols in (width, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 5 * width, 6 * width - 1):
+                rows, height = ((37, 1), (67, 4), (6, 2), (131, 4), (259, 1))[rng.integers(5)]
+                S = windowed_csr(rng, (rows, cols), width, rng.integers(1, 1 + min(3, width)), height)
+                if len(S.data):
+                    names |= check_candidates(S, rng.choice([1, 2, 3, 4, 5, 8, 9, 12, 13, 33]), at_end, rng)
+        for shape in ((4, 4), (12, 8), (20, 36), (64, 64), (4, 400)):
+            for density in (0.1, 1):
+                for n in (1, 5, 17):
+                    names |= check_candidates(blocked_csr(rng, shape, density), n, at_end, rng)
+    assert names >= {"routed", "blocks", "shared_row_groups", "row_groups", "windows"}, names
+
+
 def main():
     cs._core.set_isa(sys.argv[1])
     rng = np.random.default_rng(0)
+    if sys.argv[2:] == ["structured"]:
+        check_structured(rng)
+        return
     for dtype in (np.float32, np.float64, np.int64):
         for at_end in (True, False):
             for m, k in ((1, 1), (3, 2), (5, 3), (7, 4), (9, 5), (13, 17), (30, 67), (8, 130)):

@@ -209,3 +209,26 @@ def random_csr(rng, shape, density, dtype=np.float32, zeros=0.05):
     data = draw(rng, len(indices), dtype)
     data[rng.random(len(data)) < zeros] = 0
     return Csr(data, indices, np.concatenate([[0], np.cumsum(counts)]), (m, k))
+
+
+def windowed_csr(rng, shape, width, per_window=1, height=1, missing=0.0, dtype=np.float32):
+    """Every row owns per_window of each `width` neighbouring columns, fewer in a ragged last window; a share of the
+    entries is missing; `height` neighbouring rows have one pattern."""
+    m, k = shape
+    mask = np.zeros((-(-m // height), k), dtype=bool)
+    for first in range(0, k, width):
+        n = min(width, k - first)
+        picks = rng.random((len(mask), n)).argsort(axis=1)[:, : round(per_window * n / width)]
+        np.put_along_axis(mask, first + picks, True, axis=1)
+    mask &= rng.random(mask.shape) >= missing
+    mask = mask.repeat(height, axis=0)[:m]
+    return csr_of(mask, draw(rng, mask.sum(), dtype))
+
+
+def blocked_csr(rng, shape, density, side=4, dtype=np.float32):
+    """Whole square blocks: rows of blocks of every length, the first empty, the last full."""
+    m, k = shape[0] // side, shape[1] // side
+    mask = rng.random((m, k)) < density * rng.choice([0, 0.3, 1, 1, 2], (m, 1))
+    mask[0], mask[-1] = False, True
+    mask = np.kron(mask, np.ones((side, side), dtype=bool))
+    return csr_of(mask, draw(rng, mask.sum(), dtype))

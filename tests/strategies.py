@@ -4,6 +4,7 @@
 import hypothesis.strategies as st
 import numpy as np
 import scipy.sparse
+from oracle import blocked_csr, windowed_csr
 
 SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33)
 FLOATS = tuple(map(np.dtype, "efdg"))
@@ -97,3 +98,21 @@ def patterns(draw, max_rows=33, max_cols=33):
         mask[:, rng.random(k) < 0.1] = True
     mask[rng.random(m) < 0.2] = False
     return mask
+
+
+@st.composite
+def structured(draw):
+    """A float32 `oracle.Csr` that the routed, blocks or shared-row micro-kernels are for, or that just fails to be."""
+    rng = np.random.default_rng(draw(seeds))
+    if draw(st.integers(0, 3)) == 0:
+        shape = 4 * draw(st.integers(1, 30)), 4 * draw(st.integers(1, 40))
+        return blocked_csr(rng, shape, draw(st.sampled_from([0.05, 0.2, 0.7])))
+    height, per_window = draw(st.sampled_from([1, 1, 2, 3, 4, 8])), draw(st.integers(1, 8))
+    width = draw(st.integers(max(2, per_window), 64))
+    lanes = draw(st.sampled_from([4, 8, 16]))
+    rows = max(
+        1, lanes * height * draw(st.integers(0, 9)) + draw(st.integers(-1, 1)) * draw(st.sampled_from([1, height]))
+    )
+    cols = width * draw(st.integers(1, 13)) + draw(st.sampled_from([0, 0, 1, width // 2, width - 1]))
+    missing = draw(st.sampled_from([0, 0, 0.01, 0.04, 0.3]))
+    return windowed_csr(rng, (min(rows, 400), cols), width, per_window, height, missing)
