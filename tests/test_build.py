@@ -303,7 +303,8 @@ def matrices_of_every_layout():
     rng = np.random.default_rng(1)
     for dtype, density in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2)):
         yield random_csr(rng, (64, 400), density, dtype).packed()
-    yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((4, 4))).astype(np.float32))
+    for dtype in COMPUTE.values():
+        yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((4, 4))).astype(dtype))
     for height, width in itertools.product((1, 2, 4), (8, 16, 32, 64)):
         yield cs.random((256, 8 * width), set_size=width, block=(height, 1), rng=0)
     for height, width in itertools.product((1, 4), (8, 16, 32)):  # weights that lose nothing as bfloat16, beyond L2
