@@ -682,16 +682,11 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
             assert result(W, *request) == fresh[other if kind(*request) in kept else level, request], (level, other)
 
 
-stale_windows = pytest.mark.xfail(
-    reason="windows with tiles, built for another level, go to a kernel that only gathers"
-)
-
-
 @pytest.mark.parametrize(
     "matrix",
     [
         *(name for name in MATRICES if name.startswith("routed")),
-        *(pytest.param(name, marks=stale_windows) for name in ("shared", "blocks", "full blocks", "random")),
+        *("shared", "blocks", "full blocks", "random"),
     ],
 )
 def test_candidates_of_one_level_after_those_of_another(matrix):

@@ -50,6 +50,7 @@ RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_r
                                 int shared_rows);
 
 struct WindowsLayout {
+    int windows;  // per tile
     std::vector<WindowGroup> groups;
     std::vector<std::uint32_t> rows;
     AlignedVector<std::uint8_t> picks;

@@ -323,13 +323,17 @@ class Chooser {
         choice->spmv = strongest(&Table::spmv, isa_, [&](const SpmvRow& row) {
             return row.type == stored_.type && (row.windows == 0 || row.windows == wanted);
         });
-        auto& layout = layouts_.windows[side_];
-        if (!layout) layout = std::make_unique<const WindowsLayout>(make_windows(operand(), choice->spmv.row->windows));
-        choice->windows = layout.get();
+        const int windows = choice->spmv.row->windows;
+        auto& built = layouts_.windows[side_];
+        auto layout =
+            std::find_if(built.begin(), built.end(), [&](const auto& other) { return other->windows == windows; });
+        if (layout == built.end())
+            layout = built.insert(built.end(), std::make_unique<const WindowsLayout>(make_windows(operand(), windows)));
+        choice->windows = layout->get();
         choice->name = spmv_name(choice->spmv);
         char text[200];
         std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
-                      nnz_ > 0 ? 100.0 * static_cast<double>(layout->tile_entries) / nnz_ : 0.0);
+                      nnz_ > 0 ? 100.0 * static_cast<double>(choice->windows->tile_entries) / nnz_ : 0.0);
         choice->reason = text;
         return choice;
     }
@@ -414,9 +418,8 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
         if (layouts.blocks[s])
             found.push_back(
                 {"blocks", side, layouts.blocks[s]->bytes(), layouts.blocks[s]->slots(matrix.stored().type)});
-        if (layouts.windows[s])
-            found.push_back(
-                {"windows", side, layouts.windows[s]->bytes(), layouts.windows[s]->slots(matrix.stored().type)});
+        for (const auto& layout : layouts.windows[s])
+            found.push_back({"windows", side, layout->bytes(), layout->slots(matrix.stored().type)});
     }
     return found;
 }

@@ -50,9 +50,10 @@ struct Layouts {
     std::vector<std::unique_ptr<const Choice>> owned;
     std::unique_ptr<const Structure> structure[2];
     std::unique_ptr<const RowGroupsLayout> row_groups[2], shared_row_groups[2];
-    std::unique_ptr<const WindowsLayout> windows[2];
     std::unique_ptr<const BlocksLayout> blocks[2];
-    std::vector<std::unique_ptr<const RoutedLayout>> routed[2];  // one for each ISA level it was asked for
+    // One for each ISA level that was asked for and wants its own.
+    std::vector<std::unique_ptr<const WindowsLayout>> windows[2];
+    std::vector<std::unique_ptr<const RoutedLayout>> routed[2];
 };
 
 }  // namespace cs

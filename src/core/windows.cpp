@@ -394,14 +394,11 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 }  // namespace
 
 WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
-    switch (matrix.type) {
-        case Type::f32:
-            return pack_shares<float>(matrix, windows);
-        case Type::f64:
-            return pack_shares<double>(matrix, 0);
-        default:
-            return pack_shares<std::int64_t>(matrix, 0);
-    }
+    WindowsLayout layout = matrix.type == Type::f32   ? pack_shares<float>(matrix, windows)
+                           : matrix.type == Type::f64 ? pack_shares<double>(matrix, 0)
+                                                      : pack_shares<std::int64_t>(matrix, 0);
+    layout.windows = windows;
+    return layout;
 }
 
 }  // namespace cs
