@@ -41,7 +41,7 @@ RoutedPattern find_routed_pattern(const StoredMatrix& matrix, int widest) {
     constexpr int most_per_window = 8;
     RoutedPattern found;
     const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    if (nnz < matrix.rows || matrix.cols < 2) return found;
+    if (matrix.rows == 0 || matrix.cols < 2 || nnz < matrix.rows) return found;
     const double spacing =
         static_cast<double>(matrix.cols) * static_cast<double>(matrix.rows) / static_cast<double>(nnz);
     // A window of per_window * spacing columns holds per_window entries; the ragged last one blurs the spacing.
