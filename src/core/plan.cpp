@@ -126,7 +126,8 @@ class Chooser {
             const double n = columns_of(kind), used = std::min<double>(n, lanes_);
             const bool wide = kind == Layouts::packed_batch || kind == Layouts::batch;
             if (shared_groups() > 0) add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
-            add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) * 0.1);
+            add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) *
+                                                                           (kind == Layouts::packed_batch ? 0.6 : 0.1));
             // Bringing a row of x into a tile costs as much as a few entries.
             if (kind == Layouts::batch && own_rows && nnz_ < 8 * static_cast<double>(stored_.cols))
                 add(Family::rows, nnz_ / used);
@@ -223,13 +224,19 @@ class Chooser {
     double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
         const double n = columns_of(kind), vectors = nnz_ / row.lanes;
         const double registers = static_cast<double>(row.window) / row.lanes;
-        const double permute = row.lanes == 4 ? 8 : row.lanes == 8 ? 2 * registers - 1 : registers <= 2 ? 1 : 3;
+        const double permute = row.lanes == 4   ? 8
+                               : row.lanes == 8 ? (n == 1 ? 2 * registers - 1 : 3 * registers)
+                               : registers <= 1 ? 1
+                               : registers <= 2 ? 1.5
+                                                : 3;
         const double ports = vectors * 0.65 * (1 + permute / row.block_rows);
         const double bytes = nnz_ * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
         const double per_cycle = bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32;
         const double together = n < 4 ? 1 : 4;
-        const double convert = n > 1 ? 0.4 * static_cast<double>(inner() + outer()) : 0;
-        return std::max(ports, bytes / per_cycle / together) + convert;
+        // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
+        // costlier.
+        const double convert = kind == Layouts::batch ? 1.2 : kind == Layouts::packed_batch || n == 1 ? 0 : 0.6;
+        return std::max(ports, bytes / per_cycle / together) + convert * static_cast<double>(inner() + outer());
     }
 
     std::unique_ptr<Choice> start() const {

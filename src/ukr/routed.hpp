@@ -262,8 +262,9 @@ struct Routed {
             const std::int64_t group = unit / group_units;
             int first = 0;
             for (; first + at_once <= in_group; first += at_once) run_units<at_once, Masked>(group, first, in_group);
+            // What is left takes the masked variant too, whose results are as good: one body less to compile.
             if constexpr (at_once > 1)
-                for (; first < in_group; ++first) run_units<1, Masked>(group, first, in_group);
+                for (; first < in_group; ++first) run_units<1, true>(group, first, in_group);
         }
         for (int l = 0; l < L; ++l)
             if (not_finite[l] != 0) return false;
