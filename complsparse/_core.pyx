@@ -88,6 +88,7 @@ cdef object ops():
 # --- compute types ---------------------------------------------------------------------------------------------------
 
 cdef int n_compute_types = 3
+cdef int[3] type_nums = [cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_INT64]
 cdef tuple compute_dtypes = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64))
 
 cdef inline int compute_type(int type_num) noexcept nogil:
@@ -172,7 +173,7 @@ cdef class Operand:
     cdef bint transposed
     cdef readonly tuple shape
     cdef int64_t rows, cols  # of the logical matrix
-    cdef int compute         # compute type of the stored dtype, or -1
+    cdef int compute         # type of products with operands of that type: the stored dtype's, or -1
 
     def __cinit__(self, *args, **kwargs):
         self.store = _unbound  # so that an object made by __new__ alone is an empty matrix and not a null pointer
@@ -195,6 +196,8 @@ cdef class Operand:
         self.cols = self.store.rows if self.transposed else self.store.cols
         self.shape = (self.rows, self.cols)
         self.compute = compute_type(cnp.PyArray_TYPE(self.store.data))
+        if self.compute < 0 and self.store.data.dtype.name in ("float16", "bfloat16"):
+            self.compute = 0  # their products with float32 are float32
 
     @cython.final
     cdef bint is_small(self, int64_t n) noexcept:
@@ -344,7 +347,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     if compute < 0 or not cnp.PyArray_CheckExact(dense):
         return None
     cdef cnp.ndarray x = dense, y
-    cdef int type_num = cnp.PyArray_TYPE(W.store.data), ndim = cnp.PyArray_NDIM(x)
+    cdef int type_num = type_nums[compute], ndim = cnp.PyArray_NDIM(x)
     cdef int64_t inner = W.rows if from_right else W.cols
     cdef int64_t outer = W.cols if from_right else W.rows
     cdef DenseView x_view, y_view, bias_view
