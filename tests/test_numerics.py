@@ -41,7 +41,9 @@ def test_these_densities_choose_every_micro_kernel(isa):
     chosen = {random_csr(rng, (61, 400), density).packed().plan(n=1).microkernel for density in DENSITIES}
     names = {row["name"].rpartition("_") for row in cs.microkernels() if row["name"].startswith("spmv_f32")}
     strongest = "avx2" if isa == "avx512" else isa
-    assert chosen == {name + "_" + level for name, _, level in names if level == strongest}
+    # A full matrix owns the same share of every window: where the level has a routed kernel, that is chosen.
+    gathering = {name for name in chosen if name.startswith("spmv")}
+    assert gathering == {name + "_" + level for name, _, level in names if level == strongest}
 
 
 # --- what stands outside the stored entries is not seen --------------------------------------------------------------
