@@ -232,3 +232,19 @@ def blocked_csr(rng, shape, density, side=4, dtype=np.float32):
     mask[0], mask[-1] = False, True
     mask = np.kron(mask, np.ones((side, side), dtype=bool))
     return csr_of(mask, draw(rng, mask.sum(), dtype))
+
+
+def strips_csr(rng, shape, density, dtype=np.float32):
+    """Sixteen rows to a pattern, its columns in quads that start anywhere; the first strip empty, the last full."""
+    m, k = shape[0] // 16, shape[1]
+    mask = np.zeros((m, k), dtype=bool)
+    for strip in range(m):
+        at = k if strip == 0 else rng.integers(0, 4)
+        while at + 4 <= k:
+            if strip == m - 1 or rng.random() < density:
+                mask[strip, at : at + 4] = True
+                at += 4
+            else:
+                at += rng.integers(1, 6)
+    mask = np.repeat(mask, 16, axis=0)
+    return csr_of(mask, draw(rng, mask.sum(), dtype))

@@ -4,7 +4,7 @@
 import hypothesis.strategies as st
 import numpy as np
 import scipy.sparse
-from oracle import blocked_csr, windowed_csr
+from oracle import blocked_csr, strips_csr, windowed_csr
 
 SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33)
 FLOATS = tuple(map(np.dtype, "efdg"))
@@ -102,11 +102,14 @@ def patterns(draw, max_rows=33, max_cols=33):
 
 @st.composite
 def structured(draw):
-    """A float32 `oracle.Csr` that the routed, blocks or shared-row micro-kernels are for, or that just fails to be."""
+    """A float32 `oracle.Csr` that one of the layouts for structured patterns is for, or that just fails to be."""
     rng = np.random.default_rng(draw(seeds))
-    if draw(st.integers(0, 3)) == 0:
+    kind = draw(st.sampled_from(["blocks", "strips", "windows", "windows", "windows"]))
+    if kind == "blocks":
         shape = 4 * draw(st.integers(1, 30)), 4 * draw(st.integers(1, 40))
         return blocked_csr(rng, shape, draw(st.sampled_from([0.05, 0.2, 0.7])))
+    if kind == "strips":
+        return strips_csr(rng, (16 * draw(st.integers(1, 9)), draw(st.integers(4, 200))), draw(st.floats(0, 1)))
     height, per_window = draw(st.sampled_from([1, 1, 2, 3, 4, 8])), draw(st.integers(1, 8))
     width = draw(st.integers(max(2, per_window), 64))
     lanes = draw(st.sampled_from([4, 8, 16]))

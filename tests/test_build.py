@@ -258,11 +258,19 @@ NAMES = {
     "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
     "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
     "blocks": r"blocks_f32_4x4_\w+",
+    "strips": r"strips_(f32|f64)_16x4_\w+",
     "sampled": r"sampled_(f32|f64|i64)_\w+",
 }
 
 
-LAYOUTS = {"rows": "csr", "spmv": "windows", "sampled": "csr", "routed": "routed", "blocks": "blocks"}
+LAYOUTS = {
+    "rows": "csr",
+    "spmv": "windows",
+    "sampled": "csr",
+    "routed": "routed",
+    "blocks": "blocks",
+    "strips": "strips",
+}
 
 
 def test_rows_of_the_table():
@@ -304,7 +312,8 @@ def matrices_of_every_layout():
     for dtype, density in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2)):
         yield random_csr(rng, (64, 400), density, dtype).packed()
     for dtype in COMPUTE.values():
-        yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((4, 4))).astype(dtype))
+        for side in (4, 16):
+            yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((side, side))).astype(dtype))
     for height, width in itertools.product((1, 2, 4), (8, 16, 32, 64)):
         yield cs.random((256, 8 * width), set_size=width, block=(height, 1), rng=0)
     for height, width in itertools.product((1, 4), (8, 16, 32)):  # weights that lose nothing as bfloat16, beyond L2

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
-from oracle import Csr, Expected, assert_product, blocked_csr, cases, csr_of, draw, expected, windowed_csr
+from oracle import Csr, Expected, assert_product, blocked_csr, cases, csr_of, draw, expected, strips_csr, windowed_csr
 from strategies import structured
 from test_data import files, read_lyra
 
@@ -26,8 +26,8 @@ FINISHES = ((False, None), (True, None), (False, "relu"), (True, "relu"))  # (bi
 LANES = {"portable": 4, "avx2": 8, "avx512": 16}
 WIDEST = {"portable": 64, "avx2": 32, "avx512": 64}  # columns that a window of this level can have
 # Each output is one sum whose order no batch size changes; a plan of `rows` may fall back on another layout.
-ONE_ORDER = ("routed", "blocks", "windows", "shared_row_groups", "row_groups")
-ONE_COLUMN = ("blocks", "windows")
+ONE_ORDER = ("routed", "strips", "blocks", "windows", "shared_row_groups", "row_groups")
+ONE_COLUMN = ("strips", "blocks", "windows")
 
 
 def plan_of(W, n, layout, batch_major=False, bias=None, activation=None):
@@ -232,7 +232,8 @@ MATRICES = {
     "routed, two rows": lambda rng: windowed_csr(rng, (68, 72), 9, 1, 2),
     "shared": lambda rng: windowed_csr(rng, (132, 250), 60, 20, 4, 0.2),
     "blocks": lambda rng: blocked_csr(rng, (76, 120), 0.2),
-    "full blocks": lambda rng: blocked_csr(rng, (16, 40), 4.0),
+    "full blocks": lambda rng: blocked_csr(rng, (20, 40), 4.0),
+    "strips": lambda rng: strips_csr(rng, (80, 131), 0.3),
 }
 every_matrix = pytest.mark.parametrize("matrix", MATRICES)
 
@@ -329,6 +330,7 @@ LARGE = {
     "routed, four rows": lambda rng: windowed_csr(rng, (1606, 4100), 20, 1, 4),
     "shared": lambda rng: windowed_csr(rng, (4 * 650, 900), 64, 20, 4, 0.2),
     "blocks": lambda rng: blocked_csr(rng, (2000, 900), 0.2),
+    "strips": lambda rng: strips_csr(rng, (2000, 900), 0.2),
 }
 
 
@@ -375,6 +377,69 @@ def test_blocks_of_equal_length(isa):
         np.put_along_axis(mask, rng.random(mask.shape).argsort(axis=1)[:, :count], True, axis=1)
         mask = np.kron(mask, np.ones((4, 4), bool))
         check_candidates(csr_of(mask, draw(rng, mask.sum(), np.float32)), (1, 4), rng, must=["blocks"])
+
+
+# --- strips ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [16, 32, 48, 160])
+def test_strips(isa, rows):
+    """Strips of every length, quads that start at any column."""
+    rng = np.random.default_rng(rows)
+    for cols, density in itertools.product((4, 5, 7, 8, 63, 64, 400), (0.05, 0.3, 0.9)):
+        check_candidates(strips_csr(rng, (rows, cols), density), (1, 2, 16), rng, must=["strips"])
+
+
+def test_strips_in_blocks(isa):
+    """Of 16 x 16, as some real layers come."""
+    rng = np.random.default_rng(16)
+    check_candidates(blocked_csr(rng, (96, 160), 0.3, side=16), (1, 4), rng, must=["strips", "blocks"])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_strips_in_float64(isa, view):
+    rng = np.random.default_rng(17)
+    S = strips_csr(rng, (112, 101), 0.3, np.float64)
+    X, bias = draw(rng, (101, 1), np.float64), draw(rng, 112, np.float64)
+    W = S.packed()
+    assert _core.candidates(W, 1, np.float64)[0]["layout"] == "strips"
+    for has_bias, activation in FINISHES:
+        f = W.plan(n=1, bias=bias if has_bias else None, activation=activation)
+        assert f.microkernel.startswith("strips_f64")
+        wanted = expected(S, X, np.float64, bias=bias if has_bias else None, relu=activation is not None)
+        Y = VIEWS[view](np.full((112, 1), 7.0))
+        assert_product(f(VIEWS[view](X), out=Y).copy(), wanted, np.float64, (view, has_bias, activation))
+
+
+def test_non_finite_values_stay_with_the_rows_that_own_their_column(isa):
+    """Strips have no padding: what a row does not own it does not see."""
+    rng = np.random.default_rng(18)
+    S = strips_csr(rng, (64, 60), 0.3)
+    for column in range(0, 60, 7):
+        X = draw(rng, (60, 1), np.float32)
+        X[column] = np.nan
+        Y = plan_of(S.packed(), 1, "strips")(X)
+        assert_array_equal(np.isnan(Y[:, 0]), S.pattern[:, column])
+
+
+@pytest.mark.parametrize("change", ["rows", "entry", "shift", "i64"])
+def test_what_is_not_made_of_strips(isa, change):
+    rng = np.random.default_rng(19)
+    mask = strips_csr(rng, (80, 64), 0.3).pattern
+    if change == "rows":
+        mask = mask[:-1]
+    elif change == "entry":
+        mask[np.nonzero(mask)[0][3], np.nonzero(mask)[1][3]] = False
+    elif change == "shift":
+        mask = np.roll(mask, 4, axis=0)
+    T = csr_of(mask, draw(rng, mask.sum(), np.int64 if change == "i64" else np.float32))
+    W = T.packed()
+    assert "strips" not in {candidate["layout"] for candidate in _core.candidates(W, 1, T.data.dtype)}
+    if change != "i64":
+        check_candidates(T, (1, 4), rng, W=W)
+
+
+# --- whole blocks, and what is not made of them -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("change", ["rows", "cols", "entry", "shift", "f64"])
@@ -662,7 +727,7 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
         return f.microkernel, Y.tobytes()
 
     def kind(n, batch_major):  # requests that share a choice
-        return (n > 1) + (n >= 12) + (n >= 32) + (n >= 32 and batch_major)
+        return (n > 1) + (n >= 12) + (n >= 32) + (n >= 32 and batch_major) + (n >= 128 and not batch_major) * 8
 
     levels = cs.isa_levels()
     fresh = {}
@@ -689,7 +754,7 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
     "matrix",
     [
         *(name for name in MATRICES if name.startswith("routed")),
-        *("shared", "blocks", "full blocks", "random"),
+        *("shared", "blocks", "full blocks", "strips", "random"),
     ],
 )
 def test_candidates_of_one_level_after_those_of_another(matrix):

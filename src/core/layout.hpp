@@ -114,4 +114,18 @@ struct BlocksLayout {
 inline constexpr std::int64_t max_blocks_cols = 65535 * std::int64_t{block_side};
 BlocksLayout make_blocks(const StoredMatrix& matrix);
 
+// Whether every entry belongs to a quad of a strip, no strip cut by the matrix's edge.
+bool is_of_strips(const StoredMatrix& matrix);
+
+struct StripsLayout {
+    std::vector<std::uint32_t> counts;
+    std::vector<std::int64_t> first_quad;  // [strip]
+    std::vector<std::uint16_t> columns;
+    AlignedVector<unsigned char> values;
+
+    std::int64_t bytes() const;
+};
+inline constexpr std::int64_t max_strips_cols = 65536;
+StripsLayout make_strips(const StoredMatrix& matrix);
+
 }  // namespace cs

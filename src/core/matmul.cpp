@@ -318,22 +318,24 @@ struct RoutedProduct {
     }
 };
 
+// x as it lies where that will do, else copied, with so many zeros behind it.
+template <class T>
+const T* contiguous_column(const DenseView& x, int zeros) {
+    if (zeros == 0 && (x.row_stride == 1 || x.rows == 1)) return static_cast<const T*>(x.data);
+    T* const to = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(x.rows + zeros) * sizeof(T)));
+    if (x.row_stride == 1)
+        std::copy_n(static_cast<const T*>(x.data), x.rows, to);
+    else
+        for (std::int64_t k = 0; k < x.rows; ++k) to[k] = *element<const T>(x, k, 0);
+    std::fill_n(to + x.rows, zeros, T{});
+    return to;
+}
+
 void multiply_blocks(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish,
                      double work) {
     const BlocksLayout& layout = *choice.blocks;
     // Steps that a shorter row of blocks does not have read the zeros behind x.
-    const bool copy_x = layout.padded || (x.row_stride != 1 && x.rows > 1);
-    const void* from = x.data;
-    if (copy_x) {
-        auto* const to =
-            reinterpret_cast<float*>(scratch(static_cast<std::size_t>(x.rows + block_side) * sizeof(float)));
-        if (x.row_stride == 1)
-            std::memcpy(to, x.data, static_cast<std::size_t>(x.rows) * sizeof(float));
-        else
-            for (std::int64_t k = 0; k < x.rows; ++k) to[k] = *element<const float>(x, k, 0);
-        std::fill_n(to + x.rows, block_side, 0.0f);
-        from = to;
-    }
+    const float* const from = contiguous_column<float>(x, layout.padded ? block_side : 0);
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.counts.size());
     const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
@@ -345,6 +347,27 @@ void multiply_blocks(const Choice& choice, const DenseView& x, const DenseView& 
                                          last - first, layout.columns.data() + block,
                                          layout.values.data() + block * block_side * block_side * sizeof(float), from,
                                          y.data, y.row_stride, finish.bias, finish.relu});
+    };
+    parallel_for(n_tasks, threads, body);
+}
+
+template <class T>
+void multiply_strips(const Choice& choice, const DenseView& x, const DenseView& y, const Epilogue& finish,
+                     double work) {
+    const StripsLayout& layout = *choice.strips;
+    const T* const from = contiguous_column<T>(x, 0);
+    const auto* const bias = static_cast<const T*>(finish.bias);
+    const int threads = choose_threads(work);
+    const auto n_strips = static_cast<std::int64_t>(layout.counts.size());
+    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_strips, 4 * threads);
+    auto body = [&](std::int64_t task, int) {
+        const std::int64_t first = n_strips * task / n_tasks, last = n_strips * (task + 1) / n_tasks;
+        if (first == last) return;
+        const std::int64_t row = first * strip_rows, quad = layout.first_quad[static_cast<std::size_t>(first)];
+        choice.strips_row.row->function(
+            {layout.counts.data() + first, layout.columns.data() + quad,
+             reinterpret_cast<const T*>(layout.values.data()) + quad * strip_rows * strip_cols, last - first, from,
+             element<T>(y, row, 0), y.row_stride, bias == nullptr ? nullptr : bias + row, finish.relu});
     };
     parallel_for(n_tasks, threads, body);
 }
@@ -372,6 +395,8 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
         multiply_column<T>(choice, x, y, finish, work);
     else if (choice.blocks != nullptr)
         multiply_blocks(choice, x, y, finish, work);
+    else if (choice.strips != nullptr)
+        multiply_strips<T>(choice, x, y, finish, work);
     else if (choice.routed != nullptr)
         RoutedProduct(choice, x, y, finish).run(work);
     else if (choice.rows.row != nullptr)

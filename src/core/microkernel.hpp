@@ -184,8 +184,7 @@ struct RoutedRow {
     RoutedFunction function;
 };
 
-// ---- blocks: one column of a matrix of whole blocks
-// -------------------------------------------------------------------
+// ---- blocks: one column of a matrix of whole blocks ----------------------------------------------------------------
 //
 // Blocks of block_side rows and columns: the four values of x that a block needs come by one load, shared by its rows.
 // Lanes are the columns of a block; they are added up once per row, at its end. Rows of blocks of about the same length
@@ -212,6 +211,33 @@ using BlocksFunction = void (*)(const BlocksArgs&);
 struct BlocksRow {
     Type type;
     BlocksFunction function;
+};
+
+// ---- strips: one column of a matrix whose rows share their columns, many at a time ---------------------------------
+//
+// A *strip* is strip_rows neighbouring rows with the same columns, which come in quads of strip_cols neighbours: whole
+// 16 x 16 blocks, say. Lanes are rows, so nothing is added up across lanes, and a value of x serves a whole vector.
+
+inline constexpr int strip_rows = 16;
+inline constexpr int strip_cols = 4;
+
+// y[row] = activation(sum + bias[row]) for the rows of n_strips strips.
+struct StripsArgs {
+    const std::uint32_t* counts;   // [strip]: quads
+    const std::uint16_t* columns;  // [quad]: its first column
+    const void* values;            // [quad][column][row]
+    std::int64_t n_strips;
+    const void* x;  // contiguous
+    void* y;
+    std::int64_t y_stride;
+    const void* bias;  // of the first row, or none
+    bool relu;
+};
+using StripsFunction = void (*)(const StripsArgs&);
+
+struct StripsRow {
+    Type type;
+    StripsFunction function;
 };
 
 // ---- sampled products ----------------------------------------------------------------------------------------------
@@ -280,6 +306,7 @@ struct Table {
     Rows<SpmvRow> spmv;
     Rows<RoutedRow> routed;
     Rows<BlocksRow> blocks;
+    Rows<StripsRow> strips;
     Rows<SampledRow> sampled;
     Rows<MoveRow> move;
 };

@@ -87,11 +87,17 @@ std::string blocks_name(const Registered<BlocksRow>& row) {
            "x" + std::to_string(block_side) + "_" + isa_name(row.isa);
 }
 
-constexpr std::int64_t least_some_columns = 12, wide_batch = 32;
+std::string strips_name(const Registered<StripsRow>& row) {
+    return std::string("strips_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(strip_rows) +
+           "x" + std::to_string(strip_cols) + "_" + isa_name(row.isa);
+}
+
+constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
 
 // How a product can be done: a layout and its family of micro-kernels.
-enum class Family { routed, blocks, windows, shared_row_groups, row_groups, rows };
-constexpr const char* family_names[] = {"routed", "blocks", "windows", "shared_row_groups", "row_groups", "rows"};
+enum class Family { routed, strips, blocks, windows, shared_row_groups, row_groups, rows };
+constexpr const char* family_names[] = {"routed",     "strips", "blocks", "windows", "shared_row_groups",
+                                        "row_groups", "rows"};
 
 struct Option {
     Family family;
@@ -119,18 +125,22 @@ class Chooser {
         if (const RoutedRow* row = routed_row()) add(Family::routed, routed_cost(*row, kind));
         const bool own_rows = side_ == static_cast<int>(Side::rows);
         if (kind == Layouts::one_column) {
-            if (structure().square_blocks && stored_.type == Type::f32) add(Family::blocks, nnz_ / lanes_ * 1.6);
+            const double value_bytes = nnz_ * type_bytes[static_cast<int>(stored_.type)];
+            if (structure().strips) add(Family::strips, std::max(nnz_ / lanes_ * 1.2, streaming(value_bytes * 1.01)));
+            if (structure().square_blocks && stored_.type == Type::f32)
+                add(Family::blocks, std::max(nnz_ / lanes_ * 1.6, streaming(value_bytes * 1.03)));
             if (inner() <= max_windows_cols) add(Family::windows, nnz_ * 0.9 + static_cast<double>(outer()));
             if (own_rows) add(Family::rows, nnz_ * 3 + static_cast<double>(outer()) * 8);
         } else {
             const double n = columns_of(kind), used = std::min<double>(n, lanes_);
-            const bool wide = kind == Layouts::packed_batch || kind == Layouts::batch;
+            const bool in_place = kind == Layouts::batch || kind == Layouts::wide_batch;
+            const bool wide = kind == Layouts::packed_batch || in_place;
             if (shared_groups() > 0) add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
             add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) *
                                                                            (kind == Layouts::packed_batch ? 0.6 : 0.1));
             // Bringing a row of x into a tile costs as much as a few entries.
-            if (kind == Layouts::batch && own_rows && nnz_ < 8 * static_cast<double>(stored_.cols))
-                add(Family::rows, nnz_ / used);
+            const double few = kind == Layouts::wide_batch ? 12 : 8;
+            if (in_place && own_rows && nnz_ < few * static_cast<double>(stored_.cols)) add(Family::rows, nnz_ / used);
         }
         if (found.empty()) add(Family::row_groups, 0);
         std::stable_sort(found.begin(), found.end(), [](const Option& a, const Option& b) { return a.cost < b.cost; });
@@ -141,6 +151,8 @@ class Chooser {
         switch (family) {
             case Family::routed:
                 return routed();
+            case Family::strips:
+                return strips();
             case Family::blocks:
                 return blocks();
             case Family::windows:
@@ -159,6 +171,7 @@ class Chooser {
         return kind == Layouts::one_column     ? 1
                : kind == Layouts::few_columns  ? 4
                : kind == Layouts::some_columns ? 16
+               : kind == Layouts::wide_batch   ? 256
                                                : 64;
     }
 
@@ -181,6 +194,7 @@ class Chooser {
             found->routed = find_routed_pattern(operand(), widest);
             found->shared_rows = shared_rows(operand());
             found->square_blocks = found->shared_rows >= block_side && is_blocked(operand());
+            found->strips = found->shared_rows >= 4 && is_of_strips(operand());
             found->fits_bf16 = !found->routed.layers.empty() && fits_bf16(operand());
             known = std::move(found);
         }
@@ -221,6 +235,9 @@ class Chooser {
         return most;
     }
 
+    // Cycles to bring so many bytes from where they stay between products.
+    static double streaming(double bytes) { return bytes / (bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32); }
+
     double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
         const double n = columns_of(kind), vectors = nnz_ / row.lanes;
         const double registers = static_cast<double>(row.window) / row.lanes;
@@ -231,12 +248,13 @@ class Chooser {
                                                 : 3;
         const double ports = vectors * 0.65 * (1 + permute / row.block_rows);
         const double bytes = nnz_ * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
-        const double per_cycle = bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32;
         const double together = n < 4 ? 1 : 4;
         // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
         // costlier.
-        const double convert = kind == Layouts::batch ? 1.2 : kind == Layouts::packed_batch || n == 1 ? 0 : 0.6;
-        return std::max(ports, bytes / per_cycle / together) + convert * static_cast<double>(inner() + outer());
+        const double convert = kind == Layouts::batch || kind == Layouts::wide_batch ? 1.2
+                               : kind == Layouts::packed_batch || n == 1             ? 0
+                                                                                     : 0.6;
+        return std::max(ports, streaming(bytes) / together) + convert * static_cast<double>(inner() + outer());
     }
 
     std::unique_ptr<Choice> start() const {
@@ -266,6 +284,18 @@ class Chooser {
             structure().routed.layers.size(), static_cast<long long>(structure().routed.width), best.block_rows,
             best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
         choice->reason = text;
+        return choice;
+    }
+
+    std::unique_ptr<Choice> strips() {
+        auto choice = start();
+        choice->strips_row =
+            strongest(&Table::strips, isa_, [&](const StripsRow& row) { return row.type == stored_.type; });
+        auto& layout = layouts_.strips[side_];
+        if (!layout) layout = std::make_unique<const StripsLayout>(make_strips(operand()));
+        choice->strips = layout.get();
+        choice->name = strips_name(choice->strips_row);
+        choice->reason = "strips: 16 rows to a pattern, its columns four at a time";
         return choice;
     }
 
@@ -366,9 +396,10 @@ Layouts::Kind kind_of(const PlanRequest& request) {
     return request.deterministic            ? Layouts::ordered
            : request.n == 1                 ? Layouts::one_column
            : request.n < least_some_columns ? Layouts::few_columns
-           : request.n < wide_batch         ? Layouts::some_columns
-           : request.contiguous_rows        ? Layouts::batch
-                                            : Layouts::packed_batch;
+           : request.n < least_batch        ? Layouts::some_columns
+           : !request.contiguous_rows       ? Layouts::packed_batch
+           : request.n < least_wide_batch   ? Layouts::batch
+                                            : Layouts::wide_batch;
 }
 
 // The first option is built once and kept for all; another one, asked for by its number, is built for the asker.
@@ -425,6 +456,7 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
         if (layouts.blocks[s])
             found.push_back(
                 {"blocks", side, layouts.blocks[s]->bytes(), layouts.blocks[s]->slots(matrix.stored().type)});
+        if (layouts.strips[s]) found.push_back({"strips", side, layouts.strips[s]->bytes(), nnz});
         for (const auto& layout : layouts.windows[s])
             found.push_back({"windows", side, layout->bytes(), layout->slots(matrix.stored().type)});
     }
@@ -452,6 +484,8 @@ std::vector<MicroKernelInfo> microkernels() {
             row.row->tile_cols);
     for (const auto& row : rows_of(&Table::blocks, all))
         add(blocks_name(row), "blocks", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
+    for (const auto& row : rows_of(&Table::strips, all))
+        add(strips_name(row), "strips", row.row->type, row.isa, "strips", strip_rows, 1);
     for (const auto& row : rows_of(&Table::sampled, all))
         add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
             row.row->type, row.isa, "csr", 1, 1);

@@ -30,6 +30,9 @@ struct Choice {
     // Square blocks, one column.
     Registered<BlocksRow> blocks_row{nullptr, 0};
     const BlocksLayout* blocks = nullptr;
+    // Rows that share their columns by the strip, one column.
+    Registered<StripsRow> strips_row{nullptr, 0};
+    const StripsLayout* strips = nullptr;
     std::string name, reason;
 };
 
@@ -38,19 +41,22 @@ struct Structure {
     RoutedPattern routed;  // up to the widest window of any ISA level
     int shared_rows = 1;   // 4, 2 or 1 neighbouring rows have one pattern throughout
     bool square_blocks = false;
+    bool strips = false;
     bool fits_bf16 = false;
 };
 
 struct Layouts {
-    // few_columns: less than a cache line of x; some_columns: fewer than a wide batch; batch: a wide one whose x and y
-    // have contiguous rows; packed_batch: any wide one; ordered: any, with one order of summation for all.
-    enum Kind { one_column, few_columns, some_columns, packed_batch, batch, ordered, n_kinds };
+    // few_columns: less than a cache line of x; some_columns: a few lines; batch: more, x and y with contiguous rows;
+    // wide_batch: likewise, so wide that reading x in place pays for longer; packed_batch: more, with rows that are not
+    // contiguous; ordered: any, with one order of summation for all.
+    enum Kind { one_column, few_columns, some_columns, packed_batch, batch, wide_batch, ordered, n_kinds };
     ForkSafeMutex mutex;                               // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::vector<std::unique_ptr<const Choice>> owned;
     std::unique_ptr<const Structure> structure[2];
     std::unique_ptr<const RowGroupsLayout> row_groups[2], shared_row_groups[2];
     std::unique_ptr<const BlocksLayout> blocks[2];
+    std::unique_ptr<const StripsLayout> strips[2];
     // One for each ISA level that was asked for and wants its own.
     std::vector<std::unique_ptr<const WindowsLayout>> windows[2];
     std::vector<std::unique_ptr<const RoutedLayout>> routed[2];

@@ -38,6 +38,7 @@ template std::vector<Registered<RowsRow>> rows_of(Rows<RowsRow> Table::*, int);
 template std::vector<Registered<SpmvRow>> rows_of(Rows<SpmvRow> Table::*, int);
 template std::vector<Registered<RoutedRow>> rows_of(Rows<RoutedRow> Table::*, int);
 template std::vector<Registered<BlocksRow>> rows_of(Rows<BlocksRow> Table::*, int);
+template std::vector<Registered<StripsRow>> rows_of(Rows<StripsRow> Table::*, int);
 template std::vector<Registered<SampledRow>> rows_of(Rows<SampledRow> Table::*, int);
 template std::vector<Registered<MoveRow>> rows_of(Rows<MoveRow> Table::*, int);
 

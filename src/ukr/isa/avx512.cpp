@@ -7,6 +7,7 @@
 #include "ukr/rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
+#include "ukr/strips.hpp"
 
 namespace cs::ukr::CS_ISA {
 
@@ -38,13 +39,15 @@ static constexpr RoutedRow routed_rows[] = {
 
 static constexpr BlocksRow blocks_rows[] = {blocks_row<16>};
 
+static constexpr StripsRow strips_rows[] = {strips_row<float, 16>, strips_row<double, 8>};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{table_rows(spmm_rows),   table_rows(rows_rows),   {},
-                      table_rows(routed_rows), table_rows(blocks_rows), table_rows(sampled_rows),
-                      table_rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows),    table_rows(rows_rows),   {},
+                      table_rows(routed_rows),  table_rows(blocks_rows), table_rows(strips_rows),
+                      table_rows(sampled_rows), table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA

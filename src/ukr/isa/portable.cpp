@@ -8,6 +8,7 @@
 #include "ukr/sampled.hpp"
 #include "ukr/spmm.hpp"
 #include "ukr/spmv.hpp"
+#include "ukr/strips.hpp"
 
 namespace cs::ukr::CS_ISA {
 
@@ -32,12 +33,15 @@ static constexpr RoutedRow routed_rows[] = {
 
 static constexpr BlocksRow blocks_rows[] = {blocks_row<4>};
 
+static constexpr StripsRow strips_rows[] = {strips_row<float, 4>, strips_row<double, 2>};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
 extern const Table table;
-constexpr Table table{table_rows(spmm_rows),   table_rows(rows_rows),    table_rows(spmv_rows), table_rows(routed_rows),
-                      table_rows(blocks_rows), table_rows(sampled_rows), table_rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows),    table_rows(rows_rows),   table_rows(spmv_rows),
+                      table_rows(routed_rows),  table_rows(blocks_rows), table_rows(strips_rows),
+                      table_rows(sampled_rows), table_rows(move_rows)};
 
 }  // namespace cs::ukr::CS_ISA
