@@ -254,7 +254,7 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 
 NAMES = {
     "rows": r"rows_(f32|f64|i64)_1x\d+_\w+",
-    "spmm": r"spmm_(f32|f64|i64)_4s?x\d+_\w+",
+    "spmm": r"spmm_(f32|f64|i64)_(4|4s|8s)x\d+_\w+",
     "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
     "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
     "blocks": r"blocks_f32_4x4_\w+",
@@ -285,7 +285,7 @@ def test_rows_of_the_table():
         assert row["name"].endswith("_" + row["isa"])
         assert row["runnable"] == supported[row["isa"]]
         if row["op"] == "spmm":
-            assert row["layout"] == ("shared_row_groups" if "_4sx" in row["name"] else "row_groups")
+            assert row["layout"] == ("shared_row_groups" if "sx" in row["name"] else "row_groups")
         else:
             assert row["layout"] == LAYOUTS[row["op"]]
         if row["op"] in ("spmm", "rows"):
@@ -314,7 +314,7 @@ def matrices_of_every_layout():
     for dtype in COMPUTE.values():
         for side in (4, 16):
             yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((side, side))).astype(dtype))
-    for height, width in itertools.product((1, 2, 4), (8, 16, 32, 64)):
+    for height, width in itertools.product((1, 2, 4, 8), (8, 16, 32, 64)):
         yield cs.random((256, 8 * width), set_size=width, block=(height, 1), rng=0)
     for height, width in itertools.product((1, 4), (8, 16, 32)):  # weights that lose nothing as bfloat16, beyond L2
         A = cs.random((1024, width * (_core.cache_sizes()["l2"] // 4096 + 8)), set_size=width, block=(height, 1), rng=0)
@@ -327,7 +327,7 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
     chosen = set()
     for level in cs.isa_levels():
         _core.set_isa(level)
-        for W, n in itertools.product(matrices_of_every_layout(), (1, 64)):
+        for W, n in itertools.product(matrices_of_every_layout(), (1, 16, 64)):
             for candidate in range(len(_core.candidates(W, n, W.dtype))):
                 plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
                 chosen.add(re.sub(r"x\d+_", "x_", plan.microkernel))

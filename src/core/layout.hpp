@@ -45,7 +45,7 @@ struct RowGroupsLayout {
     std::int64_t bytes() const;
 };
 // block_cols at most max_block_cols, panel_rows at most 65536. shared_rows: so many neighbouring rows
-// and panels are made of whole fours.
+// have one pattern, and panels are made of whole groups.
 RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
                                 int shared_rows);
 
@@ -77,7 +77,7 @@ struct RoutedPattern {
 };
 RoutedPattern find_routed_pattern(const StoredMatrix& matrix, int widest);
 
-// The most neighbouring rows, of 4, 2 and 1, that have one pattern throughout.
+// The most neighbouring rows, of 8, 4, 2 and 1, that have one pattern throughout.
 int shared_rows(const StoredMatrix& matrix);
 // Whether rounding the values to bfloat16 would change none.
 bool fits_bf16(const StoredMatrix& matrix);

@@ -18,9 +18,10 @@ namespace cs {
 // the same count form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column
 // order, in one accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
 //
-// Where neighbouring rows come in fours of one pattern, these are the groups, and list their columns once.
+// Where neighbouring rows come in fours or eights of one pattern, these are the groups, and list their columns once.
 
 inline constexpr int group_rows = 4;
+inline constexpr int most_shared_rows = 8;  // panels are multiples of it
 // Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the
 // index by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
 inline constexpr int column_unit = 16;

@@ -41,7 +41,7 @@ std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile, int 
 std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
     constexpr std::int64_t highest = 32768;
     const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
-    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), group_rows);
+    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), most_shared_rows);
     const std::int64_t n_blocks = matrix.cols / block_cols + 1;
     while (panel < highest && (matrix.rows / panel) * n_blocks > matrix.row_ptr[matrix.rows] / 8) panel *= 2;
     return panel;
@@ -135,7 +135,8 @@ class Chooser {
             const double n = columns_of(kind), used = std::min<double>(n, lanes_);
             const bool in_place = kind == Layouts::batch || kind == Layouts::wide_batch;
             const bool wide = kind == Layouts::packed_batch || in_place;
-            if (shared_groups() > 0) add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : 1.3));
+            if (const int rows = shared_groups(kind))
+                add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : rows > 4 ? 0.95 : 1.3));
             add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) *
                                                                            (kind == Layouts::packed_batch ? 0.6 : 0.1));
             // Bringing a row of x into a tile costs as much as a few entries.
@@ -147,7 +148,7 @@ class Chooser {
         return found;
     }
 
-    std::unique_ptr<Choice> build(Family family) {
+    std::unique_ptr<Choice> build(Family family, Layouts::Kind kind) {
         switch (family) {
             case Family::routed:
                 return routed();
@@ -158,7 +159,7 @@ class Chooser {
             case Family::windows:
                 return windows();
             case Family::shared_row_groups:
-                return row_groups(shared_groups());
+                return row_groups(shared_groups(kind));
             case Family::row_groups:
                 return row_groups(0);
             default:
@@ -223,16 +224,22 @@ class Chooser {
         return best;
     }
 
-    // Rows of the groups that share their columns: as many as the pattern and a micro-kernel have; 0: none.
-    int shared_groups() {
-        int most = 0;
+    // Rows of the groups that share their columns, of those that the pattern and a micro-kernel have; 0: none. Wide
+    // batches take the groups with the widest tiles, others those with the most rows.
+    int shared_groups(Layouts::Kind kind) {
+        const bool wide = columns_of(kind) >= 64;
+        const SpmmRow* best = nullptr;
+        auto rank = [&](const SpmmRow& row) {
+            return wide ? std::make_tuple(row.tile_cols, row.shared_rows)
+                        : std::make_tuple(row.shared_rows, row.tile_cols);
+        };
         for (const auto& registered : rows_of(&Table::spmm, isa_)) {
-            const int rows = registered.row->shared_rows;
-            if (registered.row->type == stored_.type && rows > most && rows <= structure().shared_rows &&
-                outer() % rows == 0)
-                most = rows;
+            const SpmmRow& row = *registered.row;
+            if (row.type == stored_.type && row.shared_rows > 0 && row.shared_rows <= structure().shared_rows &&
+                outer() % row.shared_rows == 0 && (best == nullptr || rank(row) > rank(*best)))
+                best = &row;
         }
-        return most;
+        return best == nullptr ? 0 : best->shared_rows;
     }
 
     // Cycles to bring so many bytes from where they stay between products.
@@ -334,22 +341,27 @@ class Chooser {
         std::sort(choice->tiles.begin(), choice->tiles.end(),
                   [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
         const int widest = choice->tiles.back().row->tile_cols;
-        auto& layout = shared > 0 ? layouts_.shared_row_groups[side_] : layouts_.row_groups[side_];
-        if (!layout) {
+        auto& built = layouts_.row_groups[side_];
+        auto layout =
+            std::find_if(built.begin(), built.end(), [&](const auto& other) { return other->shared_rows == shared; });
+        if (layout == built.end()) {
             StoredMatrix matrix = operand();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(operand(), used, renumbered, matrix);
             const std::int64_t block_cols = choose_block_cols(matrix, widest, shared);
-            auto built = std::make_unique<RowGroupsLayout>(
+            auto groups = std::make_unique<RowGroupsLayout>(
                 make_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared));
-            built->used = std::move(used);
-            layout = std::move(built);
+            groups->used = std::move(used);
+            layout = built.insert(built.end(), std::move(groups));
         }
-        choice->row_groups = layout.get();
+        choice->row_groups = layout->get();
         choice->name = spmm_name(choice->tiles.back());
         char text[200];
         std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
-                      shared > 0 ? ", four rows to a pattern" : "", widest, static_cast<long long>(layout->block_cols));
+                      shared == 0  ? ""
+                      : shared > 4 ? ", eight rows to a pattern"
+                                   : ", four rows to a pattern",
+                      widest, static_cast<long long>(choice->row_groups->block_cols));
         choice->reason = text;
         return choice;
     }
@@ -414,7 +426,7 @@ const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind, int ca
     Chooser chooser(matrix, side);
     const auto options = chooser.options(kind);
     const Option& option = options.at(candidate < 0 ? 0 : static_cast<std::size_t>(candidate));
-    layouts.owned.push_back(chooser.build(option.family));
+    layouts.owned.push_back(chooser.build(option.family, kind));
     const Choice* const choice = layouts.owned.back().get();
     if (candidate < 0) known.store(choice, std::memory_order_release);
     return choice;
@@ -449,9 +461,8 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
     for (const Side side : {Side::rows, Side::columns}) {
         const auto s = static_cast<int>(side);
         const std::int64_t nnz = matrix.stored().row_ptr[matrix.stored().rows];
-        if (layouts.row_groups[s]) found.push_back({"row_groups", side, layouts.row_groups[s]->bytes(), nnz});
-        if (layouts.shared_row_groups[s])
-            found.push_back({"shared_row_groups", side, layouts.shared_row_groups[s]->bytes(), nnz});
+        for (const auto& layout : layouts.row_groups[s])
+            found.push_back({layout->shared_rows > 0 ? "shared_row_groups" : "row_groups", side, layout->bytes(), nnz});
         for (const auto& layout : layouts.routed[s]) found.push_back({"routed", side, layout->bytes(), layout->slots});
         if (layouts.blocks[s])
             found.push_back(

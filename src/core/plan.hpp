@@ -39,7 +39,7 @@ struct Choice {
 // What is known of a pattern beyond its size: found on first need, O(entries).
 struct Structure {
     RoutedPattern routed;  // up to the widest window of any ISA level
-    int shared_rows = 1;   // 4, 2 or 1 neighbouring rows have one pattern throughout
+    int shared_rows = 1;   // 8, 4, 2 or 1 neighbouring rows have one pattern throughout
     bool square_blocks = false;
     bool strips = false;
     bool fits_bf16 = false;
@@ -54,9 +54,9 @@ struct Layouts {
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
     std::vector<std::unique_ptr<const Choice>> owned;
     std::unique_ptr<const Structure> structure[2];
-    std::unique_ptr<const RowGroupsLayout> row_groups[2], shared_row_groups[2];
     std::unique_ptr<const BlocksLayout> blocks[2];
     std::unique_ptr<const StripsLayout> strips[2];
+    std::vector<std::unique_ptr<const RowGroupsLayout>> row_groups[2];  // by rows that share their columns
     // One for each ISA level that was asked for and wants its own.
     std::vector<std::unique_ptr<const WindowsLayout>> windows[2];
     std::vector<std::unique_ptr<const RoutedLayout>> routed[2];

@@ -68,7 +68,7 @@ bool fits_bf16(const StoredMatrix& matrix) {
 
 int shared_rows(const StoredMatrix& matrix) {
     const Pattern<std::int32_t> pattern{matrix.rows, matrix.cols, matrix.row_ptr, matrix.columns};
-    for (const int rows : {4, 2})
+    for (const int rows : {8, 4, 2})
         if (matrix.rows >= rows && has_block(pattern, {rows, 1})) return rows;
     return 1;
 }

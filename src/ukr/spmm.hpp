@@ -45,7 +45,7 @@ struct RowGroups {
     CS_INLINE void shared_entry(V (*sum)[NV], std::size_t column, const T* values) const {
         V x_part[NV];
         for (int v = 0; v < NV; ++v) x_part[v] = x_row(x, column, v);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < rows_of_group; ++r) {
             const V value = broadcast<V>(values[r]);
 #pragma GCC unroll 8

@@ -12,11 +12,12 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr SpmmRow spmm_rows[] = {
-    spmm_row<float, 16, 1>,          spmm_row<float, 16, 2>,          spmm_row<float, 16, 4>,
-    spmm_row<double, 8, 1>,          spmm_row<double, 8, 2>,          spmm_row<std::int64_t, 8, 1>,
-    spmm_row<std::int64_t, 8, 2>,    spmm_row<float, 16, 1, 4>,       spmm_row<float, 16, 2, 4>,
-    spmm_row<float, 16, 4, 4>,       spmm_row<double, 8, 1, 4>,       spmm_row<double, 8, 2, 4>,
-    spmm_row<std::int64_t, 8, 1, 4>, spmm_row<std::int64_t, 8, 2, 4>,
+    spmm_row<float, 16, 1>,          spmm_row<float, 16, 2>,    spmm_row<float, 16, 4>,
+    spmm_row<double, 8, 1>,          spmm_row<double, 8, 2>,    spmm_row<std::int64_t, 8, 1>,
+    spmm_row<std::int64_t, 8, 2>,    spmm_row<float, 16, 1, 4>, spmm_row<float, 16, 2, 4>,
+    spmm_row<float, 16, 4, 4>,       spmm_row<float, 16, 1, 8>, spmm_row<float, 16, 2, 8>,
+    spmm_row<double, 8, 1, 4>,       spmm_row<double, 8, 2, 4>, spmm_row<std::int64_t, 8, 1, 4>,
+    spmm_row<std::int64_t, 8, 2, 4>,
 };
 
 static constexpr RowsRow rows_rows[] = {rows_row<float>, rows_row<double>, rows_row<std::int64_t>};
