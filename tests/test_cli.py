@@ -426,16 +426,23 @@ def test_interrupt(capsys, monkeypatch):
 
 def test_interrupt_of_a_process():
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
-    command = [sys.executable, "-c", "import complsparse._cli as c, sys; print(flush=True); sys.exit(c.main())"]
+    # A process started in the background of a shell ignores the signal, and so do its children unless told otherwise.
+    program = (
+        "import complsparse._cli as c, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "print(flush=True); sys.exit(c.main())"
+    )
     many = map(str, range(1, 4000))
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [*command, "demo", "--n", *many], stdout=pipe, stderr=pipe, text=True, env=environment
+        [sys.executable, "-c", program, "demo", "--n", *many], stdout=pipe, stderr=pipe, text=True, env=environment
     ) as process:
-        process.stdout.readline()
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            process.stdout.readline()
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, err) == (130, "interrupted\n")
 
 
