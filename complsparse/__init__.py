@@ -72,6 +72,7 @@ from complsparse._matrix import (
     no_kernel,
 )
 from complsparse._ops import sampled_matmul
+from complsparse._winners import Winners
 
 if TYPE_CHECKING:
     from complsparse._patterns import complementary_mask, random
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComplementaryMatrix",
     "PruneReport",
+    "Winners",
     "__version__",
     "aslinearoperator",
     "complementary_mask",

@@ -1,9 +1,11 @@
 """The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
 
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T", bound="Compressed")
 
 class Operand:
     """What a `ComplementaryMatrix` is in C++: validated CSR arrays and the layouts derived from them.
@@ -129,6 +131,35 @@ def check_packing(
     row_order: NDArray[np.int64],
 ) -> None:
     """Raise ValueError unless (set_ptr, row_order) permutes the rows and the rows of each set share no column."""
+
+# --- winners -----------------------------------------------------------------------------------------------------
+class Compressed:
+    """What a `Winners` is in C++: values and indices of each vector, checked once and never written again."""
+
+    shape: tuple[int, ...]
+    axis: int | tuple[int, ...]
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def nnz(self) -> int: ...
+    @property
+    def values(self) -> NDArray[Any]: ...
+    @property
+    def indices(self) -> NDArray[np.int32]: ...
+    @property
+    def indptr(self) -> NDArray[np.int64]: ...
+
+def compressed(
+    cls: type[T],
+    values: NDArray[Any],
+    indices: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    n_vectors: int,
+    length: int,
+    shape: tuple[int, ...],
+    axis: int | tuple[int, ...],
+) -> T:
+    """A `Compressed` of type cls from copies of contiguous vectors; ValueError where they are not valid."""
 
 # --- configuration -----------------------------------------------------------------------------------------------
 def isa_levels() -> list[dict[str, Any]]:

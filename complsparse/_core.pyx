@@ -15,8 +15,11 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -53,6 +56,10 @@ cdef extern from *:
     ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*)
     Py_ssize_t PyVectorcall_NARGS(size_t)
     void set_vectorcall(object, Py_ssize_t)
+
+cdef extern from "numpy/arrayobject.h":
+    cnp.ndarray PyArray_NewFromDescr(type, cnp.dtype, int, const cnp.npy_intp*, const cnp.npy_intp*, void*, int, PyObject*)
+    int PyArray_SetBaseObject(cnp.ndarray, object) except -1
 
 ctypedef fused index_t:
     int32_t
@@ -822,6 +829,128 @@ def check_packing(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, 
         raise ValueError(
             f"column {report.column} of set {report.set} is used by rows {report.first_row} and {report.second_row}; "
             "a set needs disjoint rows (strategy='split' allows this)")
+
+
+# --- winners ---------------------------------------------------------------------------------------------------------
+
+cdef int64_t[2] _no_entries = [0, 0]  # the row pointers of one vector without entries
+
+
+cdef class Compressed:
+    """What a `Winners` is in C++: for each vector its values and their ascending indices, in one block of memory.
+
+    Checked or computed before the object is handed out, and never written again: the arrays that Python sees are
+    views without a way to make them writeable. Vectors follow each other in C order over the axes that are left.
+    """
+    cdef char* memory         # values, then indices, then row pointers
+    cdef const void* entries  # (nnz,) of value_dtype
+    cdef const int32_t* places  # (nnz,) in [0, length), ascending within a vector
+    cdef const int64_t* starts  # (n_vectors + 1,)
+    cdef int64_t n_vectors, length
+    cdef cnp.dtype value_dtype
+    cdef readonly tuple shape
+    cdef readonly object axis  # int, or an ascending tuple: one contest over these axes; never negative
+
+    def __cinit__(self, *args, **kwargs):
+        # An object made by __new__ alone is one empty vector and not a null pointer.
+        self.entries = self.places = <const int32_t*> _no_entries
+        self.starts = _no_entries
+        self.n_vectors = 1
+        self.length = 0
+        self.value_dtype = compute_dtypes[0]
+        self.shape = (0,)
+        self.axis = 0
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef inline int64_t n_entries(self) noexcept:
+        return self.starts[self.n_vectors]
+
+    cdef cnp.ndarray view(self, cnp.dtype dtype, const void* data, cnp.npy_intp size):
+        Py_INCREF(dtype)  # stolen by the call that follows
+        cdef cnp.ndarray array = PyArray_NewFromDescr(
+            cnp.ndarray, dtype, 1, &size, NULL, <void*> data, cnp.NPY_ARRAY_CARRAY_RO, NULL)
+        Py_INCREF(self)
+        PyArray_SetBaseObject(array, self)
+        return array
+
+    @property
+    def dtype(self):
+        """Of the values."""
+        return self.value_dtype
+
+    @property
+    def nnz(self):
+        """How many winners all vectors have together."""
+        return self.n_entries()
+
+    @property
+    def values(self):
+        """(nnz,) The winners, vector after vector."""
+        return self.view(self.value_dtype, self.entries, self.n_entries())
+
+    @property
+    def indices(self):
+        """(nnz,) int32. Where each winner stands in its vector; ascending within a vector."""
+        return self.view(_int32, self.places, self.n_entries())
+
+    @property
+    def indptr(self):
+        """(number of vectors + 1,) int64. The winners of vector v are entries indptr[v] to indptr[v + 1]."""
+        return self.view(_int64, self.starts, self.n_vectors + 1)
+
+
+cdef cnp.dtype _int32 = np.dtype(np.int32)
+cdef cnp.dtype _int64 = np.dtype(np.int64)
+
+
+cdef Compressed new_compressed(type cls, cnp.dtype dtype, int64_t capacity, int64_t n_vectors, int64_t length,
+                               tuple shape, object axis):
+    """Memory for `capacity` entries, not yet filled: the caller fills all three parts before anyone sees the object."""
+    cdef Compressed made = Compressed.__new__(cls)
+    cdef size_t value_bytes = (<size_t> (capacity * dtype.itemsize) + 7) & ~<size_t> 7
+    cdef size_t index_bytes = (<size_t> (capacity * 4) + 7) & ~<size_t> 7
+    cdef char* memory = <char*> malloc(value_bytes + index_bytes + <size_t> (n_vectors + 1) * 8)
+    if memory == NULL:
+        raise MemoryError(f"no memory for {capacity} winners of {n_vectors} vectors")
+    made.memory = memory
+    made.entries = memory
+    made.places = <const int32_t*> (memory + value_bytes)
+    made.starts = <const int64_t*> (memory + value_bytes + index_bytes)
+    made.n_vectors = n_vectors
+    made.length = length
+    made.value_dtype = dtype
+    made.shape = shape
+    made.axis = axis
+    return made
+
+
+def compressed(type cls, cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, int64_t n_vectors,
+               int64_t length, tuple shape, object axis):
+    """A `Compressed` of type cls with copies of three contiguous vectors, int32 indices and int64 row pointers.
+
+    ValueError where they do not describe n_vectors vectors of this length with strictly ascending indices.
+    """
+    if not (values.ndim == indices.ndim == 1 and cnp.PyArray_ISCARRAY_RO(values)
+            and cnp.PyArray_TYPE(indices) == cnp.NPY_INT32 and cnp.PyArray_ISCARRAY_RO(indices)):
+        raise AssertionError("compressed takes contiguous vectors and int32 indices")
+    # Checked are private copies, which no other thread can change meanwhile.
+    values, indices, indptr = values.copy(), indices.copy(), indptr.copy()
+    ascends, unique = check_csr(indptr, indices, n_vectors, length, values.shape[0])
+    if not ascends or not unique:
+        for v in range(n_vectors):
+            of_vector = indices[indptr[v] : indptr[v + 1]]
+            faults = np.flatnonzero(np.diff(of_vector) <= 0)
+            if faults.size:
+                at = int(faults[0])
+                raise ValueError(f"indices of vector {v} must ascend strictly: {of_vector[at]} is followed by "
+                                 f"{of_vector[at + 1]}")
+    cdef Compressed made = new_compressed(cls, values.dtype, values.shape[0], n_vectors, length, shape, axis)
+    memcpy(<void*> made.entries, cnp.PyArray_DATA(values), <size_t> cnp.PyArray_NBYTES(values))
+    memcpy(<void*> made.places, cnp.PyArray_DATA(indices), <size_t> cnp.PyArray_NBYTES(indices))
+    memcpy(<void*> made.starts, cnp.PyArray_DATA(indptr), <size_t> cnp.PyArray_NBYTES(indptr))
+    return made
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------
