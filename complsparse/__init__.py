@@ -60,7 +60,7 @@ from complsparse._config import (
     set_num_threads,
     show_config,
 )
-from complsparse._core import linear, matmul
+from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._io import load, save
 from complsparse._matrix import (
     ComplementaryMatrix,
@@ -91,6 +91,8 @@ __all__ = [
     "get_num_threads",
     "isa_levels",
     "iscompl",
+    "kwta",
+    "kwta_dense",
     "linear",
     "load",
     "matmul",

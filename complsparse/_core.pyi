@@ -5,6 +5,8 @@ from typing import Any, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from complsparse._winners import Winners
+
 T = TypeVar("T", bound="Compressed")
 
 class Operand:
@@ -160,6 +162,54 @@ def compressed(
     axis: int | tuple[int, ...],
 ) -> T:
     """A `Compressed` of type cls from copies of contiguous vectors; ValueError where they are not valid."""
+
+def kwta(
+    x: Any,
+    k: float,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    relu: bool = False,
+    bias: Any = None,
+    boost: Any = None,
+) -> Winners: ...
+def kwta_dense(
+    x: Any,
+    k: float,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    relu: bool = False,
+    bias: Any = None,
+    boost: Any = None,
+) -> NDArray[Any]: ...
+def compete(
+    x: NDArray[Any],
+    k: int,
+    axis: int,
+    relu: bool,
+    bias: NDArray[Any] | None,
+    boost: NDArray[Any] | None,
+    shape: tuple[int, ...],
+    as_axis: int | tuple[int, ...],
+) -> Winners: ...
+def collect(
+    x: NDArray[Any], limit: float, axis: int, shape: tuple[int, ...], as_axis: int | tuple[int, ...]
+) -> Winners:
+    """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
+
+def expand(w: Compressed, inner: int) -> NDArray[Any]:
+    """The winners as a new dense array of shape (vectors / inner, length, inner)."""
+
+@final
+class BoundContest:
+    """`kwta` of the next row of a matrix at each call: `function` is the address of ``void (*)(void*)``."""
+
+    function: int
+    context: int
+    values: NDArray[Any]
+    indices: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    def __init__(self, x: NDArray[Any], k: int, warm: bool) -> None: ...
+    def __call__(self) -> None: ...
 
 # --- configuration -----------------------------------------------------------------------------------------------
 def isa_levels() -> list[dict[str, Any]]:

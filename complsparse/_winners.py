@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from complsparse import _core
 from complsparse._errors import is_bfloat16
+from complsparse._ops import as_dense
 
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
 
@@ -196,11 +197,12 @@ class Winners(_core.Compressed):
         if not limit >= 0:
             raise ValueError(f"threshold is {threshold}; it must be at least 0")
         axes = normal_axes(axis, array.ndim)
-        vectors = vectors_first(array, axes)
-        alive = ~((vectors <= limit) & (vectors >= -limit))
-        starts = np.zeros(len(vectors) + 1, dtype=np.int64)
-        np.cumsum(np.count_nonzero(alive, axis=1), out=starts[1:])
-        return cls(vectors[alive], np.nonzero(alive)[1], starts, array.shape, axes)
+        contest = math.prod(split_shape(array.shape, axes)[1])
+        if contest >= 2**31:
+            raise ValueError(f"vectors of {contest} entries are too long: indices need fewer than 2**31")
+        vectors = np.require(vectors_first(array, axes), requirements=["C", "A"])
+        found = _core.collect(vectors, limit, 1, array.shape, as_axis(axes))
+        return found if cls is Winners else cls(found.values, found.indices, found.indptr, array.shape, axes)
 
     @classmethod
     def from_scipy(cls, S: Any, axis: int = -1) -> Winners:
@@ -253,12 +255,14 @@ class Winners(_core.Compressed):
 
     def toarray(self) -> NDArray[Any]:
         """The dense array: winners at their places, zero elsewhere. O(size of the array)."""
-        left, contest = split_shape(self.shape, self._axes)
-        vectors = np.zeros((math.prod(left), math.prod(contest)), dtype=self.dtype)
-        vectors[np.repeat(np.arange(len(vectors)), np.diff(self.indptr)), self.indices] = self.values
-        rest = tuple(a for a in range(self.ndim) if a not in self._axes)
-        order = np.argsort(rest + self._axes)
-        return np.ascontiguousarray(vectors.reshape(left + contest).transpose(order))
+        axes = self._axes
+        left, contest = split_shape(self.shape, axes)
+        if len(axes) == 1:
+            inner = max(math.prod(self.shape[axes[0] + 1 :]), 1)
+            return _core.expand(self, inner if math.prod(left) else 1).reshape(self.shape)
+        rest = tuple(a for a in range(self.ndim) if a not in axes)
+        vectors = _core.expand(self, 1).reshape(left + contest)
+        return np.ascontiguousarray(vectors.transpose(np.argsort(rest + axes)))
 
     def _compressed(self) -> scipy.sparse.csr_array:
         """(vectors, length): one row per vector."""
@@ -285,3 +289,69 @@ class Winners(_core.Compressed):
             f"<Winners: {self.nnz} of {left * contest} {self.dtype} alive in {left} vectors of {contest}, "
             f"shape {self.shape}, axis {self.axis}>"
         )
+
+
+def winners_wanted(k: Any, n: int) -> int:
+    """k of `kwta` as a count, at most n."""
+    if isinstance(k, (float, np.floating)):
+        if not 0 <= k <= 1:
+            raise ValueError(f"k={k} is not a share: a float k lies from 0.0 to 1.0; a count is an int")
+        return round(float(k) * n)
+    try:
+        count = operator.index(k)
+    except TypeError:
+        raise TypeError(f"k must be an int or a float share, not {k!r}") from None
+    if count < 0:
+        raise ValueError(f"k={count} is negative")
+    return min(count, n)
+
+
+def _per_entry(given: Any, name: str, contest: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A bias or a boost with one entry per entry of a vector."""
+    array = as_dense(given, name)
+    if not np.can_cast(array.dtype, dtype, "same_kind") and not is_bfloat16(array.dtype):
+        raise TypeError(f"{name} has dtype {array.dtype}, which does not fit a contest in {dtype}")
+    try:
+        full = np.broadcast_to(array, contest)
+    except ValueError:
+        raise ValueError(
+            f"{name} has shape {array.shape}; it needs one entry per entry of a vector: {contest}"
+        ) from None
+    return np.ascontiguousarray(full.reshape(-1), dtype=dtype)
+
+
+def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners:
+    """`complsparse.kwta` of what the fast check in `_core` did not accept."""
+    array = _checked_values(as_dense(x, "x"))
+    if array.ndim == 0:
+        raise ValueError("winners need at least one axis; x is a scalar")
+    axes = normal_axes(axis, array.ndim)
+    contest = split_shape(array.shape, axes)[1]
+    length = math.prod(contest)
+    if length >= 2**31:
+        raise ValueError(f"vectors of {length} entries are too long: indices need fewer than 2**31")
+    count = winners_wanted(k, length)
+    offset = None
+    if bias is not None:
+        if array.dtype.kind == "i" or array.dtype.kind == "u":
+            sum_dtype = np.result_type(array.dtype, as_dense(bias, "bias").dtype, np.int32)
+            array = _checked_values(array.astype(sum_dtype))
+        offset = _per_entry(bias, "bias", contest, array.dtype)
+    factors = None
+    if boost is not None:
+        factors = _per_entry(boost, "boost", contest, array.dtype if array.dtype.kind == "f" else np.dtype(np.float64))
+
+    vectors = np.require(vectors_first(array, axes), requirements=["C", "A"])
+    if factors is None or array.dtype.kind == "f":
+        found = _core.compete(vectors, count, 1, bool(relu), offset, factors, array.shape, as_axis(axes))
+        return found
+    if offset is not None:
+        vectors = vectors + offset
+    ranked = _core.compete(vectors * factors, count, 1, False, None, None, array.shape, as_axis(axes))
+    of_vector = np.repeat(np.arange(len(vectors)), np.diff(ranked.indptr))
+    values, kept = vectors[of_vector, ranked.indices], np.ones(ranked.nnz, dtype=np.bool_)
+    if relu:
+        kept = values > 0
+    starts = np.zeros(len(vectors) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(of_vector[kept], minlength=len(vectors)), out=starts[1:])
+    return Winners(values[kept], ranked.indices[kept], starts, array.shape, as_axis(axes))
