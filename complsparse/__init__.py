@@ -60,7 +60,7 @@ from complsparse._config import (
     set_num_threads,
     show_config,
 )
-from complsparse._core import linear, matmul
+from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._io import load, save
 from complsparse._matrix import (
     ComplementaryMatrix,
@@ -72,6 +72,7 @@ from complsparse._matrix import (
     no_kernel,
 )
 from complsparse._ops import sampled_matmul
+from complsparse._winners import Winners
 
 if TYPE_CHECKING:
     from complsparse._patterns import complementary_mask, random
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComplementaryMatrix",
     "PruneReport",
+    "Winners",
     "__version__",
     "aslinearoperator",
     "complementary_mask",
@@ -89,6 +91,8 @@ __all__ = [
     "get_num_threads",
     "isa_levels",
     "iscompl",
+    "kwta",
+    "kwta_dense",
     "linear",
     "load",
     "matmul",

@@ -1,9 +1,13 @@
 """The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
 
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from complsparse._winners import Winners
+
+T = TypeVar("T", bound="Compressed")
 
 class Operand:
     """What a `ComplementaryMatrix` is in C++: validated CSR arrays and the layouts derived from them.
@@ -129,6 +133,83 @@ def check_packing(
     row_order: NDArray[np.int64],
 ) -> None:
     """Raise ValueError unless (set_ptr, row_order) permutes the rows and the rows of each set share no column."""
+
+# --- winners -----------------------------------------------------------------------------------------------------
+class Compressed:
+    """What a `Winners` is in C++: values and indices of each vector, checked once and never written again."""
+
+    shape: tuple[int, ...]
+    axis: int | tuple[int, ...]
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def nnz(self) -> int: ...
+    @property
+    def values(self) -> NDArray[Any]: ...
+    @property
+    def indices(self) -> NDArray[np.int32]: ...
+    @property
+    def indptr(self) -> NDArray[np.int64]: ...
+
+def compressed(
+    cls: type[T],
+    values: NDArray[Any],
+    indices: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    n_vectors: int,
+    length: int,
+    shape: tuple[int, ...],
+    axis: int | tuple[int, ...],
+) -> T:
+    """A `Compressed` of type cls from copies of contiguous vectors; ValueError where they are not valid."""
+
+def kwta(
+    x: Any,
+    k: float,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    relu: bool = False,
+    bias: Any = None,
+    boost: Any = None,
+) -> Winners: ...
+def kwta_dense(
+    x: Any,
+    k: float,
+    *,
+    axis: int | tuple[int, ...] = -1,
+    relu: bool = False,
+    bias: Any = None,
+    boost: Any = None,
+) -> NDArray[Any]: ...
+def compete(
+    x: NDArray[Any],
+    k: int,
+    axis: int,
+    relu: bool,
+    bias: NDArray[Any] | None,
+    boost: NDArray[Any] | None,
+    shape: tuple[int, ...],
+    as_axis: int | tuple[int, ...],
+) -> Winners: ...
+def collect(
+    x: NDArray[Any], limit: float, axis: int, shape: tuple[int, ...], as_axis: int | tuple[int, ...]
+) -> Winners:
+    """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
+
+def expand(w: Compressed, inner: int) -> NDArray[Any]:
+    """The winners as a new dense array of shape (vectors / inner, length, inner)."""
+
+@final
+class BoundContest:
+    """`kwta` of the next row of a matrix at each call: `function` is the address of ``void (*)(void*)``."""
+
+    function: int
+    context: int
+    values: NDArray[Any]
+    indices: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    def __init__(self, x: NDArray[Any], k: int, warm: bool) -> None: ...
+    def __call__(self) -> None: ...
 
 # --- configuration -----------------------------------------------------------------------------------------------
 def isa_levels() -> list[dict[str, Any]]:

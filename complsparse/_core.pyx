@@ -15,8 +15,11 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
@@ -53,6 +56,11 @@ cdef extern from *:
     ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*)
     Py_ssize_t PyVectorcall_NARGS(size_t)
     void set_vectorcall(object, Py_ssize_t)
+
+cdef extern from "numpy/arrayobject.h":
+    cnp.ndarray PyArray_NewFromDescr(type, cnp.dtype, int, const cnp.npy_intp*, const cnp.npy_intp*, void*, int, PyObject*)
+    int PyArray_SetBaseObject(cnp.ndarray, object) except -1
+    cnp.ndarray PyArray_Zeros(int, const cnp.npy_intp*, cnp.dtype, int)
 
 ctypedef fused index_t:
     int32_t
@@ -822,6 +830,411 @@ def check_packing(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, 
         raise ValueError(
             f"column {report.column} of set {report.set} is used by rows {report.first_row} and {report.second_row}; "
             "a set needs disjoint rows (strategy='split' allows this)")
+
+
+# --- winners ---------------------------------------------------------------------------------------------------------
+
+cdef int64_t[2] _no_entries = [0, 0]  # the row pointers of one vector without entries
+
+
+cdef class Compressed:
+    """What a `Winners` is in C++: for each vector its values and their ascending indices, in one block of memory.
+
+    Checked or computed before the object is handed out, and never written again: the arrays that Python sees are
+    views without a way to make them writeable. Vectors follow each other in C order over the axes that are left.
+    """
+    cdef char* memory         # values, then indices, then row pointers
+    cdef const void* entries  # (nnz,) of value_dtype
+    cdef const int32_t* places  # (nnz,) in [0, length), ascending within a vector
+    cdef const int64_t* starts  # (n_vectors + 1,)
+    cdef int64_t n_vectors, length
+    cdef cnp.dtype value_dtype
+    cdef readonly tuple shape
+    cdef readonly object axis  # int, or an ascending tuple: one contest over these axes; never negative
+
+    def __cinit__(self, *args, **kwargs):
+        # An object made by __new__ alone is one empty vector and not a null pointer.
+        self.entries = self.places = <const int32_t*> _no_entries
+        self.starts = _no_entries
+        self.n_vectors = 1
+        self.length = 0
+        self.value_dtype = compute_dtypes[0]
+        self.shape = (0,)
+        self.axis = 0
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef inline int64_t n_entries(self) noexcept:
+        return self.starts[self.n_vectors]
+
+    cdef cnp.ndarray view(self, cnp.dtype dtype, const void* data, cnp.npy_intp size):
+        Py_INCREF(dtype)  # stolen by the call that follows
+        cdef cnp.ndarray array = PyArray_NewFromDescr(
+            cnp.ndarray, dtype, 1, &size, NULL, <void*> data, cnp.NPY_ARRAY_CARRAY_RO, NULL)
+        Py_INCREF(self)
+        PyArray_SetBaseObject(array, self)
+        return array
+
+    @property
+    def dtype(self):
+        """Of the values."""
+        return self.value_dtype
+
+    @property
+    def nnz(self):
+        """How many winners all vectors have together."""
+        return self.n_entries()
+
+    @property
+    def values(self):
+        """(nnz,) The winners, vector after vector."""
+        return self.view(self.value_dtype, self.entries, self.n_entries())
+
+    @property
+    def indices(self):
+        """(nnz,) int32. Where each winner stands in its vector; ascending within a vector."""
+        return self.view(_int32, self.places, self.n_entries())
+
+    @property
+    def indptr(self):
+        """(number of vectors + 1,) int64. The winners of vector v are entries indptr[v] to indptr[v + 1]."""
+        return self.view(_int64, self.starts, self.n_vectors + 1)
+
+
+cdef cnp.dtype _int32 = np.dtype(np.int32)
+cdef cnp.dtype _int64 = np.dtype(np.int64)
+
+
+cdef Compressed new_compressed(type cls, cnp.dtype dtype, int64_t capacity, int64_t n_vectors, int64_t length,
+                               tuple shape, object axis):
+    """Memory for `capacity` entries, not yet filled: the caller fills all three parts before anyone sees the object."""
+    cdef Compressed made = Compressed.__new__(cls)
+    cdef size_t value_bytes = (<size_t> (capacity * dtype.itemsize) + 7) & ~<size_t> 7
+    cdef size_t index_bytes = (<size_t> (capacity * 4) + 7) & ~<size_t> 7
+    cdef char* memory = <char*> malloc(value_bytes + index_bytes + <size_t> (n_vectors + 1) * 8)
+    if memory == NULL:
+        raise MemoryError(f"no memory for {capacity} winners of {n_vectors} vectors")
+    made.memory = memory
+    made.entries = memory
+    made.places = <const int32_t*> (memory + value_bytes)
+    made.starts = <const int64_t*> (memory + value_bytes + index_bytes)
+    made.n_vectors = n_vectors
+    made.length = length
+    made.value_dtype = dtype
+    made.shape = shape
+    made.axis = axis
+    return made
+
+
+def compressed(type cls, cnp.ndarray values, cnp.ndarray indices, cnp.ndarray indptr, int64_t n_vectors,
+               int64_t length, tuple shape, object axis):
+    """A `Compressed` of type cls with copies of three contiguous vectors, int32 indices and int64 row pointers.
+
+    ValueError where they do not describe n_vectors vectors of this length with strictly ascending indices.
+    """
+    if not (values.ndim == indices.ndim == 1 and cnp.PyArray_ISCARRAY_RO(values)
+            and cnp.PyArray_TYPE(indices) == cnp.NPY_INT32 and cnp.PyArray_ISCARRAY_RO(indices)):
+        raise AssertionError("compressed takes contiguous vectors and int32 indices")
+    # Checked are private copies, which no other thread can change meanwhile.
+    values, indices, indptr = values.copy(), indices.copy(), indptr.copy()
+    ascends, unique = check_csr(indptr, indices, n_vectors, length, values.shape[0])
+    if not ascends or not unique:
+        for v in range(n_vectors):
+            of_vector = indices[indptr[v] : indptr[v + 1]]
+            faults = np.flatnonzero(np.diff(of_vector) <= 0)
+            if faults.size:
+                at = int(faults[0])
+                raise ValueError(f"indices of vector {v} must ascend strictly: {of_vector[at]} is followed by "
+                                 f"{of_vector[at + 1]}")
+    cdef Compressed made = new_compressed(cls, values.dtype, values.shape[0], n_vectors, length, shape, axis)
+    memcpy(<void*> made.entries, cnp.PyArray_DATA(values), <size_t> cnp.PyArray_NBYTES(values))
+    memcpy(<void*> made.places, cnp.PyArray_DATA(indices), <size_t> cnp.PyArray_NBYTES(indices))
+    memcpy(<void*> made.starts, cnp.PyArray_DATA(indptr), <size_t> cnp.PyArray_NBYTES(indptr))
+    return made
+
+
+cdef tuple value_dtypes = tuple(map(np.dtype, ("float32", "float64", "int8", "uint8", "int32", "int64")))
+
+
+cdef int value_type(cnp.ndarray x) noexcept:
+    """The number of the C++ `ValueType` that an array has, or -1."""
+    cdef int type_num = cnp.PyArray_TYPE(x)
+    if type_num == cnp.NPY_FLOAT32:
+        return 0
+    if type_num == cnp.NPY_FLOAT64:
+        return 1
+    if type_num == cnp.NPY_INT8:
+        return 2
+    if type_num == cnp.NPY_UINT8:
+        return 3
+    if type_num == cnp.NPY_INT32:
+        return 4
+    return 5 if type_num == cnp.NPY_INT64 else -1
+
+
+cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
+    """Whether the vectors of x along an axis can be walked as they lie; if so, how."""
+    cdef int ndim = cnp.PyArray_NDIM(x), a
+    cdef cnp.npy_intp* dims = cnp.PyArray_DIMS(x)
+    cdef cnp.npy_intp* strides = cnp.PyArray_STRIDES(x)
+    cdef int64_t size = cnp.PyArray_ITEMSIZE(x), all_strides = 0
+    if not cnp.PyArray_ISBEHAVED_RO(x) or axis < 0 or axis >= ndim or dims[axis] >= 2**31:
+        return False
+    if ndim > 2 and not cnp.PyArray_IS_C_CONTIGUOUS(x):
+        return False
+    view.data = cnp.PyArray_DATA(x)
+    view.outer = view.inner = 1
+    view.outer_stride = view.inner_stride = 0
+    view.n, view.stride = dims[axis], strides[axis] // size
+    for a in range(ndim):
+        all_strides |= strides[a]
+        if a < axis:
+            view.outer *= dims[a]
+            view.outer_stride = strides[a] // size
+        elif a > axis:
+            view.inner *= dims[a]
+            view.inner_stride = strides[a] // size
+    return all_strides & (size - 1) == 0
+
+
+cdef bint is_vector_like(object given, cnp.ndarray x, int64_t n, const void** data) noexcept:
+    """Whether an optional vector has n contiguous entries of the type of x."""
+    data[0] = NULL
+    if given is None:
+        return True
+    if not cnp.PyArray_CheckExact(given):
+        return False
+    cdef cnp.ndarray v = given
+    if (cnp.PyArray_TYPE(v) != cnp.PyArray_TYPE(x) or cnp.PyArray_NDIM(v) != 1 or cnp.PyArray_DIMS(v)[0] != n
+            or not cnp.PyArray_ISCARRAY_RO(v)):
+        return False
+    data[0] = cnp.PyArray_DATA(v)
+    return True
+
+
+cdef object _winners = None  # complsparse._winners, imported on first need: it imports this module
+cdef type _winners_class = None
+
+
+cdef object winners_module():
+    global _winners, _winners_class
+    if _winners is None:
+        from complsparse import _winners as module
+        _winners_class = module.Winners
+        _winners = module
+    return _winners
+
+
+cdef bint is_contest(cnp.ndarray x, int axis, object bias, object boost, bint relu, c.Contest* contest) noexcept:
+    """Whether C++ can rank these arrays as they are; if so, all of the contest but k."""
+    cdef int type = value_type(x)
+    if type < 0 or not is_batch(x, axis, &contest.x):
+        return False
+    if (bias is not None and type in (2, 3)) or (boost is not None and type > 1):
+        return False
+    contest.type = <c.ValueType> type
+    contest.relu = relu
+    return is_vector_like(bias, x, contest.x.n, &contest.bias) and is_vector_like(boost, x, contest.x.n, &contest.boost)
+
+
+cdef Compressed run_contest(cnp.ndarray x, c.Contest* contest, tuple shape, object axis):
+    cdef int64_t vectors = contest.x.outer * contest.x.inner
+    cdef cnp.dtype dtype = value_dtypes[<int> contest.type]
+    cdef Compressed made = new_compressed(_winners_class, dtype, vectors * contest.k, vectors, contest.x.n, shape, axis)
+    cdef void* values = <void*> made.entries
+    cdef int32_t* indices = <int32_t*> made.places
+    cdef int64_t* starts = <int64_t*> made.starts
+    if vectors * contest.x.n < 20_000:
+        c.c_compete(contest[0], NULL, values, indices, starts)
+    else:
+        with nogil:
+            c.c_compete(contest[0], NULL, values, indices, starts)
+    return made
+
+
+def compete(cnp.ndarray x not None, int64_t k, int axis, bint relu, bias, boost, tuple shape, as_axis):
+    """`kwta` for arrays that `_winners` has brought into a form that C++ walks; the shape and axis are the result's."""
+    cdef c.Contest contest
+    winners_module()
+    if not is_contest(x, axis, bias, boost, relu, &contest) or not 0 <= k <= contest.x.n:
+        raise AssertionError("compete takes aligned native arrays, of one type, and k within the vectors")
+    contest.k = k
+    return run_contest(x, &contest, shape, as_axis)
+
+
+def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
+    """The k winners of each vector: its largest entries, in their places.
+
+    Parameters
+    ----------
+    x : array_like
+        At least one axis; any strides. float32, float64, int8, uint8, int32 or int64; 16-bit floats become float32.
+    k : int or float
+        How many win in each vector of n entries: an int of at least 0 (all, from n on), or a share from 0.0 to 1.0 that
+        stands for ``round(k * n)``.
+    axis : int or tuple of int
+        The entries along this axis compete. A tuple makes one contest over several axes, in the order of the shape.
+    relu : bool
+        Winners that are not above zero (NaN is not) are dropped: fewer than k may be left.
+    bias : array_like, optional
+        One entry per entry of a vector, or what broadcasts to the axes of the contest: added before the contest,
+        and part of the values. Integers are added as int32 at least.
+    boost : array_like, optional
+        Factors, likewise: ranked is ``(x + bias) * boost``, the values are those of ``x + bias``. With duty cycles d, a
+        target share a and strength s, usual factors are ``exp(s * (a - d))``. Integers are ranked in float64.
+
+    Returns
+    -------
+    Winners
+        Of the shape of x, compressed along `axis`.
+
+    Raises
+    ------
+    ValueError
+        k below 0, a share outside 0 to 1, an axis that x has not, `bias` or `boost` of another size, a vector of 2**31
+        entries or more.
+    TypeError
+        Another dtype, k that is no number.
+
+    Notes
+    -----
+    Exactly k win (all, if there are fewer). Of equal entries the first win; 0.0 and -0.0 are equal; NaN comes last, behind
+    -inf. Expected time is O(n) per vector, in parallel over vectors; the result is the same for every number of threads.
+
+    Examples
+    --------
+    >>> import complsparse as cs
+    >>> w = cs.kwta([0.5, -1.0, 3.0, 0.5], 2)
+    >>> w.values, w.indices
+    (array([0.5, 3. ]), array([0, 2], dtype=int32))
+    >>> cs.kwta([[-1.0, 3.0], [2.0, 4.0]], 0.5, axis=(0, 1)).toarray()
+    array([[0., 3.],
+           [0., 4.]])
+    """
+    cdef c.Contest contest
+    cdef int ndim, at
+    cdef int64_t count
+    if (cnp.PyArray_CheckExact(x) and type(k) is int and type(axis) is int and type(relu) is bool
+            and -64 <= axis < 64 and 0 <= k < 2**31 and _winners_class is not None):
+        ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
+        at = axis
+        if at < 0:
+            at += ndim
+        if is_contest(x, at, bias, boost, relu, &contest):
+            count = k
+            contest.k = min(count, contest.x.n)
+            return run_contest(x, &contest, (<object> x).shape, at)
+    return winners_module().kwta(x, k, axis, relu, bias, boost)
+
+
+def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):
+    """The winners of `complsparse.kwta` in a dense array: zero wherever an entry lost.
+
+    Parameters
+    ----------
+    x, k, axis, relu, bias, boost
+        As for `complsparse.kwta`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of x; of its dtype, except that 16-bit floats become float32 and that a bias widens 8-bit integers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.kwta`.
+
+    Notes
+    -----
+    Expected time is O(size of x).
+
+    Examples
+    --------
+    >>> import complsparse as cs
+    >>> cs.kwta_dense([0.5, -1.0, 3.0, 0.5], 2)
+    array([0.5, 0. , 3. , 0. ])
+    """
+    return kwta(x, k, axis=axis, relu=relu, bias=bias, boost=boost).toarray()
+
+
+def expand(Compressed w not None, int64_t inner):
+    """The winners as a new dense array of shape (vectors / inner, length, inner)."""
+    if inner < 1 or w.n_vectors % inner:
+        raise AssertionError("expand takes a divisor of the number of vectors")
+    cdef cnp.npy_intp dims[3]
+    dims[0], dims[1], dims[2] = w.n_vectors // inner, w.length, inner
+    Py_INCREF(w.value_dtype)
+    cdef cnp.ndarray dense = PyArray_Zeros(3, dims, w.value_dtype, 0)
+    cdef c.CompressedView view
+    view.values, view.indices, view.starts = w.entries, w.places, w.starts
+    view.vectors, view.n = w.n_vectors, w.length
+    cdef int width = w.value_dtype.itemsize
+    cdef void* out = cnp.PyArray_DATA(dense)
+    with nogil:
+        c.c_expand(view, width, out, inner)
+    return dense
+
+
+def collect(cnp.ndarray x not None, double limit, int axis, tuple shape, as_axis):
+    """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
+    cdef c.VectorsView view
+    cdef int type = value_type(x)
+    winners_module()
+    if type < 0 or not is_batch(x, axis, &view):
+        raise AssertionError("collect takes aligned native arrays")
+    cdef int64_t vectors = view.outer * view.inner
+    cdef cnp.npy_intp n_starts = vectors + 1
+    cdef cnp.ndarray counted = cnp.PyArray_EMPTY(1, &n_starts, cnp.NPY_INT64, 0)
+    cdef int64_t* starts = <int64_t*> cnp.PyArray_DATA(counted)
+    cdef vector[uint64_t] marks
+    with nogil:
+        marks = c.c_mark(view, <c.ValueType> type, limit, starts)
+    cdef cnp.dtype dtype = value_dtypes[type]
+    cdef Compressed made = new_compressed(_winners_class, dtype, starts[vectors], vectors, view.n, shape, as_axis)
+    memcpy(<void*> made.starts, starts, <size_t> n_starts * 8)
+    cdef int width = <int> cnp.PyArray_ITEMSIZE(x)
+    with nogil:
+        c.c_collect(view, width, marks, made.starts, <void*> made.entries, <int32_t*> made.places)
+    return made
+
+
+@cython.final
+cdef class BoundContest:
+    """`kwta` along the last axis of a matrix as a C function, one row after the other at each call.
+
+    `function` is the address of ``void (*)(void*)``, `context` its argument; both are valid while this object lives.
+    `warm`: each contest begins where the last one was decided.
+    """
+    cdef c.BoundContest bound
+    cdef cnp.ndarray x
+    cdef readonly cnp.ndarray values, indices, starts
+
+    def __cinit__(self, cnp.ndarray x not None, int64_t k, bint warm):
+        if (cnp.PyArray_NDIM(x) != 2 or not is_contest(x, 1, None, None, False, &self.bound.contest)
+                or not 0 <= k <= x.shape[1] or x.shape[0] == 0):
+            raise ValueError("BoundContest takes an aligned native matrix with rows, and k within them")
+        self.bound.contest.k = k
+        self.bound.warm = warm
+        self.x = x
+        self.values = np.empty(k, dtype=x.dtype)
+        self.indices = np.empty(k, dtype=np.int32)
+        self.starts = np.zeros(2, dtype=np.int64)
+        self.bound.values = cnp.PyArray_DATA(self.values)
+        self.bound.indices = <int32_t*> cnp.PyArray_DATA(self.indices)
+        self.bound.starts = <int64_t*> cnp.PyArray_DATA(self.starts)
+
+    @property
+    def function(self):
+        return <uintptr_t> &c.run_bound_contest
+
+    @property
+    def context(self):
+        return <uintptr_t> &self.bound
+
+    def __call__(self):
+        c.run_bound_contest(&self.bound)
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the border sees of C++: src/core/api.hpp, pack.hpp, isa.hpp and parallel.hpp, one to one.
+# What the border sees of C++: src/core/api.hpp, kwta.hpp, winners.hpp, pack.hpp, isa.hpp and parallel.hpp, one to one.
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -89,6 +89,50 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
     const char* build_compiler()
     const char* build_flags()
     const char* isa_levels_left_out()
+
+
+cdef extern from "core/winners.hpp" namespace "cs" nogil:
+    cdef enum class ValueType(unsigned char):
+        pass
+
+    cdef struct VectorsView:
+        const void* data
+        int64_t outer, inner, n, outer_stride, inner_stride, stride
+
+    cdef struct CompressedView:
+        const void* values
+        const int32_t* indices
+        const int64_t* starts
+        int64_t vectors, n
+
+    vector[uint64_t] c_mark "cs::mark"(const VectorsView&, ValueType, double, int64_t*) except +
+    void c_collect "cs::collect"(const VectorsView&, int, const vector[uint64_t]&, const int64_t*, void*, int32_t*)
+    void c_expand "cs::expand"(const CompressedView&, int, void*, int64_t)
+
+
+cdef extern from "core/kwta.hpp" namespace "cs" nogil:
+    cdef struct KwtaHint:
+        int64_t threshold
+
+    cdef struct Contest:
+        VectorsView x
+        ValueType type
+        int64_t k
+        const void* bias
+        const void* boost
+        cbool relu
+
+    void c_compete "cs::compete"(const Contest&, KwtaHint*, void*, int32_t*, int64_t*) except +
+
+    cdef struct BoundContest:
+        Contest contest
+        cbool warm
+        int64_t turn
+        void* values
+        int32_t* indices
+        int64_t* starts
+
+    void run_bound_contest(void*) noexcept
 
 
 cdef extern from "core/pack.hpp" namespace "cs" nogil:

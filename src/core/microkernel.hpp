@@ -258,6 +258,65 @@ struct SampledRow {
     SampledFunction function;
 };
 
+// ---- winners -------------------------------------------------------------------------------------------------------
+
+// Where the last contest was decided: the next one looks there first. Never more than a guess.
+struct KwtaHint {
+    std::int64_t threshold = 0;  // a key
+    std::uint64_t spread = 0;    // look this far to either side; 0: there was none
+};
+
+// The k largest of x[i] + bias[i], ranked by (x[i] + bias[i]) * boost[i], equal ones by their place; NaN comes last.
+// relu drops those that are not above zero afterwards. 8-bit integers take neither bias nor boost, other integers no
+// boost.
+struct KwtaArgs {
+    const void* x;  // contiguous
+    std::int64_t n, k;
+    const void* bias;   // n entries, or none
+    const void* boost;  // likewise
+    bool relu;
+    // Room for n keys (32 bits, 64 for 64-bit types) and a cache line, twice; for n sums and a cache line, with a bias.
+    void* keys;
+    void* candidates;
+    void* sums;
+    std::int64_t wanted_candidates;  // what the hint's spread should come to
+    KwtaHint* hint;
+    void* values;  // room for k
+    std::int32_t* indices;
+    std::int64_t count;  // how many it wrote
+};
+using KwtaFunction = void (*)(KwtaArgs&);
+
+struct KwtaRow {
+    ValueType type;
+    KwtaFunction function;
+};
+
+// Longer vectors are faster one by one.
+inline constexpr std::int64_t longest_in_lanes = 512;
+
+// The same for as many vectors as there are lanes, of longest_in_lanes entries at most. Entries i of all vectors stand
+// side by side at x + i * stride. k <= n.
+struct KwtaLanesArgs {
+    const void* x;
+    std::int64_t stride, n, k;
+    const void* bias;
+    const void* boost;
+    bool relu;
+    std::int64_t vectors;  // that are written; x has all lanes
+    void* keys;            // room for lanes times n, rounded up to most_winners
+    void* values;          // k for each vector
+    std::int32_t* indices;
+    std::int64_t* counts;
+};
+using KwtaLanesFunction = void (*)(KwtaLanesArgs&);
+
+struct KwtaLanesRow {
+    ValueType type;
+    int lanes, most_winners;
+    KwtaLanesFunction function;
+};
+
 // ---- data movement -------------------------------------------------------------------------------------------------
 
 // to[c * to_stride + r] = from[r * from_stride + c]
@@ -310,6 +369,8 @@ struct Table {
     Rows<StripsRow> strips;
     Rows<SampledRow> sampled;
     Rows<MoveRow> move;
+    Rows<KwtaRow> kwta;
+    Rows<KwtaLanesRow> kwta_lanes;
 };
 
 }  // namespace cs

@@ -477,10 +477,20 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
 std::vector<MicroKernelInfo> microkernels() {
     std::vector<MicroKernelInfo> found;
     const int all = static_cast<int>(isa_levels().size()) - 1;
-    auto add = [&](std::string name, const char* op, Type type, int isa, const char* layout, int rows, int cols) {
+    auto add_typed = [&](std::string name, const char* op, const char* type, int isa, const char* layout, int rows,
+                         int cols) {
         const IsaLevel& level = isa_levels()[static_cast<std::size_t>(isa)];
-        found.push_back(
-            {std::move(name), op, type_names[static_cast<int>(type)], level.name, layout, rows, cols, level.supported});
+        found.push_back({std::move(name), op, type, level.name, layout, rows, cols, level.supported});
+    };
+    auto add = [&](std::string name, const char* op, Type type, int isa, const char* layout, int rows, int cols) {
+        add_typed(std::move(name), op, type_names[static_cast<int>(type)], isa, layout, rows, cols);
+    };
+    // The tile of kwta: vectors at once, winners at most (0: any number).
+    auto add_kwta = [&](ValueType type, int isa, int vectors, int winners) {
+        const char* const type_name = value_type_names[static_cast<int>(type)];
+        const std::string tile = std::to_string(vectors) + (winners > 0 ? "x" + std::to_string(winners) : "");
+        add_typed(std::string("kwta_") + type_name + "_" + tile + "_" + isa_name(isa), "kwta", type_name, isa,
+                  "vectors", vectors, winners);
     };
     for (const auto& row : rows_of(&Table::spmm, all))
         add(spmm_name(row), "spmm", row.row->type, row.isa,
@@ -500,6 +510,9 @@ std::vector<MicroKernelInfo> microkernels() {
     for (const auto& row : rows_of(&Table::sampled, all))
         add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
             row.row->type, row.isa, "csr", 1, 1);
+    for (const auto& row : rows_of(&Table::kwta, all)) add_kwta(row.row->type, row.isa, 1, 0);
+    for (const auto& row : rows_of(&Table::kwta_lanes, all))
+        add_kwta(row.row->type, row.isa, row.row->lanes, row.row->most_winners);
     return found;
 }
 

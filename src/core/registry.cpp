@@ -26,21 +26,20 @@ const Table* const tables[] = {
 }  // namespace
 
 template <class Row>
-std::vector<Registered<Row>> rows_of(Rows<Row> Table::* kind, int max_isa) {
-    std::vector<Registered<Row>> found;
-    for (int isa = 0; isa <= max_isa; ++isa)
-        for (const Row& row : tables[isa]->*kind) found.push_back({&row, isa});
-    return found;
+Rows<Row> rows_at(Rows<Row> Table::* kind, int isa) {
+    return tables[isa]->*kind;
 }
 
-template std::vector<Registered<SpmmRow>> rows_of(Rows<SpmmRow> Table::*, int);
-template std::vector<Registered<RowsRow>> rows_of(Rows<RowsRow> Table::*, int);
-template std::vector<Registered<SpmvRow>> rows_of(Rows<SpmvRow> Table::*, int);
-template std::vector<Registered<RoutedRow>> rows_of(Rows<RoutedRow> Table::*, int);
-template std::vector<Registered<BlocksRow>> rows_of(Rows<BlocksRow> Table::*, int);
-template std::vector<Registered<StripsRow>> rows_of(Rows<StripsRow> Table::*, int);
-template std::vector<Registered<SampledRow>> rows_of(Rows<SampledRow> Table::*, int);
-template std::vector<Registered<MoveRow>> rows_of(Rows<MoveRow> Table::*, int);
+template Rows<SpmmRow> rows_at(Rows<SpmmRow> Table::*, int);
+template Rows<RowsRow> rows_at(Rows<RowsRow> Table::*, int);
+template Rows<SpmvRow> rows_at(Rows<SpmvRow> Table::*, int);
+template Rows<RoutedRow> rows_at(Rows<RoutedRow> Table::*, int);
+template Rows<BlocksRow> rows_at(Rows<BlocksRow> Table::*, int);
+template Rows<StripsRow> rows_at(Rows<StripsRow> Table::*, int);
+template Rows<SampledRow> rows_at(Rows<SampledRow> Table::*, int);
+template Rows<MoveRow> rows_at(Rows<MoveRow> Table::*, int);
+template Rows<KwtaRow> rows_at(Rows<KwtaRow> Table::*, int);
+template Rows<KwtaLanesRow> rows_at(Rows<KwtaLanesRow> Table::*, int);
 
 const char* build_compiler() { return CS_COMPILER; }
 const char* build_flags() { return CS_FLAGS; }

@@ -27,6 +27,38 @@ struct TypeOf<std::int64_t> {
     static constexpr Type type = Type::i64;
 };
 
+// Types that activations compete in.
+enum class ValueType : std::uint8_t { f32, f64, i8, u8, i32, i64 };
+inline constexpr const char* value_type_names[] = {"f32", "f64", "s8", "u8", "s32", "i64"};
+inline constexpr int value_type_bytes[] = {4, 8, 1, 1, 4, 8};
+
+template <class T>
+struct ValueOf;
+template <>
+struct ValueOf<float> {
+    static constexpr ValueType type = ValueType::f32;
+};
+template <>
+struct ValueOf<double> {
+    static constexpr ValueType type = ValueType::f64;
+};
+template <>
+struct ValueOf<std::int8_t> {
+    static constexpr ValueType type = ValueType::i8;
+};
+template <>
+struct ValueOf<std::uint8_t> {
+    static constexpr ValueType type = ValueType::u8;
+};
+template <>
+struct ValueOf<std::int32_t> {
+    static constexpr ValueType type = ValueType::i32;
+};
+template <>
+struct ValueOf<std::int64_t> {
+    static constexpr ValueType type = ValueType::i64;
+};
+
 // A canonical CSR matrix: columns ascend within a row, none twice. It owns nothing.
 struct StoredMatrix {
     std::int64_t rows, cols;

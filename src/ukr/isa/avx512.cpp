@@ -2,6 +2,8 @@
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
 #include "ukr/blocks.hpp"
+#include "ukr/kwta.hpp"
+#include "ukr/kwta_lanes.hpp"
 #include "ukr/move.hpp"
 #include "ukr/routed.hpp"
 #include "ukr/rows.hpp"
@@ -46,9 +48,22 @@ static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<do
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
 
+static constexpr KwtaRow kwta_rows[] = {
+    kwta_row<float>,        kwta_row<double>,       kwta_row<std::int8_t>,
+    kwta_row<std::uint8_t>, kwta_row<std::int32_t>, kwta_row<std::int64_t>,
+};
+
+static constexpr KwtaLanesRow kwta_lanes_rows[] = {
+    kwta_lanes_row<float, 4>,        kwta_lanes_row<float, 8>,         kwta_lanes_row<float, 16>,
+    kwta_lanes_row<double, 8>,       kwta_lanes_row<double, 16>,       kwta_lanes_row<std::int8_t, 8>,
+    kwta_lanes_row<std::int8_t, 16>, kwta_lanes_row<std::uint8_t, 8>,  kwta_lanes_row<std::uint8_t, 16>,
+    kwta_lanes_row<std::int32_t, 8>, kwta_lanes_row<std::int32_t, 16>, kwta_lanes_row<std::int64_t, 8>,
+    kwta_lanes_row<std::int64_t, 16>};
+
 extern const Table table;
-constexpr Table table{table_rows(spmm_rows),    table_rows(rows_rows),   {},
-                      table_rows(routed_rows),  table_rows(blocks_rows), table_rows(strips_rows),
-                      table_rows(sampled_rows), table_rows(move_rows)};
+constexpr Table table{table_rows(spmm_rows),      table_rows(rows_rows),   {},
+                      table_rows(routed_rows),    table_rows(blocks_rows), table_rows(strips_rows),
+                      table_rows(sampled_rows),   table_rows(move_rows),   table_rows(kwta_rows),
+                      table_rows(kwta_lanes_rows)};
 
 }  // namespace cs::ukr::CS_ISA
