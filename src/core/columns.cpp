@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "core/layout.hpp"
+#include "core/pack.hpp"
+
+namespace cs {
+namespace {
+
+std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+// Targets are 16 bits wide, and one of them is the block that padding goes to.
+constexpr std::int64_t most_panel_blocks = 65535;
+
+std::int64_t padded_units(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
+
+template <class T>
+bool all_finite(const StoredMatrix& matrix) {
+    const T* const values = static_cast<const T*>(matrix.values);
+    return std::all_of(values, values + matrix.row_ptr[matrix.rows], [](T value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+bool is_finite(const StoredMatrix& matrix) {
+    return matrix.type == Type::f32   ? all_finite<float>(matrix)
+           : matrix.type == Type::f64 ? all_finite<double>(matrix)
+                                      : true;
+}
+
+int column_blocks(const StoredMatrix& by_column) {
+    const Pattern<std::int32_t> pattern{by_column.rows, by_column.cols, by_column.row_ptr, by_column.columns};
+    int rows = 1;
+    while (rows < 16 && by_column.cols % (2 * rows) == 0 && has_block(pattern, {1, 2 * rows})) rows *= 2;
+    return rows;
+}
+
+std::int64_t ColumnsLayout::bytes() const {
+    return static_cast<std::int64_t>(first_unit.size() * sizeof(std::int64_t) + starts.size() * sizeof(std::uint32_t) +
+                                     targets.size() * sizeof(std::uint16_t) + values.size());
+}
+
+ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
+    const std::int64_t n_columns = by_column.rows, rows = by_column.cols;
+    const auto unit_bytes = as_size(block_rows * type_bytes[static_cast<int>(by_column.type)]);
+    ColumnsLayout layout;
+    layout.block_rows = block_rows;
+    layout.rows = rows;
+    layout.cols = n_columns;
+    const std::int64_t panel_blocks =
+        std::clamp<std::int64_t>((panel_rows + block_rows - 1) / block_rows, 1, most_panel_blocks);
+    layout.panel_rows = panel_blocks * block_rows;
+    layout.n_panels = std::max<std::int64_t>(1, (rows + layout.panel_rows - 1) / layout.panel_rows);
+
+    // Units of each (panel, column), and where in the stored matrix they begin.
+    std::vector<std::int64_t> counts(as_size(layout.n_panels * n_columns));
+    std::int64_t stored = 0, padded = 0;
+    for (std::int64_t column = 0; column < n_columns; ++column) {
+        for (std::int64_t at = by_column.row_ptr[column]; at < by_column.row_ptr[column + 1]; at += block_rows)
+            ++counts[as_size(by_column.columns[at] / layout.panel_rows * n_columns + column)];
+    }
+    for (const std::int64_t count : counts) {
+        stored += count;
+        padded += padded_units(count);
+    }
+    // A loop of whole steps has one exit that the processor foresees where columns are about equal; for a quarter more
+    // units that pays.
+    layout.padded = stored < padded && 4 * padded <= 5 * stored;
+    layout.n_units = layout.padded ? padded : stored;
+    layout.targets.resize(as_size(layout.n_units), 0);
+    layout.values.resize(as_size(layout.n_units) * unit_bytes, 0);
+
+    const auto* const values = static_cast<const unsigned char*>(by_column.values);
+    const std::size_t value_bytes = unit_bytes / as_size(block_rows);
+    std::vector<std::int64_t> next(by_column.row_ptr, by_column.row_ptr + n_columns);  // of each column: not yet taken
+    std::int64_t unit = 0;
+    for (std::int64_t panel = 0; panel < layout.n_panels; ++panel) {
+        layout.first_unit.push_back(unit);
+        const std::int64_t first_row = panel * layout.panel_rows;
+        const std::int64_t n_rows = std::min(layout.panel_rows, rows - first_row);
+        const auto nowhere = static_cast<std::uint16_t>(n_rows / block_rows);
+        for (std::int64_t column = 0; column < n_columns; ++column) {
+            layout.starts.push_back(static_cast<std::uint32_t>(unit - layout.first_unit.back()));
+            const std::int64_t count = counts[as_size(panel * n_columns + column)];
+            std::int64_t& from = next[as_size(column)];
+            if (count > 0)
+                std::memcpy(layout.values.data() + as_size(unit) * unit_bytes, values + as_size(from) * value_bytes,
+                            as_size(count) * unit_bytes);
+            for (std::int64_t i = 0; i < count; ++i, from += block_rows)
+                layout.targets[as_size(unit++)] =
+                    static_cast<std::uint16_t>((by_column.columns[from] - first_row) / block_rows);
+            for (std::int64_t i = count; layout.padded && i < padded_units(count); ++i)
+                layout.targets[as_size(unit++)] = nowhere;
+        }
+        if (unit - layout.first_unit.back() > std::numeric_limits<std::uint32_t>::max())
+            throw std::length_error("a panel of a matrix has more than 2^32 - 1 blocks");
+        layout.starts.push_back(static_cast<std::uint32_t>(unit - layout.first_unit.back()));
+    }
+    return layout;
+}
+
+}  // namespace cs
