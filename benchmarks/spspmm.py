@@ -209,7 +209,13 @@ def _bounds(records: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str, 
         detail = (f"{record['chosen'].removeprefix(Ours.name).strip()} {us[record['chosen']] / 1e3:.2f} us, {best} "
                   f"({record['forms'][best]}) {us[best] / 1e3:.2f} us")  # fmt: skip
         # Breaking even cannot be told from a loss of the size of the spread.
-        yield what, f">= {target.bound:g}", f"{ratio:.2f}", ratio >= target.bound * (0.98 if over[0] == "o" else 1), detail
+        yield (
+            what,
+            f">= {target.bound:g}",
+            f"{ratio:.2f}",
+            ratio >= target.bound * (0.98 if over[0] == "o" else 1),
+            detail,
+        )
     for record in (r for r in records if r["kind"] == "linear"):
         what = f"time against winners, {record['problem']}: R²"
         detail = f"{record['winners'][0]} to {record['winners'][-1]} winners"

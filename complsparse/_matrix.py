@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 no_kernel: int = -1
 """The kernel id of an empty slot."""
 
-_ndarray, _Compressed, _matmul = np.ndarray, _core.Compressed, _core.matmul  # one look-up less in the shortest path from `@` to C++
+_ndarray, _Compressed, _matmul = (
+    np.ndarray,
+    _core.Compressed,
+    _core.matmul,
+)  # one look-up less in the shortest path from `@` to C++
 _twin_lock = threading.Lock()  # guards the creation of transposed views
 
 

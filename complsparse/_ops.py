@@ -212,7 +212,7 @@ def _winners_product(
 
 
 def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool, out: Any) -> NDArray[Any]:
-    """A product in the compute dtype as its result: exact modulo 2**bits for integers, rounded once for 16-bit floats."""
+    """A product in the compute dtype as its result: exact modulo 2**bits for integers, 16-bit floats rounded once."""
     y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
     if late_relu and types.result.kind == "i":
         np.maximum(y, 0, out=y)
@@ -341,9 +341,7 @@ def plan_winners_error(W: _core.Operand, plan: _core.Plan, x: _core.Compressed) 
     return ValueError(f"x has shape {x.shape} and gives {shape}; the plan expects {expected}")
 
 
-def plan_output_error(
-    W: _core.Operand, plan: _core.Plan, x: NDArray[Any] | _core.Compressed, out: Any
-) -> Exception:
+def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any] | _core.Compressed, out: Any) -> Exception:
     """Why a bound call refused its out."""
     m = W.shape[0]
     shape = (m,) if len(x.shape) == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
