@@ -14,10 +14,9 @@ namespace {
 
 std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// Targets are 16 bits wide, and one of them is the block that padding goes to.
-constexpr std::int64_t most_panel_blocks = 65535;
+constexpr std::int64_t most_target = 65535;
 
-std::int64_t padded_units(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
+std::int64_t whole_steps(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
 
 template <class T>
 bool all_finite(const StoredMatrix& matrix) {
@@ -52,26 +51,34 @@ ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::i
     layout.block_rows = block_rows;
     layout.rows = rows;
     layout.cols = n_columns;
+    const std::int64_t scale = target_unit(static_cast<int>(unit_bytes));
+    const std::int64_t block_target = static_cast<std::int64_t>(unit_bytes) / scale;
+    // One target is that of the block that padding goes to.
     const std::int64_t panel_blocks =
-        std::clamp<std::int64_t>((panel_rows + block_rows - 1) / block_rows, 1, most_panel_blocks);
+        std::clamp<std::int64_t>((panel_rows + block_rows - 1) / block_rows, 1, most_target / block_target);
     layout.panel_rows = panel_blocks * block_rows;
     layout.n_panels = std::max<std::int64_t>(1, (rows + layout.panel_rows - 1) / layout.panel_rows);
 
-    // Units of each (panel, column), and where in the stored matrix they begin.
+    // Units of each (panel, column), first those that are stored.
     std::vector<std::int64_t> counts(as_size(layout.n_panels * n_columns));
-    std::int64_t stored = 0, padded = 0;
-    for (std::int64_t column = 0; column < n_columns; ++column) {
+    std::int64_t stored = 0, most = 0, in_steps = 0;
+    for (std::int64_t column = 0; column < n_columns; ++column)
         for (std::int64_t at = by_column.row_ptr[column]; at < by_column.row_ptr[column + 1]; at += block_rows)
             ++counts[as_size(by_column.columns[at] / layout.panel_rows * n_columns + column)];
-    }
     for (const std::int64_t count : counts) {
         stored += count;
-        padded += padded_units(count);
+        most = std::max(most, count);
+        in_steps += whole_steps(count);
     }
-    // A loop of whole steps has one exit that the processor foresees where columns are about equal; for a quarter more
-    // units that pays.
-    layout.padded = stored < padded && 4 * padded <= 5 * stored;
-    layout.n_units = layout.padded ? padded : stored;
+    // The processor foresees the end of a column's loop where all have one length, and half of it where none has a
+    // rest; that is worth a few units more.
+    auto is_cheap = [stored](std::int64_t units) { return 12 * units <= 13 * stored; };
+    const std::int64_t alike = most * layout.n_panels * n_columns;
+    auto padded = [&](std::int64_t count) {
+        return is_cheap(alike) ? most : is_cheap(in_steps) ? whole_steps(count) : count;
+    };
+    layout.n_units = is_cheap(alike) ? alike : is_cheap(in_steps) ? in_steps : stored;
+    layout.padded = layout.n_units > stored;
     layout.targets.resize(as_size(layout.n_units), 0);
     layout.values.resize(as_size(layout.n_units) * unit_bytes, 0);
 
@@ -83,7 +90,7 @@ ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::i
         layout.first_unit.push_back(unit);
         const std::int64_t first_row = panel * layout.panel_rows;
         const std::int64_t n_rows = std::min(layout.panel_rows, rows - first_row);
-        const auto nowhere = static_cast<std::uint16_t>(n_rows / block_rows);
+        const auto nowhere = static_cast<std::uint16_t>(n_rows / block_rows * block_target);
         for (std::int64_t column = 0; column < n_columns; ++column) {
             layout.starts.push_back(static_cast<std::uint32_t>(unit - layout.first_unit.back()));
             const std::int64_t count = counts[as_size(panel * n_columns + column)];
@@ -93,9 +100,8 @@ ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::i
                             as_size(count) * unit_bytes);
             for (std::int64_t i = 0; i < count; ++i, from += block_rows)
                 layout.targets[as_size(unit++)] =
-                    static_cast<std::uint16_t>((by_column.columns[from] - first_row) / block_rows);
-            for (std::int64_t i = count; layout.padded && i < padded_units(count); ++i)
-                layout.targets[as_size(unit++)] = nowhere;
+                    static_cast<std::uint16_t>((by_column.columns[from] - first_row) / block_rows * block_target);
+            for (std::int64_t i = count; i < padded(count); ++i) layout.targets[as_size(unit++)] = nowhere;
         }
         if (unit - layout.first_unit.back() > std::numeric_limits<std::uint32_t>::max())
             throw std::length_error("a panel of a matrix has more than 2^32 - 1 blocks");

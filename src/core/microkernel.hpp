@@ -224,6 +224,9 @@ struct BlocksRow {
 // room for it in the sums, and nobody reads it.
 
 inline constexpr int columns_unroll = 4;
+// Targets are distances from the first sum in units of so many bytes: what an x86 address scales an index by for
+// nothing.
+constexpr int target_unit(int block_bytes) { return block_bytes < 8 ? block_bytes : 8; }
 
 // y[r] = activation(sum over i of activations[i] * W[r, winners[i]] + bias[r]) for n_rows rows, one accumulator each,
 // in the order of i.

@@ -106,36 +106,57 @@ struct ColumnsProduct {
     }
 };
 
-// Vectors are written out with their zeros, a panel at a time, and multiplied as any dense operand.
+// Vectors are written out with their zeros, some at a time, and multiplied as any dense operand.
 template <class T>
-void multiply_written_out(const Plan& plan, std::int64_t inner, const WinnersView& x, const DenseView& y,
-                          const Epilogue& finish) {
-    constexpr std::int64_t most_bytes = std::int64_t{4} << 20, least_vectors = 64;
-    const std::int64_t step = round_to_lines(inner + 16, sizeof(T));
-    const std::int64_t panel =
-        std::min(x.n, std::max(least_vectors, most_bytes / (step * static_cast<std::int64_t>(sizeof(T)))));
-    T* const dense = reinterpret_cast<T*>(scratch(static_cast<std::size_t>(panel * step) * sizeof(T)));
-    for (std::int64_t first = 0; first < x.n; first += panel) {
-        const std::int64_t n = std::min(panel, x.n - first);
-        auto write_out = [&](std::int64_t i, int) {
-            T* const to = dense + i * step;
-            std::fill_n(to, inner, T{});
-            const T* const values = static_cast<const T*>(x.values);
-            for (std::int64_t at = x.starts[first + i]; at < x.starts[first + i + 1]; ++at)
-                to[x.indices[at]] = values[at];
-        };
-        parallel_for(n, choose_threads(static_cast<double>(n * inner) / 4), write_out);
-        const DenseView dense_view{dense, inner, n, 1, step};
-        const DenseView y_view{element<T>(y, 0, first), y.rows, n, y.row_stride, y.col_stride};
-        multiply(plan, dense_view, y_view, finish);
+struct WrittenOut {
+    const Plan& plan;
+    const std::int64_t inner;
+    const WinnersView& x;
+    const DenseView& y;
+    const Epilogue& finish;
+
+    void run() const {
+        // As the micro-kernels want them: in tiles, which are then not packed, or one vector after the other.
+        const auto& tiles = plan.choice->tiles;
+        const bool by_tile = !tiles.empty() || plan.choice->rows.row != nullptr;
+        constexpr std::int64_t usual_width = 64;
+        const std::int64_t width = std::min(x.n, tiles.empty() ? usual_width : tiles.back().row->tile_cols);
+        const std::int64_t step = by_tile ? width : round_to_lines(inner + 16, sizeof(T));
+        T* const dense =
+            reinterpret_cast<T*>(scratch(static_cast<std::size_t>(by_tile ? inner * width : width * step) * sizeof(T)));
+        for (std::int64_t first = 0; first < x.n; first += width) {
+            const std::int64_t n = std::min(width, x.n - first);
+            const std::int64_t row_stride = by_tile ? width : 1, col_stride = by_tile ? 1 : step;
+            write(first, n, dense, row_stride, col_stride, by_tile ? inner * width : n * step);
+            const DenseView dense_view{dense, inner, n, row_stride, col_stride};
+            const DenseView y_view{element<T>(y, 0, first), y.rows, n, y.row_stride, y.col_stride};
+            multiply(plan, dense_view, y_view, finish);
+        }
     }
-}
+
+    void write(std::int64_t first, std::int64_t n, T* to, std::int64_t row_stride, std::int64_t col_stride,
+               std::int64_t elements) const {
+        const int threads = choose_threads(static_cast<double>(elements) / 4);
+        const std::int64_t shares = threads;
+        auto clear = [&](std::int64_t share, int) {
+            std::fill(to + elements * share / shares, to + elements * (share + 1) / shares, T{});
+        };
+        parallel_for(shares, threads, clear);
+        auto place = [&](std::int64_t share, int) {
+            const T* const values = static_cast<const T*>(x.values);
+            for (std::int64_t v = n * share / shares; v < n * (share + 1) / shares; ++v)
+                for (std::int64_t at = x.starts[first + v]; at < x.starts[first + v + 1]; ++at)
+                    to[x.indices[at] * row_stride + v * col_stride] = values[at];
+        };
+        parallel_for(shares, threads, place);
+    }
+};
 
 template <class T>
 void multiply_typed(const WinnersPlan& plan, const WinnersView& x, const DenseView& y, const Epilogue& finish) {
     if (plan.columns != nullptr) return ColumnsProduct<T>(*plan.columns, x, y, finish).run();
     const StoredMatrix& stored = plan.dense.matrix->stored();
-    multiply_written_out<T>(plan.dense, plan.dense.side == Side::rows ? stored.cols : stored.rows, x, y, finish);
+    WrittenOut<T>{plan.dense, plan.dense.side == Side::rows ? stored.cols : stored.rows, x, y, finish}.run();
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ constexpr double sum_cost = 2.5;   // to clear a line of sums and to write it to
 constexpr double winner_cost = 4;  // to find a column
 constexpr double unit_cost = 3.3;
 constexpr double far_bytes_per_cycle = 9;  // from beyond L2
-constexpr double written_out_cost = 2;     // to put a winner into its dense vector
+constexpr double clear_cost = 2;           // of a line of zeros
+constexpr double written_out_cost = 4;     // to put a winner into its dense vector
 
 class WinnersChooser {
    public:
@@ -42,7 +43,8 @@ class WinnersChooser {
         // These take the lock themselves.
         for (const std::int64_t n : {1, 4, 16, 64}) {
             const PlanRequest request = dense_request(n, false);
-            made->dense_per_vector[kind_of(request)] = candidates(matrix_, request).front().cost + lines(inner());
+            made->dense_per_vector[kind_of(request)] =
+                candidates(matrix_, request).front().cost + clear_cost * lines(inner());
         }
         made->dense_per_winner = written_out_cost;
         const std::lock_guard<ForkSafeMutex> lock(layouts_.mutex);
@@ -88,12 +90,12 @@ class WinnersChooser {
         return choice.get();
     }
 
+    // Vectors are written out in the layout that the choice wants.
     PlanRequest dense_request(std::int64_t n, bool deterministic) const {
         PlanRequest request;
         request.side = side_;
         request.n = n;
         request.deterministic = deterministic;
-        request.contiguous_rows = false;  // vectors are written out one after the other
         return request;
     }
 

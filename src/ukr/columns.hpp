@@ -2,10 +2,10 @@
 // columns: the sum of a few scaled columns, in accumulators that stay in L1.
 //
 // A unit costs two loads, an FMA and a store whatever its height, so its values fill as much of a register as the
-// pattern's blocks allow. Four units are loaded before any is stored: their targets differ, and a load that waits for
-// an older store with the same low address bits (sums of a thousand rows have them all) would hold up the others. One
-// unit at a time took up to twice as long. Scatters and masked registers lost too
-// (docs/developer/performance-notes.md).
+// pattern's blocks allow. Every micro-operation counts: targets are distances in memory. Four units are loaded before
+// any is stored: their targets differ, and a load that waits for an older store with the same low address bits (sums of
+// a thousand rows have them all) would hold up the others. One unit at a time took up to twice as long. Scatters and
+// masked registers lost too (docs/developer/performance-notes.md).
 #pragma once
 
 #include <cstddef>
@@ -45,15 +45,17 @@ struct Unit {
 // `Count` units of one column.
 template <class T, int B, int Count>
 CS_INLINE void add_units(const std::uint16_t* targets, const T* values, typename Unit<T, B>::V activation, T* sums) {
+    constexpr std::size_t scale = target_unit(B * static_cast<int>(sizeof(T)));
     Unit<T, B> unit[Count];
-    T* to[Count];
+    std::size_t to[Count];
 #pragma GCC unroll 8
-    for (int u = 0; u < Count; ++u) {
-        to[u] = sums + std::size_t{targets[u]} * B;
-        unit[u].add(values + u * B, activation, to[u]);
-    }
+    for (int u = 0; u < Count; ++u) to[u] = targets[u];
+    auto* const bytes = reinterpret_cast<char*>(sums);
 #pragma GCC unroll 8
-    for (int u = 0; u < Count; ++u) unit[u].put(to[u]);
+    for (int u = 0; u < Count; ++u)
+        unit[u].add(values + u * B, activation, reinterpret_cast<const T*>(bytes + to[u] * scale));
+#pragma GCC unroll 8
+    for (int u = 0; u < Count; ++u) unit[u].put(reinterpret_cast<T*>(bytes + to[u] * scale));
 }
 
 template <class T, int B>
