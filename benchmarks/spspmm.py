@@ -208,7 +208,6 @@ def _bounds(records: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str, 
         us = record["ns"]
         detail = (f"{record['chosen'].removeprefix(Ours.name).strip()} {us[record['chosen']] / 1e3:.2f} us, {best} "
                   f"({record['forms'][best]}) {us[best] / 1e3:.2f} us")  # fmt: skip
-        # Breaking even cannot be told from a loss of the size of the spread.
         yield (
             what,
             f">= {target.bound:g}",

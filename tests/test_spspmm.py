@@ -398,7 +398,7 @@ def test_what_a_plan_refuses():
         (TypeError, "winners", lambda: W.plan(winners=1.5)),
         (ValueError, "-1", lambda: W.plan(winners=-1)),
         (ValueError, "-1", lambda: W.prepare(winners=-1)),
-        (IndexError, "", lambda: _core.make_plan(W, 1, np.float32, False, None, None, False, 2, 1)),
+        (IndexError, ".*", lambda: _core.make_plan(W, 1, np.float32, False, None, None, False, 2, 1)),
     ]
     for kind, words, call in refused:
         with pytest.raises(kind, match=words):
