@@ -7,7 +7,6 @@ The benchmark of a test is ours, as the plan chooses; every other way, the rival
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import peers

@@ -324,8 +324,8 @@ def matrices_of_every_layout():
 
 
 def test_every_runnable_row_is_chosen_by_some_matrix():
-    """No dead rows: each is what some level picks for some matrix and batch. Names without their tile's columns. Those of
-    the columns layout, which dense products do not use, are in tests/test_spspmm.py."""
+    """No dead rows: each is what some level picks for some matrix and batch. Names without their tile's columns. For
+    rows of the columns layout see tests/test_spspmm.py."""
     chosen = set()
     for level in cs.isa_levels():
         _core.set_isa(level)
