@@ -203,6 +203,7 @@ SECTIONS: dict[str, Callable[[Path | None, bool, int, Effort], Iterator[dict[str
     "regret": regret_cases,
     "winners": spspmm.cases,
     "grid": spspmm.grid_cases,
+    "network": spspmm.network_cases,
     "choice": patterns.choice_cases,
 }
 # For the charts alone: run when asked for.

@@ -10,6 +10,7 @@ sparse activations get theirs prepared ahead (MKL's handles, optimised), those t
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,7 +149,7 @@ def linear_cases(quick: bool, threads: int, effort: Effort) -> Iterator[dict[str
         packed = None
         for share in LINEAR_SHARES[::3] if quick else LINEAR_SHARES:
             case = WinnersCase(problem, 1, threads=threads, winners=_winners(problem, share))
-            packed = packed or Ours().convert(case.matrix)
+            packed = Ours().convert(case.matrix) if packed is None else packed
             at = OursWinners().ways(packed, case).index(COLUMNS)
             variant = _checked(case, [OursWinners().variant(packed, case, COLUMNS, at)])[0]
             calls.append(replace(variant.call, name=str(case.winners)))
@@ -186,6 +187,41 @@ def grid_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -
                    "weight_sparsity": 1 - 1 / size, "points": points, "disturbed": samples.disturbed}  # fmt: skip
 
 
+# --- a network --------------------------------------------------------------------------------------------------------
+
+LAYERS, NEURONS, INPUTS, THRESHOLD = 30, 1024, 1200, 0.3
+
+
+def guide() -> dict[str, Any]:
+    """The names that the sessions of docs/guide/winners.md define, its example among them."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "guide" / "winners.md"
+    example = page.read_text().partition("## Example")[2]
+    names: dict[str, Any] = {"np": np, "cs": peers.import_ours()}
+    for block in re.findall(r"^```pycon\n(.*?)^```$", example, re.MULTILINE | re.DOTALL):
+        lines = [line[4:] for line in block.splitlines() if line.startswith((">>> ", "... "))]
+        exec("\n".join(lines), names)
+    return names
+
+
+def network_cases(folder: Path | None, quick: bool, threads: int, effort: Effort) -> Iterator[dict[str, Any]]:
+    """The example of the guide at full size, and the same loop in SciPy."""
+    names = guide()
+    rng = np.random.default_rng(2)
+    layers = [names["layer"](seed, NEURONS) for seed in range(5 if quick else LAYERS)]
+    inputs = rng.random((INPUTS, NEURONS)) < rng.uniform(0.02, 0.3, (INPUTS, 1))
+    x = names["cs"].Winners.from_dense(inputs.astype(np.float32))
+    csr, weights = x.tocsr(), [W.tocsr() for W in layers]
+    calls = {
+        "public": lambda: names["survivors"](layers, x, THRESHOLD),
+        "scipy": lambda: names["survivors_in_scipy"](weights, csr, THRESHOLD),
+    }
+    rows = {who: call() for who, call in calls.items()}
+    samples = timing.race_python(calls, rounds=3 if quick else 7, min_calls=1, alone=threads == 1)
+    yield {"kind": "network", "section": "network", "layers": len(layers), "inputs": INPUTS,
+           "survivors": len(rows["public"]), "same": bool(np.array_equal(rows["public"], rows["scipy"])),
+           "ns": {who: samples.median(who) for who in calls}, "ratio": samples.ratio("scipy", "public")}  # fmt: skip
+
+
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +255,13 @@ def _bounds(records: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str, 
         what = f"time against winners, {record['problem']}: R²"
         detail = f"{record['winners'][0]} to {record['winners'][-1]} winners"
         yield what, ">= 0.99", f"{record['r_squared']:.4f}", record["r_squared"] >= 0.99, detail
+
+    for record in (r for r in records if r["kind"] == "network"):
+        what = f"sparse network, {record['layers']} layers, {record['inputs']} inputs: SciPy's CSR @ CSR / ours"
+        ms = {who: ns / 1e6 for who, ns in record["ns"].items()}
+        same = "the same" if record["same"] else "NOT the same"
+        detail = f"{ms['public']:.0f} ms, SciPy {ms['scipy']:.0f} ms, {same} {record['survivors']} rows survive"
+        yield what, ">= 5", f"{record['ratio']:.2f}", record["ratio"] >= 5 and record["same"], detail
 
 
 def bounds(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, bool | None, str]]:

@@ -3,6 +3,7 @@
 
 import ctypes
 import itertools
+import pathlib
 import pickle
 import re
 
@@ -437,6 +438,25 @@ def test_every_row_of_the_table_is_taken(isa):
         at = [way["layout"] for way in _core.winners_candidates(W, 1, 1, dtype)].index("columns")
         taken.add(_core.make_plan(W, 1, dtype, False, None, None, False, at, 1).microkernel)
     assert taken == {row["name"] for row in cs.microkernels() if row["op"] == "columns" and row["isa"] == isa}
+
+
+def test_the_network_of_the_guide():
+    """The example runs in tests/test_docs.py; here with inputs of which all, some and none survive."""
+    page = pathlib.Path(__file__).resolve().parents[1] / "docs" / "guide" / "winners.md"
+    example = page.read_text().partition("## Example")[2]
+    names = {"np": np, "cs": cs}
+    for block in re.findall(r"^```pycon\n(.*?)^```$", example, re.MULTILINE | re.DOTALL):
+        lines = [line[4:] for line in block.splitlines() if line.startswith((">>> ", "... "))]
+        exec("\n".join(lines), names)
+    layers = [names["layer"](seed, 64) for seed in range(10)]
+    rng = np.random.default_rng(3)
+    counts = []
+    for density in (0.02, 0.12, 0.9):
+        x = cs.Winners.from_dense((rng.random((40, 64)) < density).astype(np.float32))
+        rows = names["survivors"](layers, x, 0.3)
+        assert_array_equal(rows, names["survivors_in_scipy"]([W.tocsr() for W in layers], x.tocsr(), 0.3))
+        counts.append(len(rows))
+    assert counts[0] < counts[1] < counts[2] == 40
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
