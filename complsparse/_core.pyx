@@ -431,8 +431,9 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     ----------
     A, B : ComplementaryMatrix and array_like or scipy.sparse
         ``W @ X`` with W (M, K) and X (K,), (K, N) or (..., K, N), or ``X @ W`` with X (M,), (N, M) or (..., N, M), as
-        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. A scipy.sparse operand
-        gives a sparse product times dense result.
+        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. `Winners` lie along the
+        axis that the product sums over. Of scipy.sparse operands the stored entries are taken as winners; the result is
+        dense.
     out : ndarray, optional
         Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
     bias : array_like, optional
@@ -450,13 +451,14 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     Raises
     ------
     ValueError
-        Shapes that do not match, `out` that overlaps an input or cannot be written, an unknown activation.
+        Shapes that do not match, winners along another axis, `out` that overlaps an input or cannot be written, an
+        unknown activation.
     TypeError
         dtypes without a product, `out` of another dtype, no ComplementaryMatrix among the operands.
 
     Notes
     -----
-    Time is O(nnz * N). Entries that are not stored never touch the activations: ``0 * nan`` of such an entry is 0.
+    Time is O(nnz * N); with winners O(nnz * their share * N), and no more than that of the dense product. Entries that are not stored never touch the activations: ``0 * nan`` of such an entry is 0.
     The result has the same bits for every number of threads, alignment and memory order.
 
     Examples
@@ -490,7 +492,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
 
     Parameters
     ----------
-    x : array_like, shape (..., K)
+    x : array_like, Winners or scipy.sparse, shape (..., K)
         Activations; the features are the last axis.
     W : ComplementaryMatrix, shape (M, K)
         Weights.
@@ -685,7 +687,7 @@ def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bin
         W, compute, from_right, w.n_vectors, w.n_entries(), _deterministic, candidate)
     cdef c.WinnersView x_view = winners_view(w)
     cdef DenseView y_view
-    cdef int64_t batch
+    cdef int64_t _batch
     x_view.values = cnp.PyArray_DATA(values)
     x_view.n = n
     y_view.rows, y_view.cols = outer, n
@@ -693,7 +695,7 @@ def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bin
     y_view.col_stride = outer if last else 1
     y_view.data = cnp.PyArray_DATA(y)
     with nogil:
-        for batch in range(n_batches):
+        for _batch in range(n_batches):
             c.multiply_winners(plan, x_view, y_view, epilogue)
             x_view.starts += n
             y_view.data = <char*> y_view.data + ((outer * n) << element_shift(type_num))

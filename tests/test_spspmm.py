@@ -303,6 +303,27 @@ def test_bits_do_not_depend_on_threads_or_company(isa, threads, height):
     assert_array_equal(cs.linear(x, S.packed()), found[0])  # the zeros add nothing: the same order, the same bits
 
 
+@pytest.mark.parametrize("height", HEIGHTS[1:])
+def test_a_block_that_the_edge_cuts(isa, height):
+    rng = np.random.default_rng(14)
+    for rest, k in itertools.product(range(1, height), (1, 30)):
+        mask = (rng.random((5, k)) < 0.4).repeat(height, axis=0)[: 4 * height + rest]
+        mask[:, 0] = True
+        S = csr_of(mask, draw(rng, mask.sum(), np.float32))
+        W, bias = S.packed(), draw(rng, len(mask), np.float32)
+        x = sparse_input(rng, (3, k), 0.5, np.float32)
+        for name, y in by_candidate(W, winners_of(x, "linear"), (3, len(mask)), np.float32, "linear", bias):
+            assert_product(y, expected(S, x, np.float32, "linear", bias), np.float32, name)
+        f = _core.make_plan(W, 1, np.float32, False, None, None, True, winners=1)
+        assert f"_{height}x1_" in f.microkernel
+        around = np.full(len(mask) + 64, 7, np.float32)  # nothing is written beyond the output, aligned or not
+        for first in range(16, 33):
+            f(winners_of(x[0], ""), out=around[first : first + len(mask)])
+            assert (around[:first] == 7).all()
+            assert (around[first + len(mask) :] == 7).all()
+            around[...] = 7
+
+
 @pytest.mark.parametrize("shape", [(5000, 60), (70_000, 9), (9, 5000)])
 def test_panels(threads, shape):
     """More rows than one panel holds, more blocks than a target can name, few rows of many columns."""
@@ -451,8 +472,9 @@ def test_the_network_of_the_guide():
     layers = [names["layer"](seed, 64) for seed in range(10)]
     rng = np.random.default_rng(3)
     counts = []
-    for density in (0.02, 0.12, 0.9):
-        x = cs.Winners.from_dense((rng.random((40, 64)) < density).astype(np.float32))
+    for least, most in ((0.01, 0.03), (0.05, 0.5), (0.9, 1)):
+        inputs = rng.random((40, 64)) < rng.uniform(least, most, (40, 1))
+        x = cs.Winners.from_dense(inputs.astype(np.float32))
         rows = names["survivors"](layers, x, 0.3)
         assert_array_equal(rows, names["survivors_in_scipy"]([W.tocsr() for W in layers], x.tocsr(), 0.3))
         counts.append(len(rows))

@@ -35,7 +35,7 @@ bool is_finite(const StoredMatrix& matrix) {
 int column_blocks(const StoredMatrix& by_column) {
     const Pattern<std::int32_t> pattern{by_column.rows, by_column.cols, by_column.row_ptr, by_column.columns};
     int rows = 1;
-    while (rows < 16 && by_column.cols % (2 * rows) == 0 && has_block(pattern, {1, 2 * rows})) rows *= 2;
+    while (rows < 16 && 2 * rows <= by_column.cols && has_block(pattern, {1, 2 * rows})) rows *= 2;
     return rows;
 }
 
@@ -59,11 +59,14 @@ ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::i
     layout.panel_rows = panel_blocks * block_rows;
     layout.n_panels = std::max<std::int64_t>(1, (rows + layout.panel_rows - 1) / layout.panel_rows);
 
+    // The last block may be cut off by the matrix's edge.
+    auto entries_of = [&](std::int64_t at) { return std::min<std::int64_t>(block_rows, rows - by_column.columns[at]); };
+
     // Units of each (panel, column), first those that are stored.
     std::vector<std::int64_t> counts(as_size(layout.n_panels * n_columns));
     std::int64_t stored = 0, most = 0, in_steps = 0;
     for (std::int64_t column = 0; column < n_columns; ++column)
-        for (std::int64_t at = by_column.row_ptr[column]; at < by_column.row_ptr[column + 1]; at += block_rows)
+        for (std::int64_t at = by_column.row_ptr[column]; at < by_column.row_ptr[column + 1]; at += entries_of(at))
             ++counts[as_size(by_column.columns[at] / layout.panel_rows * n_columns + column)];
     for (const std::int64_t count : counts) {
         stored += count;
@@ -90,17 +93,19 @@ ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::i
         layout.first_unit.push_back(unit);
         const std::int64_t first_row = panel * layout.panel_rows;
         const std::int64_t n_rows = std::min(layout.panel_rows, rows - first_row);
-        const auto nowhere = static_cast<std::uint16_t>(n_rows / block_rows * block_target);
+        const auto nowhere = static_cast<std::uint16_t>((n_rows + block_rows - 1) / block_rows * block_target);
         for (std::int64_t column = 0; column < n_columns; ++column) {
             layout.starts.push_back(static_cast<std::uint32_t>(unit - layout.first_unit.back()));
             const std::int64_t count = counts[as_size(panel * n_columns + column)];
             std::int64_t& from = next[as_size(column)];
-            if (count > 0)
+            for (std::int64_t i = 0; i < count; ++i, ++unit) {
+                const std::int64_t n = entries_of(from);
                 std::memcpy(layout.values.data() + as_size(unit) * unit_bytes, values + as_size(from) * value_bytes,
-                            as_size(count) * unit_bytes);
-            for (std::int64_t i = 0; i < count; ++i, from += block_rows)
-                layout.targets[as_size(unit++)] =
+                            as_size(n) * value_bytes);
+                layout.targets[as_size(unit)] =
                     static_cast<std::uint16_t>((by_column.columns[from] - first_row) / block_rows * block_target);
+                from += n;
+            }
             for (std::int64_t i = count; i < padded(count); ++i) layout.targets[as_size(unit++)] = nowhere;
         }
         if (unit - layout.first_unit.back() > std::numeric_limits<std::uint32_t>::max())

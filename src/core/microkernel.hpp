@@ -237,7 +237,7 @@ struct ColumnsArgs {
     const std::int32_t* winners;   // columns, ascending
     const void* activations;
     std::int64_t n_winners;
-    void* sums;  // n_rows of them, and one more block where columns are padded
+    void* sums;  // of whole blocks, and of one block more where columns are padded
     void* y;     // contiguous; may be sums
     std::int64_t n_rows;
     const void* bias;  // of the first row, or none

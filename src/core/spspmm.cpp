@@ -47,7 +47,7 @@ struct ColumnsProduct {
         if (threads > 1 && n_chunks * layout.n_panels < threads) n_chunks = std::min<std::int64_t>(x.n, threads);
         // One line more than the sums need: sums at distances of a power of two would share cache sets.
         const std::int64_t most_rows = std::min(layout.panel_rows, y.rows);
-        sums_step = round_to_lines(most_rows + layout.block_rows + 16, sizeof(T));
+        sums_step = round_to_lines(most_rows + 2 * layout.block_rows + 16, sizeof(T));
         of_worker = sums_step * (interleaved ? std::min(vectors_at_once, x.n) : 1);
         const std::int64_t n_tasks = n_chunks * layout.n_panels;
         const auto workers = static_cast<std::size_t>(std::min<std::int64_t>(threads, n_tasks));
@@ -73,7 +73,8 @@ struct ColumnsProduct {
             for (std::int64_t v = first; v < last; ++v) {
                 T* const to = element<T>(y, first_row, v);
                 // Sums that are whole cache lines of y need no place of their own.
-                const bool in_place = !layout.padded && reinterpret_cast<std::uintptr_t>(to) % cache_line == 0;
+                const bool in_place = !layout.padded && args.n_rows % layout.block_rows == 0 &&
+                                      reinterpret_cast<std::uintptr_t>(to) % cache_line == 0;
                 one_vector(args, v, in_place ? to : sums, to);
             }
             return;

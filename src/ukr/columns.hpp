@@ -94,9 +94,10 @@ void columns(const ColumnsArgs& given) {
     const T* const values = static_cast<const T*>(args.values);
     const T* const activations = static_cast<const T*>(args.activations);
     T* const sums = static_cast<T*>(args.sums);
+    const std::int64_t n_sums = (args.n_rows + B - 1) / B * B;
     std::int64_t cleared = 0;
-    for (; cleared + native<T> <= args.n_rows; cleared += native<T>) store(sums + cleared, vec<T, native<T>>{});
-    for (; cleared < args.n_rows; ++cleared) sums[cleared] = T{};
+    for (; cleared + native<T> <= n_sums; cleared += native<T>) store(sums + cleared, vec<T, native<T>>{});
+    for (; cleared < n_sums; ++cleared) sums[cleared] = T{};
     for (std::int64_t i = 0; i < args.n_winners; ++i) {
         if (args.prefetch && i + ahead < args.n_winners) prefetch_column<T, B>(args, args.winners[i + ahead]);
         const std::int32_t column = args.winners[i];
