@@ -522,7 +522,7 @@ def sparsities(results: Results) -> Any:
         left=0.085, right=0.99, top=1 - 1.25 / height, bottom=0.65 / height, wspace=0.13, hspace=0.42
     )
     norm = LogNorm(1, 2500)
-    for row, (pair, of) in enumerate(zip(axes, heights)):
+    for pair, of in zip(axes, heights):
         mine = sorted((r for r in records if r["height"] == of), key=lambda r: r["weight_sparsity"])
         shares = [p["share"] for p in mine[0]["points"]]
         measured = np.array([[p["ratio"] for p in r["points"]] for r in mine])
