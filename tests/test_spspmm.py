@@ -315,7 +315,7 @@ def test_a_block_that_the_edge_cuts(isa, height):
         for name, y in by_candidate(W, winners_of(x, "linear"), (3, len(mask)), np.float32, "linear", bias):
             assert_product(y, expected(S, x, np.float32, "linear", bias), np.float32, name)
         f = _core.make_plan(W, 1, np.float32, False, None, None, True, winners=1)
-        assert f"_{height}x1_" in f.microkernel
+        assert k == 1 or f"_{height}x1_" in f.microkernel
         around = np.full(len(mask) + 64, 7, np.float32)  # nothing is written beyond the output, aligned or not
         for first in range(16, 33):
             f(winners_of(x[0], ""), out=around[first : first + len(mask)])

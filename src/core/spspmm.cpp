@@ -120,8 +120,10 @@ struct WrittenOut {
         // As the micro-kernels want them: in tiles, which are then not packed, or one vector after the other.
         const auto& tiles = plan.choice->tiles;
         const bool by_tile = !tiles.empty() || plan.choice->rows.row != nullptr;
-        constexpr std::int64_t usual_width = 64;
-        const std::int64_t width = std::min(x.n, tiles.empty() ? usual_width : tiles.back().row->tile_cols);
+        constexpr std::int64_t usual_width = 64, most_bytes = std::int64_t{16} << 20;
+        const std::int64_t widest = tiles.empty() ? usual_width : tiles.back().row->tile_cols;
+        const std::int64_t affordable = most_bytes / (std::max<std::int64_t>(inner, 1) * static_cast<int>(sizeof(T)));
+        const std::int64_t width = std::clamp<std::int64_t>(std::min(x.n, affordable), 1, widest);
         const std::int64_t step = by_tile ? width : round_to_lines(inner + 16, sizeof(T));
         T* const dense =
             reinterpret_cast<T*>(scratch(static_cast<std::size_t>(by_tile ? inner * width : width * step) * sizeof(T)));
