@@ -849,14 +849,14 @@ cdef class Plan:
                 c.multiply_winners(self.winners_plan, x_view, y_view, self.epilogue)
         return y
 
-    def __call__(self, x not None, /, *, out=None):
+    def __call__(self, x, /, *, out=None):
         if isinstance(x, Compressed):
             return self.winners_product(x, out)
         if not cnp.PyArray_Check(x):
             raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
         return self.product(x, out)
 
-    def bind(self, x not None, cnp.ndarray out not None):
+    def bind(self, x, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
         if isinstance(x, Compressed):
             return self.bind_winners(x, out)

@@ -52,8 +52,9 @@ class WinnersChooser {
         // These take the lock themselves.
         for (const std::int64_t n : {1, 4, 16, 64}) {
             const PlanRequest request = dense_request(n, false);
+            const Candidate best = candidates(matrix_, request).front();
             made->dense_per_vector[kind_of(request)] =
-                candidates(matrix_, request).front().cost + clear_cost * lines(inner());
+                best.cost * as_measured(best.layout, n == 1, is_far()) + clear_cost * lines(inner());
         }
         made->dense_per_winner = written_out_cost;
         const std::lock_guard<ForkSafeMutex> lock(layouts_.mutex);
