@@ -32,7 +32,7 @@ constexpr double written_out_cost = 4;     // to put a winner into its dense vec
 // The dense layouts' costs were fitted one against another for each kind of batch; so much they are off here, where
 // they meet another layout.
 double as_measured(std::string_view layout, bool one_column, bool far) {
-    if (layout == "routed" && one_column) return far ? 0.75 : 1.6;
+    if (layout == "routed" && one_column && far) return 0.75;
     return layout == "windows" || layout == "shared_row_groups" ? 0.73 : 1.0;
 }
 
