@@ -29,6 +29,7 @@ import patterns
 import peers
 import problems
 import regret
+import spspmm
 import timing
 from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, MklSparse, Ours
 from problems import COUNTED_NNZ, Problem
@@ -200,6 +201,9 @@ SECTIONS: dict[str, Callable[[Path | None, bool, int, Effort], Iterator[dict[str
     "patterns": pattern_cases,
     "sweep": patterns.sweep_cases,
     "regret": regret_cases,
+    "winners": spspmm.cases,
+    "grid": spspmm.grid_cases,
+    "network": spspmm.network_cases,
     "choice": patterns.choice_cases,
 }
 # For the charts alone: run when asked for.
@@ -320,6 +324,7 @@ def judge(records: Sequence[dict[str, Any]]) -> list[Line]:
                 r_squared, share = line["r_squared"], line["share"]
                 lines.append(Line(f"{what}: R²", ">= 0.99", f"{r_squared:.4f}", r_squared >= 0.99))
                 lines.append(Line(f"{what}: intercept / 80% time", "< 10%", f"{share:.1%}", share < 0.1))
+    lines += [Line(*bound) for bound in spspmm.bounds(records)]
     if regrets := by_section.get("regret"):
         what = f"regret of the plan's choice, geomean ({len(regrets)} cases)"
         if all(len(r["ns"]) == 1 for r in regrets):
@@ -416,6 +421,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{patterns.table(found)}")
     for sweep_table in patterns.sweep_tables(records):
         print(f"\n{sweep_table}")
+    if grid := spspmm.grid_table(records):
+        print(f"\n{grid}")
     return 1 if chosen.strict and any(line.met is False for line in lines) else 0
 
 

@@ -63,6 +63,10 @@ class Case:
     matrix: sp.csr_array = field(init=False, repr=False, compare=False)
     x: NDArray[Any] = field(init=False, repr=False, compare=False)
 
+    def drawn(self, shape: tuple[int, int]) -> NDArray[Any]:
+        """The n columns of x, in [-1, 1]."""
+        return np.random.default_rng(self.n).uniform(-1, 1, shape)
+
     def __post_init__(self) -> None:
         dtype = np.dtype(self.dtype)
         object.__setattr__(self, "dtype", dtype)
@@ -70,7 +74,7 @@ class Case:
         for part in ("data", "indices", "indptr"):
             setattr(matrix, part, aligned(getattr(matrix, part)))
         object.__setattr__(self, "matrix", matrix)
-        drawn = np.random.default_rng(self.n).uniform(-1, 1, (matrix.shape[1], self.n)).astype(dtype)
+        drawn = self.drawn((matrix.shape[1], self.n)).astype(dtype)
         object.__setattr__(self, "x", aligned(self.as_called(drawn)))
 
     def as_called(self, columns: NDArray[Any]) -> NDArray[Any]:
@@ -138,6 +142,36 @@ class Case:
 
     def __hash__(self) -> int:
         return hash((self.problem.name, self.n, self.layout, self.dtype, self.threads))
+
+
+@dataclass(frozen=True)
+class WinnersCase(Case):
+    """A case whose vectors have `winners` entries each, at places of their own; the others are zero. Rivals for dense
+    operands get the zeros."""
+
+    winners: int = 0
+    seed: int = 0
+
+    def drawn(self, shape: tuple[int, int]) -> NDArray[Any]:
+        rng = np.random.default_rng([self.n, self.winners, self.seed])
+        x = np.zeros(shape)
+        for column in range(shape[1]):
+            places = rng.choice(shape[0], self.winners, replace=False)
+            x[places, column] = rng.uniform(0.1, 1, self.winners)
+        return x
+
+    def columns_csr(self) -> sp.csr_array:
+        """x (K, n) without its zeros."""
+        csr = sp.csr_array(self.as_columns(self.x))
+        for part in ("data", "indices", "indptr"):
+            setattr(csr, part, aligned(getattr(csr, part)))
+        return csr
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.winners} winners"
+
+    def __hash__(self) -> int:
+        return hash((super().__hash__(), self.winners, self.seed))
 
 
 @dataclass(frozen=True)
@@ -236,6 +270,36 @@ class Ours(Peer):
         bound = plan.bind(case.x, y)
         keep = (packed, plan, bound, case.x, y)
         return self._variant(form or plan.microkernel, bound.function, bound.context, keep, case.as_columns(y))
+
+
+class OursWinners(Peer):
+    """complsparse with `Winners`: every way that the plan knows, or the one that it takes."""
+
+    name = Ours.name
+
+    def available(self) -> tuple[bool, str]:
+        return Ours().available()
+
+    def plan(self, packed: Any, case: WinnersCase, candidate: int = -1) -> Any:
+        core, batch_major = import_ours()._core, case.batch_major or case.n == 1
+        return core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, candidate, case.winners)
+
+    def ways(self, packed: Any, case: WinnersCase) -> list[str]:
+        """Cheapest first, as the model sees it."""
+        core = import_ours()._core
+        return [way["layout"] for way in core.winners_candidates(packed, case.n, case.winners, case.dtype)]
+
+    def variant(self, packed: Any, case: WinnersCase, form: str, candidate: int = -1) -> Variant:
+        plan = self.plan(packed, case, candidate)
+        axis = 1 if case.batch_major and case.n > 1 else 0
+        w = import_ours().Winners.from_dense(case.x, axis=axis if case.n > 1 else -1)
+        y = case.new_output()
+        bound = plan.bind(w, y)
+        keep = (packed, plan, bound, w, y)
+        return self._variant(form, bound.function, bound.context, keep, case.as_columns(y))
+
+    def all_ways(self, packed: Any, case: WinnersCase) -> list[Variant]:
+        return [self.variant(packed, case, way, i) for i, way in enumerate(self.ways(packed, case))]
 
 
 # --- MKL --------------------------------------------------------------------------------------------------------------
@@ -494,6 +558,76 @@ class MklSparse(Peer):
         function = address(f"sparse_mm_{_suffix[case.dtype]}")
         return self._variant(form, function, ctypes.addressof(context), (context, handle, x, y, scratch), result,
                              natural, family=form[:3])  # fmt: skip
+
+
+class _SparseSpmmd(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("routine", "a", "b", "c")],
+        *[(name, ctypes.c_int) for name in ("ldc", "status")],
+    ]
+
+
+class MklSpmmd(MklSparse):
+    """MKL's product of two sparse matrices with a dense result, in both orientations: W X, and X^T W^T."""
+
+    name = "MKL spmmd"
+
+    def __init__(self) -> None:
+        self._weights: dict[str, _Handle] = {}  # by form: one for all cases, which must have one matrix
+
+    def variants(self, case: Case) -> Iterator[Variant]:
+        lib = mkl(case.threads)
+        assert isinstance(case, WinnersCase)
+        rows, x = case.matrix.shape[0], case.columns_csr()
+        y = aligned(np.full((rows, case.n), np.nan, case.dtype))
+        w = self._of_weights(lib, "W X", case.matrix)
+        yield self._spmmd(lib, case, "W X", w, self._handle(lib, x), y, y)
+        z = aligned(np.full((case.n, rows), np.nan, case.dtype))
+        w = self._of_weights(lib, "X^T W^T", case.matrix.T)
+        yield self._spmmd(lib, case, "X^T W^T", self._handle(lib, x.T), w, z, z.T)
+
+    def _of_weights(self, lib: Mkl, form: str, w: Any) -> _Handle:
+        if form not in self._weights:
+            self._weights[form] = self._handle(lib, w)
+        return self._weights[form]
+
+    def _handle(self, lib: Mkl, matrix: Any) -> _Handle:
+        csr = sp.csr_array(matrix)
+        arrays = tuple(aligned(array) for array in (csr.indptr, csr.indices, csr.data))
+        routine = f"mkl_sparse_{_letter[csr.dtype]}_create_csr"
+        handle = self._create(lib, routine, [*csr.shape], arrays, [0])
+        self._optimize(lib, handle)
+        return handle
+
+    def _spmmd(
+        self, lib: Mkl, case: Case, form: str, a: _Handle, b: _Handle, y: NDArray[Any], result: NDArray[Any]
+    ) -> Variant:
+        handles = (a, b)
+        routine = lib.address(f"mkl_sparse_{_letter[case.dtype]}_spmmd")
+        context = _SparseSpmmd(routine, a.value, b.value, y.ctypes.data, y.shape[1])
+        variant = self._variant(form, address(f"sparse_spmmd_{_suffix[case.dtype]}"), ctypes.addressof(context),
+                                (context, handles, y), result, family="spmmd")  # fmt: skip
+        variant.call()
+        if context.status:
+            raise MklStatus(f"{variant.name} returned status {context.status} on {case}")
+        return variant
+
+
+class _InTurn(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("functions", "contexts")],
+        *[(name, ctypes.c_int64) for name in ("count", "next")],
+    ]
+
+
+def in_turn(name: str, variants: list[Variant]) -> Candidate:
+    """A candidate that calls the next of these at each call. All share the settling time of the first."""
+    count = len(variants)
+    functions = (ctypes.c_void_p * count)(*[v.call.function for v in variants])
+    contexts = (ctypes.c_void_p * count)(*[v.call.context for v in variants])
+    context = _InTurn(ctypes.addressof(functions), ctypes.addressof(contexts), count, 0)
+    keep = (functions, contexts, context, variants)
+    return Candidate(name, address("in_turn"), ctypes.addressof(context), keep, variants[0].call.settle_ns)
 
 
 class _Dense(ctypes.Structure):

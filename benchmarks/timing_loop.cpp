@@ -246,6 +246,55 @@ extern "C" {
 void sparse_mm_f32(void* context) { call_sparse_mm<float>(context); }
 void sparse_mm_f64(void* context) { call_sparse_mm<double>(context); }
 
+// --- rivals: MKL sparse times sparse, dense result
+// ------------------------------------------------------------------------------
+
+struct SparseSpmmd {
+    void* routine;  // mkl_sparse_?_spmmd
+    void* a;
+    void* b;
+    void* c;
+    int ldc;  // of the row-major result
+    int status;
+};
+
+}  // extern "C"
+
+namespace {
+
+template <class T>
+void call_sparse_spmmd(void* context) {
+    using Spmmd = int (*)(int, void*, void*, int, T*, int);
+    auto& c = *static_cast<SparseSpmmd*>(context);
+    c.status =
+        reinterpret_cast<Spmmd>(c.routine)(operation_non_transpose, c.a, c.b, row_major, static_cast<T*>(c.c), c.ldc);
+}
+
+}  // namespace
+
+extern "C" {
+
+void sparse_spmmd_f32(void* context) { call_sparse_spmmd<float>(context); }
+void sparse_spmmd_f64(void* context) { call_sparse_spmmd<double>(context); }
+
+// --- one call after the other
+// -------------------------------------------------------------------------------------------
+
+// Each call is the next of `count` calls with operands of their own: what one call brought into the caches is of little
+// use to the next.
+struct InTurn {
+    void (*const* functions)(void*);
+    void* const* contexts;
+    int64_t count, next;
+};
+
+void in_turn(void* context) {
+    auto& c = *static_cast<InTurn*>(context);
+    const int64_t now = c.next;
+    c.next = now + 1 < c.count ? now + 1 : 0;
+    c.functions[now](c.contexts[now]);
+}
+
 // --- rivals on transposed arrays
 // ----------------------------------------------------------------------------------------
 

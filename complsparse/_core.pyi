@@ -29,18 +29,24 @@ class Operand:
     ) -> None: ...
     def _layouts(self) -> list[dict[str, Any]]: ...
     def _choices(self) -> list[dict[str, Any]]: ...
+    def _winners_choices(self, winners: int) -> list[dict[str, Any]]: ...
     def _prepare(self, n: int, dtype: Any, deterministic: bool, from_right: bool = False) -> None: ...
+    def _prepare_winners(self, n: int, winners: int, dtype: Any, deterministic: bool) -> None: ...
 
 @final
 class Plan:
-    """A product bound to a matrix: `f(x, out=y)` checks the arrays and runs one micro-kernel choice."""
+    """A product bound to a matrix: `f(x, out=y)` checks the arrays and runs one micro-kernel choice.
+
+    x is an array, or `Winners` where the plan was made with `winners`.
+    """
 
     n: int
     batch_major: bool
     dtype: np.dtype[Any]
     microkernel: str
-    def __call__(self, x: NDArray[Any], /, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
-    def bind(self, x: NDArray[Any], out: NDArray[Any]) -> BoundCall: ...
+    winners: int | None
+    def __call__(self, x: NDArray[Any] | Compressed, /, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    def bind(self, x: NDArray[Any] | Compressed, out: NDArray[Any]) -> BoundCall: ...
 
 @final
 class BoundCall:
@@ -88,7 +94,20 @@ def make_plan(
     activation: str | None,
     deterministic: bool,
     candidate: int = -1,
+    winners: int | None = None,
 ) -> Plan: ...
+def winners_candidates(W: Operand, n: int, winners: int, dtype: Any) -> list[dict[str, Any]]: ...
+def winners_into(
+    W: Operand,
+    w: Compressed,
+    values: NDArray[Any],
+    y: NDArray[Any],
+    from_right: bool,
+    features_last: bool,
+    bias: NDArray[Any] | None,
+    relu: bool,
+    candidate: int = -1,
+) -> None: ...
 def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
     """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""
 

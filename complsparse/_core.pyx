@@ -68,6 +68,8 @@ ctypedef fused index_t:
 
 cdef object _lock = threading.Lock()  # guards the creation of Matrix objects, not their use
 cdef bint _deterministic = False
+cdef class Compressed  # below: what winners are
+
 cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
 
 
@@ -250,6 +252,26 @@ cdef class Operand:
                 found.append(last)
         return found
 
+    def _winners_choices(self, int64_t winners):
+        """As `_choices`, for vectors of so many winners each."""
+        cdef int compute = self.compute if self.compute >= 0 else 0
+        cdef c.WinnersPlan plan
+        found, last = [], None
+        for n in (1, 2, 4, 8, 12, 16, 32, 64, 128, 256):
+            plan = winners_plan_for(self, compute, False, n, n * winners, _deterministic)
+            name = c.winners_microkernel_name(plan).decode()
+            reason = c.winners_choice_reason(plan).decode()
+            if last and last["microkernel"] == name and last["reason"] == reason:
+                last["n_last"] = n
+            else:
+                last = dict(n_first=n, n_last=n, microkernel=name, reason=reason)
+                found.append(last)
+        return found
+
+    def _prepare_winners(self, int64_t n, int64_t winners, dtype, bint deterministic):
+        """Builds the layout of W @ x for n vectors of so many winners each."""
+        winners_plan_for(self, compute_type(np.dtype(dtype).num), False, n, n * winners, deterministic)
+
     def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False):
         """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given."""
         plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic, not from_right)
@@ -409,8 +431,9 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     ----------
     A, B : ComplementaryMatrix and array_like or scipy.sparse
         ``W @ X`` with W (M, K) and X (K,), (K, N) or (..., K, N), or ``X @ W`` with X (M,), (N, M) or (..., N, M), as
-        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. A scipy.sparse operand
-        gives a sparse product times dense result.
+        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. `Winners` lie along the
+        axis that the product sums over. Of scipy.sparse operands the stored entries are taken as winners; the result is
+        dense.
     out : ndarray, optional
         Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
     bias : array_like, optional
@@ -428,13 +451,15 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     Raises
     ------
     ValueError
-        Shapes that do not match, `out` that overlaps an input or cannot be written, an unknown activation.
+        Shapes that do not match, winners along another axis, `out` that overlaps an input or cannot be written, an
+        unknown activation.
     TypeError
         dtypes without a product, `out` of another dtype, no ComplementaryMatrix among the operands.
 
     Notes
     -----
-    Time is O(nnz * N). Entries that are not stored never touch the activations: ``0 * nan`` of such an entry is 0.
+    Time is O(nnz * N); with winners O(nnz * their share * N), and no more than that of the dense product. Entries that are
+    not stored never touch the activations: ``0 * nan`` of such an entry is 0. Nor do zeros that are not stored touch weights.
     The result has the same bits for every number of threads, alignment and memory order.
 
     Examples
@@ -447,9 +472,15 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     """
     if dtype is None:
         if isinstance(A, Operand):
-            result = product(A, B, False, False, out, bias, activation)
+            if isinstance(B, Compressed):
+                result = winners_product(A, B, False, False, out, bias, activation)
+            else:
+                result = product(A, B, False, False, out, bias, activation)
         elif isinstance(B, Operand):
-            result = product(B, A, True, False, out, bias, activation)
+            if isinstance(A, Compressed):
+                result = winners_product(B, A, True, False, out, bias, activation)
+            else:
+                result = product(B, A, True, False, out, bias, activation)
         else:
             result = None
         if result is not None:
@@ -462,7 +493,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
 
     Parameters
     ----------
-    x : array_like, shape (..., K)
+    x : array_like, Winners or scipy.sparse, shape (..., K)
         Activations; the features are the last axis.
     W : ComplementaryMatrix, shape (M, K)
         Weights.
@@ -497,7 +528,10 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
            [ 0.,  0.]], dtype=float32)
     """
     if dtype is None and isinstance(W, Operand):
-        result = product(W, x, False, True, out, bias, activation)
+        if isinstance(x, Compressed):
+            result = winners_product(W, x, False, True, out, bias, activation)
+        else:
+            result = product(W, x, False, True, out, bias, activation)
         if result is not None:
             return result
     return ops().linear(x, W, bias, activation, out, dtype)
@@ -527,6 +561,147 @@ def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint 
         c.multiply(plan, x_view, y_view, epilogue)
 
 
+# --- products with winners -------------------------------------------------------------------------------------------
+
+cdef c.WinnersPlan winners_plan_for(Operand W, int compute, bint from_right, int64_t n, int64_t winners,
+                                    bint deterministic, int candidate=-1) except *:
+    cdef const Matrix* matrix = W.store.matrix(compute)
+    cdef c.WinnersRequest request
+    request.side = Side.columns if W.transposed != from_right else Side.rows
+    request.n = n
+    request.winners = winners
+    request.deterministic = deterministic
+    request.candidate = candidate
+    cdef c.WinnersPlan plan
+    with nogil:
+        plan = c.make_winners_plan(matrix[0], request)
+    return plan
+
+
+def winners_candidates(Operand W, int64_t n, int64_t winners, dtype):
+    """The ways to ``W @ x`` for n vectors of so many winners each, cheapest first as the cost model sees it."""
+    cdef const Matrix* matrix = W.store.matrix(compute_type(np.dtype(dtype).num))
+    cdef c.WinnersRequest request
+    request.side = Side.columns if W.transposed else Side.rows
+    request.n = n
+    request.winners = n * winners
+    request.deterministic = False
+    request.candidate = -1
+    cdef vector[c.Candidate] found
+    with nogil:
+        found = c.c_winners_candidates(matrix[0], request)
+    return [dict(layout=found[i].layout.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]
+
+
+cdef inline c.WinnersView winners_view(Compressed w) noexcept:
+    cdef c.WinnersView view
+    view.values = w.entries
+    view.indices = w.places
+    view.starts = w.starts
+    view.n = w.n_vectors
+    return view
+
+
+cdef inline bint bias_fits(object bias, int type_num, int64_t features, const DenseView& y, Epilogue* epilogue):
+    """Whether the epilogue can read this bias where it lies."""
+    cdef DenseView view
+    epilogue.bias = NULL
+    if bias is None:
+        return True
+    if (not cnp.PyArray_CheckExact(bias) or cnp.PyArray_NDIM(bias) != 1 or not is_view(bias, type_num, False, &view)
+            or view.rows != features or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y, view, type_num)):
+        return False
+    epilogue.bias = view.data
+    return True
+
+
+cdef object winners_product(Operand W, Compressed w, bint from_right, bint features_last, object out, object bias,
+                            object activation):
+    """As `product`, of winners: None where the fast checks do not accept everything."""
+    cdef int compute = W.compute, ndim = len(w.shape)
+    cdef bint last = from_right or features_last  # the features are the last axis
+    if compute < 0 or w.value_dtype.type_num != type_nums[compute] or ndim > 2:
+        return None
+    if type(w.axis) is not int or <int> w.axis != (ndim - 1 if last or ndim == 1 else 0):
+        return None
+    cdef int type_num = type_nums[compute]
+    cdef int64_t inner = W.rows if from_right else W.cols
+    cdef int64_t outer = W.cols if from_right else W.rows
+    if w.length != inner:
+        return None
+    cdef cnp.npy_intp dims[2]
+    cdef cnp.ndarray y
+    cdef DenseView y_view
+    dims[0], dims[1] = (w.n_vectors, outer) if last and ndim == 2 else (outer, w.n_vectors)
+    if out is None:
+        y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+    else:
+        if not cnp.PyArray_CheckExact(out) or cnp.PyArray_NDIM(out) != ndim or not cnp.PyArray_ISWRITEABLE(out):
+            return None
+        y = out
+        if cnp.PyArray_DIMS(y)[0] != dims[0] or (ndim == 2 and cnp.PyArray_DIMS(y)[1] != dims[1]):
+            return None
+    if not is_view(y, type_num, last, &y_view) or (out is not None and repeats(y_view)):
+        return None
+    cdef Epilogue epilogue
+    if not bias_fits(bias, type_num, outer, y_view, &epilogue):
+        return None
+    epilogue.relu = activation is not None
+    if epilogue.relu and (type(activation) is not str or activation != "relu"):
+        return None
+    cdef c.WinnersPlan plan = winners_plan_for(W, compute, from_right, w.n_vectors, w.n_entries(), _deterministic)
+    cdef c.WinnersView x_view = winners_view(w)
+    if W.is_small(w.n_vectors):
+        c.multiply_winners(plan, x_view, y_view, epilogue)
+    else:
+        with nogil:
+            c.multiply_winners(plan, x_view, y_view, epilogue)
+    return y
+
+
+def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bint from_right, bint features_last, bias,
+                 bint relu, int candidate=-1):
+    """The product of W and winners in the dtype of y, C-contiguous, for arguments that `_ops` has checked.
+
+    `values` are those of w in that dtype. `candidate`: index into `winners_candidates`; -1: the first.
+    """
+    cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
+    cdef int64_t outer = W.cols if from_right else W.rows
+    cdef bint last = from_right or features_last or len(w.shape) == 1
+    cdef int64_t n = w.n_vectors if last else w.shape[len(w.shape) - 1]  # in a product; others have their own outputs
+    cdef int64_t n_batches = 1 if last else (w.n_vectors // n if n > 0 else 0)
+    if (compute < 0 or not cnp.PyArray_IS_C_CONTIGUOUS(y) or not cnp.PyArray_ISBEHAVED(y)
+            or cnp.PyArray_TYPE(values) != type_num or not cnp.PyArray_ISCARRAY_RO(values)
+            or cnp.PyArray_SIZE(values) != w.n_entries() or cnp.PyArray_SIZE(y) != outer * w.n_vectors
+            or w.length != (W.rows if from_right else W.cols)):
+        raise AssertionError("winners_into takes contiguous arrays of one compute dtype and of matching shapes")
+    cdef Epilogue epilogue
+    epilogue.bias = NULL
+    epilogue.relu = relu
+    if bias is not None:
+        if cnp.PyArray_TYPE(bias) != type_num or not cnp.PyArray_ISCARRAY_RO(bias) or cnp.PyArray_SIZE(bias) != outer:
+            raise AssertionError("winners_into takes a contiguous bias with one entry per output feature")
+        epilogue.bias = cnp.PyArray_DATA(bias)
+    if w.n_vectors == 0:
+        return
+    cdef c.WinnersPlan plan = winners_plan_for(
+        W, compute, from_right, w.n_vectors, w.n_entries(), _deterministic, candidate)
+    cdef c.WinnersView x_view = winners_view(w)
+    cdef DenseView y_view
+    cdef int64_t _batch
+    x_view.values = cnp.PyArray_DATA(values)
+    x_view.n = n
+    y_view.rows, y_view.cols = outer, n
+    y_view.row_stride = 1 if last else n
+    y_view.col_stride = outer if last else 1
+    y_view.data = cnp.PyArray_DATA(y)
+    with nogil:
+        for _batch in range(n_batches):
+            c.multiply_winners(plan, x_view, y_view, epilogue)
+            x_view.starts += n
+            y_view.data = <char*> y_view.data + ((outer * n) << element_shift(type_num))
+
+
 cdef object _token = object()  # who has it may make plans and bound calls; made otherwise they hold null pointers
 
 
@@ -540,26 +715,31 @@ cdef class BoundCall:
     """
     cdef tuple owners
     cdef bint small
+    cdef void (*run)(void*) noexcept nogil
+    cdef void* bound  # one of these
     cdef c.BoundCall call
+    cdef c.BoundWinnersCall winners_call
 
     @property
     def function(self):
-        return <uintptr_t> &c.run_bound_call
+        return <uintptr_t> self.run
 
     @property
     def context(self):
-        return <uintptr_t> &self.call
+        return <uintptr_t> self.bound
 
     def __cinit__(self, token=None):
         if token is not _token:
             raise TypeError("a BoundCall is made by Plan.bind")
+        self.run = c.run_bound_call
+        self.bound = &self.call
 
     def __call__(self):
         if self.small:
-            c.run_bound_call(&self.call)
+            self.run(self.bound)
         else:
             with nogil:
-                c.run_bound_call(&self.call)
+                self.run(self.bound)
 
 
 @cython.final
@@ -577,6 +757,8 @@ cdef class Plan:
     cdef int type_num
     cdef readonly bint batch_major
     cdef readonly int64_t n
+    cdef readonly object winners  # of a vector, about; None: a plan for dense operands
+    cdef c.WinnersPlan winners_plan
 
     def __cinit__(self, token=None):
         if token is not _token:
@@ -589,10 +771,14 @@ cdef class Plan:
 
     @property
     def microkernel(self):
+        if self.winners is not None:
+            return c.winners_microkernel_name(self.winners_plan).decode()
         return c.microkernel_name(self.plan).decode()
 
     def __repr__(self):
         order = "batch-major" if self.batch_major else "feature-major"
+        if self.winners is not None:
+            order += f", about {self.winners} winners each"
         return f"<Plan: {self.W.shape} times {self.n}, {self.dtype}, {order}, {self.microkernel}>"
 
     cdef bint accepts(self, cnp.ndarray a, int64_t features, DenseView* view) noexcept:
@@ -602,7 +788,7 @@ cdef class Plan:
         """Checks both arrays; the array that the result goes to."""
         cdef cnp.npy_intp dims[2]
         cdef cnp.ndarray y
-        if not self.accepts(x, self.W.cols, x_view):
+        if self.winners is not None or not self.accepts(x, self.W.cols, x_view):
             raise ops().plan_input_error(self.W, self, x)
         if out is None:
             dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major else (self.W.rows, self.n)
@@ -630,11 +816,67 @@ cdef class Plan:
                 c.multiply(self.plan, x_view, y_view, self.epilogue)
         return y
 
-    def __call__(self, cnp.ndarray x not None, /, *, out=None):
+    cdef cnp.ndarray winners_output(self, Compressed x, object out, DenseView* y_view):
+        """As `output`, of winners."""
+        cdef cnp.npy_intp dims[2]
+        cdef cnp.ndarray y
+        cdef int ndim = len(x.shape)
+        if (self.winners is None or x.value_dtype.type_num != self.type_num or x.n_vectors != self.n
+                or x.length != self.W.cols or ndim > 2 or type(x.axis) is not int
+                or <int> x.axis != (ndim - 1 if self.batch_major or ndim == 1 else 0)):
+            raise ops().plan_winners_error(self.W, self, x)
+        if out is None:
+            dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major and ndim == 2 else (self.W.rows, self.n)
+            y = cnp.PyArray_EMPTY(ndim, dims, self.type_num, 0)
+            is_view(y, self.type_num, self.batch_major, y_view)
+            return y
+        if not cnp.PyArray_Check(out):
+            raise ops().plan_output_error(self.W, self, x, out)
+        y = out
+        if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, self.W.rows, y_view) or not cnp.PyArray_ISWRITEABLE(y)
+                or repeats(y_view[0])):
+            raise ops().plan_output_error(self.W, self, x, out)
+        return y
+
+    cdef cnp.ndarray winners_product(self, Compressed x, object out):
+        cdef DenseView y_view
+        cdef cnp.ndarray y = self.winners_output(x, out, &y_view)
+        cdef c.WinnersView x_view = winners_view(x)
+        if self.small:
+            c.multiply_winners(self.winners_plan, x_view, y_view, self.epilogue)
+        else:
+            with nogil:
+                c.multiply_winners(self.winners_plan, x_view, y_view, self.epilogue)
+        return y
+
+    def __call__(self, x, /, *, out=None):
+        if isinstance(x, Compressed):
+            return self.winners_product(x, out)
+        if not cnp.PyArray_Check(x):
+            raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
         return self.product(x, out)
 
-    def bind(self, cnp.ndarray x not None, cnp.ndarray out not None):
+    def bind(self, x, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
+        if isinstance(x, Compressed):
+            return self.bind_winners(x, out)
+        if not cnp.PyArray_Check(x):
+            raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
+        return self.bind_dense(x, out)
+
+    cdef BoundCall bind_winners(self, Compressed x, cnp.ndarray out):
+        cdef BoundCall bound = BoundCall(_token)
+        cdef cnp.ndarray y = self.winners_output(x, out, &bound.winners_call.y)
+        bound.winners_call.plan = self.winners_plan
+        bound.winners_call.x = winners_view(x)
+        bound.winners_call.epilogue = self.epilogue
+        bound.run = c.run_bound_winners_call
+        bound.bound = &bound.winners_call
+        bound.small = self.small
+        bound.owners = (self, x, y)
+        return bound
+
+    cdef BoundCall bind_dense(self, cnp.ndarray x, cnp.ndarray out):
         cdef BoundCall bound = BoundCall(_token)
         cdef cnp.ndarray y = self.output(x, out, &bound.call.x, &bound.call.y)
         with nogil:
@@ -659,6 +901,11 @@ cdef object plan_vectorcall(object callable, PyObject* const* args, size_t n_arg
             return f.product(<cnp.ndarray> args[0], None)
         if n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
             return f.product(<cnp.ndarray> args[0], <object> args[1])
+    if n == 1 and isinstance(<object> args[0], Compressed):
+        if n_names == 0:
+            return f.winners_product(<Compressed> args[0], None)
+        if n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
+            return f.winners_product(<Compressed> args[0], <object> args[1])
     positional = [<object> args[i] for i in range(n)]
     named = {(<tuple> names)[i]: <object> args[n + i] for i in range(n_names)}
     return Plan.__call__(f, *positional, **named)
@@ -668,10 +915,13 @@ cdef Plan _sample = Plan(_token)
 set_vectorcall(Plan, <char*> &_sample.vectorcall - <char*> <PyObject*> _sample)
 
 
-def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic, int candidate=-1):
+def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, bint deterministic, int candidate=-1,
+              winners=None):
     """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous.
 
-    `candidate`: index into `candidates(W, n, dtype, batch_major)`; IndexError where there is none. -1: the first.
+    `winners`: of a vector, about; the plan then takes `Winners`. `candidate`: index into
+    `candidates(W, n, dtype, batch_major)` or `winners_candidates(W, n, winners, dtype)`; IndexError where there is
+    none. -1: the first.
     """
     cdef Plan plan = Plan(_token)
     cdef int compute = compute_type(np.dtype(dtype).num)
@@ -683,7 +933,12 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     plan.epilogue.relu = activation is not None
-    plan.plan = plan_for(W, compute, False, n, deterministic or _deterministic, not batch_major, candidate)
+    plan.winners = winners
+    deterministic = deterministic or _deterministic
+    if winners is None:
+        plan.plan = plan_for(W, compute, False, n, deterministic, not batch_major, candidate)
+    else:
+        plan.winners_plan = winners_plan_for(W, compute, False, n, n * <int64_t> winners, deterministic, candidate)
     return plan
 
 

@@ -59,10 +59,38 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
     void multiply(const Plan&, const DenseView&, const DenseView&, const Epilogue&) except +
     Plan plan_for_strides(const Plan&, const DenseView&, const DenseView&) except +
 
+    cdef struct WinnersView:
+        const void* values
+        const int32_t* indices
+        const int64_t* starts
+        int64_t n
+
+    cdef struct WinnersRequest:
+        Side side
+        int64_t n, winners
+        cbool deterministic
+        int candidate
+
+    cdef struct WinnersPlan:
+        const void* columns
+        Plan dense
+
+    vector[Candidate] c_winners_candidates "cs::winners_candidates"(const Matrix&, const WinnersRequest&) except +
+    WinnersPlan make_winners_plan(const Matrix&, const WinnersRequest&) except +
+    void multiply_winners(const WinnersPlan&, const WinnersView&, const DenseView&, const Epilogue&) except +
+
     cdef struct BoundCall:
         Plan plan
         DenseView x, y
         Epilogue epilogue
+
+    cdef struct BoundWinnersCall:
+        WinnersPlan plan
+        WinnersView x
+        DenseView y
+        Epilogue epilogue
+
+    void run_bound_winners_call(void*) noexcept
 
     void run_bound_call(void*) noexcept
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
@@ -79,6 +107,8 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
     vector[MicroKernelInfo] microkernels() except +
     string microkernel_name(const Plan&) except +
     string choice_reason(const Plan&) except +
+    string winners_microkernel_name "cs::microkernel_name"(const WinnersPlan&) except +
+    string winners_choice_reason "cs::choice_reason"(const WinnersPlan&) except +
 
     cdef struct LayoutInfo:
         const char* layout

@@ -94,7 +94,16 @@ def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
     return f"after {max(1, math.ceil(once / (scipys - ours)))} multiplies ({times}; {_seconds(once)} once)"
 
 
-def report(W: ComplementaryMatrix) -> str:
+def _by_batch(choices: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for i, choice in enumerate(choices):
+        last = "..." if i == len(choices) - 1 else f"{choices[i + 1]['n_first'] - 1}"
+        columns = f"{choice['n_first']}" if last == f"{choice['n_first']}" else f"{choice['n_first']} to {last}"
+        lines.append(f"  {columns:<12}{choice['microkernel']}: {choice['reason']}")
+    return lines
+
+
+def report(W: ComplementaryMatrix, winners: int | None = None) -> str:
     lines = [repr(W), *_lines(_facts(W))]
     lines += _lines([("packed in", _seconds(W._packing.seconds)), ("matrix", _size(W.nbytes))])
     lines.append("micro-kernels of W @ X, by the number of columns of X")
@@ -102,12 +111,13 @@ def report(W: ComplementaryMatrix) -> str:
     try:
         payoff = _break_even(W, fresh)
         choices = fresh._choices()
+        of_vector = max(1, W.shape[1] // 10) if winners is None else winners
+        of_winners = fresh._winners_choices(of_vector)
     except ValueError as error:
         return "\n".join([*lines, f"  none: {error}"])
-    for i, choice in enumerate(choices):
-        last = "..." if i == len(choices) - 1 else f"{choices[i + 1]['n_first'] - 1}"
-        columns = f"{choice['n_first']}" if last == f"{choice['n_first']}" else f"{choice['n_first']} to {last}"
-        lines.append(f"  {columns:<12}{choice['microkernel']}: {choice['reason']}")
+    lines += _by_batch(choices)
+    lines.append(f"with {of_vector} winners in each column of X")
+    lines += _by_batch(of_winners)
     lines.append("layouts that they read")
     identity = ("layout", "dtype", "transposed")
     built = [[layout[key] for key in identity] for layout in W._layouts()]

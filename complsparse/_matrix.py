@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 no_kernel: int = -1
 """The kernel id of an empty slot."""
 
-_ndarray, _matmul = np.ndarray, _core.matmul  # one look-up less in the shortest path from `@` to C++
+_ndarray, _Compressed, _matmul = (
+    np.ndarray,
+    _core.Compressed,
+    _core.matmul,
+)  # one look-up less in the shortest path from `@` to C++
 _twin_lock = threading.Lock()  # guards the creation of transposed views
 
 
@@ -515,7 +519,7 @@ class ComplementaryMatrix(_core.Operand):
     # --- products -----------------------------------------------------------------------------------------------------
 
     def __matmul__(self, other: Any) -> Any:
-        if type(other) is _ndarray and other.ndim:
+        if (type(other) is _ndarray and other.ndim) or isinstance(other, _Compressed):
             return _matmul(self, other)
         return self._product(other, from_right=False)
 
@@ -523,6 +527,8 @@ class ComplementaryMatrix(_core.Operand):
         return self._product(other, from_right=True)
 
     def _product(self, other: Any, from_right: bool) -> Any:
+        if isinstance(other, _Compressed):
+            return _matmul(other, self) if from_right else _matmul(self, other)
         if _is_foreign(other):
             return NotImplemented
         if isinstance(other, ComplementaryMatrix) or scipy.sparse.issparse(other):
@@ -573,6 +579,7 @@ class ComplementaryMatrix(_core.Operand):
         bias: Any = None,
         activation: str | None = None,
         deterministic: bool = False,
+        winners: int | None = None,
     ) -> _core.Plan:
         """A product bound to this matrix and a batch size, for hot loops.
 
@@ -588,6 +595,9 @@ class ComplementaryMatrix(_core.Operand):
         activation : None or "relu"
         deterministic : bool
             One order of summation whatever `n` is: ascending columns, one accumulator.
+        winners : int, optional
+            The plan takes `Winners` instead of arrays. About so many per vector are expected: they decide between the
+            columns that they meet and the dense product; any number gives the right result.
 
         Returns
         -------
@@ -605,9 +615,16 @@ class ComplementaryMatrix(_core.Operand):
         """
         from complsparse import _ops
 
-        return _ops.plan(self, n, dtype, batch_major, bias, activation, deterministic)
+        return _ops.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
 
-    def prepare(self, n: int = 1, *, dtype: DTypeLike | None = None, deterministic: bool = False) -> Self:
+    def prepare(
+        self,
+        n: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        deterministic: bool = False,
+        winners: int | None = None,
+    ) -> Self:
         """Builds the layout that ``W @ X`` and ``linear(x, W)`` need for `n` vectors ahead of the first product.
 
         ``X @ W`` reads layouts of the transpose: ``W.T.prepare(n)`` builds these.
@@ -618,6 +635,8 @@ class ComplementaryMatrix(_core.Operand):
         dtype : dtype, optional
             Of the activations; the default is this matrix's own.
         deterministic : bool
+        winners : int, optional
+            Prepares for `Winners` of about so many per vector.
 
         Returns
         -------
@@ -626,9 +645,12 @@ class ComplementaryMatrix(_core.Operand):
         """
         from complsparse import _ops
 
-        self._prepare(
-            _ops.checked_batch(n), _ops.compute_dtype(self, dtype), deterministic or _core.get_deterministic()
-        )
+        batch, compute = _ops.checked_batch(n), _ops.compute_dtype(self, dtype)
+        deterministic = deterministic or _core.get_deterministic()
+        if winners is None:
+            self._prepare(batch, compute, deterministic)
+        else:
+            self._prepare_winners(batch, _ops.checked_winners(winners), compute, deterministic)
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
@@ -802,16 +824,22 @@ class ComplementaryMatrix(_core.Operand):
 
         return _describe.summary(self)
 
-    def describe(self) -> None:
+    def describe(self, *, winners: int | None = None) -> None:
         """Prints how the matrix is packed, stored and multiplied.
 
         Sets, fill, lower bound, block and balance; the bytes of each stored layout; the time spent packing; the layout
         and micro-kernel that each range of batch sizes uses, and why; and after how many multiplies packing has paid
         for itself against scipy's CSR, measured on the spot in a few milliseconds.
-        """
-        from complsparse import _describe
 
-        print(_describe.report(self))
+        Parameters
+        ----------
+        winners : int, optional
+            Shows as well what products with `Winners` of about so many per vector would use; a tenth of the columns
+            where it is not given.
+        """
+        from complsparse import _describe, _ops
+
+        print(_describe.report(self, None if winners is None else _ops.checked_winners(winners)))
 
     def _repr_html_(self) -> str:
         from complsparse import _describe

@@ -175,7 +175,44 @@ def _product(
     _multiply(W, x, y, from_right, features_last, offset, activation is not None and not late_relu)
     if direct:
         return out  # type: ignore[no-any-return]
-    # Exact modulo 2**bits for integers, rounded once for 16-bit floats.
+    return _converted(y, types, late_relu, out)
+
+
+def _winners_shape(w: _core.Compressed, W: _core.Operand, form: str) -> tuple[int, ...]:
+    """Of the product; ValueError where the winners lie along another axis than the product reads, or are too long."""
+    name, last = ("x" if form == "linear" else "X"), form != "W @ X" or len(w.shape) == 1
+    axis = len(w.shape) - (1 if last else 2)
+    if w.axis != axis:
+        where = "last" if form != "W @ X" else "only" if len(w.shape) == 1 else "second to last"
+        raise ValueError(
+            f"{name} has winners along axis {w.axis} of shape {w.shape}; this product needs them along the {where} "
+            f"axis ({axis})"
+        )
+    inner, outer = W.shape if form == "X @ W" else W.shape[::-1]
+    if w.shape[axis] != inner:
+        raise wrong_inner_size(w.shape, W.shape, form)
+    return (*w.shape[:axis], outer, *w.shape[axis + 1 :])
+
+
+def _winners_product(
+    W: _core.Operand, w: _core.Compressed, form: str, out: Any, bias: Any, activation: Any, types: ProductTypes
+) -> NDArray[Any]:
+    _check_activation(activation)
+    shape = _winners_shape(w, W, form)
+    offset = _checked_bias(bias, W.shape[1 if form == "X @ W" else 0], types)
+    if out is not None:
+        _check_out(out, shape, types.result, [] if bias is None else [np.asarray(bias)])
+    y = np.empty(shape, dtype=types.compute)
+    # As in `_product`: the sign that ReLU asks for is the result's.
+    late_relu = activation is not None and types.result.kind in "iu" and types.result != types.compute
+    values = w.values.astype(types.compute, copy=False)
+    relu = activation is not None and not late_relu
+    _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, relu)
+    return _converted(y, types, late_relu, out)
+
+
+def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool, out: Any) -> NDArray[Any]:
+    """A product in the compute dtype as its result: exact modulo 2**bits for integers, 16-bit floats rounded once."""
     y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
     if late_relu and types.result.kind == "i":
         np.maximum(y, 0, out=y)
@@ -185,32 +222,25 @@ def _product(
     return out  # type: ignore[no-any-return]
 
 
-def _sparse_product(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
-    """A sparse times a sparse operand, with a dense result; unstored entries of either touch nothing."""
+def _sparse_product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
+    """A sparse times a sparse operand, with a dense result: the entries of the one that is not packed, or of the right
+    one, are winners. Unstored entries of either touch nothing."""
     _check_activation(activation)
-    if len(A.shape) != 2 or len(B.shape) != 2 or A.shape[1] != B.shape[0]:
-        raise ValueError(
-            f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows"
-        )
-    types = product_types(A.dtype, B.dtype, dtype)
-    if out is not None:
-        inputs = [part for operand in (A, B) for part in vars(operand).values() if isinstance(part, np.ndarray)]
-        _check_out(out, (A.shape[0], B.shape[1]), types.result, inputs if bias is None else [*inputs, np.asarray(bias)])
-    features_axis = 0 if isinstance(A, _core.Operand) else 1
-    features = A.shape[0] if features_axis == 0 else B.shape[1]
-    offset = _checked_bias(bias, features, types)
     from complsparse._convert import as_csr
+    from complsparse._winners import Winners
 
-    y = (as_csr(A).astype(types.compute) @ as_csr(B).astype(types.compute)).toarray()
-    if offset is not None:
-        y += offset[:, None] if features_axis == 0 else offset
-    result = (y != 0) if types.result == np.bool_ else y.astype(types.result, copy=False)
-    if activation is not None and types.result.kind not in "ub":
-        np.maximum(result, 0, out=result)
-    if out is None:
-        return np.asarray(result)
-    out[...] = result
-    return out  # type: ignore[no-any-return]
+    W, S = (A, B) if isinstance(A, _core.Operand) else (B, A)
+    if len(S.shape) != 2:
+        raise ValueError(f"a sparse operand of shape {S.shape} has no product with W of shape {W.shape}: use two axes")
+    types = product_types(W.dtype, S.dtype, dtype)
+    if S.shape[0 if form == "W @ X" else 1] != W.shape[0 if form == "X @ W" else 1]:
+        raise wrong_inner_size(tuple(S.shape), W.shape, form)
+    if out is not None and isinstance(out, np.ndarray):
+        parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
+        if any(overlap(out, part) for part in parts):
+            raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
+    winners = Winners.from_scipy(as_csr(S).astype(types.compute), axis=0 if form == "W @ X" else 1)
+    return _winners_product(W, winners, form, out, bias, activation, types)
 
 
 def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
@@ -220,8 +250,12 @@ def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> 
             f"matmul needs a ComplementaryMatrix; got {type(A).__name__} and {type(B).__name__}. "
             "complsparse.from_scipy and complsparse.from_dense make one"
         )
+    form = "W @ X" if left else "X @ W"
     if _is_sparse(A) and _is_sparse(B):
-        return _sparse_product(A, B, out, bias, activation, dtype)
+        return _sparse_product(A, B, form, out, bias, activation, dtype)
+    if isinstance(A, _core.Compressed) or isinstance(B, _core.Compressed):
+        W, w = (A, B) if left else (B, A)
+        return _winners_product(W, w, form, out, bias, activation, product_types(W.dtype, w.dtype, dtype))
     if left:
         return _product(A, B, form="W @ X", out=out, bias=bias, activation=activation, dtype=dtype)
     return _product(B, A, form="X @ W", out=out, bias=bias, activation=activation, dtype=dtype)
@@ -233,16 +267,10 @@ def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> 
             f"linear needs W as a ComplementaryMatrix, got {type(W).__name__}; the order is linear(x, W, bias)"
         )
     if _is_sparse(x):
-        if len(x.shape) != 2 or x.shape[1] != W.shape[1]:
-            raise wrong_inner_size(tuple(x.shape), W.shape, "linear")
-        return _sparse_product(x, _transposed(W), out, bias, activation, dtype)
+        return _sparse_product(W, x, "linear", out, bias, activation, dtype)
+    if isinstance(x, _core.Compressed):
+        return _winners_product(W, x, "linear", out, bias, activation, product_types(W.dtype, x.dtype, dtype))
     return _product(W, x, form="linear", out=out, bias=bias, activation=activation, dtype=dtype)
-
-
-def _transposed(W: Any) -> Any:
-    from complsparse._convert import as_csr
-
-    return as_csr(W).T
 
 
 def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
@@ -258,6 +286,14 @@ def checked_batch(n: Any) -> int:
     return int(n)
 
 
+def checked_winners(winners: Any) -> int:
+    if not isinstance(winners, (int, np.integer)) or isinstance(winners, bool):
+        raise TypeError(f"winners must be an integer, not {type(winners).__name__} ({winners!r})")
+    if not 0 <= winners < 2**31:
+        raise ValueError(f"winners={winners} of a vector: use a number from 0 to 2**31 - 1")
+    return int(winners)
+
+
 def plan(
     W: ComplementaryMatrix,
     n: int,
@@ -266,18 +302,23 @@ def plan(
     bias: Any,
     activation: Any,
     deterministic: bool,
+    winners: Any = None,
 ) -> _core.Plan:
     n = checked_batch(n)
+    if winners is not None:
+        winners = checked_winners(winners)
     _check_activation(activation)
     compute = compute_dtype(W, dtype)
     offset = _checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
-    return _core.make_plan(W, n, compute, batch_major, offset, activation, deterministic)
+    return _core.make_plan(W, n, compute, batch_major, offset, activation, deterministic, winners=winners)
 
 
 def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exception:
     """Why a bound call refused its x."""
+    if plan.winners is not None:
+        return TypeError(f"x is an array; the plan was made for winners (winners={plan.winners})")
     if x.dtype != plan.dtype:
         return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
     expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)
@@ -286,12 +327,27 @@ def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exc
     return ValueError("x must be aligned, in native byte order, with strides in whole elements")
 
 
-def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any], out: Any) -> Exception:
+def plan_winners_error(W: _core.Operand, plan: _core.Plan, x: _core.Compressed) -> Exception:
+    """Why a bound call refused its winners."""
+    if plan.winners is None:
+        return TypeError("the plan was made for dense x; W.plan(winners=...) makes one for winners")
+    if x.dtype != plan.dtype:
+        return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
+    try:
+        shape = _winners_shape(x, W, "linear" if plan.batch_major else "W @ X")
+    except ValueError as error:
+        return error
+    expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)
+    return ValueError(f"x has shape {x.shape} and gives {shape}; the plan expects {expected}")
+
+
+def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any] | _core.Compressed, out: Any) -> Exception:
     """Why a bound call refused its out."""
     m = W.shape[0]
-    shape = (m,) if x.ndim == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
+    shape = (m,) if len(x.shape) == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
     try:
-        _check_out(out, shape, plan.dtype, [x])  # the plan owns its bias
+        # The plan owns its bias, winners their arrays.
+        _check_out(out, shape, plan.dtype, [x] if isinstance(x, np.ndarray) else [])
     except (TypeError, ValueError) as error:
         return error
     return ValueError("out must be aligned, in native byte order, with strides in whole elements")

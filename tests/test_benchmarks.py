@@ -16,6 +16,7 @@ import problems
 import pytest
 import report
 import scipy.sparse as sp
+import spspmm
 import timing
 from peers import BATCH_MAJOR, FEATURE_MAJOR, Case
 from timing import SMOKE, Candidate, Effort, Samples
@@ -63,6 +64,29 @@ def test_race_calls_at_least_min_calls_a_sample():
     samples = timing.race([candidate], effort)
     assert samples.calls[0] >= 100
     assert calls[0] >= 3 * 100  # a round to learn how long a round takes, and two that count
+
+
+def test_calls_in_turn():
+    (first, first_calls), (second, second_calls) = counter(), counter()
+    both = [peers.Variant("peer", str(i), call, np.zeros((1, 1))) for i, call in enumerate((first, second))]
+    turns = peers.in_turn("both", both)
+    for _ in range(5):
+        turns()
+    assert (first_calls[0], second_calls[0]) == (3, 2)
+
+
+def test_products_with_winners_are_measured_and_judged():
+    problem = problems.balanced((48, 64), 4, 4)
+    for n, fresh in ((1, False), (16, False), (1, True)):
+        samples, record = spspmm.measure(problem, n, 0.1, 1, SMOKE, [spspmm.SPMMD, spspmm.SPARSE, spspmm.DENSE], fresh)
+        assert record["winners"] == 6
+        assert set(samples.names) == set(record["ratios"])
+        assert record["ratios"][record["chosen"]] == 1
+    named = {**record, "problem": "balanced_4096x4096_b16_s16", "ratios": {spspmm.SPMMD: 2.5, spspmm.DENSE: 100.0},
+             "ns": {record["chosen"]: 1.0, spspmm.SPMMD: 2.5, spspmm.DENSE: 100.0},
+             "forms": {spspmm.SPMMD: "W X", spspmm.DENSE: "gemv"}}  # fmt: skip
+    linear = {"kind": "linear", "problem": "p", "winners": [1, 2], "r_squared": 0.5}
+    assert [met for _, _, _, met, _ in spspmm.bounds([named, linear])] == [True, False, False]
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"]])

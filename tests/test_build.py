@@ -259,6 +259,7 @@ NAMES = {
     "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
     "blocks": r"blocks_f32_4x4_\w+",
     "strips": r"strips_(f32|f64)_16x4_\w+",
+    "columns": r"columns_(f32|f64|i64)_(1|2|4|8|16)x1_\w+",
     "sampled": r"sampled_(f32|f64|i64)_\w+",
     "kwta": r"kwta_(f32|f64|s8|u8|s32|i64)_(1|\d+x\d+)_\w+",
 }
@@ -271,6 +272,7 @@ LAYOUTS = {
     "routed": "routed",
     "blocks": "blocks",
     "strips": "strips",
+    "columns": "columns",
     "kwta": "vectors",
 }
 
@@ -293,7 +295,7 @@ def test_rows_of_the_table():
         if row["op"] in ("spmm", "rows"):
             assert "_{}x{}_".format(*row["tile"]) in row["name"].replace("sx", "x")
     assert {row["isa"] for row in table} == set(supported)
-    for op in ("rows", "spmm", "spmv", "sampled"):
+    for op in ("rows", "spmm", "spmv", "columns", "sampled"):
         assert {row["type"] for row in table if row["op"] == op and row["isa"] == "portable"} == set(COMPUTE)
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
     assert next(iter(supported)) == "portable"
@@ -325,7 +327,8 @@ def matrices_of_every_layout():
 
 
 def test_every_runnable_row_is_chosen_by_some_matrix():
-    """No dead rows: each is what some level picks for some matrix and batch. Names without their tile's columns."""
+    """No dead rows: each is what some level picks for some matrix and batch. Names without their tile's columns. For
+    rows of the columns layout see tests/test_spspmm.py."""
     chosen = set()
     for level in cs.isa_levels():
         _core.set_isa(level)
@@ -334,7 +337,7 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
                 plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
                 chosen.add(re.sub(r"x\d+_", "x_", plan.microkernel))
     rows = {re.sub(r"x\d+_", "x_", row["name"]) for row in cs.microkernels() if row["runnable"]}
-    assert {name for name in rows if not name.startswith(("sampled", "kwta"))} <= chosen
+    assert {name for name in rows if not name.startswith(("sampled", "columns", "kwta"))} <= chosen
 
 
 def test_describe_and_choices_name_rows_of_the_table(isa):

@@ -68,6 +68,39 @@ void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Ep
 // make_plan.
 Plan plan_for_strides(const Plan& plan, const DenseView& x, const DenseView& y);
 
+// Sparse activations: vector v has values[i] at the places indices[i], ascending, for i in [starts[v], starts[v + 1]).
+struct WinnersView {
+    const void* values;
+    const std::int32_t* indices;
+    const std::int64_t* starts;
+    std::int64_t n;  // vectors
+};
+
+struct WinnersRequest {
+    Side side = Side::rows;
+    std::int64_t n = 1;        // vectors
+    std::int64_t winners = 0;  // of all of them together
+    bool deterministic = false;
+    int candidate = -1;  // which of winners_candidates() to take; -1: the first
+};
+
+struct ColumnsChoice;  // a micro-kernel and the columns layout that it reads
+
+// How to multiply sparse activations: from columns of the matrix, or (where `columns` is null) written out with their
+// zeros, by the plan for dense ones.
+struct WinnersPlan {
+    const ColumnsChoice* columns;
+    Plan dense;
+};
+
+// By ascending cost as the model sees it, in cycles per vector. A matrix with values that are not finite has one only:
+// their product with a zero that is not stored would be NaN.
+std::vector<Candidate> winners_candidates(const Matrix& matrix, const WinnersRequest& request);
+// As make_plan.
+WinnersPlan make_winners_plan(const Matrix& matrix, const WinnersRequest& request);
+// y = epilogue(W x): column v of y for vector v. Any strides of y.
+void multiply_winners(const WinnersPlan& plan, const WinnersView& x, const DenseView& y, const Epilogue& epilogue);
+
 // A call with its arrays bound, for loops in C: run_bound_call(&call). The plan is one from plan_for_strides. Ends the
 // process if there is no memory for the calling thread's scratch.
 struct BoundCall {
@@ -76,6 +109,15 @@ struct BoundCall {
     Epilogue epilogue;
 };
 void run_bound_call(void* call) noexcept;
+
+// Likewise with sparse activations.
+struct BoundWinnersCall {
+    WinnersPlan plan;
+    WinnersView x;
+    DenseView y;
+    Epilogue epilogue;
+};
+void run_bound_winners_call(void* call) noexcept;
 
 // out[i] = sum over r of p(row, r) * q(r, column) for the i-th stored entry. p is (rows, R), q (R, cols).
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out);
@@ -90,6 +132,8 @@ struct MicroKernelInfo {
 std::vector<MicroKernelInfo> microkernels();
 std::string microkernel_name(const Plan& plan);
 std::string choice_reason(const Plan& plan);
+std::string microkernel_name(const WinnersPlan& plan);
+std::string choice_reason(const WinnersPlan& plan);
 
 struct LayoutInfo {
     const char* layout;

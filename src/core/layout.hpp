@@ -128,4 +128,22 @@ struct StripsLayout {
 inline constexpr std::int64_t max_strips_cols = 65536;
 StripsLayout make_strips(const StoredMatrix& matrix);
 
+struct ColumnsLayout {
+    int block_rows;
+    std::int64_t rows, cols, panel_rows, n_panels, n_units;  // n_units: with padding
+    bool padded = false;
+    std::vector<std::int64_t> first_unit;  // [panel]
+    std::vector<std::uint32_t> starts;     // [panel][column and one more]: relative to the panel's first unit
+    AlignedVector<std::uint16_t> targets;
+    AlignedVector<unsigned char> values;
+
+    std::int64_t bytes() const;
+};
+// The most neighbouring rows, up to 16, that share one pattern throughout. `by_column` is the matrix transposed.
+int column_blocks(const StoredMatrix& by_column);
+// Whether no value is NaN or infinite.
+bool is_finite(const StoredMatrix& matrix);
+// Panels of about panel_rows rows. Throws std::length_error where a panel has 2^32 units or more.
+ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows);
+
 }  // namespace cs

@@ -9,38 +9,15 @@
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
 #include "core/plan.hpp"
+#include "core/work.hpp"
 
 namespace cs {
 namespace {
 
-// Multiplications per thread below which starting one costs more than it saves.
-constexpr double least_work = 131072;
-
-int choose_threads(double work) {
-    if (work < 2 * least_work) return 1;
-    return static_cast<int>(std::min<double>(effective_threads(), work / least_work));
-}
-
-// Scratch of the calling thread, kept between calls: fresh memory costs a page fault every 4 KiB.
+// Of the calling thread.
 unsigned char* scratch(std::size_t bytes) {
-    constexpr std::size_t most_kept = std::size_t{16} << 20;
-    thread_local AlignedVector<unsigned char> kept;
-    if (kept.size() > most_kept && bytes <= most_kept) AlignedVector<unsigned char>().swap(kept);
-    if (kept.size() < bytes) {
-        AlignedVector<unsigned char>().swap(kept);
-        kept.resize(bytes);
-    }
-    return kept.data();
-}
-
-std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
-    const auto line = static_cast<std::int64_t>(cache_line / size);
-    return (elements + line - 1) / line * line;
-}
-
-template <class T>
-T* element(const DenseView& view, std::int64_t row, std::int64_t col) {
-    return static_cast<T*>(view.data) + row * view.row_stride + col * view.col_stride;
+    thread_local Scratch kept;
+    return kept.at_least(bytes);
 }
 
 template <class T>

@@ -55,8 +55,6 @@ int choose_windows(const StoredMatrix& matrix) {
     return d < 0.07 ? 3 : 2;
 }
 
-std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
-
 std::string spmm_name(const Registered<SpmmRow>& row) {
     const int shared = row.row->shared_rows;
     return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" +
@@ -91,6 +89,15 @@ std::string strips_name(const Registered<StripsRow>& row) {
     return std::string("strips_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(strip_rows) +
            "x" + std::to_string(strip_cols) + "_" + isa_name(row.isa);
 }
+
+}  // namespace
+
+std::string columns_name(const Registered<ColumnsRow>& row) {
+    return std::string("columns_") + type_names[static_cast<int>(row.row->type)] + "_" +
+           std::to_string(row.row->block_rows) + "x1_" + isa_name(row.isa);
+}
+
+namespace {
 
 constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
 
@@ -402,7 +409,7 @@ class Chooser {
 Matrix::Matrix(const StoredMatrix& stored) : stored_(stored), layouts_(std::make_unique<Layouts>()) {}
 Matrix::~Matrix() = default;
 
-namespace {
+std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
 
 Layouts::Kind kind_of(const PlanRequest& request) {
     return request.deterministic            ? Layouts::ordered
@@ -413,6 +420,8 @@ Layouts::Kind kind_of(const PlanRequest& request) {
            : request.n < least_wide_batch   ? Layouts::batch
                                             : Layouts::wide_batch;
 }
+
+namespace {
 
 // The first option is built once and kept for all; another one, asked for by its number, is built for the asker.
 const Choice* choose(const Matrix& matrix, Side side, Layouts::Kind kind, int candidate = -1) {
@@ -468,6 +477,9 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
             found.push_back(
                 {"blocks", side, layouts.blocks[s]->bytes(), layouts.blocks[s]->slots(matrix.stored().type)});
         if (layouts.strips[s]) found.push_back({"strips", side, layouts.strips[s]->bytes(), nnz});
+        if (layouts.columns[s])
+            found.push_back({"columns", side, layouts.columns[s]->bytes(),
+                             layouts.columns[s]->n_units * layouts.columns[s]->block_rows});
         for (const auto& layout : layouts.windows[s])
             found.push_back({"windows", side, layout->bytes(), layout->slots(matrix.stored().type)});
     }
@@ -507,6 +519,8 @@ std::vector<MicroKernelInfo> microkernels() {
         add(blocks_name(row), "blocks", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
     for (const auto& row : rows_of(&Table::strips, all))
         add(strips_name(row), "strips", row.row->type, row.isa, "strips", strip_rows, 1);
+    for (const auto& row : rows_of(&Table::columns, all))
+        add(columns_name(row), "columns", row.row->type, row.isa, "columns", row.row->block_rows, 1);
     for (const auto& row : rows_of(&Table::sampled, all))
         add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
             row.row->type, row.isa, "csr", 1, 1);

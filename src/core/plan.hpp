@@ -36,6 +36,17 @@ struct Choice {
     std::string name, reason;
 };
 
+struct ColumnsChoice {
+    Registered<ColumnsRow> row;
+    const MoveRow* move;
+    const ColumnsLayout* layout;
+    bool far;  // too large for L2
+    std::string name, reason;
+};
+
+// What a product with sparse activations costs on either way, in cycles: winners_plan.cpp.
+struct WinnersModel;
+
 // What is known of a pattern beyond its size: found on first need, O(entries).
 struct Structure {
     RoutedPattern routed;  // up to the widest window of any ISA level
@@ -57,9 +68,18 @@ struct Layouts {
     std::unique_ptr<const BlocksLayout> blocks[2];
     std::unique_ptr<const StripsLayout> strips[2];
     std::vector<std::unique_ptr<const RowGroupsLayout>> row_groups[2];  // by rows that share their columns
+    std::unique_ptr<const ColumnsLayout> columns[2];
+    // Of products with sparse activations.
+    std::atomic<const WinnersModel*> winners_models[2]{};
+    std::atomic<const ColumnsChoice*> columns_choices[2]{};
+    std::vector<std::shared_ptr<const void>> owned_for_winners;
     // One for each ISA level that was asked for and wants its own.
     std::vector<std::unique_ptr<const WindowsLayout>> windows[2];
     std::vector<std::unique_ptr<const RoutedLayout>> routed[2];
 };
+
+Layouts::Kind kind_of(const PlanRequest& request);
+std::string isa_name(int isa);
+std::string columns_name(const Registered<ColumnsRow>& row);
 
 }  // namespace cs

@@ -36,6 +36,7 @@ template Rows<SpmvRow> rows_at(Rows<SpmvRow> Table::*, int);
 template Rows<RoutedRow> rows_at(Rows<RoutedRow> Table::*, int);
 template Rows<BlocksRow> rows_at(Rows<BlocksRow> Table::*, int);
 template Rows<StripsRow> rows_at(Rows<StripsRow> Table::*, int);
+template Rows<ColumnsRow> rows_at(Rows<ColumnsRow> Table::*, int);
 template Rows<SampledRow> rows_at(Rows<SampledRow> Table::*, int);
 template Rows<MoveRow> rows_at(Rows<MoveRow> Table::*, int);
 template Rows<KwtaRow> rows_at(Rows<KwtaRow> Table::*, int);

@@ -2,6 +2,7 @@
 // The micro-kernels that are new at this ISA level. One row is all it takes: choice, tests and benchmarks read the
 // table.
 #include "ukr/blocks.hpp"
+#include "ukr/columns.hpp"
 #include "ukr/kwta.hpp"
 #include "ukr/kwta_lanes.hpp"
 #include "ukr/move.hpp"
@@ -45,6 +46,14 @@ static constexpr BlocksRow blocks_rows[] = {blocks_row<8>};
 
 static constexpr StripsRow strips_rows[] = {strips_row<float, 8>, strips_row<double, 4>};
 
+static constexpr ColumnsRow columns_rows[] = {
+    columns_row<float, 1>,        columns_row<float, 2>,        columns_row<float, 4>,
+    columns_row<float, 8>,        columns_row<float, 16>,       columns_row<double, 1>,
+    columns_row<double, 2>,       columns_row<double, 4>,       columns_row<double, 8>,
+    columns_row<double, 16>,      columns_row<std::int64_t, 1>, columns_row<std::int64_t, 2>,
+    columns_row<std::int64_t, 4>, columns_row<std::int64_t, 8>, columns_row<std::int64_t, 16>,
+};
+
 static constexpr SampledRow sampled_rows[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
 
 static constexpr MoveRow move_rows[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
@@ -62,9 +71,9 @@ static constexpr KwtaLanesRow kwta_lanes_rows[] = {
     kwta_lanes_row<std::int64_t, 16>};
 
 extern const Table table;
-constexpr Table table{table_rows(spmm_rows),      table_rows(rows_rows),   table_rows(spmv_rows),
-                      table_rows(routed_rows),    table_rows(blocks_rows), table_rows(strips_rows),
-                      table_rows(sampled_rows),   table_rows(move_rows),   table_rows(kwta_rows),
-                      table_rows(kwta_lanes_rows)};
+constexpr Table table{table_rows(spmm_rows),    table_rows(rows_rows),      table_rows(spmv_rows),
+                      table_rows(routed_rows),  table_rows(blocks_rows),    table_rows(strips_rows),
+                      table_rows(columns_rows), table_rows(sampled_rows),   table_rows(move_rows),
+                      table_rows(kwta_rows),    table_rows(kwta_lanes_rows)};
 
 }  // namespace cs::ukr::CS_ISA

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Products with sparse activations against MKL's sparse-sparse, sparse-dense and dense products, and SciPy's CSR @ CSR.
+
+The benchmark of a test is ours, as the plan chooses; every other way, the rivals and SciPy stand in `extra_info`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import peers
+import problems
+import pytest
+import scipy.sparse as sp
+import spspmm
+import timing
+from peers import Ours, WinnersCase
+
+NAMES = [
+    "balanced_256x320_b4_s16",
+    *(f"balanced_1024x1024_b{height}_s16" for height in (1, 2, 4, 8, 16)),
+    "balanced_1500x1600_b1_s20",
+    "balanced_3072x768_b4_s16",
+    "balanced_4096x4096_b16_s16",
+    "bernoulli_1024x1024_95",
+]
+SMOKE = NAMES[0]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "share" not in metafunc.fixturenames:
+        return
+    cases = []
+    for name in NAMES:
+        for n in (1, 16, 64):
+            for share in (0.02, 0.1, 0.5):
+                marks = [] if name == SMOKE and n < 64 else [pytest.mark.full]
+                cases.append(pytest.param(name, n, share, id=f"{name}-n{n}-{share:.0%}", marks=marks))
+    metafunc.parametrize(("name", "n", "share"), cases)
+
+
+def test_spspmm(
+    name: str,
+    n: int,
+    share: float,
+    threads: int,
+    effort: timing.Effort,
+    smoke: bool,
+    ours: Ours,
+    replay: Callable[..., None],
+) -> None:
+    problem = problems.get(name)
+    rivals = (spspmm.SPMMD, spspmm.SPARSE, spspmm.DENSE)
+    samples, record = spspmm.measure(problem, n, share, threads, effort, rivals, fresh=False)
+    case = WinnersCase(problem, n, threads=threads, winners=record["winners"])
+    matrix, x = case.matrix, sp.csr_array(case.as_columns(case.x))
+    packed = ours.convert(matrix)
+    w = peers.import_ours().Winners.from_dense(np.ascontiguousarray(case.as_columns(case.x)), axis=0)
+    calls = {"scipy": lambda: matrix @ x, "public": lambda: packed @ w}
+    case.check("scipy", calls["scipy"]().toarray())
+    case.check("public", calls["public"]())
+    public = timing.race_python(calls, *((1, 0.05, 3) if smoke else (5, 1.0, 20)), alone=threads == 1)
+    record["python_ns"] = {who: public.median(who) for who in public.names}
+    replay(samples, record["chosen"], f"{problem.group} n={n} {share:.0%} alive", record)

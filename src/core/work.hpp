@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the macro-kernels share: how many threads a job is worth, memory between calls, places in dense operands.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/aligned.hpp"
+#include "core/parallel.hpp"
+#include "core/types.hpp"
+
+namespace cs {
+
+// `work`: multiplications, and what costs as much.
+inline int choose_threads(double work) {
+    constexpr double least_work = 131072;  // per thread; with less, starting one costs more than it saves
+    if (work < 2 * least_work) return 1;
+    return static_cast<int>(std::min<double>(effective_threads(), work / least_work));
+}
+
+// Memory of one thread for one purpose, kept between calls: fresh memory costs a page fault every 4 KiB.
+class Scratch {
+   public:
+    unsigned char* at_least(std::size_t bytes) {
+        constexpr std::size_t most_kept = std::size_t{16} << 20;
+        if (kept_.size() > most_kept && bytes <= most_kept) AlignedVector<unsigned char>().swap(kept_);
+        if (kept_.size() < bytes) {
+            AlignedVector<unsigned char>().swap(kept_);
+            kept_.resize(bytes);
+        }
+        return kept_.data();
+    }
+
+   private:
+    AlignedVector<unsigned char> kept_;
+};
+
+inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
+    const auto line = static_cast<std::int64_t>(cache_line / size);
+    return (elements + line - 1) / line * line;
+}
+
+template <class T>
+T* element(const DenseView& view, std::int64_t row, std::int64_t col) {
+    return static_cast<T*>(view.data) + row * view.row_stride + col * view.col_stride;
+}
+
+}  // namespace cs
