@@ -233,8 +233,10 @@ def _sparse_product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: 
     if len(S.shape) != 2:
         raise ValueError(f"a sparse operand of shape {S.shape} has no product with W of shape {W.shape}: use two axes")
     types = product_types(W.dtype, S.dtype, dtype)
-    if S.shape[0 if form == "W @ X" else 1] != W.shape[0 if form == "X @ W" else 1]:
+    if form == "linear" and S.shape[1] != W.shape[1]:
         raise wrong_inner_size(tuple(S.shape), W.shape, form)
+    if form != "linear" and A.shape[1] != B.shape[0]:
+        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[1]} columns against {B.shape[0]} rows")
     if out is not None and isinstance(out, np.ndarray):
         parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
         if any(overlap(out, part) for part in parts):

@@ -509,7 +509,8 @@ def test_errors_name_the_numbers():
         (ValueError, "repeats", lambda: cs.linear(w, W, out=np.lib.stride_tricks.as_strided(out, strides=(0, 4)))),
         (TypeError, "needs a ComplementaryMatrix", lambda: cs.matmul(w, np.ones((5, 3)))),
         (TypeError, "needs W as a Compl", lambda: cs.linear(w, np.ones((3, 5)))),
-        (ValueError, "6 rows.*expects 5", lambda: cs.matmul(W, scipy.sparse.csr_array((6, 2)))),
+        (ValueError, "5 columns against 6 rows", lambda: cs.matmul(W, scipy.sparse.csr_array((6, 2)))),
+        (ValueError, "6 features.*expects 5", lambda: cs.linear(scipy.sparse.csr_array((2, 6)), W)),
         (ValueError, "two axes", lambda: cs.matmul(W, scipy.sparse.coo_array(np.ones(5)))),
     ]
     for kind, words, call in refused:

@@ -54,7 +54,7 @@ class WinnersChooser {
             const PlanRequest request = dense_request(n, false);
             const Candidate best = candidates(matrix_, request).front();
             made->dense_per_vector[kind_of(request)] =
-                best.cost * as_measured(best.layout, n == 1, is_far()) + clear_cost * lines(inner());
+                best.cost * as_measured(best.layout, n == 1, is_far(4)) + clear_cost * lines(inner());
         }
         made->dense_per_winner = written_out_cost;
         const std::lock_guard<ForkSafeMutex> lock(layouts_.mutex);
@@ -65,7 +65,7 @@ class WinnersChooser {
         const double bytes = units * (made->block_rows * value_bytes_ + 2);
         made->columns_per_vector = sum_cost * lines(outer());
         made->columns_per_winner = winner_cost + std::max(units * unit_cost(made->block_rows * value_bytes_),
-                                                          is_far() ? bytes / far_bytes_per_cycle : 0.0);
+                                                          is_far(made->block_rows) ? bytes / far_bytes_per_cycle : 0.0);
         layouts_.owned_for_winners.push_back(made);
         layouts_.winners_models[s_].store(made.get(), std::memory_order_release);
         return *made;
@@ -113,7 +113,10 @@ class WinnersChooser {
     std::int64_t inner() const { return side_ == Side::rows ? matrix_.stored().cols : matrix_.stored().rows; }
     std::int64_t outer() const { return side_ == Side::rows ? matrix_.stored().rows : matrix_.stored().cols; }
     double lines(std::int64_t elements) const { return static_cast<double>(elements) * value_bytes_ / 64; }
-    bool is_far() const { return nnz_ * (value_bytes_ + 2) > static_cast<double>(cache_sizes().l2); }
+    // Beside each block of values lies a target of two bytes; what the dense layouts add is not much more.
+    bool is_far(int block_rows) const {
+        return nnz_ * (value_bytes_ + 2.0 / block_rows) > static_cast<double>(cache_sizes().l2);
+    }
 
     // The matrix whose rows are the columns that winners meet; of the transposed product it is what is stored.
     const StoredMatrix& by_column() {
