@@ -31,6 +31,7 @@ import problems
 import regret
 import spspmm
 import timing
+import winners
 from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, MklSparse, Ours
 from problems import COUNTED_NNZ, Problem
 from timing import Effort, geometric_mean
@@ -201,6 +202,7 @@ SECTIONS: dict[str, Callable[[Path | None, bool, int, Effort], Iterator[dict[str
     "patterns": pattern_cases,
     "sweep": patterns.sweep_cases,
     "regret": regret_cases,
+    "contest": winners.cases,
     "winners": spspmm.cases,
     "grid": spspmm.grid_cases,
     "network": spspmm.network_cases,
@@ -324,6 +326,7 @@ def judge(records: Sequence[dict[str, Any]]) -> list[Line]:
                 r_squared, share = line["r_squared"], line["share"]
                 lines.append(Line(f"{what}: R²", ">= 0.99", f"{r_squared:.4f}", r_squared >= 0.99))
                 lines.append(Line(f"{what}: intercept / 80% time", "< 10%", f"{share:.1%}", share < 0.1))
+    lines += [Line(*bound) for bound in winners.bounds_of(records)]
     lines += [Line(*bound) for bound in spspmm.bounds(records)]
     if regrets := by_section.get("regret"):
         what = f"regret of the plan's choice, geomean ({len(regrets)} cases)"

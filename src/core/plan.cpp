@@ -249,8 +249,10 @@ class Chooser {
         return best == nullptr ? 0 : best->shared_rows;
     }
 
-    // Cycles to bring so many bytes from where they stay between products.
-    static double streaming(double bytes) { return bytes / (bytes > static_cast<double>(cache_sizes().l2) ? 9 : 32); }
+    // Cycles to bring so many bytes from where they stay between products: in L2, beside x and y, or beyond.
+    static double streaming(double bytes) {
+        return bytes / (bytes > 0.8 * static_cast<double>(cache_sizes().l2) ? 9 : 32);
+    }
 
     double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
         const double n = columns_of(kind), vectors = nnz_ / row.lanes;
