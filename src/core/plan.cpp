@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/isa.hpp"
+#include "core/names.hpp"
 #include "core/parallel.hpp"
 
 namespace cs {
@@ -54,50 +55,6 @@ int choose_windows(const StoredMatrix& matrix) {
     if (d < 0.015 || d * static_cast<double>(matrix.cols) < 16) return 0;
     return d < 0.07 ? 3 : 2;
 }
-
-std::string spmm_name(const Registered<SpmmRow>& row) {
-    const int shared = row.row->shared_rows;
-    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" +
-           std::to_string(shared > 0 ? shared : group_rows) + (shared > 0 ? "s" : "") + "x" +
-           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
-}
-
-std::string spmv_name(const Registered<SpmvRow>& row) {
-    return std::string("spmv_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(window_lanes) +
-           (row.row->windows > 0 ? "w" + std::to_string(row.row->windows) : std::string("g")) + "_" + isa_name(row.isa);
-}
-
-std::string rows_name(const Registered<RowsRow>& row) {
-    return std::string("rows_") + type_names[static_cast<int>(row.row->type)] + "_1x" +
-           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
-}
-
-std::string routed_name(const Registered<RoutedRow>& row) {
-    const RoutedRow& r = *row.row;
-    return std::string("routed_") + type_names[static_cast<int>(r.type)] +
-           (r.weights == Weights::bf16 ? "_bf16w" : "") + "_" + std::to_string(r.lanes) + "of" +
-           std::to_string(r.window) + "_" + std::to_string(r.block_rows) + "x" + std::to_string(r.tile_cols) + "_" +
-           isa_name(row.isa);
-}
-
-std::string blocks_name(const Registered<BlocksRow>& row) {
-    return std::string("blocks_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(block_side) +
-           "x" + std::to_string(block_side) + "_" + isa_name(row.isa);
-}
-
-std::string strips_name(const Registered<StripsRow>& row) {
-    return std::string("strips_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(strip_rows) +
-           "x" + std::to_string(strip_cols) + "_" + isa_name(row.isa);
-}
-
-}  // namespace
-
-std::string columns_name(const Registered<ColumnsRow>& row) {
-    return std::string("columns_") + type_names[static_cast<int>(row.row->type)] + "_" +
-           std::to_string(row.row->block_rows) + "x1_" + isa_name(row.isa);
-}
-
-namespace {
 
 constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
 
@@ -293,7 +250,7 @@ class Chooser {
         for (const auto& registered : rows_of(&Table::routed, isa_))
             if (choice->routed->fits(*registered.row) && registered.row->tile_cols <= widest)
                 choice->routed_tiles.push_back(registered);
-        choice->name = routed_name(choice->routed_tiles.back());
+        choice->name = name_of(choice->routed_tiles.back());
         char text[200];
         std::snprintf(
             text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
@@ -310,7 +267,7 @@ class Chooser {
         auto& layout = layouts_.strips[side_];
         if (!layout) layout = std::make_unique<const StripsLayout>(make_strips(operand()));
         choice->strips = layout.get();
-        choice->name = strips_name(choice->strips_row);
+        choice->name = name_of(choice->strips_row);
         choice->reason = "strips: 16 rows to a pattern, its columns four at a time";
         return choice;
     }
@@ -322,7 +279,7 @@ class Chooser {
         auto& layout = layouts_.blocks[side_];
         if (!layout) layout = std::make_unique<const BlocksLayout>(make_blocks(operand()));
         choice->blocks = layout.get();
-        choice->name = blocks_name(choice->blocks_row);
+        choice->name = name_of(choice->blocks_row);
         choice->reason = "blocks: whole blocks of 4 x 4, a row's values of x by one load";
         return choice;
     }
@@ -330,7 +287,7 @@ class Chooser {
     std::unique_ptr<Choice> rows() {
         auto choice = start();
         choice->rows = strongest(&Table::rows, isa_, [&](const RowsRow& row) { return row.type == stored_.type; });
-        choice->name = rows_name(choice->rows);
+        choice->name = name_of(choice->rows);
         choice->reason = "stored rows: too few entries per column to pack x for";
         return choice;
     }
@@ -364,7 +321,7 @@ class Chooser {
             layout = built.insert(built.end(), std::move(groups));
         }
         choice->row_groups = layout->get();
-        choice->name = spmm_name(choice->tiles.back());
+        choice->name = name_of(choice->tiles.back());
         char text[200];
         std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
                       shared == 0  ? ""
@@ -388,7 +345,7 @@ class Chooser {
         if (layout == built.end())
             layout = built.insert(built.end(), std::make_unique<const WindowsLayout>(make_windows(operand(), windows)));
         choice->windows = layout->get();
-        choice->name = spmv_name(choice->spmv);
+        choice->name = name_of(choice->spmv);
         char text[200];
         std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
                       nnz_ > 0 ? 100.0 * static_cast<double>(choice->windows->tile_entries) / nnz_ : 0.0);
@@ -410,8 +367,6 @@ class Chooser {
 
 Matrix::Matrix(const StoredMatrix& stored) : stored_(stored), layouts_(std::make_unique<Layouts>()) {}
 Matrix::~Matrix() = default;
-
-std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa)].name; }
 
 Layouts::Kind kind_of(const PlanRequest& request) {
     return request.deterministic            ? Layouts::ordered
@@ -485,50 +440,6 @@ std::vector<LayoutInfo> built_layouts(const Matrix& matrix) {
         for (const auto& layout : layouts.windows[s])
             found.push_back({"windows", side, layout->bytes(), layout->slots(matrix.stored().type)});
     }
-    return found;
-}
-
-std::vector<MicroKernelInfo> microkernels() {
-    std::vector<MicroKernelInfo> found;
-    const int all = static_cast<int>(isa_levels().size()) - 1;
-    auto add_typed = [&](std::string name, const char* op, const char* type, int isa, const char* layout, int rows,
-                         int cols) {
-        const IsaLevel& level = isa_levels()[static_cast<std::size_t>(isa)];
-        found.push_back({std::move(name), op, type, level.name, layout, rows, cols, level.supported});
-    };
-    auto add = [&](std::string name, const char* op, Type type, int isa, const char* layout, int rows, int cols) {
-        add_typed(std::move(name), op, type_names[static_cast<int>(type)], isa, layout, rows, cols);
-    };
-    // The tile of kwta: vectors at once, winners at most (0: any number).
-    auto add_kwta = [&](ValueType type, int isa, int vectors, int winners) {
-        const char* const type_name = value_type_names[static_cast<int>(type)];
-        const std::string tile = std::to_string(vectors) + (winners > 0 ? "x" + std::to_string(winners) : "");
-        add_typed(std::string("kwta_") + type_name + "_" + tile + "_" + isa_name(isa), "kwta", type_name, isa,
-                  "vectors", vectors, winners);
-    };
-    for (const auto& row : rows_of(&Table::spmm, all))
-        add(spmm_name(row), "spmm", row.row->type, row.isa,
-            row.row->shared_rows > 0 ? "shared_row_groups" : "row_groups",
-            row.row->shared_rows > 0 ? row.row->shared_rows : group_rows, row.row->tile_cols);
-    for (const auto& row : rows_of(&Table::rows, all))
-        add(rows_name(row), "rows", row.row->type, row.isa, "csr", 1, row.row->tile_cols);
-    for (const auto& row : rows_of(&Table::spmv, all))
-        add(spmv_name(row), "spmv", row.row->type, row.isa, "windows", window_lanes, 1);
-    for (const auto& row : rows_of(&Table::routed, all))
-        add(routed_name(row), "routed", row.row->type, row.isa, "routed", row.row->lanes * row.row->block_rows,
-            row.row->tile_cols);
-    for (const auto& row : rows_of(&Table::blocks, all))
-        add(blocks_name(row), "blocks", row.row->type, row.isa, "blocks", block_side * rows_at_once, 1);
-    for (const auto& row : rows_of(&Table::strips, all))
-        add(strips_name(row), "strips", row.row->type, row.isa, "strips", strip_rows, 1);
-    for (const auto& row : rows_of(&Table::columns, all))
-        add(columns_name(row), "columns", row.row->type, row.isa, "columns", row.row->block_rows, 1);
-    for (const auto& row : rows_of(&Table::sampled, all))
-        add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
-            row.row->type, row.isa, "csr", 1, 1);
-    for (const auto& row : rows_of(&Table::kwta, all)) add_kwta(row.row->type, row.isa, 1, 0);
-    for (const auto& row : rows_of(&Table::kwta_lanes, all))
-        add_kwta(row.row->type, row.isa, row.row->lanes, row.row->most_winners);
     return found;
 }
 

@@ -79,7 +79,5 @@ struct Layouts {
 };
 
 Layouts::Kind kind_of(const PlanRequest& request);
-std::string isa_name(int isa);
-std::string columns_name(const Registered<ColumnsRow>& row);
 
 }  // namespace cs

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/isa.hpp"
+#include "core/names.hpp"
 #include "core/plan.hpp"
 
 namespace cs {
@@ -90,7 +91,7 @@ class WinnersChooser {
             strongest(&Table::move, selected_isa(), [&](const MoveRow& row) { return row.type == type; }).row;
         choice->layout = layout.get();
         choice->far = layout->bytes() > cache_sizes().l2;
-        choice->name = columns_name(choice->row);
+        choice->name = name_of(choice->row);
         char text[200];
         std::snprintf(text, sizeof text, "columns: those that winners meet, %d row%s to a block%s", block_rows,
                       block_rows == 1 ? "" : "s", layout->padded ? ", counts made alike" : "");
