@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // kwta of many short vectors, one in each lane: the channels of neighbouring pixels.
 //
-// A list of the K largest so far is kept for all lanes at once. Entries come in groups of K: each is sorted by a
-// bitonic network and merged with the list, whose lower half is dropped. What then stands at place k of the list is the
-// threshold. The lanes' winners are marked entry by entry, the marks are turned round into 64 entries of one vector per
-// word, and the words' set bits are the winners, in order. Bound by the max and min of the network.
+// A list of the K largest so far is kept for all lanes at once. Entries come in groups of K: each is sorted by
+// Batcher's odd-even network and merged with the list by a bitonic one, the lower half being dropped. What then stands
+// at place k of the list is the threshold. The lanes' winners are marked entry by entry, the marks are turned round
+// into 64 entries of one vector per word, and the words' set bits are the winners, in order. Bound by the max and min
+// of the network.
 #pragma once
 
 #include "core/microkernel.hpp"
@@ -33,26 +34,42 @@ CS_INLINE std::uint64_t column_bits(const std::uint16_t* words, int bit) {
     return bits;
 }
 
+template <class V, bool descending>
+CS_INLINE void exchange(V& a, V& b) {
+    const V high = greater_of(a, b), low = lesser_of(a, b);
+    a = descending ? high : low;
+    b = descending ? low : high;
+}
+
 // Sorts a bitonic sequence of n vectors, lane by lane.
 template <class V, int n, bool descending>
 CS_INLINE void sort_bitonic(V* a) {
     if constexpr (n > 1) {
-        for (int i = 0; i < n / 2; ++i) {
-            const V high = greater_of(a[i], a[i + n / 2]), low = lesser_of(a[i], a[i + n / 2]);
-            a[i] = descending ? high : low;
-            a[i + n / 2] = descending ? low : high;
-        }
+        for (int i = 0; i < n / 2; ++i) exchange<V, descending>(a[i], a[i + n / 2]);
         sort_bitonic<V, n / 2, descending>(a);
         sort_bitonic<V, n / 2, descending>(a + n / 2);
     }
 }
 
+// Merges the sorted halves of every step-th of n vectors.
+template <class V, int n, int step, bool descending>
+CS_INLINE void merge_halves(V* a) {
+    if constexpr (2 * step < n) {
+        merge_halves<V, n, 2 * step, descending>(a);
+        merge_halves<V, n, 2 * step, descending>(a + step);
+        for (int i = step; i + step < n; i += 2 * step) exchange<V, descending>(a[i], a[i + step]);
+    } else {
+        exchange<V, descending>(a[0], a[step]);
+    }
+}
+
+// Fewer exchanges than a bitonic network: 19 instead of 24 for eight.
 template <class V, int n, bool descending>
 CS_INLINE void sort(V* a) {
     if constexpr (n > 1) {
-        sort<V, n / 2, true>(a);
-        sort<V, n / 2, false>(a + n / 2);
-        sort_bitonic<V, n, descending>(a);
+        sort<V, n / 2, descending>(a);
+        sort<V, n / 2, descending>(a + n / 2);
+        merge_halves<V, n, 1, descending>(a);
     }
 }
 
@@ -73,6 +90,32 @@ CS_INLINE Mask at_least(V a, V b, Counts& counts) {
     const Counts reached = a >= b;
     counts -= reached;
     return bits_of(reached);
+}
+
+// Writes the marked entries of every lane. `Finish`: there is a bias, or winners must be above zero.
+template <class T, bool Finish>
+CS_INLINE void emit(const KwtaLanesArgs& args, const std::uint16_t* marks) {
+    const T* const x = static_cast<const T*>(args.x);
+    const T* const bias = static_cast<const T*>(args.bias);
+    const std::int64_t n = args.n, stride = args.stride, k = args.k;
+    const bool relu = args.relu;
+    for (std::int64_t lane = 0; lane < args.vectors; ++lane) {
+        T* const values = static_cast<T*>(args.values) + lane * k;
+        std::int32_t* const indices = args.indices + lane * k;
+        std::int64_t count = 0;
+        for (std::int64_t first = 0; first < n; first += 64) {
+            const T* const from = x + first * stride + lane;
+            for (std::uint64_t bits = column_bits(marks + first, static_cast<int>(lane)); bits != 0; bits &= bits - 1) {
+                const std::int64_t i = __builtin_ctzll(bits);
+                T value = from[i * stride];
+                if (Finish && bias != nullptr) value = static_cast<T>(value + bias[first + i]);
+                values[count] = value;
+                indices[count] = static_cast<std::int32_t>(first + i);
+                count += !Finish || !relu || value > T(0);
+            }
+        }
+        args.counts[lane] = count;
+    }
 }
 
 // The contest with values ranked as R: T itself, which is fast, or keys. False, and nothing is written, where NaN
@@ -103,10 +146,11 @@ bool contest_of_lanes(KwtaLanesArgs& args) {
         else
             store(ranks + i * L, greater_of(values, lowest));  // NaN becomes -inf
     }
-    V largest[K];
-    for (int j = 0; j < K; ++j) largest[j] = lowest;
     for (std::int64_t i = n; i % K != 0; ++i) store(ranks + i * L, lowest);
-    for (std::int64_t i = 0; i < n; i += K) {
+    V largest[K];
+    for (int j = 0; j < K; ++j) largest[j] = load<V>(ranks + j * L);
+    sort<V, K, true>(largest);
+    for (std::int64_t i = K; i < n; i += K) {
         V group[K];
         for (int j = 0; j < K; ++j) group[j] = load<V>(ranks + (i + j) * L);
         sort<V, K, false>(group);
@@ -136,23 +180,10 @@ bool contest_of_lanes(KwtaLanesArgs& args) {
         }
     }
 
-    const bool relu = args.relu;
-    for (std::int64_t lane = 0; lane < args.vectors; ++lane) {
-        T* const values = static_cast<T*>(args.values) + lane * k;
-        std::int32_t* const indices = args.indices + lane * k;
-        std::int64_t count = 0;
-        for (std::int64_t first = 0; first < n; first += 64) {
-            for (std::uint64_t bits = column_bits(marks + first, static_cast<int>(lane)); bits != 0; bits &= bits - 1) {
-                const std::int64_t i = first + __builtin_ctzll(bits);
-                T value = x[i * stride + lane];
-                if (bias != nullptr) value = static_cast<T>(value + bias[i]);
-                values[count] = value;
-                indices[count] = static_cast<std::int32_t>(i);
-                count += !relu || value > T(0);
-            }
-        }
-        args.counts[lane] = count;
-    }
+    if (bias == nullptr && !args.relu)
+        emit<T, false>(args, marks);
+    else
+        emit<T, true>(args, marks);
     return true;
 }
 
