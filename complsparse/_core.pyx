@@ -338,11 +338,12 @@ cdef inline bint is_view(cnp.ndarray a, int type_num, bint swap, DenseView* view
 cdef inline void extent(const DenseView& a, int shift, uintptr_t* first, uintptr_t* last) noexcept:
     """Addresses of the first byte of the view's memory and of the byte after its last."""
     cdef uintptr_t low = <uintptr_t> a.data, high = low
-    cdef int64_t down, right
+    cdef int64_t size, down, right
     if a.rows > 0 and a.cols > 0:
-        down, right = (a.rows - 1) * a.row_stride << shift, (a.cols - 1) * a.col_stride << shift
+        size = <int64_t> 1 << shift  # strides may be negative, and C++17 shifts no negative number
+        down, right = (a.rows - 1) * a.row_stride * size, (a.cols - 1) * a.col_stride * size
         low += <uintptr_t> (min(down, 0) + min(right, 0))
-        high += <uintptr_t> (max(down, 0) + max(right, 0) + (1 << shift))
+        high += <uintptr_t> (max(down, 0) + max(right, 0) + size)
     first[0] = low
     last[0] = high
 
@@ -699,7 +700,7 @@ def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bin
         for _batch in range(n_batches):
             c.multiply_winners(plan, x_view, y_view, epilogue)
             x_view.starts += n
-            y_view.data = <char*> y_view.data + ((outer * n) << element_shift(type_num))
+            y_view.data = <char*> y_view.data + outer * n * (<int64_t> 1 << element_shift(type_num))
 
 
 cdef object _token = object()  # who has it may make plans and bound calls; made otherwise they hold null pointers
