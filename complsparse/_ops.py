@@ -52,7 +52,7 @@ def _checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any]
         raise ValueError(f"bias has shape {array.shape}; it needs one entry per output feature: ({features},)")
     if not np.can_cast(array.dtype, types.compute, "same_kind"):
         raise TypeError(f"bias has dtype {array.dtype}, which does not fit a product in {types.compute}")
-    return np.ascontiguousarray(array, dtype=types.compute)
+    return np.require(array, types.compute, ["C", "A"])
 
 
 def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -76,7 +76,7 @@ def _checked_integers(array: Any, name: str, dtype: type) -> NDArray[Any]:
     low, high, limits = given.min(), given.max(), np.iinfo(dtype)
     if int(low) < limits.min or int(high) > limits.max:
         raise ValueError(f"{name} runs from {low} to {high}, which does not fit {np.dtype(dtype)}")
-    return np.ascontiguousarray(given, dtype=dtype)
+    return np.require(given, dtype, ["C", "A"])
 
 
 class Winners(_core.Compressed):
@@ -160,7 +160,7 @@ class Winners(_core.Compressed):
                 f"indptr has {len(starts)} entries; shape {sizes} compressed along axis {as_axis(axes)} has {left} "
                 f"vectors, which need {left + 1}"
             )
-        entries = np.ascontiguousarray(entries)
+        entries = np.require(entries, requirements=["C", "A"])
         return _core.compressed(cls, entries, places, starts, left, contest, sizes, as_axis(axes))
 
     @classmethod
@@ -317,7 +317,7 @@ def _per_entry(given: Any, name: str, contest: tuple[int, ...], dtype: np.dtype[
         raise ValueError(
             f"{name} has shape {array.shape}; it needs one entry per entry of a vector: {contest}"
         ) from None
-    return np.ascontiguousarray(full.reshape(-1), dtype=dtype)
+    return np.require(full.reshape(-1), dtype, ["C", "A"])
 
 
 def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners:

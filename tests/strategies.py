@@ -41,6 +41,13 @@ def draw_values(rng, dtype, count):
     return values
 
 
+def unaligned(array):
+    """The same values one byte off."""
+    raw = np.zeros(array.nbytes + 1, dtype=np.uint8)
+    raw[1:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return np.ndarray(array.shape, array.dtype, raw, 1)
+
+
 def same_bits(a, b):
     """Equal dtype, shape and bits; the padding of a long double is no value."""
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from strategies import draw_values, same_bits, seeds
+from strategies import draw_values, same_bits, seeds, unaligned
 from test_winners import all_axes, check_rules, vectors_of
 
 import complsparse as cs
@@ -219,12 +219,9 @@ def test_bias_and_boost_broadcast_to_the_contest():
 def test_any_strides_order_and_alignment(isa, dtype):
     rng = np.random.default_rng(1)
     base = numbers(rng, dtype, 40 * 70, "normal").reshape(40, 70)
-    raw = np.empty(base.nbytes + 1, dtype=np.uint8)
-    off = raw[1:].view(dtype).reshape(base.shape)
-    off[...] = base
     read_only = base.copy()
     read_only.flags.writeable = False
-    views = [base[::-1], base[:, ::-1], base[::3, 1::2], base.T, base.T[::-2, ::5], np.asfortranarray(base), off,
+    views = [base[::-1], base[:, ::-1], base[::3, 1::2], base.T, base.T[::-2, ::5], np.asfortranarray(base), unaligned(base),
              read_only, base.astype(dtype.newbyteorder()), np.broadcast_to(base[:1], base.shape),
              base.reshape(8, 5, 70)[:, ::2], base.reshape(8, 5, 70).transpose(2, 0, 1)]  # fmt: skip
     for x in views:
@@ -232,6 +229,10 @@ def test_any_strides_order_and_alignment(isa, dtype):
         for axis in range(x.ndim):
             check(cs.kwta(x, 3, axis=axis), native, 3, axis)
             check(cs.kwta(x, 19, axis=axis), native, min(19, x.shape[axis]), axis)
+    if dtype.kind == "f":
+        factors = rng.random(70).astype(dtype)
+        check(cs.kwta(base, 3, bias=unaligned(factors)), base, 3, values=base + factors)
+        check(cs.kwta(base, 3, boost=unaligned(factors)), base, 3, ranked=base * factors)
 
 
 def test_16_bit_floats_are_ranked_as_float32():

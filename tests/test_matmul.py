@@ -26,6 +26,7 @@ from oracle import (
     random_csr,
     result_dtype,
 )
+from strategies import unaligned
 
 import complsparse as cs
 
@@ -272,12 +273,6 @@ def with_offset(array, offset):
     shifted = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
     shifted[...] = array
     return shifted
-
-
-def unaligned(array):
-    raw = np.zeros(array.nbytes + 1, dtype=np.uint8)
-    raw[1:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return np.ndarray(array.shape, array.dtype, raw, 1)
 
 
 def spread(array, steps):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
-from strategies import draw_values, same_bits, seeds
+from strategies import draw_values, same_bits, seeds, unaligned
 
 import complsparse as cs
 from complsparse import _core
@@ -151,13 +151,16 @@ def test_16_bit_floats_become_float32(dtype):
     assert w.toarray().tolist() == [0.0, 1.5, -2.0]
 
 
-def test_either_byte_order_and_any_strides():
+def test_either_byte_order_any_strides_and_alignment():
     x = np.arange(24, dtype=">f4").reshape(4, 6)[::-2, ::3]
     w = cs.Winners.from_dense(x)
     assert w.dtype == np.dtype("=f4")
     assert np.array_equal(w.toarray(), x)
     values, indices = np.arange(1.0, 9.0)[::2], np.arange(8)[::2]
     assert cs.Winners(values, indices, [0, 4], (8,)).toarray().tolist() == [1, 0, 3, 0, 5, 0, 7, 0]
+    shifted = cs.Winners(unaligned(values), unaligned(indices), unaligned(np.array([0, 4])), (8,))
+    assert shifted.values.flags.aligned
+    assert shifted.toarray().tolist() == [1, 0, 3, 0, 5, 0, 7, 0]
 
 
 # --- immutable -------------------------------------------------------------------------------------------------------
