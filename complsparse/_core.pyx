@@ -240,32 +240,20 @@ cdef class Operand:
         """For each range of batch sizes: the micro-kernel and why. Builds the layouts."""
         cdef int compute = self.compute if self.compute >= 0 else 0
         cdef CPlan plan
-        found, last = [], None
-        for n in (1, 2, 4, 8, 12, 16, 32, 64, 128, 256):
+        found = []
+        for n in _described_batches:
             plan = plan_for(self, compute, False, n, _deterministic, True)
-            name = c.microkernel_name(plan).decode()
-            reason = c.choice_reason(plan).decode()
-            if last and last["microkernel"] == name and last["reason"] == reason:
-                last["n_last"] = n
-            else:
-                last = dict(n_first=n, n_last=n, microkernel=name, reason=reason)
-                found.append(last)
+            add_choice(found, n, c.microkernel_name(plan).decode(), c.choice_reason(plan).decode())
         return found
 
     def _winners_choices(self, int64_t winners):
         """As `_choices`, for vectors of so many winners each."""
         cdef int compute = self.compute if self.compute >= 0 else 0
         cdef c.WinnersPlan plan
-        found, last = [], None
-        for n in (1, 2, 4, 8, 12, 16, 32, 64, 128, 256):
+        found = []
+        for n in _described_batches:
             plan = winners_plan_for(self, compute, False, n, n * winners, _deterministic)
-            name = c.winners_microkernel_name(plan).decode()
-            reason = c.winners_choice_reason(plan).decode()
-            if last and last["microkernel"] == name and last["reason"] == reason:
-                last["n_last"] = n
-            else:
-                last = dict(n_first=n, n_last=n, microkernel=name, reason=reason)
-                found.append(last)
+            add_choice(found, n, c.winners_microkernel_name(plan).decode(), c.winners_choice_reason(plan).decode())
         return found
 
     def _prepare_winners(self, int64_t n, int64_t winners, dtype, bint deterministic):
@@ -275,6 +263,18 @@ cdef class Operand:
     def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False):
         """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given."""
         plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic, not from_right)
+
+
+cdef tuple _described_batches = (1, 2, 4, 8, 12, 16, 32, 64, 128, 256)
+
+
+cdef object add_choice(list found, n, str name, str reason):
+    """One more batch size: in the last range, if the same serves both."""
+    last = found[len(found) - 1] if found else None  # no negative index: this module does not wrap around
+    if last and last["microkernel"] == name and last["reason"] == reason:
+        last["n_last"] = n
+    else:
+        found.append(dict(n_first=n, n_last=n, microkernel=name, reason=reason))
 
 
 cdef PlanRequest request_for(Operand W, bint from_right, int64_t n, bint deterministic, bint contiguous_rows) noexcept:
@@ -553,7 +553,7 @@ def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint 
     epilogue.relu = relu
     cdef cnp.ndarray b
     if bias is not None:
-        b = np.ascontiguousarray(bias, dtype=y.dtype)
+        b = np.require(bias, y.dtype, ["C", "A"])
         if cnp.PyArray_SIZE(b) != y_view.rows:
             raise AssertionError("product_into takes one bias entry per output feature")
         epilogue.bias = cnp.PyArray_DATA(b)
