@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/microkernel.hpp"
+#include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -36,6 +37,87 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
     for (int r = 0; r < L; ++r) store(to + r * to_stride, row[r]);
 }
 
+// Four floats each from `step` elements apart, and back. Intrinsics, because GCC 12 joins parts by shuffles alone,
+// which the transposes are bound by; an insert from memory takes other ports too.
+template <int L>
+CS_INLINE vec<float, L> load_quads(const float* from, std::int64_t step) {
+#ifdef __AVX512F__
+    if constexpr (L == 16) {
+        const __m512 first = _mm512_zextps128_ps512(_mm_loadu_ps(from));
+        const __m512 two = _mm512_maskz_insertf32x4(0xffff, first, _mm_loadu_ps(from + step), 1);
+        const __m512 three = _mm512_maskz_insertf32x4(0xffff, two, _mm_loadu_ps(from + 2 * step), 2);
+        return _mm512_maskz_insertf32x4(0xffff, three, _mm_loadu_ps(from + 3 * step), 3);
+    }
+#endif
+#ifdef __AVX__
+    if constexpr (L == 8)
+        return _mm256_insertf128_ps(_mm256_zextps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + step), 1);
+#endif
+    if constexpr (L == 4) return load<vec<float, 4>>(from);
+}
+
+template <int L>
+CS_INLINE void store_quads(float* to, std::int64_t step, vec<float, L> quads) {
+#ifdef __AVX512F__
+    if constexpr (L == 16) {
+        _mm_storeu_ps(to, _mm512_maskz_extractf32x4_ps(0xf, quads, 0));
+        _mm_storeu_ps(to + step, _mm512_maskz_extractf32x4_ps(0xf, quads, 1));
+        _mm_storeu_ps(to + 2 * step, _mm512_maskz_extractf32x4_ps(0xf, quads, 2));
+        _mm_storeu_ps(to + 3 * step, _mm512_maskz_extractf32x4_ps(0xf, quads, 3));
+    }
+#endif
+#ifdef __AVX__
+    if constexpr (L == 8) {
+        _mm_storeu_ps(to, _mm256_castps256_ps128(quads));
+        _mm_storeu_ps(to + step, _mm256_extractf128_ps(quads, 1));
+    }
+#endif
+    if constexpr (L == 4) store(to, quads);
+}
+
+// A column of L / 4 squares of 4 x 4 becomes a row of them (Down), or a row of them a column.
+template <int L, bool Down>
+CS_INLINE void transpose_quads(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+    using V = vec<float, L>;
+    V v[4];
+    for (int r = 0; r < 4; ++r) {
+        const float* const at = from + r * from_stride;
+        v[r] = Down ? load_quads<L>(at, 4 * from_stride) : load<V>(at);
+    }
+    unpack_quads<L, 4>(v);
+    for (int r = 0; r < 4; ++r) {
+        float* const at = to + r * to_stride;
+        if constexpr (Down)
+            store(at, v[r]);
+        else
+            store_quads<L>(at, 4 * to_stride, v[r]);
+    }
+}
+
+// A part whose sides are multiples of four: as many squares at once along its longer side as a register holds.
+inline void transpose_fours(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
+                            std::int64_t last_col) {
+    constexpr int L = native<float>;
+    const float* const from = static_cast<const float*>(args.from);
+    float* const to = static_cast<float*>(args.to);
+    auto squares = [&](auto lanes, auto down, std::int64_t r, std::int64_t c) {
+        transpose_quads<lanes(), down()>(from + r * args.from_stride + c, args.from_stride, to + c * args.to_stride + r,
+                                         args.to_stride);
+    };
+    if (last_row - row >= last_col - col) {
+        for (; last_row - row >= L; row += L)
+            for (std::int64_t c = col; c < last_col; c += 4)
+                squares(std::integral_constant<int, L>{}, std::true_type{}, row, c);
+    } else {
+        for (; last_col - col >= L; col += L)
+            for (std::int64_t r = row; r < last_row; r += 4)
+                squares(std::integral_constant<int, L>{}, std::false_type{}, r, col);
+    }
+    for (std::int64_t r = row; r < last_row; r += 4)
+        for (std::int64_t c = col; c < last_col; c += 4)
+            squares(std::integral_constant<int, 4>{}, std::true_type{}, r, c);
+}
+
 // Rows [row, last_row) and columns [col, last_col): squares of L, what is left by ever smaller ones.
 template <class T, int L>
 inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
@@ -51,7 +133,9 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
     };
     const std::int64_t end_row = last_row - (last_row - row) % L, end_col = last_col - (last_col - col) % L;
     // Walk along the long side of the operand with long rows: its cache lines are used up before the next ones come.
-    if (args.from_stride >= args.to_stride) {
+    if constexpr (L == 4 && std::is_same_v<T, float>) {
+        transpose_fours(args, row, end_row, col, end_col);
+    } else if (args.from_stride >= args.to_stride) {
         for (std::int64_t r = row; r < end_row; r += L)
             for (std::int64_t c = col; c < end_col; c += L) square(r, c);
     } else {
