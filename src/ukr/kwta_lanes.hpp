@@ -13,27 +13,6 @@
 
 namespace cs::ukr::CS_ISA {
 
-// Bit `bit` of 64 words of 16 bits.
-CS_INLINE std::uint64_t column_bits(const std::uint16_t* words, int bit) {
-    std::uint64_t bits = 0;
-#if defined(__AVX512F__)
-    for (int part = 1; part >= 0; --part)
-        bits = bits << 32 | _mm512_movepi16_mask(
-                                _mm512_slli_epi16(load<__m512i>(words + 32 * part), static_cast<unsigned>(15 - bit)));
-#elif defined(__AVX2__)
-    for (int part = 1; part >= 0; --part) {
-        const __m256i low = _mm256_slli_epi16(load<__m256i>(words + 32 * part), 15 - bit);
-        const __m256i high = _mm256_slli_epi16(load<__m256i>(words + 32 * part + 16), 15 - bit);
-        // Signs of 16-bit words become signs of bytes; packing works within halves, the permute puts them in order.
-        const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xd8);
-        bits = bits << 32 | static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
-    }
-#else
-    for (int i = 0; i < 64; ++i) bits |= static_cast<std::uint64_t>(words[i] >> bit & 1) << i;
-#endif
-    return bits;
-}
-
 template <class V, bool descending>
 CS_INLINE void exchange(V& a, V& b) {
     const V high = greater_of(a, b), low = lesser_of(a, b);
@@ -73,48 +52,78 @@ CS_INLINE void sort(V* a) {
     }
 }
 
-// Which lanes of a are at least those of b; adds one to their counts.
-template <class V, class Counts>
-CS_INLINE Mask at_least(V a, V b, Counts& counts) {
+// Adds `bit` to the words of the lanes where a is at least b.
+template <class V, class Words>
+CS_INLINE Words mark(Words words, V a, V b, Words bit) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(V) == 64 && sizeof(a[0]) == 4) {
-        __mmask16 mask;
+        __mmask16 reached;
         if constexpr (std::is_same_v<V, vec<float, 16>>)
-            mask = _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
+            reached = _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
         else
-            mask = _mm512_cmpge_epi32_mask((__m512i)a, (__m512i)b);
-        counts = (Counts)_mm512_mask_add_epi32((__m512i)counts, mask, (__m512i)counts, _mm512_set1_epi32(1));
-        return mask;
+            reached = _mm512_cmpge_epi32_mask((__m512i)a, (__m512i)b);
+        return (Words)_mm512_mask_or_epi32((__m512i)words, reached, (__m512i)words, (__m512i)bit);
     }
 #endif
-    const Counts reached = a >= b;
-    counts -= reached;
-    return bits_of(reached);
+    return words | ((Words)(a >= b) & bit);
 }
 
-// Writes the marked entries of every lane. `Finish`: there is a bias, or winners must be above zero.
+// The winners of all lanes: lane by lane a bit for each entry.
+template <class T>
+struct Marks {
+    using Word = std::make_unsigned_t<Key<T>>;
+    static constexpr int lanes = key_lanes<Key<T>>, bits = 8 * static_cast<int>(sizeof(Word));
+    alignas(64) Word words[longest_in_lanes / bits + 1][lanes];
+
+    // marked(words, i, bit): `words` with `bit` added in the lanes where entry i wins.
+    template <class Marked>
+    CS_INLINE void set(std::int64_t n, Marked marked) {
+        using Words = vec<Word, lanes>;
+        std::int64_t word = 0;
+        for (std::int64_t first = 0; first < n; first += bits, ++word) {
+            const std::int64_t last = first + bits < n ? first + bits : n;
+            Words found{}, bit = broadcast<Words>(Word(1));
+            for (std::int64_t i = first; i < last; ++i, bit += bit) found = marked(found, i, bit);
+            store(words[word], found);
+        }
+        store(words[word], Words{});  // entries are read 64 at a time
+    }
+
+    // Of entries `first` to `first` + 63, a multiple of 64.
+    CS_INLINE std::uint64_t of(std::int64_t lane, std::int64_t first) const {
+        if constexpr (bits == 64)
+            return words[first / 64][lane];
+        else
+            return words[first / 32][lane] | std::uint64_t{words[first / 32 + 1][lane]} << 32;
+    }
+};
+
+// Writes the marked entries of every lane, k of each. `Finish`: there is a bias, or winners must be above zero.
 template <class T, bool Finish>
-CS_INLINE void emit(const KwtaLanesArgs& args, const std::uint16_t* marks) {
-    const T* const x = static_cast<const T*>(args.x);
+CS_INLINE void emit(const KwtaLanesArgs& args, const Marks<T>& marks) {
     const T* const bias = static_cast<const T*>(args.bias);
     const std::int64_t n = args.n, stride = args.stride, k = args.k;
     const bool relu = args.relu;
     for (std::int64_t lane = 0; lane < args.vectors; ++lane) {
+        const T* const x = static_cast<const T*>(args.x) + lane;
         T* const values = static_cast<T*>(args.values) + lane * k;
         std::int32_t* const indices = args.indices + lane * k;
-        std::int64_t count = 0;
-        for (std::int64_t first = 0; first < n; first += 64) {
-            const T* const from = x + first * stride + lane;
-            for (std::uint64_t bits = column_bits(marks + first, static_cast<int>(lane)); bits != 0; bits &= bits - 1) {
-                const std::int64_t i = __builtin_ctzll(bits);
-                T value = from[i * stride];
-                if (Finish && bias != nullptr) value = static_cast<T>(value + bias[first + i]);
-                values[count] = value;
-                indices[count] = static_cast<std::int32_t>(first + i);
-                count += !Finish || !relu || value > T(0);
-            }
-        }
-        args.counts[lane] = count;
+        std::int64_t found = 0, kept = 0, first = 0;
+        auto take = [&](std::uint64_t left) {
+            const std::int64_t i = first + __builtin_ctzll(left);
+            T value = x[i * stride];
+            if (Finish && bias != nullptr) value = static_cast<T>(value + bias[i]);
+            values[kept] = value;
+            indices[kept] = static_cast<std::int32_t>(i);
+            ++found;
+            kept += !Finish || !relu || value > T(0);
+        };
+        for (; first + 64 < n; first += 64)
+            for (std::uint64_t left = marks.of(lane, first); left != 0; left &= left - 1) take(left);
+        // How many are left to find is known: a loop until no bit is left would be foreseen worse.
+#pragma GCC unroll 1
+        for (std::uint64_t left = marks.of(lane, first); found < k; left &= left - 1) take(left);
+        args.counts[lane] = kept;
     }
 }
 
@@ -123,61 +132,71 @@ CS_INLINE void emit(const KwtaLanesArgs& args, const std::uint16_t* marks) {
 template <class T, class R, int K>
 bool contest_of_lanes(KwtaLanesArgs& args) {
     static_assert((K & (K - 1)) == 0, "bitonic networks halve");
-    using Counts = Keys<Key<T>>;
     constexpr int L = key_lanes<Key<T>>;
     using V = vec<R, L>;
     constexpr bool as_keys = std::is_same_v<R, Key<T>>;
     const T* const x = static_cast<const T*>(args.x);
     const T *const bias = static_cast<const T*>(args.bias), *const boost = static_cast<const T*>(args.boost);
-    R* const ranks = static_cast<R*>(args.keys);
-    const std::int64_t n = args.n, stride = args.stride, k = args.k;
+    const std::int64_t n = args.n, k = args.k;
 
     V lowest{};
     if constexpr (as_keys)
         lowest = broadcast<V>(least_key<R>);
     else
         lowest -= std::numeric_limits<R>::infinity();
-    for (std::int64_t i = 0; i < n; ++i) {
-        auto values = load_ranked<T>(x + i * stride);
-        if (bias != nullptr) values = values + static_cast<Ranked<T>>(bias[i]);
-        if (boost != nullptr) values = values * static_cast<Ranked<T>>(boost[i]);
-        if constexpr (as_keys)
-            store(ranks + i * L, keys_of<T>(values));
-        else
-            store(ranks + i * L, greater_of(values, lowest));  // NaN becomes -inf
+    // Entries that rank as they are, in whole groups, need no copy.
+    const R* ranks = static_cast<const R*>(args.x);
+    std::int64_t step = args.stride;
+    if (!std::is_same_v<T, R> || bias != nullptr || boost != nullptr || n % K != 0) {
+        R* const copied = static_cast<R*>(args.keys);
+        for (std::int64_t i = 0; i < n; ++i) {
+            auto values = load_ranked<T>(x + i * args.stride);
+            if (bias != nullptr) values = values + static_cast<Ranked<T>>(bias[i]);
+            if (boost != nullptr) values = values * static_cast<Ranked<T>>(boost[i]);
+            if constexpr (as_keys)
+                store(copied + i * L, keys_of<T>(values));
+            else
+                store(copied + i * L, values);
+        }
+        for (std::int64_t i = n; i % K != 0; ++i) store(copied + i * L, lowest);
+        ranks = copied;
+        step = L;
     }
-    for (std::int64_t i = n; i % K != 0; ++i) store(ranks + i * L, lowest);
+    auto entry = [=](std::int64_t i) { return load<V>(ranks + i * step); };
+    auto rank = [=](std::int64_t i) {
+        if constexpr (as_keys)
+            return entry(i);
+        else
+            return greater_of(entry(i), lowest);  // NaN becomes -inf
+    };
     V largest[K];
-    for (int j = 0; j < K; ++j) largest[j] = load<V>(ranks + j * L);
+    for (int j = 0; j < K; ++j) largest[j] = rank(j);
     sort<V, K, true>(largest);
     for (std::int64_t i = K; i < n; i += K) {
         V group[K];
-        for (int j = 0; j < K; ++j) group[j] = load<V>(ranks + (i + j) * L);
+        for (int j = 0; j < K; ++j) group[j] = rank(i + j);
         sort<V, K, false>(group);
         for (int j = 0; j < K; ++j) largest[j] = greater_of(largest[j], group[j]);
         sort_bitonic<V, K, true>(largest);
     }
     const V threshold = largest[k - 1];
-    if constexpr (!as_keys) {
-        const Counts doubtful = threshold == lowest;
-        if (bits_of(doubtful) != 0) return false;
-    }
+    if constexpr (!as_keys)
+        if (bits_of(threshold == lowest) != 0) return false;
 
-    alignas(64) std::uint16_t marks[longest_in_lanes + 64];
-    Counts reached{};
-    for (std::int64_t i = 0; i < n; ++i)
-        marks[i] = static_cast<std::uint16_t>(at_least(load<V>(ranks + i * L), threshold, reached));
-    for (std::int64_t i = n; i % 64 != 0; ++i) marks[i] = 0;
-    const Counts wanted = broadcast<Counts>(static_cast<Key<T>>(k));
-    if (bits_of(Counts(reached > wanted)) != 0) {  // of those equal to the threshold, the last lose
-        Counts ties = wanted;
+    Marks<T> marks;
+    // Of those equal to the threshold the last lose. Where k fills the list it does not say whether there are such.
+    if (k < K && bits_of(largest[k] == threshold) == 0) {
+        marks.set(n, [&](auto words, std::int64_t i, auto bit) { return mark(words, entry(i), threshold, bit); });
+    } else {
+        using Counts = Keys<Key<T>>;
+        Counts ties = broadcast<Counts>(static_cast<Key<T>>(k));
         for (int j = 0; j < K; ++j) ties += largest[j] > threshold;
-        for (std::int64_t i = 0; i < n; ++i) {
-            const V found = load<V>(ranks + i * L);
+        marks.set(n, [&](auto words, std::int64_t i, auto bit) {
+            const V found = entry(i);
             const Counts tied = (found == threshold) & (ties > Counts{});
             ties += tied;
-            marks[i] = static_cast<std::uint16_t>(bits_of(Counts((found > threshold) | tied)));
-        }
+            return words | ((decltype(words))((found > threshold) | tied) & bit);
+        });
     }
 
     if (bias == nullptr && !args.relu)
