@@ -154,23 +154,26 @@ void transpose(const TransposeArgs& args) {
     transpose_part<T, native<T>>(args, 0, args.rows, 0, args.cols);
 }
 
-// Columns [c, cols) of one row, by ever narrower parts of the same body.
+// Columns [c, cols) of one row: whole vectors, then the first lanes of one, or ever narrower ones where a level has no
+// such loads and stores.
 template <class T, int Lanes>
 inline void epilogue_row(const T* from, T* to, std::int64_t c, std::int64_t cols, const T* bias, bool with_relu) {
     using V = vec<T, Lanes>;
-    for (; c + Lanes <= cols; c += Lanes) {
-        V v = load<V>(from + c);
+    auto finish = [&](V v) {
         if (bias != nullptr) v += broadcast<V>(*bias);
-        store(to + c, with_relu ? relu(v) : v);
-    }
-    if constexpr (Lanes > 1) {
+        return with_relu ? relu(v) : v;
+    };
+    for (; c + Lanes <= cols; c += Lanes) store(to + c, finish(load<V>(from + c)));
+    if constexpr (has_first_lanes<V>) {
+        if (c < cols) store_first<V>(to + c, cols - c, finish(load_first<V>(from + c, cols - c)));
+    } else if constexpr (Lanes > 1) {
         if (c < cols) epilogue_row<T, Lanes / 2>(from, to, c, cols, bias, with_relu);
     }
 }
 
 template <class T, int Lanes>
 void epilogue_rows(const EpilogueArgs& args) {
-    if constexpr (Lanes > 1) {
+    if constexpr (!has_first_lanes<vec<T, Lanes>> && Lanes > 1) {
         if (args.cols < Lanes) return epilogue_rows<T, Lanes / 2>(args);  // start no wider than a row is
     }
     for (std::int64_t r = 0; r < args.rows; ++r)

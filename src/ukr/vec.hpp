@@ -82,6 +82,61 @@ inline V spread(const T* from) {
     return broadcast<V>(from[Which]);
 }
 
+// Whether the first lanes of a register can be loaded and stored by themselves: the others touch no memory.
+template <class V>
+inline constexpr bool has_first_lanes = vector_bytes > 16 && sizeof(V) == vector_bytes;
+
+#if defined(__AVX512F__)
+// Zeros in the lanes from `count` on.
+template <class V, class T>
+inline V load_first(const T* from, std::int64_t count) {
+    const auto wanted = static_cast<unsigned>(count);
+    if constexpr (sizeof(T) == 4)
+        return (V)_mm512_maskz_loadu_epi32(static_cast<__mmask16>(_bzhi_u32(0xffff, wanted)), from);
+    else
+        return (V)_mm512_maskz_loadu_epi64(static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), from);
+}
+
+template <class V, class T>
+inline void store_first(T* to, std::int64_t count, V v) {
+    const auto wanted = static_cast<unsigned>(count);
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_epi32(to, static_cast<__mmask16>(_bzhi_u32(0xffff, wanted)), (__m512i)v);
+    else
+        _mm512_mask_storeu_epi64(to, static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), (__m512i)v);
+}
+#elif defined(__AVX2__)
+template <class T>
+inline __m256i first_lanes(std::int64_t count) {
+    if constexpr (sizeof(T) == 4)
+        return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    else
+        return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+template <class V, class T>
+inline V load_first(const T* from, std::int64_t count) {
+    if constexpr (sizeof(T) == 4)
+        return (V)_mm256_maskload_ps(reinterpret_cast<const float*>(from), first_lanes<T>(count));
+    else
+        return (V)_mm256_maskload_pd(reinterpret_cast<const double*>(from), first_lanes<T>(count));
+}
+
+template <class V, class T>
+inline void store_first(T* to, std::int64_t count, V v) {
+    if constexpr (sizeof(T) == 4)
+        _mm256_maskstore_ps(reinterpret_cast<float*>(to), first_lanes<T>(count), (__m256)v);
+    else
+        _mm256_maskstore_pd(reinterpret_cast<double*>(to), first_lanes<T>(count), (__m256d)v);
+}
+#else  // not called: has_first_lanes is false
+template <class V, class T>
+V load_first(const T* from, std::int64_t count);
+template <class V, class T>
+void store_first(T* to, std::int64_t count, V v);
+#endif
+
 // a * b + c: one rounding where the level has FMA, two on the portable level (a software fma costs 50 times more).
 // Intrinsics, because a loop over __builtin_fmaf compiles to the same but takes the compiler minutes.
 template <class V>
