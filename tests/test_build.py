@@ -205,6 +205,7 @@ def fresh(code, **variables):
     return done.stdout
 
 
+@pytest.mark.budget
 def test_import_adds_little_time(tmp_path):
     """Of an installed package, whose modules are compiled; CPU time, because other processes are no fault of ours."""
     code = """

@@ -329,6 +329,7 @@ def test_arrays_of_another_kind_are_refused(function):
 # --- large shapes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.budget
 def test_few_entries_in_a_huge_shape():
     """Memory and time follow the entries, not the columns."""
     cols = 2**40
@@ -345,6 +346,7 @@ def test_few_entries_in_a_huge_shape():
     assert time.process_time() - start < 0.5
 
 
+@pytest.mark.budget
 @pytest.mark.parametrize("strategy", ["auto", "strict", "split"])
 def test_a_full_column_of_a_large_matrix(strategy):
     """Every row in a set of its own: 100000 sets in less than 2 s and little more memory than the matrix."""
@@ -372,6 +374,7 @@ assert megabytes < 150, megabytes
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.budget
 def test_many_rows_of_one_entry():
     """The other extreme: 100000 rows, all in as few sets as a column has entries."""
     n = 100_000
