@@ -26,13 +26,11 @@ std::int64_t BlocksLayout::bytes() const {
                                      columns.size() * sizeof(std::uint16_t) + values.size());
 }
 
-std::int64_t BlocksLayout::slots(Type type) const {
-    return static_cast<std::int64_t>(values.size()) / type_bytes[static_cast<int>(type)];
-}
+std::int64_t BlocksLayout::slots(Type type) const { return static_cast<std::int64_t>(values.size()) / bytes_of(type); }
 
 BlocksLayout make_blocks(const StoredMatrix& matrix) {
     BlocksLayout layout;
-    const auto width = as_size(type_bytes[static_cast<int>(matrix.type)]);
+    const auto width = as_size(bytes_of(matrix.type));
     const std::int64_t n_rows = matrix.rows / block_side;
     auto count = [&](std::int64_t row) {
         return (matrix.row_ptr[row * block_side + 1] - matrix.row_ptr[row * block_side]) / block_side;

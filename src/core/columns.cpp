@@ -46,7 +46,7 @@ std::int64_t ColumnsLayout::bytes() const {
 
 ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
     const std::int64_t n_columns = by_column.rows, rows = by_column.cols;
-    const auto unit_bytes = as_size(block_rows * type_bytes[static_cast<int>(by_column.type)]);
+    const auto unit_bytes = as_size(block_rows * bytes_of(by_column.type));
     ColumnsLayout layout;
     layout.block_rows = block_rows;
     layout.rows = rows;

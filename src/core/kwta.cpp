@@ -39,7 +39,7 @@ class Work {
    public:
     Work(const Contest& contest, void* values, std::int32_t* indices, std::int64_t* counts)
         : c_(contest),
-          width_(value_type_bytes[static_cast<int>(contest.type)]),
+          width_(bytes_of(contest.type)),
           key_width_(width_ == 8 ? 8 : 4),
           vectors_(contest.x.outer * contest.x.inner),
           values_(static_cast<std::byte*>(values)),
@@ -213,7 +213,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
         parallel_for(tasks, threads, body);
     }
     // Where vectors have fewer than k winners, close the gaps.
-    const std::int64_t width = value_type_bytes[static_cast<int>(contest.type)];
+    const std::int64_t width = bytes_of(contest.type);
     std::byte* const bytes_out = static_cast<std::byte*>(values);
     std::int64_t end = 0;
     for (std::int64_t v = 0; v < vectors; ++v) {
@@ -234,8 +234,8 @@ void run_bound_contest(void* bound) {
     Contest contest = b.contest;
     const std::int64_t turns = contest.x.outer;
     contest.x.outer = 1;
-    contest.x.data = static_cast<const std::byte*>(contest.x.data) +
-                     b.turn * contest.x.outer_stride * value_type_bytes[static_cast<int>(contest.type)];
+    contest.x.data =
+        static_cast<const std::byte*>(contest.x.data) + b.turn * contest.x.outer_stride * bytes_of(contest.type);
     b.turn = (b.turn + 1) % turns;
     compete(contest, &b.hint, b.values, b.indices, b.starts);
 }

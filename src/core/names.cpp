@@ -13,42 +13,40 @@ std::string isa_name(int isa) { return isa_levels()[static_cast<std::size_t>(isa
 
 std::string name_of(const Registered<SpmmRow>& row) {
     const int shared = row.row->shared_rows;
-    return std::string("spmm_") + type_names[static_cast<int>(row.row->type)] + "_" +
-           std::to_string(shared > 0 ? shared : group_rows) + (shared > 0 ? "s" : "") + "x" +
-           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
+    return std::string("spmm_") + name_of(row.row->type) + "_" + std::to_string(shared > 0 ? shared : group_rows) +
+           (shared > 0 ? "s" : "") + "x" + std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
 }
 
 std::string name_of(const Registered<SpmvRow>& row) {
-    return std::string("spmv_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(window_lanes) +
+    return std::string("spmv_") + name_of(row.row->type) + "_" + std::to_string(window_lanes) +
            (row.row->windows > 0 ? "w" + std::to_string(row.row->windows) : std::string("g")) + "_" + isa_name(row.isa);
 }
 
 std::string name_of(const Registered<RowsRow>& row) {
-    return std::string("rows_") + type_names[static_cast<int>(row.row->type)] + "_1x" +
-           std::to_string(row.row->tile_cols) + "_" + isa_name(row.isa);
+    return std::string("rows_") + name_of(row.row->type) + "_1x" + std::to_string(row.row->tile_cols) + "_" +
+           isa_name(row.isa);
 }
 
 std::string name_of(const Registered<RoutedRow>& row) {
     const RoutedRow& r = *row.row;
-    return std::string("routed_") + type_names[static_cast<int>(r.type)] +
-           (r.weights == Weights::bf16 ? "_bf16w" : "") + "_" + std::to_string(r.lanes) + "of" +
-           std::to_string(r.window) + "_" + std::to_string(r.block_rows) + "x" + std::to_string(r.tile_cols) + "_" +
-           isa_name(row.isa);
+    return std::string("routed_") + name_of(r.type) + (r.weights == Weights::bf16 ? "_bf16w" : "") + "_" +
+           std::to_string(r.lanes) + "of" + std::to_string(r.window) + "_" + std::to_string(r.block_rows) + "x" +
+           std::to_string(r.tile_cols) + "_" + isa_name(row.isa);
 }
 
 std::string name_of(const Registered<BlocksRow>& row) {
-    return std::string("blocks_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(block_side) +
-           "x" + std::to_string(block_side) + "_" + isa_name(row.isa);
+    return std::string("blocks_") + name_of(row.row->type) + "_" + std::to_string(block_side) + "x" +
+           std::to_string(block_side) + "_" + isa_name(row.isa);
 }
 
 std::string name_of(const Registered<StripsRow>& row) {
-    return std::string("strips_") + type_names[static_cast<int>(row.row->type)] + "_" + std::to_string(strip_rows) +
-           "x" + std::to_string(strip_cols) + "_" + isa_name(row.isa);
+    return std::string("strips_") + name_of(row.row->type) + "_" + std::to_string(strip_rows) + "x" +
+           std::to_string(strip_cols) + "_" + isa_name(row.isa);
 }
 
 std::string name_of(const Registered<ColumnsRow>& row) {
-    return std::string("columns_") + type_names[static_cast<int>(row.row->type)] + "_" +
-           std::to_string(row.row->block_rows) + "x1_" + isa_name(row.isa);
+    return std::string("columns_") + name_of(row.row->type) + "_" + std::to_string(row.row->block_rows) + "x1_" +
+           isa_name(row.isa);
 }
 
 std::vector<MicroKernelInfo> microkernels() {
@@ -60,11 +58,11 @@ std::vector<MicroKernelInfo> microkernels() {
         found.push_back({std::move(name), op, type, level.name, layout, rows, cols, level.supported});
     };
     auto add = [&](std::string name, const char* op, Type type, int isa, const char* layout, int rows, int cols) {
-        add_typed(std::move(name), op, type_names[static_cast<int>(type)], isa, layout, rows, cols);
+        add_typed(std::move(name), op, name_of(type), isa, layout, rows, cols);
     };
     // The tile of kwta: vectors at once, winners at most (0: any number).
     auto add_kwta = [&](ValueType type, int isa, int vectors, int winners) {
-        const char* const type_name = value_type_names[static_cast<int>(type)];
+        const char* const type_name = name_of(type);
         const std::string tile = std::to_string(vectors) + (winners > 0 ? "x" + std::to_string(winners) : "");
         add_typed(std::string("kwta_") + type_name + "_" + tile + "_" + isa_name(isa), "kwta", type_name, isa,
                   "vectors", vectors, winners);
@@ -86,8 +84,8 @@ std::vector<MicroKernelInfo> microkernels() {
     for (const auto& row : rows_of(&Table::columns, all))
         add(name_of(row), "columns", row.row->type, row.isa, "columns", row.row->block_rows, 1);
     for (const auto& row : rows_of(&Table::sampled, all))
-        add(std::string("sampled_") + type_names[static_cast<int>(row.row->type)] + "_" + isa_name(row.isa), "sampled",
-            row.row->type, row.isa, "csr", 1, 1);
+        add(std::string("sampled_") + name_of(row.row->type) + "_" + isa_name(row.isa), "sampled", row.row->type,
+            row.isa, "csr", 1, 1);
     for (const auto& row : rows_of(&Table::kwta, all)) add_kwta(row.row->type, row.isa, 1, 0);
     for (const auto& row : rows_of(&Table::kwta_lanes, all))
         add_kwta(row.row->type, row.isa, row.row->lanes, row.row->most_winners);

@@ -28,7 +28,7 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1)
 // them, and rows that share their columns at once, because they need a quarter of x
 // (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile, int shared_rows) {
-    const std::int64_t tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
+    const std::int64_t tile_bytes = widest_tile * bytes_of(matrix.type);
     const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
     while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
@@ -89,7 +89,7 @@ class Chooser {
         if (const RoutedRow* row = routed_row()) add(Family::routed, routed_cost(*row, kind));
         const bool own_rows = side_ == static_cast<int>(Side::rows);
         if (kind == Layouts::one_column) {
-            const double value_bytes = nnz_ * type_bytes[static_cast<int>(stored_.type)];
+            const double value_bytes = nnz_ * bytes_of(stored_.type);
             if (structure().strips) add(Family::strips, std::max(nnz_ / lanes_ * 1.2, streaming(value_bytes * 1.01)));
             if (structure().square_blocks && stored_.type == Type::f32)
                 add(Family::blocks, std::max(nnz_ / lanes_ * 1.6, streaming(value_bytes * 1.03)));

@@ -143,7 +143,7 @@ class Builder {
 
 StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned) {
     const std::int64_t nnz = stored.row_ptr[stored.rows];
-    const auto width = static_cast<std::size_t>(type_bytes[static_cast<int>(stored.type)]);
+    const auto width = static_cast<std::size_t>(bytes_of(stored.type));
     owned.row_ptr.assign(as_size(stored.cols) + 1, 0);
     owned.columns.resize(as_size(nnz));
     owned.values.resize(as_size(nnz) * width);

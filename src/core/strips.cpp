@@ -36,7 +36,7 @@ std::int64_t StripsLayout::bytes() const {
 
 StripsLayout make_strips(const StoredMatrix& matrix) {
     StripsLayout layout;
-    const auto width = as_size(type_bytes[static_cast<int>(matrix.type)]);
+    const auto width = as_size(bytes_of(matrix.type));
     layout.values.resize(as_size(matrix.row_ptr[matrix.rows]) * width);
     const auto* const stored = static_cast<const unsigned char*>(matrix.values);
     unsigned char* to = layout.values.data();

@@ -300,7 +300,7 @@ std::int64_t WindowsLayout::bytes() const {
 }
 
 std::int64_t WindowsLayout::slots(Type type) const {
-    return static_cast<std::int64_t>(tile_values.size() + values.size()) / type_bytes[static_cast<int>(type)];
+    return static_cast<std::int64_t>(tile_values.size() + values.size()) / bytes_of(type);
 }
 
 namespace {

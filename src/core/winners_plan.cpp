@@ -44,7 +44,7 @@ class WinnersChooser {
           layouts_(matrix.layouts()),
           side_(side),
           s_(static_cast<int>(side)),
-          value_bytes_(type_bytes[static_cast<int>(matrix.stored().type)]),
+          value_bytes_(bytes_of(matrix.stored().type)),
           nnz_(static_cast<double>(matrix.stored().row_ptr[matrix.stored().rows])) {}
 
     const WinnersModel& model() {
