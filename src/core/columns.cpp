@@ -18,18 +18,15 @@ constexpr std::int64_t most_target = 65535;
 
 std::int64_t whole_steps(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
 
-template <class T>
-bool all_finite(const StoredMatrix& matrix) {
-    const T* const values = static_cast<const T*>(matrix.values);
-    return std::all_of(values, values + matrix.row_ptr[matrix.rows], [](T value) { return std::isfinite(value); });
-}
-
 }  // namespace
 
 bool is_finite(const StoredMatrix& matrix) {
-    return matrix.type == Type::f32   ? all_finite<float>(matrix)
-           : matrix.type == Type::f64 ? all_finite<double>(matrix)
-                                      : true;
+    return dispatch(matrix.type, [&](auto zero) {
+        using T = decltype(zero);
+        const T* const values = static_cast<const T*>(matrix.values);
+        return std::is_integral_v<T> ||
+               std::all_of(values, values + matrix.row_ptr[matrix.rows], [](T value) { return std::isfinite(value); });
+    });
 }
 
 int column_blocks(const StoredMatrix& by_column) {

@@ -418,17 +418,7 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
 
 void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue) {
     if (y.rows == 0 || y.cols == 0) return;
-    switch (plan.matrix->stored().type) {
-        case Type::f32:
-            multiply_typed<float>(plan, x, y, epilogue);
-            break;
-        case Type::f64:
-            multiply_typed<double>(plan, x, y, epilogue);
-            break;
-        case Type::i64:
-            multiply_typed<std::int64_t>(plan, x, y, epilogue);
-            break;
-    }
+    dispatch(plan.matrix->stored().type, [&](auto zero) { multiply_typed<decltype(zero)>(plan, x, y, epilogue); });
 }
 
 void run_bound_call(void* call) noexcept {
@@ -438,17 +428,7 @@ void run_bound_call(void* call) noexcept {
 
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
     if (pattern.row_ptr[pattern.rows] == 0) return;
-    switch (pattern.type) {
-        case Type::f32:
-            sampled_typed(pattern, p, q, static_cast<float*>(out));
-            break;
-        case Type::f64:
-            sampled_typed(pattern, p, q, static_cast<double*>(out));
-            break;
-        case Type::i64:
-            sampled_typed(pattern, p, q, static_cast<std::int64_t*>(out));
-            break;
-    }
+    dispatch(pattern.type, [&](auto zero) { sampled_typed(pattern, p, q, static_cast<decltype(zero)*>(out)); });
 }
 
 }  // namespace cs

@@ -198,17 +198,7 @@ RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_r
     layout.n_panels = (matrix.rows + panel_rows - 1) / panel_rows;
     layout.n_blocks =
         std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
-    switch (matrix.type) {
-        case Type::f32:
-            Builder<float>(matrix, layout).build();
-            break;
-        case Type::f64:
-            Builder<double>(matrix, layout).build();
-            break;
-        case Type::i64:
-            Builder<std::int64_t>(matrix, layout).build();
-            break;
-    }
+    dispatch(matrix.type, [&](auto zero) { Builder<decltype(zero)>(matrix, layout).build(); });
     return layout;
 }
 

@@ -45,6 +45,16 @@ inline constexpr Type type_of = static_cast<Type>(ComputeTypes::index_of<T>());
 template <class T>
 inline constexpr ValueType value_type_of = static_cast<ValueType>(ValueTypes::index_of<T>());
 
+// Returns body(T{}) for the C++ type T that `type` names.
+template <class Body>
+auto dispatch(Type type, Body body) {
+    return ComputeTypes::call(static_cast<int>(type), body);
+}
+template <class Body>
+auto dispatch(ValueType type, Body body) {
+    return ValueTypes::call(static_cast<int>(type), body);
+}
+
 constexpr int bytes_of(Type type) { return ComputeTypes::bytes[static_cast<int>(type)]; }
 constexpr int bytes_of(ValueType type) { return ValueTypes::bytes[static_cast<int>(type)]; }
 constexpr const char* name_of(Type type) { return type_names[static_cast<int>(type)]; }

@@ -394,9 +394,8 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 }  // namespace
 
 WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
-    WindowsLayout layout = matrix.type == Type::f32   ? pack_shares<float>(matrix, windows)
-                           : matrix.type == Type::f64 ? pack_shares<double>(matrix, 0)
-                                                      : pack_shares<std::int64_t>(matrix, 0);
+    WindowsLayout layout =
+        dispatch(matrix.type, [&](auto zero) { return pack_shares<decltype(zero)>(matrix, windows); });
     layout.windows = windows;
     return layout;
 }

@@ -110,26 +110,7 @@ void collect_as(const VectorsView& x, const std::uint64_t* marks, const std::int
 std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double limit, std::int64_t* starts) {
     const std::int64_t vectors = x.outer * x.inner;
     std::vector<std::uint64_t> marks(static_cast<std::size_t>(vectors * words_of(x)));
-    switch (type) {
-        case ValueType::f32:
-            mark_as<float>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::f64:
-            mark_as<double>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i8:
-            mark_as<std::int8_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::u8:
-            mark_as<std::uint8_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i32:
-            mark_as<std::int32_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i64:
-            mark_as<std::int64_t>(x, limit, marks.data(), starts);
-            break;
-    }
+    dispatch(type, [&](auto zero) { mark_as<decltype(zero)>(x, limit, marks.data(), starts); });
     starts[0] = 0;
     for (std::int64_t v = 0; v < vectors; ++v) starts[v + 1] += starts[v];
     return marks;
