@@ -46,12 +46,12 @@ class Work {
           indices_(indices),
           counts_(counts) {
         const int isa = selected_isa();
-        one_ = strongest(&Table::kwta, isa, [&](const KwtaRow& row) { return row.type == c_.type; }).row;
+        one_ = strongest_of(&Table::kwta, isa, c_.type).row;
         if (vectors_ == 1 || c_.x.n > longest_in_lanes) return;
         // The strongest level counts, and of its rows the one with the shortest list that holds k.
         for (int level = 0; level <= isa; ++level) {
             const KwtaLanesRow* best = nullptr;
-            for (const KwtaLanesRow& row : rows_at(&Table::kwta_lanes, level))
+            for (const KwtaLanesRow& row : table_at(level).kwta_lanes)
                 if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
                     (best == nullptr || row.most_winners < best->most_winners))
                     best = &row;
@@ -61,9 +61,7 @@ class Work {
         // Transposing moves bits: elements of the same width will do.
         if (width_ > 1) {
             const Type moved = width_ == 4 ? Type::f32 : Type::f64;
-            const MoveRow* const row =
-                strongest(&Table::move, isa, [&](const MoveRow& r) { return r.type == moved; }).row;
-            transpose_ = row->transpose;
+            transpose_ = strongest_of(&Table::move, isa, moved).row->transpose;
         }
     }
 

@@ -384,9 +384,7 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
 
 template <class T>
 void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
-    const SampledFunction row_function = strongest(&Table::sampled, selected_isa(), [&](const SampledRow& row) {
-                                             return row.type == pattern.type;
-                                         }).row->function;
+    const SampledFunction row_function = strongest_of(&Table::sampled, selected_isa(), pattern.type).row->function;
     const std::int64_t depth = p.cols;
     // The columns of q become contiguous rows; so do the rows of p where they are not.
     AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));

@@ -77,8 +77,7 @@ class Chooser {
           isa_(selected_isa()),
           nnz_(static_cast<double>(stored_.row_ptr[stored_.rows])) {
         // The vectors of this level, as its tiles tell.
-        for (const auto& registered : rows_of(&Table::move, isa_))
-            if (registered.row->type == stored_.type) lanes_ = registered.row->lanes;
+        lanes_ = strongest_of(&Table::move, isa_, stored_.type).row->lanes;
     }
 
     // By ascending cost. The figures are measured (docs/developer/performance-notes.md, "The cost model").
@@ -232,7 +231,7 @@ class Chooser {
 
     std::unique_ptr<Choice> start() const {
         auto choice = std::make_unique<Choice>();
-        choice->move = strongest(&Table::move, isa_, [&](const MoveRow& row) { return row.type == stored_.type; }).row;
+        choice->move = strongest_of(&Table::move, isa_, stored_.type).row;
         return choice;
     }
 
@@ -262,8 +261,7 @@ class Chooser {
 
     std::unique_ptr<Choice> strips() {
         auto choice = start();
-        choice->strips_row =
-            strongest(&Table::strips, isa_, [&](const StripsRow& row) { return row.type == stored_.type; });
+        choice->strips_row = strongest_of(&Table::strips, isa_, stored_.type);
         auto& layout = layouts_.strips[side_];
         if (!layout) layout = std::make_unique<const StripsLayout>(make_strips(operand()));
         choice->strips = layout.get();
@@ -274,8 +272,7 @@ class Chooser {
 
     std::unique_ptr<Choice> blocks() {
         auto choice = start();
-        choice->blocks_row =
-            strongest(&Table::blocks, isa_, [&](const BlocksRow& row) { return row.type == stored_.type; });
+        choice->blocks_row = strongest_of(&Table::blocks, isa_, stored_.type);
         auto& layout = layouts_.blocks[side_];
         if (!layout) layout = std::make_unique<const BlocksLayout>(make_blocks(operand()));
         choice->blocks = layout.get();
@@ -286,7 +283,7 @@ class Chooser {
 
     std::unique_ptr<Choice> rows() {
         auto choice = start();
-        choice->rows = strongest(&Table::rows, isa_, [&](const RowsRow& row) { return row.type == stored_.type; });
+        choice->rows = strongest_of(&Table::rows, isa_, stored_.type);
         choice->name = name_of(choice->rows);
         choice->reason = "stored rows: too few entries per column to pack x for";
         return choice;

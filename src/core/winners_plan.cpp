@@ -87,8 +87,7 @@ class WinnersChooser {
         choice->row = strongest(&Table::columns, selected_isa(), [&](const ColumnsRow& row) {
             return row.type == type && row.block_rows == block_rows;
         });
-        choice->move =
-            strongest(&Table::move, selected_isa(), [&](const MoveRow& row) { return row.type == type; }).row;
+        choice->move = strongest_of(&Table::move, selected_isa(), type).row;
         choice->layout = layout.get();
         choice->far = layout->bytes() > cache_sizes().l2;
         choice->name = name_of(choice->row);
