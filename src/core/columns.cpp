@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "core/layout.hpp"
-#include "core/pack.hpp"
+#include "core/pattern.hpp"
 
 namespace cs {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/layout.hpp"
-#include "core/pack.hpp"
+#include "core/pattern.hpp"
 
 namespace cs {
 namespace {
