@@ -6,13 +6,9 @@
 
 #include "core/layout.hpp"
 #include "core/pattern.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
-namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
 
 bool is_blocked(const StoredMatrix& matrix) {
     if (matrix.rows % block_side != 0 || matrix.cols % block_side != 0 || matrix.cols > max_blocks_cols) return false;

@@ -8,11 +8,10 @@
 
 #include "core/layout.hpp"
 #include "core/pattern.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 constexpr std::int64_t most_target = 65535;
 

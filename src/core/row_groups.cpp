@@ -5,11 +5,10 @@
 #include <numeric>
 
 #include "core/layout.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // A row's entries in one block.
 struct Segment {

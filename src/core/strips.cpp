@@ -4,13 +4,9 @@
 #include <cstring>
 
 #include "core/layout.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
-namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
 
 bool is_of_strips(const StoredMatrix& matrix) {
     const bool floats = matrix.type == Type::f32 || matrix.type == Type::f64;

@@ -8,11 +8,10 @@
 
 #include "core/layout.hpp"
 #include "core/parallel.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover
 // at least so many entries of the longest lane to pay.
