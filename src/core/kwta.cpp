@@ -10,12 +10,10 @@
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
 #include "core/registry.hpp"
+#include "core/work.hpp"
 
 namespace cs {
 namespace {
-
-// Entries below which a thread of its own costs more than it saves.
-constexpr std::int64_t entries_per_thread = 1 << 15;
 
 struct Free {
     void operator()(std::byte* memory) const { AlignedAllocator<std::byte>().deallocate(memory, 0); }
@@ -188,9 +186,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
     }
     const Work work(contest, values, indices, starts + 1);
     const std::int64_t steps = (vectors + work.step() - 1) / work.step();
-    const std::int64_t worth = std::max<std::int64_t>(1, vectors * n / entries_per_thread);
-    const int threads =
-        worth == 1 ? 1 : static_cast<int>(std::min({worth, steps, static_cast<std::int64_t>(effective_threads())}));
+    const int threads = static_cast<int>(std::min<std::int64_t>(steps, choose_threads_for_entries(vectors * n)));
     KwtaHint own;
     if (hint == nullptr) hint = &own;
     if (threads == 1) {

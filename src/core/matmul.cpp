@@ -167,15 +167,12 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
 
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.groups.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
+    parallel_shares(n_groups, threads, [&](std::int64_t first, std::int64_t last) {
         choice.spmv.row->function(
             {layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes, layout.picks.data(),
              layout.bases.data(), layout.tile_values.data(), layout.columns.data(), layout.values.data(), from,
              direct ? y.data : sums, direct ? y.row_stride : 1, direct ? finish.bias : nullptr, direct && finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
     if (direct) return;
     for (std::int64_t i = 0; i < n_extra; ++i) sums[layout.extra_rows[static_cast<std::size_t>(i)]] += sums[y.rows + i];
     for (std::int64_t row = 0; row < y.rows; ++row)
@@ -315,17 +312,13 @@ void multiply_blocks(const Choice& choice, const DenseView& x, const DenseView& 
     const float* const from = contiguous_column<float>(x, layout.padded ? block_side : 0);
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.counts.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
-        if (first == last) return;
+    parallel_shares(n_groups, threads, [&](std::int64_t first, std::int64_t last) {
         const auto block = static_cast<std::size_t>(layout.first_block[static_cast<std::size_t>(first)]);
         choice.blocks_row.row->function({layout.first_rows.data() + first * rows_at_once, layout.counts.data() + first,
                                          last - first, layout.columns.data() + block,
                                          layout.values.data() + block * block_side * block_side * sizeof(float), from,
                                          y.data, y.row_stride, finish.bias, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
 }
 
 template <class T>
@@ -336,29 +329,21 @@ void multiply_strips(const Choice& choice, const DenseView& x, const DenseView& 
     const auto* const bias = static_cast<const T*>(finish.bias);
     const int threads = choose_threads(work);
     const auto n_strips = static_cast<std::int64_t>(layout.counts.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_strips, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_strips * task / n_tasks, last = n_strips * (task + 1) / n_tasks;
-        if (first == last) return;
+    parallel_shares(n_strips, threads, [&](std::int64_t first, std::int64_t last) {
         const std::int64_t row = first * strip_rows, quad = layout.first_quad[static_cast<std::size_t>(first)];
         choice.strips_row.row->function(
             {layout.counts.data() + first, layout.columns.data() + quad,
              reinterpret_cast<const T*>(layout.values.data()) + quad * strip_rows * strip_cols, last - first, from,
              element<T>(y, row, 0), y.row_stride, bias == nullptr ? nullptr : bias + row, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
 }
 
 void multiply_rows(const Choice& choice, const StoredMatrix& stored, const DenseView& x, const DenseView& y,
                    const Epilogue& finish, double work) {
-    const int threads = choose_threads(work);
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(stored.rows, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        choice.rows.row->function({stored.row_ptr, stored.columns, stored.values, stored.rows * task / n_tasks,
-                                   stored.rows * (task + 1) / n_tasks, x.data, y.data, y.cols, x.row_stride,
-                                   y.row_stride, finish.bias, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    parallel_shares(stored.rows, choose_threads(work), [&](std::int64_t first, std::int64_t last) {
+        choice.rows.row->function({stored.row_ptr, stored.columns, stored.values, first, last, x.data, y.data, y.cols,
+                                   x.row_stride, y.row_stride, finish.bias, finish.relu});
+    });
 }
 
 template <class T>
@@ -400,16 +385,14 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
     }
     const std::int64_t nnz = pattern.row_ptr[pattern.rows];
     const int threads = choose_threads(static_cast<double>(nnz) * static_cast<double>(depth));
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(pattern.rows, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        for (std::int64_t row = pattern.rows * task / n_tasks; row < pattern.rows * (task + 1) / n_tasks; ++row) {
+    parallel_shares(pattern.rows, threads, [&](std::int64_t first_row, std::int64_t last_row) {
+        for (std::int64_t row = first_row; row < last_row; ++row) {
             const std::int64_t first = pattern.row_ptr[row];
             const T* const p_row = p_rows.empty() ? element<const T>(p, row, 0) : p_rows.data() + row * depth;
             row_function(
                 {p_row, q_rows.data(), pattern.columns + first, pattern.row_ptr[row + 1] - first, depth, out + first});
         }
-    };
-    parallel_for(n_tasks, threads, body);
+    });
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "core/parallel.hpp"
+#include "core/work.hpp"
 
 namespace cs {
 namespace {
@@ -34,9 +34,6 @@ void expand(const CompressedView& w, int value_bytes, void* dense, std::int64_t 
 
 namespace {
 
-// Entries below which a thread of its own costs more than it saves.
-constexpr std::int64_t entries_per_thread = 1 << 15;
-
 // From `low` to `high`: what is dropped.
 template <class T>
 struct Limits {
@@ -61,15 +58,10 @@ std::int64_t words_of(const VectorsView& x) { return (x.n + 63) / 64; }
 template <class Body>
 void for_vectors(const VectorsView& x, Body body) {
     const std::int64_t vectors = x.outer * x.inner;
-    const std::int64_t worth = std::max<std::int64_t>(1, vectors * x.n / entries_per_thread);
-    const int threads =
-        static_cast<int>(worth == 1 ? 1 : std::min({worth, vectors, static_cast<std::int64_t>(effective_threads())}));
-    const std::int64_t tasks = threads == 1 ? 1 : std::min<std::int64_t>(vectors, 4 * threads);
-    auto part = [&](std::int64_t task, int) {
-        for (std::int64_t v = vectors * task / tasks; v < vectors * (task + 1) / tasks; ++v)
+    parallel_shares(vectors, choose_threads_for_entries(vectors * x.n), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t v = first; v < last; ++v)
             body(v, v / x.inner * x.outer_stride + v % x.inner * x.inner_stride);
-    };
-    parallel_for(tasks, threads, part);
+    });
 }
 
 template <class T>
