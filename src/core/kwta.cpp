@@ -95,12 +95,7 @@ class Work {
     }
 
     void copy(const std::byte* from, std::int64_t stride, std::byte* to, std::int64_t to_stride) const {
-        if (width_ == 4)
-            copy_strided<std::uint32_t>(from, stride, c_.x.n, to, to_stride);
-        else if (width_ == 8)
-            copy_strided<std::uint64_t>(from, stride, c_.x.n, to, to_stride);
-        else
-            copy_strided<std::uint8_t>(from, stride, c_.x.n, to, to_stride);
+        dispatch_width(width_, [&](auto word) { copy_strided<decltype(word)>(from, stride, c_.x.n, to, to_stride); });
     }
 
     void alone(std::int64_t v, std::byte* scratch, KwtaHint& hint) const {

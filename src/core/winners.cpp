@@ -24,12 +24,7 @@ void expand_as(const CompressedView& w, void* dense, std::int64_t inner) {
 }  // namespace
 
 void expand(const CompressedView& w, int value_bytes, void* dense, std::int64_t inner) {
-    if (value_bytes == 1)
-        expand_as<std::uint8_t>(w, dense, inner);
-    else if (value_bytes == 4)
-        expand_as<std::uint32_t>(w, dense, inner);
-    else
-        expand_as<std::uint64_t>(w, dense, inner);
+    dispatch_width(value_bytes, [&](auto word) { expand_as<decltype(word)>(w, dense, inner); });
 }
 
 namespace {
@@ -110,12 +105,9 @@ std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double lim
 
 void collect(const VectorsView& x, int value_bytes, const std::vector<std::uint64_t>& marks, const std::int64_t* starts,
              void* values, std::int32_t* indices) {
-    if (value_bytes == 1)
-        collect_as(x, marks.data(), starts, static_cast<std::uint8_t*>(values), indices);
-    else if (value_bytes == 4)
-        collect_as(x, marks.data(), starts, static_cast<std::uint32_t*>(values), indices);
-    else
-        collect_as(x, marks.data(), starts, static_cast<std::uint64_t*>(values), indices);
+    dispatch_width(value_bytes, [&](auto word) {
+        collect_as(x, marks.data(), starts, static_cast<decltype(word)*>(values), indices);
+    });
 }
 
 }  // namespace cs

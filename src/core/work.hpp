@@ -55,6 +55,12 @@ inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
     return (elements + line - 1) / line * line;
 }
 
+// Returns body(Word{}) for an unsigned integer of 1, 4 or 8 bytes: who moves values need not know their type.
+template <class Body>
+auto dispatch_width(std::int64_t bytes, Body body) {
+    return TypeList<std::uint8_t, std::uint32_t, std::uint64_t>::call(static_cast<int>(bytes / 4), body);
+}
+
 template <class T>
 T* element(const DenseView& view, std::int64_t row, std::int64_t col) {
     return static_cast<T*>(view.data) + row * view.row_stride + col * view.col_stride;
