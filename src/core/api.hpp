@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All that the border between Python and C++ may call, besides pack.hpp, isa.hpp and parallel.hpp.
+// All that the border between Python and C++ may call, besides kwta.hpp, winners.hpp, pack.hpp, isa.hpp and
+// parallel.hpp.
 //
 // Nothing here checks its arguments: shapes, types and overlap were checked by the caller, patterns where data enters.
 #pragma once

@@ -5,14 +5,10 @@
 #include <numeric>
 
 #include "core/layout.hpp"
-#include "core/pack.hpp"
+#include "core/pattern.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
-namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
 
 bool is_blocked(const StoredMatrix& matrix) {
     if (matrix.rows % block_side != 0 || matrix.cols % block_side != 0 || matrix.cols > max_blocks_cols) return false;
@@ -26,13 +22,11 @@ std::int64_t BlocksLayout::bytes() const {
                                      columns.size() * sizeof(std::uint16_t) + values.size());
 }
 
-std::int64_t BlocksLayout::slots(Type type) const {
-    return static_cast<std::int64_t>(values.size()) / type_bytes[static_cast<int>(type)];
-}
+std::int64_t BlocksLayout::slots(Type type) const { return static_cast<std::int64_t>(values.size()) / bytes_of(type); }
 
 BlocksLayout make_blocks(const StoredMatrix& matrix) {
     BlocksLayout layout;
-    const auto width = as_size(type_bytes[static_cast<int>(matrix.type)]);
+    const auto width = as_size(bytes_of(matrix.type));
     const std::int64_t n_rows = matrix.rows / block_side;
     auto count = [&](std::int64_t row) {
         return (matrix.row_ptr[row * block_side + 1] - matrix.row_ptr[row * block_side]) / block_side;

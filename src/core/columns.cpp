@@ -7,29 +7,25 @@
 #include <stdexcept>
 
 #include "core/layout.hpp"
-#include "core/pack.hpp"
+#include "core/pattern.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 constexpr std::int64_t most_target = 65535;
 
 std::int64_t whole_steps(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
 
-template <class T>
-bool all_finite(const StoredMatrix& matrix) {
-    const T* const values = static_cast<const T*>(matrix.values);
-    return std::all_of(values, values + matrix.row_ptr[matrix.rows], [](T value) { return std::isfinite(value); });
-}
-
 }  // namespace
 
 bool is_finite(const StoredMatrix& matrix) {
-    return matrix.type == Type::f32   ? all_finite<float>(matrix)
-           : matrix.type == Type::f64 ? all_finite<double>(matrix)
-                                      : true;
+    return dispatch(matrix.type, [&](auto zero) {
+        using T = decltype(zero);
+        const T* const values = static_cast<const T*>(matrix.values);
+        return std::is_integral_v<T> ||
+               std::all_of(values, values + matrix.row_ptr[matrix.rows], [](T value) { return std::isfinite(value); });
+    });
 }
 
 int column_blocks(const StoredMatrix& by_column) {
@@ -46,7 +42,7 @@ std::int64_t ColumnsLayout::bytes() const {
 
 ColumnsLayout make_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
     const std::int64_t n_columns = by_column.rows, rows = by_column.cols;
-    const auto unit_bytes = as_size(block_rows * type_bytes[static_cast<int>(by_column.type)]);
+    const auto unit_bytes = as_size(block_rows * bytes_of(by_column.type));
     ColumnsLayout layout;
     layout.block_rows = block_rows;
     layout.rows = rows;

@@ -10,12 +10,10 @@
 #include "core/isa.hpp"
 #include "core/parallel.hpp"
 #include "core/registry.hpp"
+#include "core/work.hpp"
 
 namespace cs {
 namespace {
-
-// Entries below which a thread of its own costs more than it saves.
-constexpr std::int64_t entries_per_thread = 1 << 15;
 
 struct Free {
     void operator()(std::byte* memory) const { AlignedAllocator<std::byte>().deallocate(memory, 0); }
@@ -39,19 +37,19 @@ class Work {
    public:
     Work(const Contest& contest, void* values, std::int32_t* indices, std::int64_t* counts)
         : c_(contest),
-          width_(value_type_bytes[static_cast<int>(contest.type)]),
+          width_(bytes_of(contest.type)),
           key_width_(width_ == 8 ? 8 : 4),
           vectors_(contest.x.outer * contest.x.inner),
           values_(static_cast<std::byte*>(values)),
           indices_(indices),
           counts_(counts) {
         const int isa = selected_isa();
-        one_ = strongest(&Table::kwta, isa, [&](const KwtaRow& row) { return row.type == c_.type; }).row;
+        one_ = strongest_of(&Table::kwta, isa, c_.type).row;
         if (vectors_ == 1 || c_.x.n > longest_in_lanes) return;
         // The strongest level counts, and of its rows the one with the shortest list that holds k.
         for (int level = 0; level <= isa; ++level) {
             const KwtaLanesRow* best = nullptr;
-            for (const KwtaLanesRow& row : rows_at(&Table::kwta_lanes, level))
+            for (const KwtaLanesRow& row : table_at(level).kwta_lanes)
                 if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
                     (best == nullptr || row.most_winners < best->most_winners))
                     best = &row;
@@ -61,9 +59,7 @@ class Work {
         // Transposing moves bits: elements of the same width will do.
         if (width_ > 1) {
             const Type moved = width_ == 4 ? Type::f32 : Type::f64;
-            const MoveRow* const row =
-                strongest(&Table::move, isa, [&](const MoveRow& r) { return r.type == moved; }).row;
-            transpose_ = row->transpose;
+            transpose_ = strongest_of(&Table::move, isa, moved).row->transpose;
         }
     }
 
@@ -99,12 +95,7 @@ class Work {
     }
 
     void copy(const std::byte* from, std::int64_t stride, std::byte* to, std::int64_t to_stride) const {
-        if (width_ == 4)
-            copy_strided<std::uint32_t>(from, stride, c_.x.n, to, to_stride);
-        else if (width_ == 8)
-            copy_strided<std::uint64_t>(from, stride, c_.x.n, to, to_stride);
-        else
-            copy_strided<std::uint8_t>(from, stride, c_.x.n, to, to_stride);
+        dispatch_width(width_, [&](auto word) { copy_strided<decltype(word)>(from, stride, c_.x.n, to, to_stride); });
     }
 
     void alone(std::int64_t v, std::byte* scratch, KwtaHint& hint) const {
@@ -194,9 +185,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
     }
     const Work work(contest, values, indices, starts + 1);
     const std::int64_t steps = (vectors + work.step() - 1) / work.step();
-    const std::int64_t worth = std::max<std::int64_t>(1, vectors * n / entries_per_thread);
-    const int threads =
-        worth == 1 ? 1 : static_cast<int>(std::min({worth, steps, static_cast<std::int64_t>(effective_threads())}));
+    const int threads = static_cast<int>(std::min<std::int64_t>(steps, choose_threads_for_entries(vectors * n)));
     KwtaHint own;
     if (hint == nullptr) hint = &own;
     if (threads == 1) {
@@ -221,7 +210,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
         return;
     }
     // Where vectors have fewer than k winners, close the gaps.
-    const std::int64_t width = value_type_bytes[static_cast<int>(contest.type)];
+    const std::int64_t width = bytes_of(contest.type);
     std::byte* const bytes_out = static_cast<std::byte*>(values);
     std::int64_t end = 0;
     for (std::int64_t v = 0; v < vectors; ++v) {
@@ -242,8 +231,8 @@ void run_bound_contest(void* bound) {
     Contest contest = b.contest;
     const std::int64_t turns = contest.x.outer;
     contest.x.outer = 1;
-    contest.x.data = static_cast<const std::byte*>(contest.x.data) +
-                     b.turn * contest.x.outer_stride * value_type_bytes[static_cast<int>(contest.type)];
+    contest.x.data =
+        static_cast<const std::byte*>(contest.x.data) + b.turn * contest.x.outer_stride * bytes_of(contest.type);
     b.turn = (b.turn + 1) % turns;
     compete(contest, &b.hint, b.values, b.indices, b.starts);
 }

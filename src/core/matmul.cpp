@@ -6,7 +6,6 @@
 
 #include "core/aligned.hpp"
 #include "core/api.hpp"
-#include "core/isa.hpp"
 #include "core/parallel.hpp"
 #include "core/plan.hpp"
 #include "core/work.hpp"
@@ -167,15 +166,12 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
 
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.groups.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
+    parallel_shares(n_groups, threads, [&](std::int64_t first, std::int64_t last) {
         choice.spmv.row->function(
             {layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes, layout.picks.data(),
              layout.bases.data(), layout.tile_values.data(), layout.columns.data(), layout.values.data(), from,
              direct ? y.data : sums, direct ? y.row_stride : 1, direct ? finish.bias : nullptr, direct && finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
     if (direct) return;
     for (std::int64_t i = 0; i < n_extra; ++i) sums[layout.extra_rows[static_cast<std::size_t>(i)]] += sums[y.rows + i];
     for (std::int64_t row = 0; row < y.rows; ++row)
@@ -315,17 +311,13 @@ void multiply_blocks(const Choice& choice, const DenseView& x, const DenseView& 
     const float* const from = contiguous_column<float>(x, layout.padded ? block_side : 0);
     const int threads = choose_threads(work);
     const auto n_groups = static_cast<std::int64_t>(layout.counts.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_groups, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_groups * task / n_tasks, last = n_groups * (task + 1) / n_tasks;
-        if (first == last) return;
+    parallel_shares(n_groups, threads, [&](std::int64_t first, std::int64_t last) {
         const auto block = static_cast<std::size_t>(layout.first_block[static_cast<std::size_t>(first)]);
         choice.blocks_row.row->function({layout.first_rows.data() + first * rows_at_once, layout.counts.data() + first,
                                          last - first, layout.columns.data() + block,
                                          layout.values.data() + block * block_side * block_side * sizeof(float), from,
                                          y.data, y.row_stride, finish.bias, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
 }
 
 template <class T>
@@ -336,29 +328,21 @@ void multiply_strips(const Choice& choice, const DenseView& x, const DenseView& 
     const auto* const bias = static_cast<const T*>(finish.bias);
     const int threads = choose_threads(work);
     const auto n_strips = static_cast<std::int64_t>(layout.counts.size());
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(n_strips, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        const std::int64_t first = n_strips * task / n_tasks, last = n_strips * (task + 1) / n_tasks;
-        if (first == last) return;
+    parallel_shares(n_strips, threads, [&](std::int64_t first, std::int64_t last) {
         const std::int64_t row = first * strip_rows, quad = layout.first_quad[static_cast<std::size_t>(first)];
         choice.strips_row.row->function(
             {layout.counts.data() + first, layout.columns.data() + quad,
              reinterpret_cast<const T*>(layout.values.data()) + quad * strip_rows * strip_cols, last - first, from,
              element<T>(y, row, 0), y.row_stride, bias == nullptr ? nullptr : bias + row, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    });
 }
 
 void multiply_rows(const Choice& choice, const StoredMatrix& stored, const DenseView& x, const DenseView& y,
                    const Epilogue& finish, double work) {
-    const int threads = choose_threads(work);
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(stored.rows, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        choice.rows.row->function({stored.row_ptr, stored.columns, stored.values, stored.rows * task / n_tasks,
-                                   stored.rows * (task + 1) / n_tasks, x.data, y.data, y.cols, x.row_stride,
-                                   y.row_stride, finish.bias, finish.relu});
-    };
-    parallel_for(n_tasks, threads, body);
+    parallel_shares(stored.rows, choose_threads(work), [&](std::int64_t first, std::int64_t last) {
+        choice.rows.row->function({stored.row_ptr, stored.columns, stored.values, first, last, x.data, y.data, y.cols,
+                                   x.row_stride, y.row_stride, finish.bias, finish.relu});
+    });
 }
 
 template <class T>
@@ -382,73 +366,16 @@ void multiply_typed(const Plan& plan, const DenseView& x, const DenseView& y, co
         BatchProduct<T>(choice, x, y, finish).run(work);
 }
 
-template <class T>
-void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
-    const SampledFunction row_function = strongest(&Table::sampled, selected_isa(), [&](const SampledRow& row) {
-                                             return row.type == pattern.type;
-                                         }).row->function;
-    const std::int64_t depth = p.cols;
-    // The columns of q become contiguous rows; so do the rows of p where they are not.
-    AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));
-    for (std::int64_t r = 0; r < depth; ++r)
-        for (std::int64_t k = 0; k < pattern.cols; ++k)
-            q_rows[static_cast<std::size_t>(k * depth + r)] = *element<const T>(q, r, k);
-    AlignedVector<T> p_rows;
-    if (p.col_stride != 1) {
-        p_rows.resize(static_cast<std::size_t>(p.rows * depth));
-        for (std::int64_t row = 0; row < p.rows; ++row)
-            for (std::int64_t r = 0; r < depth; ++r)
-                p_rows[static_cast<std::size_t>(row * depth + r)] = *element<const T>(p, row, r);
-    }
-    const std::int64_t nnz = pattern.row_ptr[pattern.rows];
-    const int threads = choose_threads(static_cast<double>(nnz) * static_cast<double>(depth));
-    const std::int64_t n_tasks = threads == 1 ? 1 : std::min<std::int64_t>(pattern.rows, 4 * threads);
-    auto body = [&](std::int64_t task, int) {
-        for (std::int64_t row = pattern.rows * task / n_tasks; row < pattern.rows * (task + 1) / n_tasks; ++row) {
-            const std::int64_t first = pattern.row_ptr[row];
-            const T* const p_row = p_rows.empty() ? element<const T>(p, row, 0) : p_rows.data() + row * depth;
-            row_function(
-                {p_row, q_rows.data(), pattern.columns + first, pattern.row_ptr[row + 1] - first, depth, out + first});
-        }
-    };
-    parallel_for(n_tasks, threads, body);
-}
-
 }  // namespace
 
 void multiply(const Plan& plan, const DenseView& x, const DenseView& y, const Epilogue& epilogue) {
     if (y.rows == 0 || y.cols == 0) return;
-    switch (plan.matrix->stored().type) {
-        case Type::f32:
-            multiply_typed<float>(plan, x, y, epilogue);
-            break;
-        case Type::f64:
-            multiply_typed<double>(plan, x, y, epilogue);
-            break;
-        case Type::i64:
-            multiply_typed<std::int64_t>(plan, x, y, epilogue);
-            break;
-    }
+    dispatch(plan.matrix->stored().type, [&](auto zero) { multiply_typed<decltype(zero)>(plan, x, y, epilogue); });
 }
 
 void run_bound_call(void* call) noexcept {
     const auto& bound = *static_cast<const BoundCall*>(call);
     multiply(bound.plan, bound.x, bound.y, bound.epilogue);
-}
-
-void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
-    if (pattern.row_ptr[pattern.rows] == 0) return;
-    switch (pattern.type) {
-        case Type::f32:
-            sampled_typed(pattern, p, q, static_cast<float*>(out));
-            break;
-        case Type::f64:
-            sampled_typed(pattern, p, q, static_cast<double*>(out));
-            break;
-        case Type::i64:
-            sampled_typed(pattern, p, q, static_cast<std::int64_t*>(out));
-            break;
-    }
 }
 
 }  // namespace cs

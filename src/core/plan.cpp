@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
-#include <tuple>
 
+#include "core/costs.hpp"
 #include "core/isa.hpp"
 #include "core/names.hpp"
 #include "core/parallel.hpp"
@@ -28,7 +28,7 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1)
 // them, and rows that share their columns at once, because they need a quarter of x
 // (docs/developer/performance-notes.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, int widest_tile, int shared_rows) {
-    const std::int64_t tile_bytes = widest_tile * type_bytes[static_cast<int>(matrix.type)];
+    const std::int64_t tile_bytes = widest_tile * bytes_of(matrix.type);
     const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
     while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
@@ -58,59 +58,16 @@ int choose_windows(const StoredMatrix& matrix) {
 
 constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
 
-// How a product can be done: a layout and its family of micro-kernels.
-enum class Family { routed, strips, blocks, windows, shared_row_groups, row_groups, rows };
-constexpr const char* family_names[] = {"routed",     "strips", "blocks", "windows", "shared_row_groups",
-                                        "row_groups", "rows"};
-
-struct Option {
-    Family family;
-    double cost;  // cycles per column of x
-};
-
 class Chooser {
    public:
     Chooser(const Matrix& matrix, Side side)
         : layouts_(matrix.layouts()),
-          stored_(matrix.stored()),
           side_(static_cast<int>(side)),
           isa_(selected_isa()),
-          nnz_(static_cast<double>(stored_.row_ptr[stored_.rows])) {
-        // The vectors of this level, as its tiles tell.
-        for (const auto& registered : rows_of(&Table::move, isa_))
-            if (registered.row->type == stored_.type) lanes_ = registered.row->lanes;
-    }
+          type_(matrix.stored().type),
+          model_(matrix, side) {}
 
-    // By ascending cost. The figures are measured (docs/developer/performance-notes.md, "The cost model").
-    std::vector<Option> options(Layouts::Kind kind) {
-        std::vector<Option> found;
-        auto add = [&](Family family, double cost) { found.push_back({family, cost}); };
-        if (kind == Layouts::ordered) return {{Family::row_groups, 0}};
-        if (const RoutedRow* row = routed_row()) add(Family::routed, routed_cost(*row, kind));
-        const bool own_rows = side_ == static_cast<int>(Side::rows);
-        if (kind == Layouts::one_column) {
-            const double value_bytes = nnz_ * type_bytes[static_cast<int>(stored_.type)];
-            if (structure().strips) add(Family::strips, std::max(nnz_ / lanes_ * 1.2, streaming(value_bytes * 1.01)));
-            if (structure().square_blocks && stored_.type == Type::f32)
-                add(Family::blocks, std::max(nnz_ / lanes_ * 1.6, streaming(value_bytes * 1.03)));
-            if (inner() <= max_windows_cols) add(Family::windows, nnz_ * 0.9 + static_cast<double>(outer()));
-            if (own_rows) add(Family::rows, nnz_ * 3 + static_cast<double>(outer()) * 8);
-        } else {
-            const double n = columns_of(kind), used = std::min<double>(n, lanes_);
-            const bool in_place = kind == Layouts::batch || kind == Layouts::wide_batch;
-            const bool wide = kind == Layouts::packed_batch || in_place;
-            if (const int rows = shared_groups(kind))
-                add(Family::shared_row_groups, nnz_ / used * (wide ? 0.75 : rows > 4 ? 0.95 : 1.3));
-            add(Family::row_groups, nnz_ / used * (wide ? 1.6 : 2.0) + static_cast<double>(inner() + outer()) *
-                                                                           (kind == Layouts::packed_batch ? 0.6 : 0.1));
-            // Bringing a row of x into a tile costs as much as a few entries.
-            const double few = kind == Layouts::wide_batch ? 12 : 8;
-            if (in_place && own_rows && nnz_ < few * static_cast<double>(stored_.cols)) add(Family::rows, nnz_ / used);
-        }
-        if (found.empty()) add(Family::row_groups, 0);
-        std::stable_sort(found.begin(), found.end(), [](const Option& a, const Option& b) { return a.cost < b.cost; });
-        return found;
-    }
+    std::vector<Option> options(Layouts::Kind kind) { return model_.options(kind); }
 
     std::unique_ptr<Choice> build(Family family, Layouts::Kind kind) {
         switch (family) {
@@ -123,7 +80,7 @@ class Chooser {
             case Family::windows:
                 return windows();
             case Family::shared_row_groups:
-                return row_groups(shared_groups(kind));
+                return row_groups(model_.shared_groups(kind));
             case Family::row_groups:
                 return row_groups(0);
             default:
@@ -132,118 +89,22 @@ class Chooser {
     }
 
    private:
-    static double columns_of(Layouts::Kind kind) {
-        return kind == Layouts::one_column     ? 1
-               : kind == Layouts::few_columns  ? 4
-               : kind == Layouts::some_columns ? 16
-               : kind == Layouts::wide_batch   ? 256
-                                               : 64;
-    }
-
-    // The matrix whose rows are the outputs. The transpose is a temporary: only layouts are kept.
-    const StoredMatrix& operand() {
-        if (side_ == static_cast<int>(Side::rows)) return stored_;
-        if (transposed_.row_ptr.empty()) transposed_view_ = transpose(stored_, transposed_);
-        return transposed_view_;
-    }
-    std::int64_t inner() const { return side_ == static_cast<int>(Side::rows) ? stored_.cols : stored_.rows; }
-    std::int64_t outer() const { return side_ == static_cast<int>(Side::rows) ? stored_.rows : stored_.cols; }
-
-    const Structure& structure() {
-        auto& known = layouts_.structure[side_];
-        if (!known) {
-            auto found = std::make_unique<Structure>();
-            int widest = 0;
-            for (const auto& registered : rows_of(&Table::routed, static_cast<int>(isa_levels().size()) - 1))
-                widest = std::max(widest, registered.row->window);
-            found->routed = find_routed_pattern(operand(), widest);
-            found->shared_rows = shared_rows(operand());
-            found->square_blocks = found->shared_rows >= block_side && is_blocked(operand());
-            found->strips = found->shared_rows >= 4 && is_of_strips(operand());
-            found->fits_bf16 = !found->routed.layers.empty() && fits_bf16(operand());
-            known = std::move(found);
-        }
-        return *known;
-    }
-
-    // Of this level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest
-    // window, the most rows of a pattern. Null where the pattern is not for it.
-    const RoutedRow* routed_row() {
-        const auto all = rows_of(&Table::routed, isa_);
-        const RoutedRow* best = nullptr;
-        if (stored_.type != Type::f32 || structure().routed.layers.empty()) return best;
-        int lanes = 0;
-        for (const auto& registered : all) lanes = std::max(lanes, registered.row->lanes);
-        const bool narrow = structure().fits_bf16 && nnz_ * sizeof(float) > static_cast<double>(cache_sizes().l2);
-        auto rank = [](const RoutedRow& row) {
-            return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
-        };
-        for (const auto& registered : all) {
-            const RoutedRow& row = *registered.row;
-            if (row.lanes != lanes || row.window < structure().routed.width ||
-                row.block_rows > structure().shared_rows || (row.weights == Weights::bf16 && !narrow))
-                continue;
-            if (best == nullptr || rank(row) > rank(*best)) best = &row;
-        }
-        return best;
-    }
-
-    // Rows of the groups that share their columns, of those that the pattern and a micro-kernel have; 0: none. Wide
-    // batches take the groups with the widest tiles, others those with the most rows.
-    int shared_groups(Layouts::Kind kind) {
-        const bool wide = columns_of(kind) >= 64;
-        const SpmmRow* best = nullptr;
-        auto rank = [&](const SpmmRow& row) {
-            return wide ? std::make_tuple(row.tile_cols, row.shared_rows)
-                        : std::make_tuple(row.shared_rows, row.tile_cols);
-        };
-        for (const auto& registered : rows_of(&Table::spmm, isa_)) {
-            const SpmmRow& row = *registered.row;
-            if (row.type == stored_.type && row.shared_rows > 0 && row.shared_rows <= structure().shared_rows &&
-                outer() % row.shared_rows == 0 && (best == nullptr || rank(row) > rank(*best)))
-                best = &row;
-        }
-        return best == nullptr ? 0 : best->shared_rows;
-    }
-
-    // Cycles to bring so many bytes from where they stay between products: in L2, beside x and y, or beyond.
-    static double streaming(double bytes) {
-        return bytes / (bytes > 0.8 * static_cast<double>(cache_sizes().l2) ? 9 : 32);
-    }
-
-    double routed_cost(const RoutedRow& row, Layouts::Kind kind) {
-        const double n = columns_of(kind), vectors = nnz_ / row.lanes;
-        const double registers = static_cast<double>(row.window) / row.lanes;
-        const double permute = row.lanes == 4   ? 8
-                               : row.lanes == 8 ? (n == 1 ? 2 * registers - 1 : 3 * registers)
-                               : registers <= 1 ? 1
-                               : registers <= 2 ? 1.5
-                                                : 3;
-        const double ports = vectors * 0.65 * (1 + permute / row.block_rows);
-        const double bytes = nnz_ * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
-        const double together = n < 4 ? 1 : 4;
-        // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
-        // costlier.
-        const double convert = kind == Layouts::batch || kind == Layouts::wide_batch ? 1.2
-                               : kind == Layouts::packed_batch || n == 1             ? 0
-                                                                                     : 0.6;
-        return std::max(ports, streaming(bytes) / together) + convert * static_cast<double>(inner() + outer());
-    }
+    const StoredMatrix& operand() { return model_.operand().by_output(); }
 
     std::unique_ptr<Choice> start() const {
         auto choice = std::make_unique<Choice>();
-        choice->move = strongest(&Table::move, isa_, [&](const MoveRow& row) { return row.type == stored_.type; }).row;
+        choice->move = strongest_of(&Table::move, isa_, type_).row;
         return choice;
     }
 
     std::unique_ptr<Choice> routed() {
-        const RoutedRow& best = *routed_row();
+        const RoutedRow& best = *model_.routed_row();
         auto choice = start();
         auto& built = layouts_.routed[side_];
         auto layout = std::find_if(built.begin(), built.end(), [&](const auto& other) { return other->fits(best); });
         if (layout == built.end())
-            layout = built.insert(
-                built.end(), std::make_unique<const RoutedLayout>(make_routed(operand(), structure().routed, best)));
+            layout = built.insert(built.end(), std::make_unique<const RoutedLayout>(
+                                                   make_routed(operand(), model_.structure().routed, best)));
         choice->routed = layout->get();
         // Tiles so wide that their part of x leaves L1 pay only where weights come from beyond L2.
         const int widest = choice->routed->bytes() > cache_sizes().l2 ? 8 : 4;
@@ -252,18 +113,18 @@ class Chooser {
                 choice->routed_tiles.push_back(registered);
         choice->name = name_of(choice->routed_tiles.back());
         char text[200];
-        std::snprintf(
-            text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
-            structure().routed.layers.size(), static_cast<long long>(structure().routed.width), best.block_rows,
-            best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
+        std::snprintf(text, sizeof text,
+                      "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
+                      model_.structure().routed.layers.size(), static_cast<long long>(model_.structure().routed.width),
+                      best.block_rows, best.block_rows == 1 ? "" : "s",
+                      best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
         choice->reason = text;
         return choice;
     }
 
     std::unique_ptr<Choice> strips() {
         auto choice = start();
-        choice->strips_row =
-            strongest(&Table::strips, isa_, [&](const StripsRow& row) { return row.type == stored_.type; });
+        choice->strips_row = strongest_of(&Table::strips, isa_, type_);
         auto& layout = layouts_.strips[side_];
         if (!layout) layout = std::make_unique<const StripsLayout>(make_strips(operand()));
         choice->strips = layout.get();
@@ -274,8 +135,7 @@ class Chooser {
 
     std::unique_ptr<Choice> blocks() {
         auto choice = start();
-        choice->blocks_row =
-            strongest(&Table::blocks, isa_, [&](const BlocksRow& row) { return row.type == stored_.type; });
+        choice->blocks_row = strongest_of(&Table::blocks, isa_, type_);
         auto& layout = layouts_.blocks[side_];
         if (!layout) layout = std::make_unique<const BlocksLayout>(make_blocks(operand()));
         choice->blocks = layout.get();
@@ -286,7 +146,7 @@ class Chooser {
 
     std::unique_ptr<Choice> rows() {
         auto choice = start();
-        choice->rows = strongest(&Table::rows, isa_, [&](const RowsRow& row) { return row.type == stored_.type; });
+        choice->rows = strongest_of(&Table::rows, isa_, type_);
         choice->name = name_of(choice->rows);
         choice->reason = "stored rows: too few entries per column to pack x for";
         return choice;
@@ -295,7 +155,7 @@ class Chooser {
     std::unique_ptr<Choice> row_groups(int shared) {
         auto choice = start();
         for (const auto& registered : rows_of(&Table::spmm, isa_)) {
-            if (registered.row->type != stored_.type || registered.row->shared_rows != shared) continue;
+            if (registered.row->type != type_ || registered.row->shared_rows != shared) continue;
             auto same = std::find_if(choice->tiles.begin(), choice->tiles.end(), [&](const auto& other) {
                 return other.row->tile_cols == registered.row->tile_cols;
             });
@@ -336,7 +196,7 @@ class Chooser {
         auto choice = start();
         const int wanted = choose_windows(operand());
         choice->spmv = strongest(&Table::spmv, isa_, [&](const SpmvRow& row) {
-            return row.type == stored_.type && (row.windows == 0 || row.windows == wanted);
+            return row.type == type_ && (row.windows == 0 || row.windows == wanted);
         });
         const int windows = choice->spmv.row->windows;
         auto& built = layouts_.windows[side_];
@@ -348,19 +208,18 @@ class Chooser {
         choice->name = name_of(choice->spmv);
         char text[200];
         std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
-                      nnz_ > 0 ? 100.0 * static_cast<double>(choice->windows->tile_entries) / nnz_ : 0.0);
+                      model_.operand().nnz() > 0
+                          ? 100.0 * static_cast<double>(choice->windows->tile_entries) / model_.operand().nnz()
+                          : 0.0);
         choice->reason = text;
         return choice;
     }
 
     Layouts& layouts_;
-    const StoredMatrix& stored_;
     const int side_;
     const int isa_;
-    const double nnz_;
-    int lanes_ = 1;
-    OwnedCsr transposed_;
-    StoredMatrix transposed_view_{};
+    const Type type_;
+    CostModel model_;
 };
 
 }  // namespace

@@ -25,22 +25,7 @@ const Table* const tables[] = {
 
 }  // namespace
 
-template <class Row>
-Rows<Row> rows_at(Rows<Row> Table::* kind, int isa) {
-    return tables[isa]->*kind;
-}
-
-template Rows<SpmmRow> rows_at(Rows<SpmmRow> Table::*, int);
-template Rows<RowsRow> rows_at(Rows<RowsRow> Table::*, int);
-template Rows<SpmvRow> rows_at(Rows<SpmvRow> Table::*, int);
-template Rows<RoutedRow> rows_at(Rows<RoutedRow> Table::*, int);
-template Rows<BlocksRow> rows_at(Rows<BlocksRow> Table::*, int);
-template Rows<StripsRow> rows_at(Rows<StripsRow> Table::*, int);
-template Rows<ColumnsRow> rows_at(Rows<ColumnsRow> Table::*, int);
-template Rows<SampledRow> rows_at(Rows<SampledRow> Table::*, int);
-template Rows<MoveRow> rows_at(Rows<MoveRow> Table::*, int);
-template Rows<KwtaRow> rows_at(Rows<KwtaRow> Table::*, int);
-template Rows<KwtaLanesRow> rows_at(Rows<KwtaLanesRow> Table::*, int);
+const Table& table_at(int isa) { return *tables[isa]; }
 
 const char* build_compiler() { return CS_COMPILER; }
 const char* build_flags() { return CS_FLAGS; }

@@ -15,15 +15,14 @@ struct Registered {
 };
 
 // The rows that one level adds.
-template <class Row>
-Rows<Row> rows_at(Rows<Row> Table::* kind, int isa);
+const Table& table_at(int isa);
 
 // Rows that the level in use may run, in the order of the levels. A level inherits the rows of the weaker ones.
 template <class Row>
 std::vector<Registered<Row>> rows_of(Rows<Row> Table::* kind, int max_isa) {
     std::vector<Registered<Row>> found;
     for (int isa = 0; isa <= max_isa; ++isa)
-        for (const Row& row : rows_at(kind, isa)) found.push_back({&row, isa});
+        for (const Row& row : table_at(isa).*kind) found.push_back({&row, isa});
     return found;
 }
 
@@ -32,9 +31,15 @@ template <class Row, class Accept>
 Registered<Row> strongest(Rows<Row> Table::* kind, int max_isa, Accept accept) {
     Registered<Row> found{nullptr, 0};
     for (int isa = 0; isa <= max_isa; ++isa)
-        for (const Row& row : rows_at(kind, isa))
+        for (const Row& row : table_at(isa).*kind)
             if (accept(row)) found = {&row, isa};
     return found;
+}
+
+// That for a type, of a kind with one row for each.
+template <class Row>
+Registered<Row> strongest_of(Rows<Row> Table::* kind, int max_isa, decltype(Row::type) type) {
+    return strongest(kind, max_isa, [type](const Row& row) { return row.type == type; });
 }
 
 }  // namespace cs

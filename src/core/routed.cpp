@@ -5,12 +5,11 @@
 #include <cstring>
 
 #include "core/layout.hpp"
-#include "core/pack.hpp"
+#include "core/pattern.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Slots per entry up to which padding is worth its permutes.
 constexpr double most_padding = 1.1;

@@ -5,11 +5,10 @@
 #include <numeric>
 
 #include "core/layout.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // A row's entries in one block.
 struct Segment {
@@ -141,46 +140,6 @@ class Builder {
 
 }  // namespace
 
-StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned) {
-    const std::int64_t nnz = stored.row_ptr[stored.rows];
-    const auto width = static_cast<std::size_t>(type_bytes[static_cast<int>(stored.type)]);
-    owned.row_ptr.assign(as_size(stored.cols) + 1, 0);
-    owned.columns.resize(as_size(nnz));
-    owned.values.resize(as_size(nnz) * width);
-    for (std::int64_t i = 0; i < nnz; ++i) ++owned.row_ptr[as_size(stored.columns[i]) + 1];
-    std::partial_sum(owned.row_ptr.begin(), owned.row_ptr.end(), owned.row_ptr.begin());
-    std::vector<std::int64_t> next(owned.row_ptr.begin(), owned.row_ptr.end() - 1);
-    const auto* const values = static_cast<const unsigned char*>(stored.values);
-    for (std::int64_t row = 0; row < stored.rows; ++row)
-        for (std::int64_t i = stored.row_ptr[row]; i < stored.row_ptr[row + 1]; ++i) {
-            const std::int64_t to = next[as_size(stored.columns[i])]++;
-            owned.columns[as_size(to)] = static_cast<std::int32_t>(row);
-            std::memcpy(&owned.values[as_size(to) * width], values + as_size(i) * width, width);
-        }
-    return {stored.cols, stored.rows, owned.row_ptr.data(), owned.columns.data(), owned.values.data(), stored.type};
-}
-
-bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
-                         std::vector<std::int32_t>& renumbered, StoredMatrix& dropped) {
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    if (matrix.cols < 1024 || nnz > 4 * matrix.cols) return false;  // few columns can be unused, or little is to gain
-    used.assign(matrix.columns, matrix.columns + nnz);
-    std::sort(used.begin(), used.end());
-    used.erase(std::unique(used.begin(), used.end()), used.end());
-    if (2 * static_cast<std::int64_t>(used.size()) > matrix.cols) {
-        used.clear();
-        return false;
-    }
-    renumbered.resize(as_size(nnz));
-    for (std::int64_t i = 0; i < nnz; ++i)
-        renumbered[as_size(i)] =
-            static_cast<std::int32_t>(std::lower_bound(used.begin(), used.end(), matrix.columns[i]) - used.begin());
-    dropped = matrix;
-    dropped.cols = static_cast<std::int64_t>(used.size());
-    dropped.columns = renumbered.data();
-    return true;
-}
-
 std::int64_t RowGroupsLayout::bytes() const {
     return static_cast<std::int64_t>(used.size() * sizeof(std::int32_t) + parts.size() * sizeof(Part) +
                                      runs.size() * sizeof(GroupRun) + tails.size() * sizeof(RowTail) +
@@ -198,17 +157,7 @@ RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_r
     layout.n_panels = (matrix.rows + panel_rows - 1) / panel_rows;
     layout.n_blocks =
         std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
-    switch (matrix.type) {
-        case Type::f32:
-            Builder<float>(matrix, layout).build();
-            break;
-        case Type::f64:
-            Builder<double>(matrix, layout).build();
-            break;
-        case Type::i64:
-            Builder<std::int64_t>(matrix, layout).build();
-            break;
-    }
+    dispatch(matrix.type, [&](auto zero) { Builder<decltype(zero)>(matrix, layout).build(); });
     return layout;
 }
 

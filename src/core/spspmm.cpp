@@ -166,17 +166,8 @@ void multiply_typed(const WinnersPlan& plan, const WinnersView& x, const DenseVi
 
 void multiply_winners(const WinnersPlan& plan, const WinnersView& x, const DenseView& y, const Epilogue& epilogue) {
     if (y.rows == 0 || y.cols == 0) return;
-    switch (plan.columns != nullptr ? plan.columns->row.row->type : plan.dense.matrix->stored().type) {
-        case Type::f32:
-            multiply_typed<float>(plan, x, y, epilogue);
-            break;
-        case Type::f64:
-            multiply_typed<double>(plan, x, y, epilogue);
-            break;
-        case Type::i64:
-            multiply_typed<std::int64_t>(plan, x, y, epilogue);
-            break;
-    }
+    const Type type = plan.columns != nullptr ? plan.columns->row.row->type : plan.dense.matrix->stored().type;
+    dispatch(type, [&](auto zero) { multiply_typed<decltype(zero)>(plan, x, y, epilogue); });
 }
 
 void run_bound_winners_call(void* call) noexcept {

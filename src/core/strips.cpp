@@ -4,13 +4,9 @@
 #include <cstring>
 
 #include "core/layout.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
-namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
 
 bool is_of_strips(const StoredMatrix& matrix) {
     const bool floats = matrix.type == Type::f32 || matrix.type == Type::f64;
@@ -36,7 +32,7 @@ std::int64_t StripsLayout::bytes() const {
 
 StripsLayout make_strips(const StoredMatrix& matrix) {
     StripsLayout layout;
-    const auto width = as_size(type_bytes[static_cast<int>(matrix.type)]);
+    const auto width = as_size(bytes_of(matrix.type));
     layout.values.resize(as_size(matrix.row_ptr[matrix.rows]) * width);
     const auto* const stored = static_cast<const unsigned char*>(matrix.values);
     unsigned char* to = layout.values.data();

@@ -3,61 +3,62 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace cs {
 
+// The C++ types that an enumeration names, in its order: what else is known of a type follows from its place.
+template <class First, class... Others>
+struct TypeList {
+    static constexpr int count = 1 + sizeof...(Others);
+    static constexpr int bytes[] = {sizeof(First), sizeof(Others)...};
+
+    template <class T>
+    static constexpr int index_of() {
+        if constexpr (std::is_same_v<T, First>)
+            return 0;
+        else
+            return 1 + TypeList<Others...>::template index_of<T>();
+    }
+
+    // Returns body(T{}), T the type at `index`.
+    template <class Body>
+    static auto call(int index, Body& body) {
+        if constexpr (sizeof...(Others) > 0)
+            if (index > 0) return TypeList<Others...>::call(index - 1, body);
+        return body(First{});
+    }
+};
+
 // Types that compute. Every other real dtype is stored as it is and converted to one of these for a product.
 enum class Type : std::uint8_t { f32, f64, i64 };
-inline constexpr int n_types = 3;
-inline constexpr const char* type_names[n_types] = {"f32", "f64", "i64"};
-inline constexpr int type_bytes[n_types] = {4, 8, 8};
-
-template <class T>
-struct TypeOf;
-template <>
-struct TypeOf<float> {
-    static constexpr Type type = Type::f32;
-};
-template <>
-struct TypeOf<double> {
-    static constexpr Type type = Type::f64;
-};
-template <>
-struct TypeOf<std::int64_t> {
-    static constexpr Type type = Type::i64;
-};
+using ComputeTypes = TypeList<float, double, std::int64_t>;
+inline constexpr const char* type_names[ComputeTypes::count] = {"f32", "f64", "i64"};
 
 // Types that activations compete in.
 enum class ValueType : std::uint8_t { f32, f64, i8, u8, i32, i64 };
-inline constexpr const char* value_type_names[] = {"f32", "f64", "s8", "u8", "s32", "i64"};
-inline constexpr int value_type_bytes[] = {4, 8, 1, 1, 4, 8};
+using ValueTypes = TypeList<float, double, std::int8_t, std::uint8_t, std::int32_t, std::int64_t>;
+inline constexpr const char* value_type_names[ValueTypes::count] = {"f32", "f64", "s8", "u8", "s32", "i64"};
 
 template <class T>
-struct ValueOf;
-template <>
-struct ValueOf<float> {
-    static constexpr ValueType type = ValueType::f32;
-};
-template <>
-struct ValueOf<double> {
-    static constexpr ValueType type = ValueType::f64;
-};
-template <>
-struct ValueOf<std::int8_t> {
-    static constexpr ValueType type = ValueType::i8;
-};
-template <>
-struct ValueOf<std::uint8_t> {
-    static constexpr ValueType type = ValueType::u8;
-};
-template <>
-struct ValueOf<std::int32_t> {
-    static constexpr ValueType type = ValueType::i32;
-};
-template <>
-struct ValueOf<std::int64_t> {
-    static constexpr ValueType type = ValueType::i64;
-};
+inline constexpr Type type_of = static_cast<Type>(ComputeTypes::index_of<T>());
+template <class T>
+inline constexpr ValueType value_type_of = static_cast<ValueType>(ValueTypes::index_of<T>());
+
+// Returns body(T{}) for the C++ type T that `type` names.
+template <class Body>
+auto dispatch(Type type, Body body) {
+    return ComputeTypes::call(static_cast<int>(type), body);
+}
+template <class Body>
+auto dispatch(ValueType type, Body body) {
+    return ValueTypes::call(static_cast<int>(type), body);
+}
+
+constexpr int bytes_of(Type type) { return ComputeTypes::bytes[static_cast<int>(type)]; }
+constexpr int bytes_of(ValueType type) { return ValueTypes::bytes[static_cast<int>(type)]; }
+constexpr const char* name_of(Type type) { return type_names[static_cast<int>(type)]; }
+constexpr const char* name_of(ValueType type) { return value_type_names[static_cast<int>(type)]; }
 
 // A canonical CSR matrix: columns ascend within a row, none twice. It owns nothing.
 struct StoredMatrix {

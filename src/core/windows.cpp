@@ -8,11 +8,10 @@
 
 #include "core/layout.hpp"
 #include "core/parallel.hpp"
+#include "core/sizes.hpp"
 
 namespace cs {
 namespace {
-
-std::size_t as_size(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover
 // at least so many entries of the longest lane to pay.
@@ -300,7 +299,7 @@ std::int64_t WindowsLayout::bytes() const {
 }
 
 std::int64_t WindowsLayout::slots(Type type) const {
-    return static_cast<std::int64_t>(tile_values.size() + values.size()) / type_bytes[static_cast<int>(type)];
+    return static_cast<std::int64_t>(tile_values.size() + values.size()) / bytes_of(type);
 }
 
 namespace {
@@ -394,9 +393,8 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 }  // namespace
 
 WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
-    WindowsLayout layout = matrix.type == Type::f32   ? pack_shares<float>(matrix, windows)
-                           : matrix.type == Type::f64 ? pack_shares<double>(matrix, 0)
-                                                      : pack_shares<std::int64_t>(matrix, 0);
+    WindowsLayout layout =
+        dispatch(matrix.type, [&](auto zero) { return pack_shares<decltype(zero)>(matrix, windows); });
     layout.windows = windows;
     return layout;
 }

@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "core/parallel.hpp"
+#include "core/work.hpp"
 
 namespace cs {
 namespace {
@@ -24,18 +24,10 @@ void expand_as(const CompressedView& w, void* dense, std::int64_t inner) {
 }  // namespace
 
 void expand(const CompressedView& w, int value_bytes, void* dense, std::int64_t inner) {
-    if (value_bytes == 1)
-        expand_as<std::uint8_t>(w, dense, inner);
-    else if (value_bytes == 4)
-        expand_as<std::uint32_t>(w, dense, inner);
-    else
-        expand_as<std::uint64_t>(w, dense, inner);
+    dispatch_width(value_bytes, [&](auto word) { expand_as<decltype(word)>(w, dense, inner); });
 }
 
 namespace {
-
-// Entries below which a thread of its own costs more than it saves.
-constexpr std::int64_t entries_per_thread = 1 << 15;
 
 // From `low` to `high`: what is dropped.
 template <class T>
@@ -61,15 +53,10 @@ std::int64_t words_of(const VectorsView& x) { return (x.n + 63) / 64; }
 template <class Body>
 void for_vectors(const VectorsView& x, Body body) {
     const std::int64_t vectors = x.outer * x.inner;
-    const std::int64_t worth = std::max<std::int64_t>(1, vectors * x.n / entries_per_thread);
-    const int threads =
-        static_cast<int>(worth == 1 ? 1 : std::min({worth, vectors, static_cast<std::int64_t>(effective_threads())}));
-    const std::int64_t tasks = threads == 1 ? 1 : std::min<std::int64_t>(vectors, 4 * threads);
-    auto part = [&](std::int64_t task, int) {
-        for (std::int64_t v = vectors * task / tasks; v < vectors * (task + 1) / tasks; ++v)
+    parallel_shares(vectors, choose_threads_for_entries(vectors * x.n), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t v = first; v < last; ++v)
             body(v, v / x.inner * x.outer_stride + v % x.inner * x.inner_stride);
-    };
-    parallel_for(tasks, threads, part);
+    });
 }
 
 template <class T>
@@ -110,26 +97,7 @@ void collect_as(const VectorsView& x, const std::uint64_t* marks, const std::int
 std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double limit, std::int64_t* starts) {
     const std::int64_t vectors = x.outer * x.inner;
     std::vector<std::uint64_t> marks(static_cast<std::size_t>(vectors * words_of(x)));
-    switch (type) {
-        case ValueType::f32:
-            mark_as<float>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::f64:
-            mark_as<double>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i8:
-            mark_as<std::int8_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::u8:
-            mark_as<std::uint8_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i32:
-            mark_as<std::int32_t>(x, limit, marks.data(), starts);
-            break;
-        case ValueType::i64:
-            mark_as<std::int64_t>(x, limit, marks.data(), starts);
-            break;
-    }
+    dispatch(type, [&](auto zero) { mark_as<decltype(zero)>(x, limit, marks.data(), starts); });
     starts[0] = 0;
     for (std::int64_t v = 0; v < vectors; ++v) starts[v + 1] += starts[v];
     return marks;
@@ -137,12 +105,9 @@ std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double lim
 
 void collect(const VectorsView& x, int value_bytes, const std::vector<std::uint64_t>& marks, const std::int64_t* starts,
              void* values, std::int32_t* indices) {
-    if (value_bytes == 1)
-        collect_as(x, marks.data(), starts, static_cast<std::uint8_t*>(values), indices);
-    else if (value_bytes == 4)
-        collect_as(x, marks.data(), starts, static_cast<std::uint32_t*>(values), indices);
-    else
-        collect_as(x, marks.data(), starts, static_cast<std::uint64_t*>(values), indices);
+    dispatch_width(value_bytes, [&](auto word) {
+        collect_as(x, marks.data(), starts, static_cast<decltype(word)*>(values), indices);
+    });
 }
 
 }  // namespace cs

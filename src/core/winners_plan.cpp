@@ -8,11 +8,12 @@
 
 #include "core/isa.hpp"
 #include "core/names.hpp"
+#include "core/operand.hpp"
 #include "core/plan.hpp"
 
 namespace cs {
 
-// Cycles, in the currency of plan.cpp's model (docs/developer/performance-notes.md, "Winners").
+// Cycles, in the currency of costs.cpp's model (docs/developer/performance-notes.md, "Winners").
 struct WinnersModel {
     int block_rows;
     bool finite;
@@ -44,8 +45,9 @@ class WinnersChooser {
           layouts_(matrix.layouts()),
           side_(side),
           s_(static_cast<int>(side)),
-          value_bytes_(type_bytes[static_cast<int>(matrix.stored().type)]),
-          nnz_(static_cast<double>(matrix.stored().row_ptr[matrix.stored().rows])) {}
+          operand_(matrix, side),
+          value_bytes_(operand_.value_bytes()),
+          nnz_(operand_.nnz()) {}
 
     const WinnersModel& model() {
         if (const auto* known = layouts_.winners_models[s_].load(std::memory_order_acquire)) return *known;
@@ -55,16 +57,16 @@ class WinnersChooser {
             const PlanRequest request = dense_request(n, false);
             const Candidate best = candidates(matrix_, request).front();
             made->dense_per_vector[kind_of(request)] =
-                best.cost * as_measured(best.layout, n == 1, is_far(4)) + clear_cost * lines(inner());
+                best.cost * as_measured(best.layout, n == 1, is_far(4)) + clear_cost * lines(operand_.inner());
         }
         made->dense_per_winner = written_out_cost;
         const std::lock_guard<ForkSafeMutex> lock(layouts_.mutex);
         if (const auto* known = layouts_.winners_models[s_].load(std::memory_order_relaxed)) return *known;
         made->finite = is_finite(matrix_.stored());
-        made->block_rows = layouts_.columns[s_] ? layouts_.columns[s_]->block_rows : column_blocks(by_column());
-        const double units = inner() > 0 ? nnz_ / made->block_rows / static_cast<double>(inner()) : 0;
+        made->block_rows = layouts_.columns[s_] ? layouts_.columns[s_]->block_rows : column_blocks(operand_.by_input());
+        const double units = operand_.inner() > 0 ? nnz_ / made->block_rows / static_cast<double>(operand_.inner()) : 0;
         const double bytes = units * (made->block_rows * value_bytes_ + 2);
-        made->columns_per_vector = sum_cost * lines(outer());
+        made->columns_per_vector = sum_cost * lines(operand_.outer());
         made->columns_per_winner = winner_cost + std::max(units * unit_cost(made->block_rows * value_bytes_),
                                                           is_far(made->block_rows) ? bytes / far_bytes_per_cycle : 0.0);
         layouts_.owned_for_winners.push_back(made);
@@ -80,15 +82,14 @@ class WinnersChooser {
         if (const auto* choice = known.load(std::memory_order_relaxed)) return choice;
         auto& layout = layouts_.columns[s_];
         if (!layout)
-            layout =
-                std::make_unique<const ColumnsLayout>(make_columns(by_column(), block_rows, panel_rows(block_rows)));
+            layout = std::make_unique<const ColumnsLayout>(
+                make_columns(operand_.by_input(), block_rows, panel_rows(block_rows)));
         auto choice = std::make_shared<ColumnsChoice>();
         const Type type = matrix_.stored().type;
         choice->row = strongest(&Table::columns, selected_isa(), [&](const ColumnsRow& row) {
             return row.type == type && row.block_rows == block_rows;
         });
-        choice->move =
-            strongest(&Table::move, selected_isa(), [&](const MoveRow& row) { return row.type == type; }).row;
+        choice->move = strongest_of(&Table::move, selected_isa(), type).row;
         choice->layout = layout.get();
         choice->far = layout->bytes() > cache_sizes().l2;
         choice->name = name_of(choice->row);
@@ -111,26 +112,18 @@ class WinnersChooser {
     }
 
    private:
-    std::int64_t inner() const { return side_ == Side::rows ? matrix_.stored().cols : matrix_.stored().rows; }
-    std::int64_t outer() const { return side_ == Side::rows ? matrix_.stored().rows : matrix_.stored().cols; }
     double lines(std::int64_t elements) const { return static_cast<double>(elements) * value_bytes_ / 64; }
     // Beside each block of values lies a target of two bytes; what the dense layouts add is not much more.
     bool is_far(int block_rows) const {
         return nnz_ * (value_bytes_ + 2.0 / block_rows) > static_cast<double>(cache_sizes().l2);
     }
 
-    // The matrix whose rows are the columns that winners meet; of the transposed product it is what is stored.
-    const StoredMatrix& by_column() {
-        if (side_ == Side::columns) return matrix_.stored();
-        if (transposed_.row_ptr.empty()) transposed_view_ = transpose(matrix_.stored(), transposed_);
-        return transposed_view_;
-    }
-
     // The sums of a panel stay in L1, threads have one each, and a column owns a few units of it.
     std::int64_t panel_rows(int block_rows) const {
-        const double density = nnz_ / std::max(1.0, static_cast<double>(inner()) * static_cast<double>(outer()));
+        const double density =
+            nnz_ / std::max(1.0, static_cast<double>(operand_.inner()) * static_cast<double>(operand_.outer()));
         const std::int64_t in_l1 = cache_sizes().l1d / 2 / value_bytes_;
-        const std::int64_t share = outer() / effective_threads() + 1;
+        const std::int64_t share = operand_.outer() / effective_threads() + 1;
         constexpr double least_units = 8;
         const double least = least_units * block_rows / std::max(density, 1e-9);
         return std::max(std::min(in_l1, share), static_cast<std::int64_t>(std::min(least, 1e9)));
@@ -140,10 +133,9 @@ class WinnersChooser {
     Layouts& layouts_;
     const Side side_;
     const int s_;
+    Operand operand_;
     const int value_bytes_;
     const double nnz_;
-    OwnedCsr transposed_;
-    StoredMatrix transposed_view_{};
 };
 
 struct Costs {

@@ -19,6 +19,20 @@ inline int choose_threads(double work) {
     return static_cast<int>(std::min<double>(effective_threads(), work / least_work));
 }
 
+// Of dense vectors that are searched: an entry costs as much as four multiplications.
+inline int choose_threads_for_entries(std::int64_t entries) { return choose_threads(4 * static_cast<double>(entries)); }
+
+// Cuts [0, n) into shares, some for each thread, and calls body(first, last) for each that is not empty.
+template <class Body>
+void parallel_shares(std::int64_t n, int threads, Body body) {
+    const std::int64_t n_shares = threads == 1 ? 1 : std::min<std::int64_t>(n, 4 * threads);
+    auto share = [&](std::int64_t task, int) {
+        const std::int64_t first = n * task / n_shares, last = n * (task + 1) / n_shares;
+        if (first < last) body(first, last);
+    };
+    parallel_for(n_shares, threads, share);
+}
+
 // Memory of one thread for one purpose, kept between calls: fresh memory costs a page fault every 4 KiB.
 class Scratch {
    public:
@@ -39,6 +53,12 @@ class Scratch {
 inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
     const auto line = static_cast<std::int64_t>(cache_line / size);
     return (elements + line - 1) / line * line;
+}
+
+// Returns body(Word{}) for an unsigned integer of 1, 4 or 8 bytes: who moves values need not know their type.
+template <class Body>
+auto dispatch_width(std::int64_t bytes, Body body) {
+    return TypeList<std::uint8_t, std::uint32_t, std::uint64_t>::call(static_cast<int>(bytes / 4), body);
 }
 
 template <class T>

@@ -114,6 +114,6 @@ void columns(const ColumnsArgs& given) {
 }
 
 template <class T, int B>
-inline constexpr ColumnsRow columns_row{TypeOf<T>::type, B, columns<T, B>};
+inline constexpr ColumnsRow columns_row{type_of<T>, B, columns<T, B>};
 
 }  // namespace cs::ukr::CS_ISA

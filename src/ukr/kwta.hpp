@@ -322,6 +322,6 @@ void kwta(KwtaArgs& args) {
 }
 
 template <class T>
-inline constexpr KwtaRow kwta_row{ValueOf<T>::type, kwta<T>};
+inline constexpr KwtaRow kwta_row{value_type_of<T>, kwta<T>};
 
 }  // namespace cs::ukr::CS_ISA

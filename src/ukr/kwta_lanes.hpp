@@ -214,6 +214,6 @@ void kwta_lanes(KwtaLanesArgs& args) {
 }
 
 template <class T, int K>
-inline constexpr KwtaLanesRow kwta_lanes_row{ValueOf<T>::type, key_lanes<Key<T>>, K, kwta_lanes<T, K>};
+inline constexpr KwtaLanesRow kwta_lanes_row{value_type_of<T>, key_lanes<Key<T>>, K, kwta_lanes<T, K>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -188,6 +188,6 @@ void epilogue(const EpilogueArgs& args) {
 }
 
 template <class T>
-inline constexpr MoveRow move_row{TypeOf<T>::type, native<T>, transpose<T>, epilogue<T>};
+inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, epilogue<T>};
 
 }  // namespace cs::ukr::CS_ISA

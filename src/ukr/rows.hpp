@@ -79,6 +79,6 @@ void rows_product(const RowsArgs& given) {
 }
 
 template <class T>
-inline constexpr RowsRow rows_row{TypeOf<T>::type, 8 * native<T>, rows_product<T>};
+inline constexpr RowsRow rows_row{type_of<T>, 8 * native<T>, rows_product<T>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -29,6 +29,6 @@ void sampled(const SampledArgs& args) {
 }
 
 template <class T>
-inline constexpr SampledRow sampled_row{TypeOf<T>::type, sampled<T>};
+inline constexpr SampledRow sampled_row{type_of<T>, sampled<T>};
 
 }  // namespace cs::ukr::CS_ISA

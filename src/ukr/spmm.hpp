@@ -137,6 +137,6 @@ void spmm(const SpmmArgs& args) {
 }
 
 template <class T, int Lanes, int NV, int Shared = 0>
-inline constexpr SpmmRow spmm_row{TypeOf<T>::type, Lanes* NV, Shared, spmm<T, Lanes, NV, Shared>};
+inline constexpr SpmmRow spmm_row{type_of<T>, Lanes* NV, Shared, spmm<T, Lanes, NV, Shared>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -223,6 +223,6 @@ void spmv(const SpmvArgs& args) {
 }
 
 template <class T, int Windows>
-inline constexpr SpmvRow spmv_row{TypeOf<T>::type, Windows, spmv<T, Windows>};
+inline constexpr SpmvRow spmv_row{type_of<T>, Windows, spmv<T, Windows>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -51,6 +51,6 @@ void strips(const StripsArgs& args) {
 }
 
 template <class T, int L>
-inline constexpr StripsRow strips_row{TypeOf<T>::type, strips<T, L>};
+inline constexpr StripsRow strips_row{type_of<T>, strips<T, L>};
 
 }  // namespace cs::ukr::CS_ISA
