@@ -156,11 +156,11 @@ def _machine() -> dict[str, Any]:
 
 
 def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
-    from complsparse import _io
+    from complsparse import _readers
 
     if os.path.isdir(path):
         raise BadInput(f"{path}: is a folder, not a file")
-    return _io.read_matrix(path, tensor=tensor)
+    return _readers.read_matrix(path, tensor=tensor)
 
 
 def _pack(matrix: Any, strategy: str = "auto", block: Any = "auto") -> tuple[Any, float]:
