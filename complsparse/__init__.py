@@ -62,15 +62,8 @@ from complsparse._config import (
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._io import load, save
-from complsparse._matrix import (
-    ComplementaryMatrix,
-    aslinearoperator,
-    from_coo,
-    from_dense,
-    from_scipy,
-    iscompl,
-    no_kernel,
-)
+from complsparse._makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl
+from complsparse._matrix import ComplementaryMatrix, no_kernel
 from complsparse._ops import sampled_matmul
 from complsparse._winners import Winners
 

@@ -32,6 +32,12 @@ class Csr(NamedTuple):
     shape: tuple[int, int]
 
 
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself, read-only from now on."""
+    array.flags.writeable = False
+    return array
+
+
 # --- checks of what callers pass --------------------------------------------------------------------------------------
 
 
@@ -408,9 +414,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
         if not kept.all():
             indptr = _pointers(row_of_entry(indptr)[kept], own[0])
             indices, data = indices[kept], data[kept]
-    for array in (indptr, indices, data):
-        array.flags.writeable = False
-    return Csr(indptr, indices, data, own)
+    return Csr(frozen(indptr), frozen(indices), frozen(data), own)
 
 
 def transposed(csr: Csr) -> tuple[Csr, NDArray[Any]]:
@@ -418,10 +422,8 @@ def transposed(csr: Csr) -> tuple[Csr, NDArray[Any]]:
     rows, cols = csr.shape
     order = _stable_order(csr.indices, cols)
     indices = row_of_entry(csr.indptr)[order].astype(column_dtype(rows), copy=False)
-    arrays = _pointers(csr.indices, cols), indices, csr.data[order]
-    for array in arrays:
-        array.flags.writeable = False
-    return Csr(*arrays, (cols, rows)), order
+    indptr = _pointers(csr.indices, cols)
+    return Csr(frozen(indptr), frozen(indices), frozen(csr.data[order]), (cols, rows)), order
 
 
 def to_scipy(csr: Csr, *, copy: bool = False, index_dtype: DTypeLike | None = None, transpose: bool = False) -> Any:

@@ -3,25 +3,21 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _convert, _core
-from complsparse._convert import Csr
-from complsparse._errors import counted, is_bfloat16
+from complsparse._convert import Csr, frozen
+from complsparse._like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
 from complsparse._packing import Packing
-
-if TYPE_CHECKING:
-    from scipy.sparse.linalg import LinearOperator
+from complsparse._state import checked_parts, state_of
 
 no_kernel: int = -1
 """The kernel id of an empty slot."""
@@ -43,70 +39,7 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def _via_csr(name: str) -> Callable[..., Any]:
-    """A method that converts to CSR and does what `scipy.sparse.csr_array` does."""
-
-    def method(self: ComplementaryMatrix, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.tocsr(), name)(*map(_as_scipy, args), **kwargs)
-
-    method.__name__ = name
-    method.__qualname__ = f"ComplementaryMatrix.{name}"
-    method.__doc__ = f"As `scipy.sparse.csr_array.{name}`, through ``tocsr()``; O(nnz) for the conversion."
-    return method
-
-
-def _via_csr_operator(name: str) -> Callable[..., Any]:
-    """A binary operator through CSR. What is not a number, an array or a sparse matrix gets its own turn."""
-
-    def method(self: ComplementaryMatrix, other: Any) -> Any:
-        if _is_foreign(other):
-            return NotImplemented
-        return getattr(self.tocsr(), name)(_as_scipy(other))
-
-    method.__name__ = name
-    method.__qualname__ = f"ComplementaryMatrix.{name}"
-    return method
-
-
-def _as_scipy(operand: Any) -> Any:
-    if isinstance(operand, ComplementaryMatrix):
-        return operand.tocsr()
-    if scipy.sparse.issparse(operand):
-        real = counted(operand.dtype).kind in "biuf"
-        return _convert.as_csr(operand) if real else scipy.sparse.csr_array(operand)
-    if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
-        return operand.astype(np.float32)
-    return np.asarray(operand) if isinstance(operand, np.matrix) else operand
-
-
-def _is_foreign(operand: Any) -> bool:
-    """Whether the operand is an object that NumPy cannot read as an array."""
-    if isinstance(operand, (np.ndarray, np.generic, int, float, complex)):
-        return False
-    if isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand) or hasattr(operand, "__dlpack__"):
-        return False
-    array = np.asanyarray(operand)
-    return array.ndim == 0 and bool(array.dtype == object)
-
-
-def _is_scalar(operand: Any) -> bool:
-    return bool(np.isscalar(operand)) or (
-        isinstance(operand, np.ndarray) and operand.ndim == 0 and operand.dtype != object
-    )
-
-
-def _scaled(operation: Callable[[Any, Any], Any], data: NDArray[Any], scalar: Any) -> NDArray[Any]:
-    """In the dtype that NumPy gives; bfloat16 counts as float32, but keeps its dtype with a number that has none."""
-    if isinstance(scalar, (np.generic, np.ndarray)):
-        scalar = scalar.astype(counted(scalar.dtype))
-        dtype = None
-    else:
-        dtype = data.dtype if is_bfloat16(data.dtype) else None
-    result = np.asarray(operation(data.astype(counted(data.dtype), copy=False), scalar))
-    return result if dtype is None else result.astype(dtype)
-
-
-class ComplementaryMatrix(_core.Operand):
+class ComplementaryMatrix(LikeScipy):
     """A sparse matrix whose rows are packed into sets that share no column.
 
     Immutable; all members may be used from several threads at once.
@@ -161,7 +94,6 @@ class ComplementaryMatrix(_core.Operand):
     format = "cmp"
     ndim = 2
     __array_priority__ = 15.0  # for libraries that look at it; NumPy itself asks __array_ufunc__
-    __hash__ = None  # type: ignore[assignment]
 
     _indptr: NDArray[np.int64]
     _indices: NDArray[Any]
@@ -196,7 +128,7 @@ class ComplementaryMatrix(_core.Operand):
         csr = A._csr()
         if dtype is not None:
             wanted = _convert.check_dtype(dtype)
-            csr = csr._replace(data=_frozen(csr.data.astype(wanted, copy=False)))
+            csr = csr._replace(data=frozen(csr.data.astype(wanted, copy=False)))
         if copy or (eliminate_zeros and not csr.data.all()):
             parts = (csr.data, csr.indices, csr.indptr)
             csr = _convert.canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
@@ -375,11 +307,6 @@ class ComplementaryMatrix(_core.Operand):
         """A `scipy.sparse.coo_array`, row-major."""
         return self.tocsr().tocoo(copy=copy)
 
-    tobsr = _via_csr("tobsr")
-    todia = _via_csr("todia")
-    todok = _via_csr("todok")
-    tolil = _via_csr("tolil")
-
     def tocmp(self, copy: bool = False) -> Self:
         """This matrix, or a copy."""
         return self.copy() if copy else self
@@ -430,7 +357,7 @@ class ComplementaryMatrix(_core.Operand):
 
     def copy(self) -> Self:
         """The same matrix on memory of its own; seldom needed, as nothing can change this one."""
-        indptr, indices, data = (_frozen(array.copy()) for array in (self._indptr, self._indices, self._data))
+        indptr, indices, data = (frozen(array.copy()) for array in (self._indptr, self._indices, self._data))
         csr = Csr(indptr, indices, data, self._packing.shape)
         packing = Packing(csr.indptr, csr.indices, csr.shape, self.strategy, self.block, self._packing.stored_sets)
         return self._from_parts(csr, packing, self._transposed)
@@ -443,7 +370,7 @@ class ComplementaryMatrix(_core.Operand):
 
     def _with_stored_values(self, data: NDArray[Any]) -> Self:
         """On the same packing, with an array of values in the stored order that nobody else will write to."""
-        csr = self._stored()._replace(data=_frozen(data))
+        csr = self._stored()._replace(data=frozen(data))
         return self._from_parts(csr, self._packing, self._transposed)
 
     def with_values(self, A_or_data: Any) -> Self:
@@ -529,20 +456,20 @@ class ComplementaryMatrix(_core.Operand):
     def _product(self, other: Any, from_right: bool) -> Any:
         if isinstance(other, _Compressed):
             return _matmul(other, self) if from_right else _matmul(self, other)
-        if _is_foreign(other):
+        if is_foreign(other):
             return NotImplemented
         if isinstance(other, ComplementaryMatrix) or scipy.sparse.issparse(other):
             a, b = (other, self) if from_right else (self, other)
             if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
                 raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
             return _convert.as_csr(a) @ _convert.as_csr(b)
-        if _is_scalar(other):
+        if is_scalar(other):
             raise ValueError("a scalar has no axis to multiply over; use * to scale the matrix")
         return _core.matmul(other, self) if from_right else _core.matmul(self, other)
 
     def dot(self, other: Any) -> Any:
         """``W @ other``; a scalar scales."""
-        return self * other if _is_scalar(other) else self @ other
+        return self * other if is_scalar(other) else self @ other
 
     def matvec(self, x: Any) -> NDArray[Any]:
         """``W @ x`` for x of shape (K,) or (K, 1)."""
@@ -664,19 +591,7 @@ class ComplementaryMatrix(_core.Operand):
         if kwargs:
             return NotImplemented
         result = self._elementwise_ufunc(ufunc.__name__, inputs)
-        return result if out is None or result is NotImplemented else _copied_into(out[0], result)
-
-    @staticmethod
-    def _elementwise_ufunc(name: str, inputs: tuple[Any, ...]) -> Any:
-        if len(inputs) == 1:
-            if name in _UNARY:
-                return _UNARY[name](inputs[0])
-            return getattr(inputs[0].tocsr(), name)() if name in _ZERO_AT_ZERO else NotImplemented
-        a, b = inputs
-        if name not in _BINARY:
-            return NotImplemented
-        forward, reflected = _BINARY[name]
-        return getattr(a, forward)(b) if isinstance(a, ComplementaryMatrix) else getattr(b, reflected)(a)
+        return result if out is None or result is NotImplemented else copied_into(out[0], result)
 
     @staticmethod
     def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, axes: Any = None, **kwargs: Any) -> Any:
@@ -689,119 +604,8 @@ class ComplementaryMatrix(_core.Operand):
         if target is not None and not isinstance(target, np.ndarray):
             raise TypeError(f"out must be a numpy array, not {type(target).__name__}")
         if target is not None and (target is A or target is B):  # X @= W
-            return _copied_into(target, _core.matmul(A, B, dtype=dtype))
+            return copied_into(target, _core.matmul(A, B, dtype=dtype))
         return _core.matmul(A, B, out=target, dtype=dtype)
-
-    # --- arithmetic ---------------------------------------------------------------------------------------------------
-
-    def __mul__(self, other: Any) -> Any:
-        if _is_scalar(other):
-            if np.iscomplexobj(other):
-                return self.tocsr() * other
-            return self._with_stored_values(_scaled(operator.mul, self._data, other))
-        return _elementwise_product(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self.__mul__(other)
-
-    def multiply(self, other: Any) -> Any:
-        """Element by element: with a scalar a ComplementaryMatrix, else what `csr_array.multiply` gives."""
-        return self * other if _is_scalar(other) else self.tocsr().multiply(_as_scipy(other))
-
-    def __truediv__(self, other: Any) -> Any:
-        if _is_scalar(other):
-            if np.iscomplexobj(other):
-                return self.tocsr() / other
-            return self._with_stored_values(_scaled(operator.truediv, self._data, other))
-        return _quotient(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return NotImplemented  # the unstored zeros would all be divided by
-
-    def __neg__(self) -> Self:
-        if self.dtype == np.bool_:
-            raise NotImplementedError("a bool matrix has no negative; astype an integer dtype first")
-        return self._with_stored_values(np.asarray(-self._data))
-
-    def __pos__(self) -> Self:
-        return self
-
-    def __abs__(self) -> Self:
-        return self._with_stored_values(np.asarray(abs(self._data)))
-
-    def __round__(self, ndigits: int = 0) -> Self:
-        return self._with_stored_values(np.around(self._data, decimals=ndigits))
-
-    def conj(self, copy: bool = True) -> Self:
-        """This matrix: its values are real."""
-        return self.copy() if copy else self
-
-    conjugate = conj
-
-    @property
-    def real(self) -> Self:
-        """This matrix."""
-        return self
-
-    __add__ = _via_csr_operator("__add__")
-    __radd__ = _via_csr_operator("__radd__")
-    __sub__ = _via_csr_operator("__sub__")
-
-    def __rsub__(self, other: Any) -> Any:
-        if scipy.sparse.issparse(other):  # whose own __sub__ does not know this class
-            return _as_scipy(other) - self.tocsr()
-        return _dense_minus(self, other)
-
-    __pow__ = _via_csr_operator("__pow__")
-    __eq__ = _via_csr_operator("__eq__")
-    __ne__ = _via_csr_operator("__ne__")
-    __lt__ = _via_csr_operator("__lt__")
-    __gt__ = _via_csr_operator("__gt__")
-    __le__ = _via_csr_operator("__le__")
-    __ge__ = _via_csr_operator("__ge__")
-
-    power = _via_csr("power")
-    maximum = _via_csr("maximum")
-    minimum = _via_csr("minimum")
-    sum = _via_csr("sum")
-    mean = _via_csr("mean")
-    max = _via_csr("max")
-    min = _via_csr("min")
-    nanmax = _via_csr("nanmax")
-    nanmin = _via_csr("nanmin")
-    argmax = _via_csr("argmax")
-    argmin = _via_csr("argmin")
-    diagonal = _via_csr("diagonal")
-    trace = _via_csr("trace")
-    nonzero = _via_csr("nonzero")
-    count_nonzero = _via_csr("count_nonzero")
-    reshape = _via_csr("reshape")
-
-    # --- elements -----------------------------------------------------------------------------------------------------
-
-    def __getitem__(self, key: Any) -> Any:
-        """What `scipy.sparse.csr_array` gives for this index; O(nnz) where a conversion is needed."""
-        return self.tocsr()[key]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.tocsr())
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        self._refuse_edit("item assignment")
-
-    def setdiag(self, values: Any, k: int = 0) -> NoReturn:
-        """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
-        self._refuse_edit("setdiag")
-
-    def resize(self, *shape: Any) -> NoReturn:
-        """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
-        self._refuse_edit("resize")
-
-    def _refuse_edit(self, what: str) -> NoReturn:
-        raise NotImplementedError(
-            f"{what} would change a ComplementaryMatrix, whose packing is fixed; edit W.tocsr(copy=True).tolil() and "
-            "pack the result again, or give new values with W.with_values"
-        )
 
     # --- Python protocol ----------------------------------------------------------------------------------------------
 
@@ -851,312 +655,22 @@ class ComplementaryMatrix(_core.Operand):
         return object.__sizeof__(self) + self.nbytes + layouts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._state(),)
-
-    def _state(self) -> dict[str, Any]:
-        """What `_restore` needs, as arrays and plain values."""
-        state: dict[str, Any] = {
-            "shape": self._packing.shape,
-            "indptr": self._indptr,
-            "indices": self._indices,
-            "data": self._data,
-            "strategy": self.strategy,
-            "block": self.block,
-            "transposed": self._transposed,
-        }
-        if self._packing.stored_sets is not None:
-            state["set_ptr"], state["row_order"] = self._packing.stored_sets
-        return state
+        return _restore, (state_of(self),)
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
             type(self).__qualname__,
-            *((x.dtype.name, x.tobytes()) if isinstance(x, np.ndarray) else x for x in self._state().values()),
+            *((x.dtype.name, x.tobytes()) if isinstance(x, np.ndarray) else x for x in state_of(self).values()),
         )
 
-
-_elementwise_product = _via_csr_operator("__mul__")
-_quotient = _via_csr_operator("__truediv__")
-_dense_minus = _via_csr_operator("__rsub__")
 
 # What NumPy passes: nothing for `@`, the axes that are meant anyway for `@=` of a matrix and of a vector.
 _MATMUL_AXES = (None, [(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])
-_UNARY: dict[str, Callable[[ComplementaryMatrix], Any]] = {
-    "negative": operator.neg,
-    "positive": operator.pos,
-    "absolute": operator.abs,
-    "conjugate": ComplementaryMatrix.conj,
-}
-# The ufuncs that keep zeros and that scipy.sparse has as methods.
-_ZERO_AT_ZERO = frozenset(
-    {
-        "sin",
-        "tan",
-        "arcsin",
-        "arctan",
-        "sinh",
-        "tanh",
-        "arcsinh",
-        "arctanh",
-        "rint",
-        "sign",
-        "expm1",
-        "log1p",
-        "deg2rad",
-        "rad2deg",
-        "floor",
-        "ceil",
-        "trunc",
-        "sqrt",
-    }
-)
-_BINARY = {
-    "multiply": ("__mul__", "__rmul__"),
-    "divide": ("__truediv__", "__rtruediv__"),
-    "add": ("__add__", "__radd__"),
-    "subtract": ("__sub__", "__rsub__"),
-    "equal": ("__eq__", "__eq__"),
-    "not_equal": ("__ne__", "__ne__"),
-    "less": ("__lt__", "__gt__"),
-    "greater": ("__gt__", "__lt__"),
-    "less_equal": ("__le__", "__ge__"),
-    "greater_equal": ("__ge__", "__le__"),
-}
-
-
-def _copied_into(out: Any, result: Any) -> Any:
-    """The result of an operator in the array that NumPy was given for it."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
-    dense = result.toarray() if scipy.sparse.issparse(result) or isinstance(result, ComplementaryMatrix) else result
-    if dense.shape != out.shape:
-        raise ValueError(f"out has shape {out.shape}; the result has shape {dense.shape}")
-    np.copyto(out, dense, casting="same_kind")
-    return out
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
-
-
-_STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
-_SET_KEYS = frozenset({"set_ptr", "row_order"})
 
 
 def _restore(state: Any) -> ComplementaryMatrix:
-    """The matrix that `ComplementaryMatrix._state` took apart, from a pickle or a file. Trusts nothing.
+    """The matrix that `_state.state_of` took apart, from a pickle or a file. Trusts nothing.
 
     Raises ValueError or TypeError naming what is wrong.
     """
-    if not isinstance(state, dict):
-        raise TypeError(f"the state of a ComplementaryMatrix is a dict, not {type(state).__name__}")
-    strategy = state.get("strategy")
-    if strategy not in ("strict", "split"):
-        raise ValueError(f"strategy={strategy!r} is not known; a packed matrix is 'strict' or 'split'")
-    expected = _STATE_KEYS | _SET_KEYS if strategy == "strict" else _STATE_KEYS
-    if state.keys() != expected:
-        raise ValueError(
-            f"unknown keys {sorted(map(str, state.keys() - expected))}, missing keys {sorted(expected - state.keys())}"
-        )
-    if not isinstance(state["transposed"], bool):
-        raise TypeError(f"transposed={state['transposed']!r} is not a bool")
-    shape = _convert.check_shape(state["shape"])
-    if len(state["shape"]) != 2:
-        raise ValueError(f"shape {state['shape']} has one axis; a matrix has 2")
-    arrays = {}
-    for name in ("indptr", "indices", "data", *(("set_ptr", "row_order") if strategy == "strict" else ())):
-        array = state[name]
-        if not isinstance(array, np.ndarray) or array.ndim != 1:
-            raise TypeError(f"{name} is not a vector")
-        dtypes = {"data": None, "indices": _convert.column_dtype(shape[1])}
-        wanted = dtypes.get(name, np.int64)
-        if wanted is not None and array.dtype != wanted:
-            raise ValueError(f"{name} has dtype {array.dtype}, not {np.dtype(wanted)}")
-        # The caller's array may be changed later, so it is copied.
-        arrays[name] = _frozen(np.array(array, dtype=_convert.check_dtype(array.dtype), order="C", subok=False))
-    csr = Csr(arrays["indptr"], arrays["indices"], arrays["data"], shape)
-    is_sorted, is_unique = _core.check_csr(csr.indptr, csr.indices, *shape, len(csr.data))
-    if not (is_sorted and is_unique):
-        raise ValueError("the column indices do not ascend strictly within each row")
-    sets = (arrays["set_ptr"], arrays["row_order"]) if strategy == "strict" else None
-    packing = Packing(csr.indptr, csr.indices, shape, strategy, state["block"], sets)
-    return ComplementaryMatrix._from_parts(csr, packing, state["transposed"])
-
-
-# --- makers -----------------------------------------------------------------------------------------------------------
-
-
-def from_scipy(
-    A: Any,
-    *,
-    strategy: str = "auto",
-    block: Any = "auto",
-    dtype: DTypeLike | None = None,
-    eliminate_zeros: bool = False,
-) -> ComplementaryMatrix:
-    """Packs a scipy.sparse array or matrix of any format.
-
-    Parameters
-    ----------
-    A : scipy.sparse array or matrix, shape (M, K)
-        Never changed. Every array in it is checked before use.
-    strategy, block, dtype, eliminate_zeros
-        As `ComplementaryMatrix`.
-
-    Returns
-    -------
-    ComplementaryMatrix, shape (M, K)
-
-    Raises
-    ------
-    TypeError
-        Not a scipy.sparse matrix; complex values.
-    ValueError
-        Malformed arrays; a block that the pattern does not consist of.
-
-    Examples
-    --------
-    >>> import scipy.sparse
-    >>> import complsparse as cs
-    >>> W = cs.from_scipy(scipy.sparse.eye_array(3, format="csr"))
-    >>> W.shape, W.nnz, W.n_sets
-    ((3, 3), 3, 1)
-    """
-    if not scipy.sparse.issparse(A):
-        raise TypeError(
-            f"from_scipy takes a scipy.sparse array or matrix, not {type(A).__name__}; from_dense and "
-            "ComplementaryMatrix take others"
-        )
-    return ComplementaryMatrix(A, dtype=dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros)
-
-
-def from_dense(
-    D: Any,
-    *,
-    strategy: str = "auto",
-    block: Any = "auto",
-    dtype: DTypeLike | None = None,
-    eliminate_zeros: bool = False,
-) -> ComplementaryMatrix:
-    """Packs the non-zeros of a dense matrix; exact zeros (of either sign) are dropped.
-
-    Parameters
-    ----------
-    D : array_like, shape (M, K)
-    strategy, block, dtype, eliminate_zeros
-        As `ComplementaryMatrix`; zeros can be left for `eliminate_zeros` only where `dtype` rounds to zero.
-
-    Returns
-    -------
-    ComplementaryMatrix, shape (M, K)
-
-    Raises
-    ------
-    TypeError
-        A sparse matrix; complex values.
-    ValueError
-        More than two axes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import complsparse as cs
-    >>> cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]])).nnz
-    2
-    """
-    if scipy.sparse.issparse(D) or isinstance(D, (_core.Operand, tuple)):
-        raise TypeError(f"from_dense takes an array, not {type(D).__name__}; ComplementaryMatrix takes any matrix")
-    return ComplementaryMatrix(D, dtype=dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros)
-
-
-def from_coo(
-    data: Any,
-    coords: Any,
-    shape: tuple[int, int],
-    *,
-    strategy: str = "auto",
-    block: Any = "auto",
-    dtype: DTypeLike | None = None,
-    eliminate_zeros: bool = False,
-) -> ComplementaryMatrix:
-    """Packs triplets; duplicates are summed in the order given.
-
-    Parameters
-    ----------
-    data : array_like, shape (nnz,)
-    coords : (rows, cols)
-        Integer array_likes of shape (nnz,).
-    shape : (int, int)
-    strategy, block, dtype, eliminate_zeros
-        As `ComplementaryMatrix`.
-
-    Returns
-    -------
-    ComplementaryMatrix
-
-    Raises
-    ------
-    TypeError
-        Indices that are not integers; complex values.
-    ValueError
-        Arrays of unequal length, indices outside the shape.
-
-    Examples
-    --------
-    >>> import complsparse as cs
-    >>> cs.from_coo([1.0, 2.0, 3.0], ([0, 1, 1], [2, 0, 0]), (2, 3)).toarray()
-    array([[0., 0., 1.],
-           [5., 0., 0.]])
-    """
-    return ComplementaryMatrix(
-        (data, coords), shape, dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros
-    )
-
-
-def iscompl(x: Any) -> bool:
-    """Whether `x` is a ComplementaryMatrix.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import complsparse as cs
-    >>> cs.iscompl(cs.from_dense(np.eye(2))), cs.iscompl(np.eye(2))
-    (True, False)
-    """
-    return isinstance(x, ComplementaryMatrix)
-
-
-def aslinearoperator(W: ComplementaryMatrix) -> LinearOperator:
-    """A scipy LinearOperator whose block products are one call each.
-
-    Parameters
-    ----------
-    W : ComplementaryMatrix, shape (M, K)
-
-    Returns
-    -------
-    scipy.sparse.linalg.LinearOperator, shape (M, K)
-        scipy's own `aslinearoperator` would multiply column by column.
-
-    Raises
-    ------
-    TypeError
-        `W` is not a ComplementaryMatrix.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import complsparse as cs
-    >>> from scipy.sparse.linalg import cg
-    >>> x, info = cg(cs.aslinearoperator(cs.from_dense(np.diag([1.0, 2.0]))), np.array([1.0, 4.0]))
-    >>> np.allclose(x, [1, 2])
-    True
-    """
-    if not isinstance(W, ComplementaryMatrix):
-        raise TypeError(f"aslinearoperator takes a ComplementaryMatrix, not {type(W).__name__}")
-    from scipy.sparse.linalg import LinearOperator  # slow to import, and few need it
-
-    return LinearOperator(
-        W.shape, matvec=W.matvec, rmatvec=W.rmatvec, matmat=W.matmat, rmatmat=W.rmatmat, dtype=counted(W.dtype)
-    )
+    return ComplementaryMatrix._from_parts(*checked_parts(state))

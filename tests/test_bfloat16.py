@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_array_equal
 
 import complsparse as cs
-from complsparse import _io
+from complsparse import _io, _readers
 from complsparse._cli import main
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -493,7 +493,7 @@ def test_safetensors_become_float32(tmp_path):
         header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, len(content)]}
     text = json.dumps(header).encode()
     (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content)
-    found = _io.read_matrix(tmp_path / "w.safetensors")
+    found = _readers.read_matrix(tmp_path / "w.safetensors")
     assert set(found) == {"w", "f"}
     for matrix in found.values():
         assert matrix.dtype == np.float32

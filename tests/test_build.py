@@ -20,6 +20,7 @@ from complsparse import _core
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 CPP = ("*.cpp", "*.hpp", "*.h", "*.inc.in")
+BORDER = [path for suffix in ("pyx", "pxd", "pxi") for path in sorted((ROOT / "complsparse").rglob(f"*.{suffix}"))]
 
 of_source = pytest.mark.skipif(not SOURCE.is_dir(), reason="not run: the source tree is absent")
 
@@ -97,7 +98,7 @@ def test_no_flag_changes_what_numbers_do():
     )
     builds = [path for path in ROOT.rglob("meson.build") if "build" not in path.relative_to(ROOT).parts[:-1]]
     assert SOURCE / "meson.build" in builds
-    for path in [*builds, ROOT / "pyproject.toml", ROOT / "complsparse" / "_core.pyx", *files(".", *CPP)]:
+    for path in [*builds, ROOT / "pyproject.toml", *BORDER, *files(".", *CPP)]:
         found = banned.search(path.read_text())
         assert not found, (path, found.group())
     assert "-ffp-contract=off" in (SOURCE / "meson.build").read_text()
@@ -106,7 +107,7 @@ def test_no_flag_changes_what_numbers_do():
 
 @of_source
 def test_every_source_file_names_its_licence():
-    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").glob("*.py"), *(ROOT / "complsparse").glob("*.px?")]
+    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").glob("*.py"), *BORDER]
     for path in [*paths, *(ROOT / "tests").glob("*.py")]:
         if path.stat().st_size:
             assert "SPDX-License-Identifier: BSD-3-Clause" in path.read_text().split("\n", 1)[0], path

@@ -16,7 +16,7 @@ import scipy.io
 import scipy.sparse
 
 import complsparse as cs
-from complsparse import _cli, _examples, _picture, _rivals
+from complsparse import _cli, _examples, _picture, _rivals, _tables
 from complsparse._cli import main
 
 PACKAGE_ROOT = Path(cs.__file__).parents[1]
@@ -117,7 +117,7 @@ def test_demo_names_mkl_as_absent(capsys, monkeypatch):
 
 
 def test_demo_without_rich(capsys, monkeypatch):
-    monkeypatch.setattr(_cli, "_has", lambda module: False)
+    monkeypatch.setattr(_tables, "has", lambda module: False)
     assert main(["demo", "--quick", "--n", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert set(lines[1]) == {"-"}
@@ -141,7 +141,7 @@ def test_demo_draws_a_packing(capsys, tmp_path):
 
 
 def test_plot_without_matplotlib_says_what_to_install(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(_cli, "_has", lambda module: False)
+    monkeypatch.setattr(_cli, "has", lambda module: False)
     assert "pip install" in refused(capsys, "demo", "--plot", tmp_path / "picture.png")
 
 

@@ -221,8 +221,8 @@ def test_any_strides_order_and_alignment(isa, dtype):
     base = numbers(rng, dtype, 40 * 70, "normal").reshape(40, 70)
     read_only = base.copy()
     read_only.flags.writeable = False
-    views = [base[::-1], base[:, ::-1], base[::3, 1::2], base.T, base.T[::-2, ::5], np.asfortranarray(base), unaligned(base),
-             read_only, base.astype(dtype.newbyteorder()), np.broadcast_to(base[:1], base.shape),
+    views = [base[::-1], base[:, ::-1], base[::3, 1::2], base.T, base.T[::-2, ::5], np.asfortranarray(base),
+             unaligned(base), read_only, base.astype(dtype.newbyteorder()), np.broadcast_to(base[:1], base.shape),
              base.reshape(8, 5, 70)[:, ::2], base.reshape(8, 5, 70).transpose(2, 0, 1)]  # fmt: skip
     for x in views:
         native = x.astype(dtype)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Products with dense arrays, and the functions that users call for every product.
+
+cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+
+
+cdef object ops():
+    global _ops
+    if _ops is None:
+        from complsparse import _ops as module
+        _ops = module
+    return _ops
+
+
+cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
+    """The product of W and a dense array if the fast checks accept everything, else None and nothing is written.
+
+    W @ X; from_right: X @ W; features_last (with from_right unset): linear's x -> x @ W.T.
+    """
+    cdef int compute = W.compute
+    cdef bint swap = from_right or features_last  # C++ computes W X: rows of X are transposed views of the rows of x
+    if compute < 0 or not cnp.PyArray_CheckExact(dense):
+        return None
+    cdef cnp.ndarray x = dense, y
+    cdef int type_num = type_nums[compute], ndim = cnp.PyArray_NDIM(x)
+    cdef int64_t inner = W.rows if from_right else W.cols
+    cdef int64_t outer = W.cols if from_right else W.rows
+    cdef DenseView x_view, y_view, bias_view
+    if not is_view(x, type_num, swap, &x_view) or x_view.rows != inner:
+        return None
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
+    cdef cnp.npy_intp dims[2]
+    if ndim == 1:
+        dims[0] = outer
+    else:
+        dims[0], dims[1] = (x_view.cols, outer) if swap else (outer, x_view.cols)
+    if out is None:
+        y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+        is_view(y, type_num, swap, &y_view)
+    else:
+        if not cnp.PyArray_CheckExact(out):
+            return None
+        y = out
+        if cnp.PyArray_NDIM(y) != ndim or not is_view(y, type_num, swap, &y_view) or not cnp.PyArray_ISWRITEABLE(y):
+            return None
+        if y_view.rows != outer or y_view.cols != x_view.cols:
+            return None
+        if repeats(y_view) or not apart(y_view, x_view, type_num):
+            return None
+    cdef Epilogue epilogue
+    epilogue.bias = NULL
+    epilogue.relu = False
+    if bias is not None:
+        if not cnp.PyArray_CheckExact(bias):
+            return None
+        if (cnp.PyArray_NDIM(bias) != 1 or not is_view(bias, type_num, False, &bias_view) or bias_view.rows != outer
+                or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y_view, bias_view, type_num)):
+            return None
+        epilogue.bias = bias_view.data
+    if activation is not None:
+        if type(activation) is not str or activation != "relu":
+            return None
+        epilogue.relu = True
+    if W.is_small(x_view.cols):
+        c.multiply(plan, x_view, y_view, epilogue)
+    else:
+        with nogil:
+            c.multiply(plan, x_view, y_view, epilogue)
+    return y
+
+
+def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
+    """Matrix product where one operand is a ComplementaryMatrix.
+
+    Parameters
+    ----------
+    A, B : ComplementaryMatrix and array_like or scipy.sparse
+        ``W @ X`` with W (M, K) and X (K,), (K, N) or (..., K, N), or ``X @ W`` with X (M,), (N, M) or (..., N, M), as
+        `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. `Winners` lie along the
+        axis that the product sums over. Of scipy.sparse operands the stored entries are taken as winners; the result is
+        dense.
+    out : ndarray, optional
+        Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
+    bias : array_like, optional
+        One entry per output feature, added along that axis: to the rows of ``W @ X``, to the columns of ``X @ W``.
+    activation : None or "relu"
+        Applied after the bias. NaN stays NaN.
+    dtype : dtype, optional
+        Of the result, as in `numpy.matmul`.
+
+    Returns
+    -------
+    ndarray
+        ``out`` if given.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match, winners along another axis, `out` that overlaps an input or cannot be written, an
+        unknown activation.
+    TypeError
+        dtypes without a product, `out` of another dtype, no ComplementaryMatrix among the operands.
+
+    Notes
+    -----
+    Time is O(nnz * N); with winners O(nnz * their share * N), and no more than that of the dense product. Entries that are
+    not stored never touch the activations: ``0 * nan`` of such an entry is 0. Nor do zeros that are not stored touch weights.
+    The result has the same bits for every number of threads, alignment and memory order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]], dtype=np.float32))
+    >>> cs.matmul(W, np.array([1.0, 10.0], dtype=np.float32), bias=np.array([1.0, -9.0], dtype=np.float32))
+    array([21., -6.], dtype=float32)
+    """
+    if dtype is None:
+        if isinstance(A, Operand):
+            if isinstance(B, Compressed):
+                result = winners_product(A, B, False, False, out, bias, activation)
+            else:
+                result = product(A, B, False, False, out, bias, activation)
+        elif isinstance(B, Operand):
+            if isinstance(A, Compressed):
+                result = winners_product(B, A, True, False, out, bias, activation)
+            else:
+                result = product(B, A, True, False, out, bias, activation)
+        else:
+            result = None
+        if result is not None:
+            return result
+    return ops().matmul(A, B, out, bias, activation, dtype)
+
+
+def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
+    """A linear layer: ``y = activation(x @ W.T + bias)``, batch first, as `torch.nn.functional.linear`.
+
+    Parameters
+    ----------
+    x : array_like, Winners or scipy.sparse, shape (..., K)
+        Activations; the features are the last axis.
+    W : ComplementaryMatrix, shape (M, K)
+        Weights.
+    bias : array_like, shape (M,), optional
+    activation : None or "relu"
+    out : ndarray, shape (..., M), optional
+        Where the result is written: exactly its dtype, writeable, sharing no memory with an input.
+    dtype : dtype, optional
+        Of the result.
+
+    Returns
+    -------
+    ndarray, shape (..., M)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.matmul`.
+
+    Notes
+    -----
+    Time is O(nnz * N) for N vectors. Activations are brought into the order that the micro-kernel wants inside the
+    product, a tile at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]], dtype=np.float32))
+    >>> cs.linear(np.array([[1.0, 10.0], [0.0, -1.0]], dtype=np.float32), W, activation="relu")
+    array([[20.,  3.],
+           [ 0.,  0.]], dtype=float32)
+    """
+    if dtype is None and isinstance(W, Operand):
+        if isinstance(x, Compressed):
+            result = winners_product(W, x, False, True, out, bias, activation)
+        else:
+            result = product(W, x, False, True, out, bias, activation)
+        if result is not None:
+            return result
+    return ops().linear(x, W, bias, activation, out, dtype)
+
+
+def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, bint relu):
+    """The product of W in the dtype of y, for arrays that `_ops` has brought into that dtype and shape."""
+    cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
+    cdef bint swap = from_right or features_last
+    cdef DenseView x_view, y_view
+    if compute < 0 or not is_view(x, type_num, swap, &x_view) or not is_view(y, type_num, swap, &y_view):
+        raise AssertionError("product_into takes aligned native arrays of one compute dtype")
+    if (x_view.rows != (W.rows if from_right else W.cols) or y_view.rows != (W.cols if from_right else W.rows)
+            or x_view.cols != y_view.cols):
+        raise AssertionError("product_into takes arrays of matching shapes")
+    cdef Epilogue epilogue
+    epilogue.bias = NULL
+    epilogue.relu = relu
+    cdef cnp.ndarray b
+    if bias is not None:
+        b = np.require(bias, y.dtype, ["C", "A"])
+        if cnp.PyArray_SIZE(b) != y_view.rows:
+            raise AssertionError("product_into takes one bias entry per output feature")
+        epilogue.bias = cnp.PyArray_DATA(b)
+    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
+    with nogil:
+        c.multiply(plan, x_view, y_view, epilogue)
+
+
+def sampled_values(Operand W, cnp.ndarray P, cnp.ndarray Q):
+    """(P @ Q) at the stored positions of W, in the stored order. P (M, R) and Q (R, K) in one compute dtype."""
+    cdef int type_num = cnp.PyArray_TYPE(P), compute = compute_type(type_num)
+    cdef DenseView p_view, q_view
+    if (compute < 0 or P.ndim != 2 or Q.ndim != 2
+            or not is_view(P, type_num, W.transposed, &p_view) or not is_view(Q, type_num, W.transposed, &q_view)):
+        raise AssertionError("sampled_values takes aligned native matrices of one compute dtype")
+    if P.shape[0] != W.rows or Q.shape[1] != W.cols or P.shape[1] != Q.shape[0]:
+        raise AssertionError("sampled_values takes matrices of matching shapes")
+    cdef StoredMatrix pattern = W.store.matrix(compute).stored()
+    if W.transposed:  # (P Q)' = Q' P', sampled at the stored matrix
+        p_view, q_view = q_view, p_view
+    cdef cnp.npy_intp size = W.nnz
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, &size, type_num, 0)
+    with nogil:
+        c.sampled_multiply(pattern, p_view, q_view, cnp.PyArray_DATA(out))
+    return out
