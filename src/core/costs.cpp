@@ -14,7 +14,8 @@ namespace {
 double columns_of(Layouts::Kind kind) {
     return kind == Layouts::one_column     ? 1
            : kind == Layouts::few_columns  ? 4
-           : kind == Layouts::some_columns ? 16
+           : kind == Layouts::some_columns ? 22
+           : kind == Layouts::whole_line   ? 16
            : kind == Layouts::wide_batch   ? 256
                                            : 64;
 }
@@ -48,10 +49,18 @@ std::vector<Option> CostModel::options(Layouts::Kind kind) {
         const double n = columns_of(kind), used = std::min<double>(n, lanes_);
         const bool in_place = kind == Layouts::batch || kind == Layouts::wide_batch;
         const bool wide = kind == Layouts::packed_batch || in_place;
+        // Tiles that the columns do not fill leave half a vector idle, and x and y go through scratch.
+        const bool ragged = kind == Layouts::some_columns;
+        const double idle = ragged ? 1 + lanes_ / 2.0 / n : 1;
+        const double move = (inner + outer) * (ragged || kind == Layouts::packed_batch ? 0.6 : 0.1);
         if (const int rows = shared_groups(kind))
-            add(Family::shared_row_groups, nnz / used * (wide ? 0.75 : rows > 4 ? 0.95 : 1.3));
-        add(Family::row_groups,
-            nnz / used * (wide ? 1.6 : 2.0) + (inner + outer) * (kind == Layouts::packed_batch ? 0.6 : 0.1));
+            add(Family::shared_row_groups, nnz / used *
+                                                   (wide       ? 0.75
+                                                    : rows > 4 ? 0.95
+                                                               : 1.3) *
+                                                   idle +
+                                               (ragged ? move : 0));
+        add(Family::row_groups, nnz / used * (wide ? 1.6 : 2.0) * idle + move);
         // Bringing a row of x into a tile costs as much as a few entries.
         const double few = kind == Layouts::wide_batch ? 12 : 8;
         if (in_place && operand_.is_stored() && nnz < few * inner) add(Family::rows, nnz / used);
@@ -120,8 +129,11 @@ double CostModel::routed_cost(const RoutedRow& row, Layouts::Kind kind) {
                            : row.lanes == 8 ? (n == 1 ? 2 * registers - 1 : 3 * registers)
                            : registers <= 1 ? 1
                            : registers <= 2 ? 1.5
-                                            : 3;
-    const double ports = vectors * 0.65 * (1 + permute / row.block_rows);
+                           : n == 1         ? 3
+                                            : 4.2;
+    // Sums of several columns and rows leave registers for one unit only: nothing hides the reading of its windows.
+    const double each = n > 1 && row.block_rows > 1 ? 0.9 : 0.65;
+    const double ports = vectors * each * (1 + permute / row.block_rows);
     const double bytes = operand_.nnz() * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
     const double together = n < 4 ? 1 : 4;
     // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the

@@ -53,7 +53,7 @@ class WinnersChooser {
         if (const auto* known = layouts_.winners_models[s_].load(std::memory_order_acquire)) return *known;
         auto made = std::make_shared<WinnersModel>();
         // These take the lock themselves.
-        for (const std::int64_t n : {1, 4, 16, 64}) {
+        for (const std::int64_t n : {1, 4, 16, 24, 64}) {
             const PlanRequest request = dense_request(n, false);
             const Candidate best = candidates(matrix_, request).front();
             made->dense_per_vector[kind_of(request)] =
