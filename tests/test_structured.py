@@ -710,7 +710,7 @@ def test_a_value_that_bfloat16_does_not_hold(isa):
 
 # --- choosing --------------------------------------------------------------------------------------------------------
 
-REQUESTS = tuple(itertools.product((1, 2, 4, 11, 12, 16, 31, 32, 130), (False, True)))
+REQUESTS = tuple(itertools.product((1, 2, 4, 11, 12, 15, 16, 31, 32, 130), (False, True)))
 
 
 @every_matrix
@@ -727,7 +727,8 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
         return f.microkernel, Y.tobytes()
 
     def kind(n, batch_major):  # requests that share a choice
-        return (n > 1) + (n >= 12) + (n >= 32) + (n >= 32 and batch_major) + (n >= 128 and not batch_major) * 8
+        batch = (n >= 32) + (n >= 32 and batch_major) + (n >= 128 and not batch_major) * 8
+        return (n > 1) + (n >= 12) + (n == 16) * 16 + batch
 
     levels = cs.isa_levels()
     fresh = {}
