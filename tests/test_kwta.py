@@ -3,6 +3,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import hypothesis.strategies as st
 import numpy as np
@@ -223,7 +225,8 @@ def test_any_strides_order_and_alignment(isa, dtype):
     read_only.flags.writeable = False
     views = [base[::-1], base[:, ::-1], base[::3, 1::2], base.T, base.T[::-2, ::5], np.asfortranarray(base),
              unaligned(base), read_only, base.astype(dtype.newbyteorder()), np.broadcast_to(base[:1], base.shape),
-             base.reshape(8, 5, 70)[:, ::2], base.reshape(8, 5, 70).transpose(2, 0, 1)]  # fmt: skip
+             base.reshape(8, 5, 70)[:, ::2], base.reshape(8, 5, 70).transpose(2, 0, 1),
+             base[:, None, :], base[:, :, None], base[:, None][:, ::-1], base[:1, None][:, ::-1]]  # fmt: skip
     for x in views:
         native = x.astype(dtype)
         for axis in range(x.ndim):
@@ -272,6 +275,32 @@ def test_threads_change_nothing(isa, threads):
             for name in ("values", "indices", "indptr"):
                 assert same_bits(getattr(other, name), getattr(found[0], name))
     check(found[0], x, k, axis, relu)
+
+
+def test_entries_that_change_meanwhile_break_nothing():
+    """Another thread writes what is being ranked: which entries win is anybody's guess, that memory is safe is not."""
+    code = """
+import threading, time
+import numpy as np, complsparse as cs
+rng = np.random.default_rng(0)
+for shape, axis, k in (((512, 64), 0, 8), ((64, 784), 0, 6), ((784, 64), 1, 6)):
+    x, others = np.zeros(shape, np.float32), rng.standard_normal((4, *shape)).astype(np.float32)
+    done = False
+    def write():
+        while not done:
+            for other in others:
+                np.copyto(x, other)
+    writer = threading.Thread(target=write)
+    writer.start()
+    end = time.monotonic() + 0.7
+    while time.monotonic() < end:
+        w = cs.kwta(x, k, axis=axis)
+        assert w.nnz == k * shape[1 - axis] and w.indices.min() >= 0 and w.indices.max() < shape[axis]
+    done = True
+    writer.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("warm", [False, True])

@@ -161,6 +161,8 @@ cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
     view.outer_stride = view.inner_stride = 0
     view.n, view.stride = dims[axis], strides[axis] // size
     for a in range(ndim):
+        if dims[a] == 1:
+            continue  # its stride means nothing, and NumPy lets it be anything in a contiguous array
         all_strides |= strides[a]
         if a < axis:
             view.outer *= dims[a]

@@ -3,9 +3,8 @@
 //
 // A list of the K largest so far is kept for all lanes at once. Entries come in groups of K: each is sorted by
 // Batcher's odd-even network and merged with the list by a bitonic one, the lower half being dropped. What then stands
-// at place k of the list is the threshold. The lanes' winners are marked entry by entry, the marks are turned round
-// into 64 entries of one vector per word, and the words' set bits are the winners, in order. Bound by the max and min
-// of the network.
+// at place k of the list is the threshold. Each lane collects its winners, entry by entry, as bits of words, and the
+// words' set bits are the winners, in order.
 #pragma once
 
 #include "core/microkernel.hpp"
@@ -118,11 +117,13 @@ CS_INLINE void emit(const KwtaLanesArgs& args, const Marks<T>& marks) {
             ++found;
             kept += !Finish || !relu || value > T(0);
         };
+        // Were x changed meanwhile, there might be more marks than k, or fewer: what is written stays in bounds.
         for (; first + 64 < n; first += 64)
-            for (std::uint64_t left = marks.of(lane, first); left != 0; left &= left - 1) take(left);
+            for (std::uint64_t left = marks.of(lane, first); left != 0 && found < k; left &= left - 1) take(left);
         // How many are left to find is known: a loop until no bit is left would be foreseen worse.
+        const std::uint64_t last_entry = std::uint64_t{1} << (n - 1 - first);
 #pragma GCC unroll 1
-        for (std::uint64_t left = marks.of(lane, first); found < k; left &= left - 1) take(left);
+        for (std::uint64_t left = marks.of(lane, first); found < k; left &= left - 1) take(left | last_entry);
         args.counts[lane] = kept;
     }
 }
