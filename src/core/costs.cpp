@@ -131,8 +131,8 @@ double CostModel::routed_cost(const RoutedRow& row, Layouts::Kind kind) {
                            : registers <= 2 ? 1.5
                            : n == 1         ? 3
                                             : 4.2;
-    // Sums of several columns and rows leave registers for one unit only: nothing hides the reading of its windows.
-    const double each = n > 1 && row.block_rows > 1 ? 0.9 : 0.65;
+    // Sums of several columns and rows leave registers for one or two units: little hides the reading of their windows.
+    const double each = n == 1 || row.block_rows == 1 ? 0.65 : row.block_rows == 2 ? 0.75 : 0.9;
     const double ports = vectors * each * (1 + permute / row.block_rows);
     const double bytes = operand_.nnz() * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
     const double together = n < 4 ? 1 : 4;

@@ -56,7 +56,7 @@ int choose_windows(const StoredMatrix& matrix) {
     return d < 0.07 ? 3 : 2;
 }
 
-constexpr std::int64_t least_some_columns = 12, line_columns = 16, least_batch = 32, least_wide_batch = 128;
+constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
 
 class Chooser {
    public:
@@ -228,14 +228,14 @@ Matrix::Matrix(const StoredMatrix& stored) : stored_(stored), layouts_(std::make
 Matrix::~Matrix() = default;
 
 Layouts::Kind kind_of(const PlanRequest& request) {
-    return request.deterministic            ? Layouts::ordered
-           : request.n == 1                 ? Layouts::one_column
-           : request.n < least_some_columns ? Layouts::few_columns
-           : request.n == line_columns      ? Layouts::whole_line
-           : request.n < least_batch        ? Layouts::some_columns
-           : !request.contiguous_rows       ? Layouts::packed_batch
-           : request.n < least_wide_batch   ? Layouts::batch
-                                            : Layouts::wide_batch;
+    return request.deterministic                                  ? Layouts::ordered
+           : request.n == 1                                       ? Layouts::one_column
+           : request.n < least_some_columns                       ? Layouts::few_columns
+           : request.n == line_columns && request.contiguous_rows ? Layouts::whole_line
+           : request.n < least_batch                              ? Layouts::some_columns
+           : !request.contiguous_rows                             ? Layouts::packed_batch
+           : request.n < least_wide_batch                         ? Layouts::batch
+                                                                  : Layouts::wide_batch;
 }
 
 namespace {

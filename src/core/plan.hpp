@@ -57,10 +57,10 @@ struct Structure {
 };
 
 struct Layouts {
-    // few_columns: less than a cache line of x; some_columns: up to two lines, not whole ones; whole_line: one line,
-    // read and written in place; batch: more, x and y with contiguous rows; wide_batch: likewise, so wide that reading
-    // x in place pays for longer; packed_batch: more, with rows that are not contiguous; ordered: any, with one order
-    // of summation for all.
+    // few_columns: less than a cache line of floats; some_columns: up to two lines; whole_line: contiguous rows of one,
+    // which a tile may read in place; batch: more, x and y with contiguous rows; wide_batch: likewise, so wide that
+    // reading x in place pays for longer; packed_batch: more, with rows that are not contiguous; ordered: any, with one
+    // order of summation for all.
     enum Kind { one_column, few_columns, some_columns, whole_line, packed_batch, batch, wide_batch, ordered, n_kinds };
     ForkSafeMutex mutex;                               // guards the building of all below
     std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
@@ -79,6 +79,7 @@ struct Layouts {
     std::vector<std::unique_ptr<const RoutedLayout>> routed[2];
 };
 
+inline constexpr std::int64_t line_columns = 16;
 Layouts::Kind kind_of(const PlanRequest& request);
 
 }  // namespace cs

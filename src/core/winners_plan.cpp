@@ -102,12 +102,13 @@ class WinnersChooser {
         return choice.get();
     }
 
-    // Vectors are written out in the layout that the choice wants.
+    // Vectors are written out in the layout that the choice wants: a line of them is a tile.
     PlanRequest dense_request(std::int64_t n, bool deterministic) const {
         PlanRequest request;
         request.side = side_;
         request.n = n;
         request.deterministic = deterministic;
+        request.contiguous_rows = n == line_columns;
         return request;
     }
 
