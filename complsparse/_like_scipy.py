@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
@@ -25,7 +26,6 @@ def _via_csr(name: str) -> Callable[..., Any]:
         return getattr(self.tocsr(), name)(*map(as_scipy, args), **kwargs)
 
     method.__name__ = name
-    method.__qualname__ = f"LikeScipy.{name}"
     method.__doc__ = f"As `scipy.sparse.csr_array.{name}`, through ``tocsr()``; O(nnz) for the conversion."
     return method
 
@@ -39,7 +39,6 @@ def _via_csr_operator(name: str) -> Callable[..., Any]:
         return getattr(self.tocsr(), name)(as_scipy(other))
 
     method.__name__ = name
-    method.__qualname__ = f"LikeScipy.{name}"
     return method
 
 
@@ -222,6 +221,10 @@ class LikeScipy(_core.Operand):
             "pack the result again, or give new values with W.with_values"
         )
 
+
+for _name, _member in vars(LikeScipy).items():
+    if isinstance(_member, FunctionType):  # errors of calls name the class that users know
+        _member.__qualname__ = f"ComplementaryMatrix.{_name}"
 
 _elementwise_product = _via_csr_operator("__mul__")
 _quotient = _via_csr_operator("__truediv__")

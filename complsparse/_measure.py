@@ -125,7 +125,7 @@ def benchmark(
     rivals: Any,
     rounds: int,
 ) -> list[dict[str, Any]]:
-    """One record per matrix, in W's own type where no dtype is given."""
+    """One record per matrix; where no dtype is given, in the type that `_measured_dtype` finds for W."""
     records = []
     with progress("measuring", len(examples)) as step, rivals.limited():
         for name, group, build in examples:

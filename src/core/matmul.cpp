@@ -174,9 +174,7 @@ void multiply_column(const Choice& choice, const DenseView& x, const DenseView& 
     });
     if (direct) return;
     for (std::int64_t i = 0; i < n_extra; ++i) sums[layout.extra_rows[static_cast<std::size_t>(i)]] += sums[y.rows + i];
-    for (std::int64_t row = 0; row < y.rows; ++row)
-        choice.move->epilogue({sums + row, element<T>(y, row, 0), 1, 1, 1, 1,
-                               finish.bias ? static_cast<const T*>(finish.bias) + row : nullptr, finish.relu});
+    choice.move->epilogue({sums, y.data, y.rows, 1, 1, y.row_stride, finish.bias, finish.relu});
 }
 
 // Columns of x and y are contiguous for the micro-kernels: where they are not, panels of columns are transposed.

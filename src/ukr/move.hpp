@@ -132,10 +132,10 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
             to[c * args.to_stride + r] = from[r * args.from_stride + c];
     };
     const std::int64_t end_row = last_row - (last_row - row) % L, end_col = last_col - (last_col - col) % L;
-    // Walk along the long side of the operand with long rows: its cache lines are used up before the next ones come.
     if constexpr (L == 4 && std::is_same_v<T, float>) {
         transpose_fours(args, row, end_row, col, end_col);
     } else if (args.from_stride >= args.to_stride) {
+        // Along the long side of the operand with long rows: its cache lines are used up before the next ones come.
         for (std::int64_t r = row; r < end_row; r += L)
             for (std::int64_t c = col; c < end_col; c += L) square(r, c);
     } else {

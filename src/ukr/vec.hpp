@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <type_traits>
 
 #if defined(__AVX__)
@@ -83,8 +82,13 @@ inline V spread(const T* from) {
 }
 
 // Whether the first lanes of a register can be loaded and stored by themselves: the others touch no memory.
+#if defined(__AVX2__)
 template <class V>
-inline constexpr bool has_first_lanes = vector_bytes > 16 && sizeof(V) == vector_bytes;
+inline constexpr bool has_first_lanes = sizeof(V) == vector_bytes;
+#else
+template <class V>
+inline constexpr bool has_first_lanes = false;
+#endif
 
 #if defined(__AVX512F__)
 // Zeros in the lanes from `count` on.
@@ -130,7 +134,7 @@ inline void store_first(T* to, std::int64_t count, V v) {
     else
         _mm256_maskstore_pd(reinterpret_cast<double*>(to), first_lanes<T>(count), (__m256d)v);
 }
-#else  // not called: has_first_lanes is false
+#else  // not called
 template <class V, class T>
 V load_first(const T* from, std::int64_t count);
 template <class V, class T>
