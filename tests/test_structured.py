@@ -728,7 +728,7 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
 
     def kind(n, batch_major):  # requests that share a choice
         batch = (n >= 32) + (n >= 32 and batch_major) + (n >= 128 and not batch_major) * 8
-        return (n > 1) + (n >= 12) + (n == 16) * 16 + batch
+        return (n > 1) + (n >= 12) + (n == 16 and not batch_major) * 16 + batch
 
     levels = cs.isa_levels()
     fresh = {}
@@ -788,6 +788,22 @@ def test_candidates_and_costs():
             assert first.microkernel == W.plan(n=n, batch_major=batch_major).microkernel
             with pytest.raises(IndexError):
                 _core.make_plan(W, n, np.float32, batch_major, None, None, False, len(found))
+
+
+@pytest.mark.parametrize("n", [1, 5, 16, 24, 40, 130])
+def test_columns_that_own_nothing(isa, n):
+    """Sixteen of 2048 columns have entries: the others are not brought into tiles, whatever stands there."""
+    rng = np.random.default_rng(43)
+    used = np.sort(rng.choice(2048, 16, replace=False))
+    mask = np.zeros((300, 2048), dtype=bool)
+    mask[:, used] = rng.random((300, 16)) < 0.3
+    S = csr_of(mask, draw(rng, mask.sum(), np.float32))
+    W, X = S.packed(), np.full((2048, n), np.nan, np.float32)
+    X[used] = draw(rng, (16, n), np.float32)
+    if n > 1:
+        assert [c["layout"] for c in _core.candidates(W, n, np.float32, False)] == ["row_groups"]
+    for _, f in plans(W, n):
+        assert_product(f(X), expected(S, X, np.float32), np.float32, f.microkernel)
 
 
 # --- real matrices, and any ------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ CostModel::CostModel(const Matrix& matrix, Side side)
 
 std::vector<Option> CostModel::options(Layouts::Kind kind) {
     const double nnz = operand_.nnz();
-    const auto inner = static_cast<double>(operand_.inner()), outer = static_cast<double>(operand_.outer());
+    const auto outer = static_cast<double>(operand_.outer());
     std::vector<Option> found;
     auto add = [&](Family family, double cost) { found.push_back({family, cost}); };
     if (kind == Layouts::ordered) return {{Family::row_groups, 0}};
@@ -52,18 +52,16 @@ std::vector<Option> CostModel::options(Layouts::Kind kind) {
         // Tiles that the columns do not fill leave half a vector idle, and x and y go through scratch.
         const bool ragged = kind == Layouts::some_columns;
         const double idle = ragged ? 1 + lanes_ / 2.0 / n : 1;
-        const double move = (inner + outer) * (ragged || kind == Layouts::packed_batch ? 0.6 : 0.1);
-        if (const int rows = shared_groups(kind))
-            add(Family::shared_row_groups, nnz / used *
-                                                   (wide       ? 0.75
-                                                    : rows > 4 ? 0.95
-                                                               : 1.3) *
-                                                   idle +
-                                               (ragged ? move : 0));
+        const auto read = static_cast<double>(structure().columns_read);
+        const double move = (read + outer) * (ragged || kind == Layouts::packed_batch ? 0.6 : 0.1);
+        if (const int rows = shared_groups(kind)) {
+            const double each = wide ? 0.75 : rows > 4 ? 0.95 : 1.3;
+            add(Family::shared_row_groups, nnz / used * each * idle + (ragged ? move : 0));
+        }
         add(Family::row_groups, nnz / used * (wide ? 1.6 : 2.0) * idle + move);
         // Bringing a row of x into a tile costs as much as a few entries.
         const double few = kind == Layouts::wide_batch ? 12 : 8;
-        if (in_place && operand_.is_stored() && nnz < few * inner) add(Family::rows, nnz / used);
+        if (in_place && operand_.is_stored() && nnz < few * read) add(Family::rows, nnz / used);
     }
     if (found.empty()) add(Family::row_groups, 0);
     std::stable_sort(found.begin(), found.end(), [](const Option& a, const Option& b) { return a.cost < b.cost; });
@@ -82,6 +80,8 @@ const Structure& CostModel::structure() {
         found->square_blocks = found->shared_rows >= block_side && is_blocked(operand_.by_output());
         found->strips = found->shared_rows >= 4 && is_of_strips(operand_.by_output());
         found->fits_bf16 = !found->routed.layers.empty() && fits_bf16(operand_.by_output());
+        const std::size_t kept = columns_worth_keeping(operand_.by_output()).size();
+        found->columns_read = kept > 0 ? static_cast<std::int64_t>(kept) : operand_.inner();
         known = std::move(found);
     }
     return *known;

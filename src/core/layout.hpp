@@ -21,8 +21,10 @@ struct OwnedCsr {
 // Counting sort, O(nnz + rows + cols). `view` refers to `owned`.
 StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned);
 
-// A matrix without the columns that own nothing, where these are more than half: activations that nobody reads are then
-// not packed either. `used` lists the columns kept; `dropped` refers to `renumbered`. Returns whether it did.
+// The columns that own an entry, where these are less than half: activations that nobody reads need not be packed.
+// Otherwise none.
+std::vector<std::int32_t> columns_worth_keeping(const StoredMatrix& matrix);
+// The matrix of these columns only. `used` lists them; `dropped` refers to `renumbered`. Returns whether it did.
 bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
                          std::vector<std::int32_t>& renumbered, StoredMatrix& dropped);
 

@@ -54,6 +54,7 @@ struct Structure {
     bool square_blocks = false;
     bool strips = false;
     bool fits_bf16 = false;
+    std::int64_t columns_read = 0;  // by row groups: all, or those that own an entry
 };
 
 struct Layouts {

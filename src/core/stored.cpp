@@ -29,17 +29,21 @@ StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned) {
     return {stored.cols, stored.rows, owned.row_ptr.data(), owned.columns.data(), owned.values.data(), stored.type};
 }
 
-bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
-                         std::vector<std::int32_t>& renumbered, StoredMatrix& dropped) {
+std::vector<std::int32_t> columns_worth_keeping(const StoredMatrix& matrix) {
     const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    if (matrix.cols < 1024 || nnz > 4 * matrix.cols) return false;  // few columns can be unused, or little is to gain
-    used.assign(matrix.columns, matrix.columns + nnz);
+    if (matrix.cols < 1024 || nnz > 4 * matrix.cols) return {};  // few columns can be unused, or little is to gain
+    std::vector<std::int32_t> used(matrix.columns, matrix.columns + nnz);
     std::sort(used.begin(), used.end());
     used.erase(std::unique(used.begin(), used.end()), used.end());
-    if (2 * static_cast<std::int64_t>(used.size()) > matrix.cols) {
-        used.clear();
-        return false;
-    }
+    if (2 * static_cast<std::int64_t>(used.size()) > matrix.cols) used.clear();
+    return used;
+}
+
+bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
+                         std::vector<std::int32_t>& renumbered, StoredMatrix& dropped) {
+    used = columns_worth_keeping(matrix);
+    if (used.empty()) return false;
+    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
     renumbered.resize(as_size(nnz));
     for (std::int64_t i = 0; i < nnz; ++i)
         renumbered[as_size(i)] =
