@@ -40,7 +40,7 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
 // Four floats each from `step` elements apart, and back. Intrinsics, because GCC 12 joins parts by shuffles alone,
 // which the transposes are bound by; an insert from memory takes other ports too.
 template <int L>
-CS_INLINE vec<float, L> load_quads(const float* from, std::int64_t step) {
+CS_INLINE vec<float, L> load_quads(const float* from, [[maybe_unused]] std::int64_t step) {
 #ifdef __AVX512F__
     if constexpr (L == 16) {
         const __m512 first = _mm512_zextps128_ps512(_mm_loadu_ps(from));
@@ -57,7 +57,7 @@ CS_INLINE vec<float, L> load_quads(const float* from, std::int64_t step) {
 }
 
 template <int L>
-CS_INLINE void store_quads(float* to, std::int64_t step, vec<float, L> quads) {
+CS_INLINE void store_quads(float* to, [[maybe_unused]] std::int64_t step, vec<float, L> quads) {
 #ifdef __AVX512F__
     if constexpr (L == 16) {
         _mm_storeu_ps(to, _mm512_maskz_extractf32x4_ps(0xf, quads, 0));
