@@ -7,7 +7,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 
-cdef extern from "core/types.hpp" namespace "cs" nogil:
+cdef extern from "base/types.hpp" namespace "cs" nogil:
     cdef enum class Type(unsigned char):
         f32
         f64
@@ -33,7 +33,7 @@ cdef extern from "core/types.hpp" namespace "cs" nogil:
         cbool relu
 
 
-cdef extern from "core/api.hpp" namespace "cs" nogil:
+cdef extern from "api.hpp" namespace "cs" nogil:
     cdef cppclass Matrix:
         Matrix(const StoredMatrix&) except +
         const StoredMatrix& stored()
@@ -121,7 +121,7 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
     const char* isa_levels_left_out()
 
 
-cdef extern from "core/winners.hpp" namespace "cs" nogil:
+cdef extern from "ops/winners.hpp" namespace "cs" nogil:
     cdef enum class ValueType(unsigned char):
         pass
 
@@ -140,7 +140,7 @@ cdef extern from "core/winners.hpp" namespace "cs" nogil:
     void c_expand "cs::expand"(const CompressedView&, int, void*, int64_t)
 
 
-cdef extern from "core/kwta.hpp" namespace "cs" nogil:
+cdef extern from "ops/contest.hpp" namespace "cs" nogil:
     cdef struct KwtaHint:
         int64_t threshold
 
@@ -165,7 +165,7 @@ cdef extern from "core/kwta.hpp" namespace "cs" nogil:
     void run_bound_contest(void*) noexcept
 
 
-cdef extern from "core/pack.hpp" namespace "cs" nogil:
+cdef extern from "pattern/pack.hpp" namespace "cs" nogil:
     cdef cppclass Pattern[Index]:
         int64_t rows, cols
         const int64_t* row_ptr
@@ -215,7 +215,7 @@ cdef extern from "core/pack.hpp" namespace "cs" nogil:
         const Pattern[Index]&, const int64_t*, int64_t, const int64_t*, int64_t) except +
 
 
-cdef extern from "core/isa.hpp" namespace "cs" nogil:
+cdef extern from "base/isa.hpp" namespace "cs" nogil:
     cdef struct IsaLevel:
         const char* name
         cbool supported
@@ -230,7 +230,7 @@ cdef extern from "core/isa.hpp" namespace "cs" nogil:
     const CacheSizes& c_cache_sizes "cs::cache_sizes"()
 
 
-cdef extern from "core/parallel.hpp" namespace "cs" nogil:
+cdef extern from "base/parallel.hpp" namespace "cs" nogil:
     int effective_threads()
     void set_threads(int)
 

@@ -10,7 +10,7 @@
 
 #include <cstddef>
 
-#include "core/microkernel.hpp"
+#include "kernels/microkernel.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {

@@ -3,12 +3,12 @@
 // all levels is a row here; kinds whose rows differ from level to level are the arguments of table_with.
 #pragma once
 
-#include "ukr/blocks.hpp"
+#include "ukr/squares.hpp"
 #include "ukr/columns.hpp"
-#include "ukr/kwta.hpp"
-#include "ukr/kwta_lanes.hpp"
+#include "ukr/contest.hpp"
+#include "ukr/contest_lanes.hpp"
 #include "ukr/move.hpp"
-#include "ukr/rows.hpp"
+#include "ukr/stored_rows.hpp"
 #include "ukr/sampled.hpp"
 #include "ukr/strips.hpp"
 

@@ -2,7 +2,7 @@
 // Bringing dense operands into tiles and out again: transposes (batch-major activations), epilogue copies.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/microkernel.hpp"
 #include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 

@@ -7,7 +7,7 @@
 // stay in registers; for more of them they are read from L1, where each serves group_units units.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/microkernel.hpp"
 #include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 

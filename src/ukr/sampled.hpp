@@ -2,7 +2,7 @@
 // sampled products: one dot product per stored entry.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/microkernel.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {

@@ -5,7 +5,7 @@
 // columns costs one index. The values' way from L2 bounds it: a cache line for each sixteen multiplications in float32.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/microkernel.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {

@@ -3,7 +3,7 @@
 // choice, tests and benchmarks read the table.
 #include "ukr/every_level.hpp"
 #include "ukr/routed.hpp"
-#include "ukr/spmm.hpp"
+#include "ukr/row_groups.hpp"
 
 namespace cs::ukr::CS_ISA {
 

@@ -3,8 +3,8 @@
 // choice, tests and benchmarks read the table.
 #include "ukr/every_level.hpp"
 #include "ukr/routed.hpp"
-#include "ukr/spmm.hpp"
-#include "ukr/spmv.hpp"
+#include "ukr/row_groups.hpp"
+#include "ukr/windows.hpp"
 
 namespace cs::ukr::CS_ISA {
 
