@@ -61,15 +61,15 @@ from complsparse._config import (
     show_config,
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
-from complsparse._io import load, save
-from complsparse._makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl
-from complsparse._matrix import ComplementaryMatrix, no_kernel
-from complsparse._ops import sampled_matmul
-from complsparse._winners import Winners
+from complsparse._files.saved import load, save
+from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl
+from complsparse._matrix.matrix import ComplementaryMatrix, no_kernel
+from complsparse._ops.products import sampled_matmul
+from complsparse._ops.winners import Winners
 
 if TYPE_CHECKING:
-    from complsparse._patterns import complementary_mask, random
-    from complsparse._prune import PruneReport, prune
+    from complsparse._patterns.masks import complementary_mask, random
+    from complsparse._patterns.prune import PruneReport, prune
 
 __all__ = [
     "ComplementaryMatrix",
@@ -102,10 +102,10 @@ __all__ = [
 
 # Found on first use: a program that only multiplies need not wait for their import.
 _LATER = {
-    "PruneReport": "complsparse._prune",
-    "complementary_mask": "complsparse._patterns",
-    "prune": "complsparse._prune",
-    "random": "complsparse._patterns",
+    "PruneReport": "complsparse._patterns.prune",
+    "complementary_mask": "complsparse._patterns.masks",
+    "prune": "complsparse._patterns.prune",
+    "random": "complsparse._patterns.masks",
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._winners import Winners
+from complsparse._ops.winners import Winners
 
 T = TypeVar("T", bound="Compressed")
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Products with dense arrays, and the functions that users call for every product.
 
-cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+cdef object _ops = None  # complsparse._ops.products, imported on first need: it imports this module
 
 
 cdef object ops():
     global _ops
     if _ops is None:
-        from complsparse import _ops as module
+        from complsparse._ops import products as module
         _ops = module
     return _ops
 

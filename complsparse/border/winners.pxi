@@ -173,14 +173,14 @@ cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
     return all_strides & (size - 1) == 0
 
 
-cdef object _winners = None  # complsparse._winners, imported on first need: it imports this module
+cdef object _winners = None  # complsparse._ops.winners, imported on first need: it imports this module
 cdef type _winners_class = None
 
 
 cdef object winners_module():
     global _winners, _winners_class
     if _winners is None:
-        from complsparse import _winners as module
+        from complsparse._ops import winners as module
         _winners_class = module.Winners
         _winners = module
     return _winners

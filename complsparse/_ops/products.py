@@ -15,10 +15,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._errors import ProductTypes, as_dtype, product_types, wrong_inner_size
+from complsparse._dtypes import ProductTypes, as_dtype, product_types, wrong_inner_size
 
 if TYPE_CHECKING:
-    from complsparse._matrix import ComplementaryMatrix
+    from complsparse._matrix.matrix import ComplementaryMatrix
 
 
 def _is_sparse(operand: Any) -> bool:
@@ -226,8 +226,8 @@ def _sparse_product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: 
     """A sparse times a sparse operand, with a dense result: the entries of the one that is not packed, or of the right
     one, are winners. Unstored entries of either touch nothing."""
     _check_activation(activation)
-    from complsparse._convert import as_csr
-    from complsparse._winners import Winners
+    from complsparse._matrix.formats import as_csr
+    from complsparse._ops.winners import Winners
 
     W, S = (A, B) if isinstance(A, _core.Operand) else (B, A)
     if len(S.shape) != 2:

@@ -12,8 +12,8 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from complsparse import _core
-from complsparse._errors import is_bfloat16
-from complsparse._ops import as_dense
+from complsparse._dtypes import is_bfloat16
+from complsparse._ops.products import as_dense
 
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from complsparse._matrix import ComplementaryMatrix
+    from complsparse._matrix.matrix import ComplementaryMatrix
 
 BREAK_EVEN_BATCH = 16
 BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
@@ -71,14 +71,14 @@ def _best_time(call: Callable[[], Any]) -> float:
 
 def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
     """`fresh`: the same matrix without layouts, so that building one can be timed."""
-    from complsparse import _ops
+    from complsparse._ops import products
 
     if W.nnz == 0:
         return "not measured: nothing is stored"
     if W.nnz + sum(W.shape) > MAX_TIMED:
         return f"not measured: more than {MAX_TIMED} entries, rows and columns"
     try:
-        compute = _ops.compute_dtype(W)
+        compute = products.compute_dtype(W)
     except TypeError:
         return f"not measured: {W.dtype} does not multiply"
     x = np.ones((W.shape[1], BREAK_EVEN_BATCH), dtype=compute)

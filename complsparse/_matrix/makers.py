@@ -9,8 +9,8 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from complsparse import _core
-from complsparse._errors import counted
-from complsparse._matrix import ComplementaryMatrix
+from complsparse._dtypes import counted
+from complsparse._matrix.matrix import ComplementaryMatrix
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator

@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from complsparse import _contest
-from complsparse._convert import Csr, canonical, check_dtype, check_shape, row_of_entry
-from complsparse._matrix import ComplementaryMatrix
-from complsparse._patterns import Contest, Pattern, checked_pattern, csr_of_owners, packed
+from complsparse._matrix.formats import Csr, canonical, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._patterns import contest
+from complsparse._patterns.masks import Contest, Pattern, checked_pattern, csr_of_owners, packed
 from complsparse._progress import progress
 
-METHODS = {"assignment": _contest.assigned, "greedy": _contest.greedy}
+METHODS = {"assignment": contest.assigned, "greedy": contest.greedy}
 
 _CHUNK = 2**18  # weights at a time: they stay in the cache
 _LONG = 2**22  # entries from which on a terminal is shown how far the work is
