@@ -41,7 +41,7 @@ _find_extension()
 del _find_extension
 
 try:
-    from complsparse import _core  # noqa: F401 (is it there?)
+    from complsparse import _core
 except ImportError as error:
     raise ImportError(
         "the extension module of complsparse is missing: install the package with `pip install .` "
@@ -62,10 +62,26 @@ from complsparse._config import (
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._files.saved import load, save
-from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl
+from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
 from complsparse._matrix.matrix import ComplementaryMatrix, no_kernel
-from complsparse._ops.products import sampled_matmul
+from complsparse._matrix.sparse_products import linear as _linear
+from complsparse._matrix.sparse_products import matmul as _matmul
+from complsparse._operands import overlap
+from complsparse._ops import products
+from complsparse._ops.contests import kwta as _kwta
 from complsparse._ops.winners import Winners
+
+# `_core` imports nobody: where its calls go that the fast checks do not accept, it is told here.
+_core.set_fallbacks(
+    winners=Winners,
+    matmul=_matmul,
+    linear=_linear,
+    kwta=_kwta,
+    overlap=overlap,
+    plan_input_error=products.plan_input_error,
+    plan_winners_error=products.plan_winners_error,
+    plan_output_error=products.plan_output_error,
+)
 
 if TYPE_CHECKING:
     from complsparse._patterns.masks import complementary_mask, random

@@ -19,6 +19,8 @@ from complsparse._matrix.formats import Csr, frozen
 from complsparse._matrix.like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
 from complsparse._matrix.packing import Packing
 from complsparse._matrix.state import checked_parts, state_of
+from complsparse._operands import checked_batch, checked_winners, compute_dtype
+from complsparse._ops import products
 
 no_kernel: int = -1
 """The kernel id of an empty slot."""
@@ -541,8 +543,6 @@ class ComplementaryMatrix(LikeScipy):
         >>> f(np.array([1, -1], dtype=np.float32))
         array([1., 0.], dtype=float32)
         """
-        from complsparse._ops import products
-
         return products.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
 
     def prepare(
@@ -571,14 +571,12 @@ class ComplementaryMatrix(LikeScipy):
         ComplementaryMatrix
             This matrix.
         """
-        from complsparse._ops import products
-
-        batch, compute = products.checked_batch(n), products.compute_dtype(self, dtype)
+        batch, compute = checked_batch(n), compute_dtype(self, dtype)
         deterministic = deterministic or _core.get_deterministic()
         if winners is None:
             self._prepare(batch, compute, deterministic)
         else:
-            self._prepare_winners(batch, products.checked_winners(winners), compute, deterministic)
+            self._prepare_winners(batch, checked_winners(winners), compute, deterministic)
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
@@ -643,9 +641,8 @@ class ComplementaryMatrix(LikeScipy):
             where it is not given.
         """
         from complsparse._matrix import describe
-        from complsparse._ops import products
 
-        print(describe.report(self, None if winners is None else products.checked_winners(winners)))
+        print(describe.report(self, None if winners is None else checked_winners(winners)))
 
     def _repr_html_(self) -> str:
         from complsparse._matrix import describe

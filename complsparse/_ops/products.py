@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Products of arrays that the fast checks in `_core` did not accept.
+"""Products of arrays and winners that the fast checks in `_core` did not accept.
 
 Brings any dense operand into an aligned native array of the compute dtype, calls `_core.product_into`, converts the
 result; or raises with the numbers. Nothing is written to `out` before all checks have passed.
@@ -8,98 +8,24 @@ result; or raises with the numbers. Nothing is written to `out` before all check
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._dtypes import ProductTypes, as_dtype, product_types, wrong_inner_size
-
-if TYPE_CHECKING:
-    from complsparse._matrix.matrix import ComplementaryMatrix
-
-
-def _is_sparse(operand: Any) -> bool:
-    return isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand)
-
-
-def as_dense(operand: Any, name: str) -> NDArray[Any]:
-    """A dense operand as an ndarray: array-likes, and DLPack tensors on the CPU without a copy."""
-    if not isinstance(operand, np.ndarray) and hasattr(operand, "__dlpack__"):
-        try:
-            array = np.from_dlpack(operand)
-        except BufferError:  # bfloat16, which NumPy's DLPack has no name for
-            array = np.asarray(operand)
-    else:
-        array = np.asarray(operand)
-    if array.dtype == object:
-        raise TypeError(f"{name} is not an array of numbers: {type(operand).__name__}")
-    return array
-
-
-def _check_activation(activation: Any) -> None:
-    if activation is not None and not (isinstance(activation, str) and activation == "relu"):
-        raise ValueError(f"activation={activation!r} is not known; use None or 'relu'")
-
-
-def _checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any] | None:
-    if bias is None:
-        return None
-    array = as_dense(bias, "bias")
-    if array.shape != (features,):
-        raise ValueError(f"bias has shape {array.shape}; it needs one entry per output feature: ({features},)")
-    if not np.can_cast(array.dtype, types.compute, "same_kind"):
-        raise TypeError(f"bias has dtype {array.dtype}, which does not fit a product in {types.compute}")
-    return np.require(array, types.compute, ["C", "A"])
-
-
-def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    try:
-        return bool(np.shares_memory(a, b, max_work=10_000))  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
-        return True  # undecided within the budget: refuse
-
-
-def _repeats(array: NDArray[Any]) -> bool:
-    """Whether an element may stand at several indices: an axis steps less far than the axes inside it reach."""
-    if array.size == 0:
-        return False
-    reach = 0
-    for step, n in sorted((abs(stride), n) for n, stride in zip(array.shape, array.strides, strict=True) if n > 1):
-        if step <= reach:
-            return True
-        reach += step * (n - 1)
-    return False
-
-
-def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: list[NDArray[Any]]) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
-    if out.dtype != dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype} (dtype= chooses another)")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
-    if _repeats(out):
-        raise ValueError(
-            f"out of shape {out.shape} and strides {out.strides} repeats elements; it needs memory of its own"
-        )
-    if any(overlap(out, array) for array in inputs):
-        raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
-
-
-def _as_compute(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The array in the compute dtype: aligned, native, strides in whole elements. A copy only where needed."""
-    converted = np.asarray(array, dtype=dtype)
-    if type(converted) is not np.ndarray:
-        converted = converted.view(np.ndarray)
-    whole = all(stride % converted.itemsize == 0 for stride in converted.strides)
-    if not (converted.flags.aligned and whole):
-        converted = np.array(converted, order="C", subok=False)
-    return converted if converted.dtype.num == dtype.num else converted.view(dtype)  # longlong is int64 by another name
+from complsparse._dtypes import ProductTypes, product_types
+from complsparse._operands import (
+    as_compute,
+    as_dense,
+    check_activation,
+    check_out,
+    checked_batch,
+    checked_bias,
+    checked_winners,
+    compute_dtype,
+    wrong_inner_size,
+)
 
 
 def _multiply(
@@ -109,12 +35,12 @@ def _multiply(
     from_right: bool,
     features_last: bool,
     bias: NDArray[Any] | None,
-    relu: bool,
+    activation: str | None,
 ) -> None:
     """y = product, both in the compute dtype, any number of axes in front."""
 
     def run(x_part: NDArray[Any], y_part: NDArray[Any], as_linear: bool = features_last) -> None:
-        _core.product_into(W, x_part, y_part, from_right, as_linear, bias, relu)
+        _core.product_into(W, x_part, y_part, from_right, as_linear, bias, activation)
 
     if x.ndim <= 2:
         run(x, y)
@@ -122,12 +48,13 @@ def _multiply(
         n = math.prod(x.shape[:-1])
         flat = y.reshape(n, y.shape[-1])
         if y.size == 0 or np.may_share_memory(flat, y):
-            run(_as_compute(x.reshape(n, x.shape[-1]), x.dtype), flat)
+            run(as_compute(x.reshape(n, x.shape[-1]), x.dtype), flat)
         else:  # an `out` whose leading axes cannot be seen as one
             for index in np.ndindex(x.shape[:-2]):
                 run(x[index], y[index])
     elif x.shape[-1] == 1:
-        _multiply(W, x[..., 0], y[..., 0], False, True, bias, relu)  # one column each: the batch is the leading axes
+        # One column each: the batch is the leading axes.
+        _multiply(W, x[..., 0], y[..., 0], False, True, bias, activation)
     else:
         for index in np.ndindex(x.shape[:-2]):
             run(x[index], y[index])
@@ -146,8 +73,8 @@ def _product(
     from_right, features_last = form == "X @ W", form == "linear"
     name = "x" if features_last else "X"
     x = as_dense(dense, name)
-    _check_activation(activation)
     types = product_types(W.dtype, x.dtype, dtype)
+    check_activation(activation, types.compute)
     rows, cols = W.shape
     inner, outer = (rows, cols) if from_right else (cols, rows)
     if x.ndim == 0:
@@ -156,11 +83,11 @@ def _product(
     if x.shape[-1 if last else -2] != inner:
         raise wrong_inner_size(x.shape, W.shape, form)
     shape = (*x.shape[:-1], outer) if last else (*x.shape[:-2], outer, x.shape[-1])
-    offset = _checked_bias(bias, outer, types)
+    offset = checked_bias(bias, outer, types)
     if out is not None:
-        _check_out(out, shape, types.result, [x] if bias is None else [x, np.asarray(bias)])
+        check_out(out, shape, types.result, [x] if bias is None else [x, np.asarray(bias)])
 
-    x = _as_compute(x, types.compute)
+    x = as_compute(x, types.compute)
     direct = (
         out is not None
         and type(out) is np.ndarray
@@ -170,9 +97,8 @@ def _product(
         and all(stride % out.itemsize == 0 for stride in out.strides)
     )
     y = out.view(types.compute) if direct else np.empty(shape, dtype=types.compute)
-    # Narrow and unsigned integers come out of int64: the sign that ReLU asks for is the result's.
-    late_relu = activation is not None and types.result.kind in "iu" and types.result != types.compute
-    _multiply(W, x, y, from_right, features_last, offset, activation is not None and not late_relu)
+    late_relu = _has_late_relu(activation, types)
+    _multiply(W, x, y, from_right, features_last, offset, None if late_relu else activation)
     if direct:
         return out  # type: ignore[no-any-return]
     return _converted(y, types, late_relu, out)
@@ -194,21 +120,25 @@ def _winners_shape(w: _core.Compressed, W: _core.Operand, form: str) -> tuple[in
     return (*w.shape[:axis], outer, *w.shape[axis + 1 :])
 
 
-def _winners_product(
+def winners_product(
     W: _core.Operand, w: _core.Compressed, form: str, out: Any, bias: Any, activation: Any, types: ProductTypes
 ) -> NDArray[Any]:
-    _check_activation(activation)
+    check_activation(activation, types.compute)
     shape = _winners_shape(w, W, form)
-    offset = _checked_bias(bias, W.shape[1 if form == "X @ W" else 0], types)
+    offset = checked_bias(bias, W.shape[1 if form == "X @ W" else 0], types)
     if out is not None:
-        _check_out(out, shape, types.result, [] if bias is None else [np.asarray(bias)])
+        check_out(out, shape, types.result, [] if bias is None else [np.asarray(bias)])
     y = np.empty(shape, dtype=types.compute)
-    # As in `_product`: the sign that ReLU asks for is the result's.
-    late_relu = activation is not None and types.result.kind in "iu" and types.result != types.compute
+    late_relu = _has_late_relu(activation, types)
     values = w.values.astype(types.compute, copy=False)
-    relu = activation is not None and not late_relu
-    _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, relu)
+    ending = None if late_relu else activation
+    _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, ending)
     return _converted(y, types, late_relu, out)
+
+
+def _has_late_relu(activation: str | None, types: ProductTypes) -> bool:
+    """Narrow and unsigned integers come out of int64: the sign that ReLU asks for is the result's."""
+    return activation is not None and types.result.kind in "iu" and types.result != types.compute
 
 
 def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool, out: Any) -> NDArray[Any]:
@@ -222,30 +152,8 @@ def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool, out: Any) 
     return out  # type: ignore[no-any-return]
 
 
-def _sparse_product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
-    """A sparse times a sparse operand, with a dense result: the entries of the one that is not packed, or of the right
-    one, are winners. Unstored entries of either touch nothing."""
-    _check_activation(activation)
-    from complsparse._matrix.formats import as_csr
-    from complsparse._ops.winners import Winners
-
-    W, S = (A, B) if isinstance(A, _core.Operand) else (B, A)
-    if len(S.shape) != 2:
-        raise ValueError(f"a sparse operand of shape {S.shape} has no product with W of shape {W.shape}: use two axes")
-    types = product_types(W.dtype, S.dtype, dtype)
-    if form == "linear" and S.shape[1] != W.shape[1]:
-        raise wrong_inner_size(tuple(S.shape), W.shape, form)
-    if form != "linear" and A.shape[1] != B.shape[0]:
-        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[1]} columns against {B.shape[0]} rows")
-    if out is not None and isinstance(out, np.ndarray):
-        parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
-        if any(overlap(out, part) for part in parts):
-            raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
-    winners = Winners.from_scipy(as_csr(S).astype(types.compute), axis=0 if form == "W @ X" else 1)
-    return _winners_product(W, winners, form, out, bias, activation, types)
-
-
 def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
+    """One matrix, and an array or winners."""
     left, right = isinstance(A, _core.Operand), isinstance(B, _core.Operand)
     if not left and not right:
         raise TypeError(
@@ -253,51 +161,27 @@ def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> 
             "complsparse.from_scipy and complsparse.from_dense make one"
         )
     form = "W @ X" if left else "X @ W"
-    if _is_sparse(A) and _is_sparse(B):
-        return _sparse_product(A, B, form, out, bias, activation, dtype)
     if isinstance(A, _core.Compressed) or isinstance(B, _core.Compressed):
         W, w = (A, B) if left else (B, A)
-        return _winners_product(W, w, form, out, bias, activation, product_types(W.dtype, w.dtype, dtype))
+        return winners_product(W, w, form, out, bias, activation, product_types(W.dtype, w.dtype, dtype))
     if left:
         return _product(A, B, form="W @ X", out=out, bias=bias, activation=activation, dtype=dtype)
     return _product(B, A, form="X @ W", out=out, bias=bias, activation=activation, dtype=dtype)
 
 
 def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> NDArray[Any]:
+    """As `matmul`, of a linear layer."""
     if not isinstance(W, _core.Operand):
         raise TypeError(
             f"linear needs W as a ComplementaryMatrix, got {type(W).__name__}; the order is linear(x, W, bias)"
         )
-    if _is_sparse(x):
-        return _sparse_product(W, x, "linear", out, bias, activation, dtype)
     if isinstance(x, _core.Compressed):
-        return _winners_product(W, x, "linear", out, bias, activation, product_types(W.dtype, x.dtype, dtype))
+        return winners_product(W, x, "linear", out, bias, activation, product_types(W.dtype, x.dtype, dtype))
     return _product(W, x, form="linear", out=out, bias=bias, activation=activation, dtype=dtype)
 
 
-def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
-    """The dtype that products of W with operands of `dtype` (default: W's own) compute in."""
-    return product_types(W.dtype, W.dtype if dtype is None else as_dtype(dtype)).compute
-
-
-def checked_batch(n: Any) -> int:
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
-        raise TypeError(f"n must be an integer, not {type(n).__name__} ({n!r})")
-    if not 0 <= n < 2**47:
-        raise ValueError(f"n={n} vectors: use a number from 0 to 2**47 - 1")
-    return int(n)
-
-
-def checked_winners(winners: Any) -> int:
-    if not isinstance(winners, (int, np.integer)) or isinstance(winners, bool):
-        raise TypeError(f"winners must be an integer, not {type(winners).__name__} ({winners!r})")
-    if not 0 <= winners < 2**31:
-        raise ValueError(f"winners={winners} of a vector: use a number from 0 to 2**31 - 1")
-    return int(winners)
-
-
 def plan(
-    W: ComplementaryMatrix,
+    W: _core.Operand,
     n: int,
     dtype: Any,
     batch_major: bool,
@@ -309,9 +193,9 @@ def plan(
     n = checked_batch(n)
     if winners is not None:
         winners = checked_winners(winners)
-    _check_activation(activation)
     compute = compute_dtype(W, dtype)
-    offset = _checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
+    check_activation(activation, compute)
+    offset = checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
     return _core.make_plan(W, n, compute, batch_major, offset, activation, deterministic, winners=winners)
@@ -349,57 +233,7 @@ def plan_output_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any] | _cor
     shape = (m,) if len(x.shape) == 1 else (plan.n, m) if plan.batch_major else (m, plan.n)
     try:
         # The plan owns its bias, winners their arrays.
-        _check_out(out, shape, plan.dtype, [x] if isinstance(x, np.ndarray) else [])
+        check_out(out, shape, plan.dtype, [x] if isinstance(x, np.ndarray) else [])
     except (TypeError, ValueError) as error:
         return error
     return ValueError("out must be aligned, in native byte order, with strides in whole elements")
-
-
-def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatrix:
-    """``P @ Q`` at the stored positions of W.
-
-    The gradient of a product's loss with respect to W's values is of this form: for ``Y = W @ X`` it is
-    ``sampled_matmul(W, dY, X.T)``.
-
-    Parameters
-    ----------
-    W : ComplementaryMatrix, shape (M, K)
-        Gives the pattern; its values are not read.
-    P : array_like, shape (M, R)
-    Q : array_like, shape (R, K)
-
-    Returns
-    -------
-    ComplementaryMatrix, shape (M, K)
-        On W's packing, in ``np.result_type(P, Q)`` (float16 and bfloat16 give float32).
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not match.
-    TypeError
-        dtypes without a product.
-
-    Notes
-    -----
-    Time is O(nnz * R).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import complsparse as cs
-    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]]))
-    >>> cs.sampled_matmul(W, np.array([[1.0], [10.0]]), np.array([[5.0, 7.0]])).toarray()
-    array([[ 0.,  7.],
-           [50.,  0.]])
-    """
-    if not isinstance(W, _core.Operand):
-        raise TypeError(f"sampled_matmul needs W as a ComplementaryMatrix, got {type(W).__name__}")
-    p, q = as_dense(P, "P"), as_dense(Q, "Q")
-    if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[0] or (p.shape[0], q.shape[1]) != W.shape:
-        raise ValueError(f"P {p.shape} @ Q {q.shape} does not have the shape of W, {W.shape}")
-    types = product_types(p.dtype, q.dtype)
-    values = _core.sampled_values(W, _as_compute(p, types.compute), _as_compute(q, types.compute))
-    if types.result == np.bool_:
-        values = values != 0
-    return W._with_stored_values(values.astype(types.result, copy=False))

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from complsparse import _core
 from complsparse._dtypes import is_bfloat16
-from complsparse._ops.products import as_dense
 
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
 
@@ -53,7 +52,7 @@ def vectors_first(x: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
     return x.transpose(rest + axes).reshape(math.prod(left), math.prod(contest))
 
 
-def _checked_values(values: Any) -> NDArray[Any]:
+def checked_values(values: Any) -> NDArray[Any]:
     """As an array of a dtype that winners have; 16-bit floats lose nothing as float32."""
     array = np.asarray(values)
     if array.dtype == np.float16 or is_bfloat16(array.dtype):
@@ -150,7 +149,7 @@ class Winners(_core.Compressed):
         left, contest = (math.prod(part) for part in split_shape(sizes, axes))
         if contest >= 2**31:
             raise ValueError(f"vectors of {contest} entries are too long: indices need fewer than 2**31")
-        entries = _checked_values(values)
+        entries = checked_values(values)
         if entries.ndim != 1:
             raise ValueError(f"values has {entries.ndim} axes; it must have one")
         places = _checked_integers(indices, "indices", np.int32)
@@ -190,7 +189,7 @@ class Winners(_core.Compressed):
         >>> cs.Winners.from_dense([0.5, 0.0, -2.0], threshold=1).indices
         array([2], dtype=int32)
         """
-        array = _checked_values(x)
+        array = checked_values(x)
         if array.ndim == 0:
             raise ValueError("winners need at least one axis; x is a scalar")
         limit = float(threshold)
@@ -232,7 +231,7 @@ class Winners(_core.Compressed):
         if len(axes) != 1:
             raise ValueError(f"from_scipy compresses along one axis, not {axis!r}")
         if S.dtype.newbyteorder("=") not in DTYPES:
-            _checked_values(np.zeros(0, dtype=S.dtype))  # names the dtypes
+            checked_values(np.zeros(0, dtype=S.dtype))  # names the dtypes
         matrix = S if len(S.shape) == 2 else S.reshape((1, S.shape[0]))
         sparse = matrix.tocsc() if len(S.shape) == 2 and axes == (0,) else matrix.tocsr()
         if not sparse.has_canonical_format:
@@ -289,69 +288,3 @@ class Winners(_core.Compressed):
             f"<Winners: {self.nnz} of {left * contest} {self.dtype} alive in {left} vectors of {contest}, "
             f"shape {self.shape}, axis {self.axis}>"
         )
-
-
-def winners_wanted(k: Any, n: int) -> int:
-    """k of `kwta` as a count, at most n."""
-    if isinstance(k, (float, np.floating)):
-        if not 0 <= k <= 1:
-            raise ValueError(f"k={k} is not a share: a float k lies from 0.0 to 1.0; a count is an int")
-        return round(float(k) * n)
-    try:
-        count = operator.index(k)
-    except TypeError:
-        raise TypeError(f"k must be an int or a float share, not {k!r}") from None
-    if count < 0:
-        raise ValueError(f"k={count} is negative")
-    return min(count, n)
-
-
-def _per_entry(given: Any, name: str, contest: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A bias or a boost with one entry per entry of a vector."""
-    array = as_dense(given, name)
-    if not np.can_cast(array.dtype, dtype, "same_kind") and not is_bfloat16(array.dtype):
-        raise TypeError(f"{name} has dtype {array.dtype}, which does not fit a contest in {dtype}")
-    try:
-        full = np.broadcast_to(array, contest)
-    except ValueError:
-        raise ValueError(
-            f"{name} has shape {array.shape}; it needs one entry per entry of a vector: {contest}"
-        ) from None
-    return np.require(full.reshape(-1), dtype, ["C", "A"])
-
-
-def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners:
-    """`complsparse.kwta` of what the fast check in `_core` did not accept."""
-    array = _checked_values(as_dense(x, "x"))
-    if array.ndim == 0:
-        raise ValueError("winners need at least one axis; x is a scalar")
-    axes = normal_axes(axis, array.ndim)
-    contest = split_shape(array.shape, axes)[1]
-    length = math.prod(contest)
-    if length >= 2**31:
-        raise ValueError(f"vectors of {length} entries are too long: indices need fewer than 2**31")
-    count = winners_wanted(k, length)
-    offset = None
-    if bias is not None:
-        if array.dtype.kind == "i" or array.dtype.kind == "u":
-            sum_dtype = np.result_type(array.dtype, as_dense(bias, "bias").dtype, np.int32)
-            array = _checked_values(array.astype(sum_dtype))
-        offset = _per_entry(bias, "bias", contest, array.dtype)
-    factors = None
-    if boost is not None:
-        factors = _per_entry(boost, "boost", contest, array.dtype if array.dtype.kind == "f" else np.dtype(np.float64))
-
-    vectors = np.require(vectors_first(array, axes), requirements=["C", "A"])
-    if factors is None or array.dtype.kind == "f":
-        found = _core.compete(vectors, count, 1, bool(relu), offset, factors, array.shape, as_axis(axes))
-        return found
-    if offset is not None:
-        vectors = vectors + offset
-    ranked = _core.compete(vectors * factors, count, 1, False, None, None, array.shape, as_axis(axes))
-    of_vector = np.repeat(np.arange(len(vectors)), np.diff(ranked.indptr))
-    values, kept = vectors[of_vector, ranked.indices], np.ones(ranked.nnz, dtype=np.bool_)
-    if relu:
-        kept = values > 0
-    starts = np.zeros(len(vectors) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(of_vector[kept], minlength=len(vectors)), out=starts[1:])
-    return Winners(values[kept], ranked.indices[kept], starts, array.shape, as_axis(axes))
