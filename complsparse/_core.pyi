@@ -1,11 +1,12 @@
 """The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._winners import Winners
+from complsparse._ops.winners import Winners
 
 T = TypeVar("T", bound="Compressed")
 
@@ -82,7 +83,7 @@ def product_into(
     from_right: bool,
     features_last: bool,
     bias: NDArray[Any] | None,
-    relu: bool,
+    activation: str | None,
 ) -> None: ...
 def candidates(W: Operand, n: int, dtype: Any, batch_major: bool = False) -> list[dict[str, Any]]: ...
 def make_plan(
@@ -105,9 +106,28 @@ def winners_into(
     from_right: bool,
     features_last: bool,
     bias: NDArray[Any] | None,
-    relu: bool,
+    activation: str | None,
     candidate: int = -1,
 ) -> None: ...
+def products() -> list[dict[str, str]]:
+    """The products that exist: the dtypes of W (key w), of x, of the result (y), and in which is summed (sum)."""
+
+def activations() -> tuple[str, ...]:
+    """The names of the activations that a product can end with."""
+
+def set_fallbacks(
+    *,
+    winners: type[Compressed],
+    matmul: Callable[..., NDArray[Any]],
+    linear: Callable[..., NDArray[Any]],
+    kwta: Callable[..., Compressed],
+    overlap: Callable[[NDArray[Any], NDArray[Any]], bool],
+    plan_input_error: Callable[..., Exception],
+    plan_winners_error: Callable[..., Exception],
+    plan_output_error: Callable[..., Exception],
+) -> None:
+    """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
+
 def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
     """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""
 

@@ -3,7 +3,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The border between Python and C++: checks arrays fast, releases the GIL, calls one C++ function.
 
-What a fast check does not accept goes to `complsparse._ops`, which converts it or explains in words why it cannot.
+What a fast check does not accept goes to functions that `set_fallbacks` was given (`complsparse._ops`): they convert it
+or explain in words why they cannot.
 
 The files of `border/` are its parts, each built on those before it:
 
@@ -26,6 +27,7 @@ the compiler cannot see through. What they import stands here.
 import os
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 

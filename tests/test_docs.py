@@ -14,7 +14,9 @@ import complsparse
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
-MODULES = sorted(f"complsparse.{m.name}" for m in pkgutil.iter_modules(complsparse.__path__) if m.name != "__main__")
+MODULES = sorted(
+    {m.name for m in pkgutil.walk_packages(complsparse.__path__, "complsparse.")} - {"complsparse.__main__"}
+)
 FLAGS = doctest.NORMALIZE_WHITESPACE
 
 FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -125,6 +125,22 @@ def test_operands(kind):
     check(*BAD_OPERANDS[kind])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda V: matmul(V, np.ones(4, np.int32), activation="tanh"),
+        lambda V: linear(np.ones(4, np.int8), V, activation="tanh"),
+        lambda V: matmul(V, cs.kwta(np.ones(4, np.int64), 2), activation="tanh"),
+        lambda V: matmul(V, V.T, activation="tanh"),
+        lambda V: V.plan(2, activation="tanh"),
+    ],
+)
+def test_activations_of_integers(call, monkeypatch):
+    """Whatever activations floats have: integers have ReLU, and refuse the others in words."""
+    monkeypatch.setattr(_core, "activations", lambda: ("relu", "tanh"))
+    check(lambda: call(W.astype(np.int64)), TypeError, "'tanh' exists for float products.*int64.*'relu'")
+
+
 def outputs():
     """(call with out, out, an operand that it reads) for the fast path, the converting path, both sides and linear."""
     XT = np.ascontiguousarray(X.T)

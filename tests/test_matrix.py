@@ -20,8 +20,8 @@ from hypothesis import assume, given, settings
 from scipy.sparse.linalg import LinearOperator, cg, gmres
 
 import complsparse as cs
-from complsparse._matrix import _restore
-from complsparse._state import state_of
+from complsparse._matrix.matrix import _restore
+from complsparse._matrix.state import state_of
 
 STRATEGIES = ("auto", "strict", "split")
 

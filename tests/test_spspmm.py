@@ -84,12 +84,12 @@ def skipping(S, w, result, form="W @ X", bias=None):
     return Expected(*((part.T.reshape(*dense.shape[:-1], -1) if last else part) for part in joined))
 
 
-def by_candidate(W, w, y_shape, dtype, form="linear", bias=None, relu=False):
+def by_candidate(W, w, y_shape, dtype, form="linear", bias=None, activation=None):
     """(name, result) of every way that the plan knows."""
     found = _core.winners_candidates(W, max(1, w.nnz and len(w.indptr) - 1), 1, dtype)
     for i, way in enumerate(found):
         y = np.full(y_shape, 99, dtype)
-        _core.winners_into(W, w, w.values, y, form == "X @ W", form == "linear", bias, relu, i)
+        _core.winners_into(W, w, w.values, y, form == "X @ W", form == "linear", bias, activation, i)
         yield way["layout"], y
 
 
@@ -109,7 +109,7 @@ def test_every_height_and_way(isa, height, dtype):
             w = winners_of(x, "linear")
             for relu in (False, True):
                 wanted = expected(S, x, dtype, "linear", bias, relu)
-                for name, y in by_candidate(W, w, (n, m), dtype, "linear", bias, relu):
+                for name, y in by_candidate(W, w, (n, m), dtype, "linear", bias, "relu" if relu else None):
                     assert_product(y, wanted, dtype, (name, m, k, n))
             columns = cs.Winners.from_dense(np.ascontiguousarray(x.T), axis=0)
             for name, y in by_candidate(W, columns, (m, n), dtype, "W @ X"):
@@ -244,7 +244,7 @@ def test_padding_is_never_seen(isa, height):
         w = cs.Winners(np.full(4, value, np.float32), [0, 5, 8, 12], [0, 2, 4], x.shape)
         wanted = skipping(S, w, np.float32, "linear")
         y = np.empty((2, len(mask)), np.float32)
-        _core.winners_into(W, w, w.values, y, False, True, None, False, 0)
+        _core.winners_into(W, w, w.values, y, False, True, None, None, 0)
         assert_product(y, wanted, np.float32, value)
     W._prepare_winners(1, 2, np.float32, True)
     (layout,) = (layout for layout in W._layouts() if layout["layout"] == "columns")
@@ -292,7 +292,7 @@ def test_bits_do_not_depend_on_threads_or_company(isa, threads, height):
         with threads(n):
             W = S.packed()  # panels are cut for the threads that are there
             at = [way["layout"] for way in _core.winners_candidates(W, 64, 200, np.float32)].index("columns")
-            _core.winners_into(W, w, w.values, y, False, True, None, False, at)
+            _core.winners_into(W, w, w.values, y, False, True, None, None, at)
             found.append(y.copy())
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])

@@ -16,6 +16,16 @@ cdef inline int compute_type(int type_num) noexcept nogil:
     return -1
 
 
+def products():
+    """The products that exist: the dtypes of W, of x, of the result, and in which is summed."""
+    return [dict(w=dtype.name, x=dtype.name, y=dtype.name, sum=dtype.name) for dtype in compute_dtypes]
+
+
+def activations():
+    """The names of the activations that a product can end with."""
+    return ("relu",)
+
+
 cdef inline Type as_type(int compute) noexcept nogil:
     return Type.f32 if compute == 0 else (Type.f64 if compute == 1 else Type.i64)
 

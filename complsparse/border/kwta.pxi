@@ -44,9 +44,8 @@ cdef Compressed run_contest(cnp.ndarray x, c.Contest* contest, tuple shape, obje
 
 
 def compete(cnp.ndarray x not None, int64_t k, int axis, bint relu, bias, boost, tuple shape, as_axis):
-    """`kwta` for arrays that `_winners` has brought into a form that C++ walks; the shape and axis are the result's."""
+    """`kwta` for arrays that `_ops` has brought into a form that C++ walks; the shape and axis are the result's."""
     cdef c.Contest contest
-    winners_module()
     if not is_contest(x, axis, bias, boost, relu, &contest) or not 0 <= k <= contest.x.n:
         raise AssertionError("compete takes aligned native arrays, of one type, and k within the vectors")
     contest.k = k
@@ -106,7 +105,7 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     cdef int ndim, at
     cdef int64_t count
     if (cnp.PyArray_CheckExact(x) and type(k) is int and type(axis) is int and type(relu) is bool
-            and -64 <= axis < 64 and 0 <= k < 2**31 and _winners_class is not None):
+            and -64 <= axis < 64 and 0 <= k < 2**31):
         ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
         at = axis
         if at < 0:
@@ -115,7 +114,7 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
             count = k
             contest.k = min(count, contest.x.n)
             return run_contest(x, &contest, (<object> x).shape, at)
-    return winners_module().kwta(x, k, axis, relu, bias, boost)
+    return ops().kwta(x, k, axis, relu, bias, boost)
 
 
 def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):

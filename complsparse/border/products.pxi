@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Products with dense arrays, and the functions that users call for every product.
 
-cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+cdef object _fallbacks = None  # what set_fallbacks was given: this module imports nobody of complsparse
 
 
-cdef object ops():
-    global _ops
-    if _ops is None:
-        from complsparse import _ops as module
-        _ops = module
-    return _ops
+cdef inline object ops():
+    return _fallbacks
+
+
+def set_fallbacks(*, winners, matmul, linear, kwta, overlap, plan_input_error, plan_winners_error, plan_output_error):
+    """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
+    global _fallbacks, _winners_class
+    if not issubclass(winners, Compressed):
+        raise TypeError(f"{winners} is not a subclass of Compressed")
+    _winners_class = winners
+    _fallbacks = SimpleNamespace(
+        matmul=matmul, linear=linear, kwta=kwta, overlap=overlap, plan_input_error=plan_input_error,
+        plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
 
 
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
@@ -182,7 +189,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
     return ops().linear(x, W, bias, activation, out, dtype)
 
 
-def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, bint relu):
+def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, activation):
     """The product of W in the dtype of y, for arrays that `_ops` has brought into that dtype and shape."""
     cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
     cdef bint swap = from_right or features_last
@@ -194,7 +201,7 @@ def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint 
         raise AssertionError("product_into takes arrays of matching shapes")
     cdef Epilogue epilogue
     epilogue.bias = NULL
-    epilogue.relu = relu
+    epilogue.relu = activation is not None
     cdef cnp.ndarray b
     if bias is not None:
         b = np.require(bias, y.dtype, ["C", "A"])

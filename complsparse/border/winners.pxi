@@ -173,17 +173,7 @@ cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
     return all_strides & (size - 1) == 0
 
 
-cdef object _winners = None  # complsparse._winners, imported on first need: it imports this module
-cdef type _winners_class = None
-
-
-cdef object winners_module():
-    global _winners, _winners_class
-    if _winners is None:
-        from complsparse import _winners as module
-        _winners_class = module.Winners
-        _winners = module
-    return _winners
+cdef type _winners_class = Compressed  # of what contests make; set_fallbacks names the one that users know
 
 
 def expand(Compressed w not None, int64_t inner):
@@ -208,7 +198,6 @@ def collect(cnp.ndarray x not None, double limit, int axis, tuple shape, as_axis
     """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
     cdef c.VectorsView view
     cdef int type = value_type(x)
-    winners_module()
     if type < 0 or not is_batch(x, axis, &view):
         raise AssertionError("collect takes aligned native arrays")
     cdef int64_t vectors = view.outer * view.inner

@@ -68,7 +68,7 @@ cdef object winners_product(Operand W, Compressed w, bint from_right, bint featu
 
 
 def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bint from_right, bint features_last, bias,
-                 bint relu, int candidate=-1):
+                 activation, int candidate=-1):
     """The product of W and winners in the dtype of y, C-contiguous, for arguments that `_ops` has checked.
 
     `values` are those of w in that dtype. `candidate`: index into `winners_candidates`; -1: the first.
@@ -85,7 +85,7 @@ def winners_into(Operand W, Compressed w, cnp.ndarray values, cnp.ndarray y, bin
         raise AssertionError("winners_into takes contiguous arrays of one compute dtype and of matching shapes")
     cdef Epilogue epilogue
     epilogue.bias = NULL
-    epilogue.relu = relu
+    epilogue.relu = activation is not None
     if bias is not None:
         if cnp.PyArray_TYPE(bias) != type_num or not cnp.PyArray_ISCARRAY_RO(bias) or cnp.PyArray_SIZE(bias) != outer:
             raise AssertionError("winners_into takes a contiguous bias with one entry per output feature")

@@ -15,8 +15,9 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from complsparse import _convert, _core
-from complsparse._errors import counted, is_bfloat16
+from complsparse import _core
+from complsparse._dtypes import counted, is_bfloat16
+from complsparse._matrix import formats
 
 
 def _via_csr(name: str) -> Callable[..., Any]:
@@ -47,7 +48,7 @@ def as_scipy(operand: Any) -> Any:
         return operand.tocsr()
     if scipy.sparse.issparse(operand):
         real = counted(operand.dtype).kind in "biuf"
-        return _convert.as_csr(operand) if real else scipy.sparse.csr_array(operand)
+        return formats.as_csr(operand) if real else scipy.sparse.csr_array(operand)
     if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
         return operand.astype(np.float32)
     return np.asarray(operand) if isinstance(operand, np.matrix) else operand

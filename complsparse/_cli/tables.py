@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from complsparse._measure import COUNTED_NNZ, PROGRAM, compare_strategies, facts, means
+from complsparse._cli.measure import COUNTED_NNZ, PROGRAM, compare_strategies, facts, means
 
 WIDTH = 160  # of tables that go to a file or a pipe
 NAME_WIDTH = 30

@@ -17,7 +17,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._errors import as_dtype, counted, is_bfloat16
+from complsparse._dtypes import as_dtype, counted, is_bfloat16
 
 FIRST_USER_TYPE = 256  # number of a dtype that another package brings, such as the 8-bit floats of ml_dtypes
 MAX_SIZE = 2**47  # of an axis: sizes, pointers and byte counts then stay far inside int64

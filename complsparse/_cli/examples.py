@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from complsparse import _readers
+from complsparse._files import readers
 
 PER_COLLECTION = 6  # matrices shown of each collection, unless all are asked for
 LARGEST_RAW = 2**30  # bytes that one array of a raw collection may expand to
@@ -115,7 +115,7 @@ def generated(quick: bool = False) -> list[Example]:
 
 
 def _only(path: Path, tensor: str | None = None) -> Any:
-    (matrix,) = _readers.read_matrix(path, tensor=tensor).values()
+    (matrix,) = readers.read_matrix(path, tensor=tensor).values()
     return matrix
 
 
@@ -173,7 +173,7 @@ def _any_file(folder: Path) -> Iterator[Example]:
     suffixes = (".npz", ".npy", ".mtx", ".smtx", ".safetensors")
     for path in sorted(folder.iterdir()):
         if path.name.removesuffix(".gz").endswith(suffixes):
-            for name, matrix in _readers.read_matrix(path).items():
+            for name, matrix in readers.read_matrix(path).items():
                 yield Example(name, "files", functools.partial(lambda found: found, matrix))
 
 

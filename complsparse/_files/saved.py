@@ -12,10 +12,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._errors import bfloat16, is_bfloat16
-from complsparse._matrix import ComplementaryMatrix, _restore
-from complsparse._npz import naming, path_of, read_members
-from complsparse._state import state_of
+from complsparse._dtypes import bfloat16, is_bfloat16
+from complsparse._files.npz import naming, path_of, read_members
+from complsparse._matrix.matrix import ComplementaryMatrix, _restore
+from complsparse._matrix.state import state_of
 
 FORMAT_NAME = "complsparse"
 FORMAT_VERSION = 1

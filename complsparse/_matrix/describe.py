@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from complsparse._operands import compute_dtype
+
 if TYPE_CHECKING:
-    from complsparse._matrix import ComplementaryMatrix
+    from complsparse._matrix.matrix import ComplementaryMatrix
 
 BREAK_EVEN_BATCH = 16
 BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
@@ -71,14 +73,12 @@ def _best_time(call: Callable[[], Any]) -> float:
 
 def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
     """`fresh`: the same matrix without layouts, so that building one can be timed."""
-    from complsparse import _ops
-
     if W.nnz == 0:
         return "not measured: nothing is stored"
     if W.nnz + sum(W.shape) > MAX_TIMED:
         return f"not measured: more than {MAX_TIMED} entries, rows and columns"
     try:
-        compute = _ops.compute_dtype(W)
+        compute = compute_dtype(W)
     except TypeError:
         return f"not measured: {W.dtype} does not multiply"
     x = np.ones((W.shape[1], BREAK_EVEN_BATCH), dtype=compute)

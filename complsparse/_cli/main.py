@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from complsparse._measure import PROGRAM, benchmark, compare_strategies, facts, machine, means, pack
-from complsparse._tables import has, print_json, print_table, results_table, strategies_table, tensors_table
+from complsparse._cli.measure import PROGRAM, benchmark, compare_strategies, facts, machine, means, pack
+from complsparse._cli.tables import has, print_json, print_table, results_table, strategies_table, tensors_table
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
@@ -25,11 +25,11 @@ class BadInput(Exception):
 
 
 def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
-    from complsparse import _readers
+    from complsparse._files import readers
 
     if os.path.isdir(path):
         raise BadInput(f"{path}: is a folder, not a file")
-    return _readers.read_matrix(path, tensor=tensor)
+    return readers.read_matrix(path, tensor=tensor)
 
 
 def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argparse.Namespace) -> int:
@@ -70,7 +70,8 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from complsparse import _examples, _rivals
+    from complsparse._cli import examples as _examples
+    from complsparse._cli.rivals import Rivals
 
     folder = args.data or os.environ.get("COMPLSPARSE_DATA")
     examples = _examples.generated(args.quick)
@@ -78,14 +79,14 @@ def _demo(args: argparse.Namespace) -> int:
         examples += _examples.from_folder(folder, args.all)
     if args.plot:
         _check_drawable(args.plot)
-    rivals = _rivals.Rivals(args.threads)
+    rivals = Rivals(args.threads)
     records = benchmark(examples, args.n, args.dtype, rivals, QUICK_ROUNDS if args.quick else ROUNDS)
     title = f"W @ X in {args.dtype}, X with N columns" if args.dtype else "W @ X, X with N columns, in W's own type"
     status = _report(title, records, rivals, args)
     if args.plot:
-        from complsparse import _picture
+        from complsparse._cli import picture
 
-        _picture.draw(_picture.example(), args.plot)
+        picture.draw(picture.example(), args.plot)
         if not args.json:
             print(f"picture: {args.plot}")
     elif not args.json and not folder:
@@ -109,7 +110,7 @@ def _check_drawable(path: str) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from complsparse import _describe
+    from complsparse._matrix import describe
 
     if args.plot:
         _check_drawable(args.plot)
@@ -125,15 +126,15 @@ def _info(args: argparse.Namespace) -> int:
         print_json({"version": 1, "file": args.file, "matrices": documents})
     elif single:
         (W,) = packed.values()
-        print(_describe.report(W))
+        print(describe.report(W))
         print_table(strategies_table(W))
     else:
         print_table(tensors_table(args.file, packed))
     if args.plot:
-        from complsparse import _picture
+        from complsparse._cli import picture
 
         (W,) = packed.values()
-        _picture.draw(W, args.plot)
+        picture.draw(W, args.plot)
     return 0
 
 
@@ -165,13 +166,13 @@ def _pack_command(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from complsparse import _rivals
+    from complsparse._cli.rivals import Rivals
 
     examples = []
     for file in args.files:
         for name, matrix in _matrices(file, args.tensor).items():
             examples.append((name, file, lambda matrix=matrix: matrix))
-    rivals = _rivals.Rivals(args.threads)
+    rivals = Rivals(args.threads)
     records = benchmark(examples, args.n, args.dtype, rivals, args.rounds)
     return _report("W @ X, X with N columns", records, rivals, args)
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The functions that make a `ComplementaryMatrix`, recognise one, and hand it to scipy's solvers."""
+"""The functions that make a `ComplementaryMatrix`, recognise one, sample a product at one, and hand it to solvers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike
 
 from complsparse import _core
-from complsparse._errors import counted
-from complsparse._matrix import ComplementaryMatrix
+from complsparse._dtypes import counted, product_types
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._operands import as_compute, as_dense
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -189,3 +191,53 @@ def aslinearoperator(W: ComplementaryMatrix) -> LinearOperator:
     return LinearOperator(
         W.shape, matvec=W.matvec, rmatvec=W.rmatvec, matmat=W.matmat, rmatmat=W.rmatmat, dtype=counted(W.dtype)
     )
+
+
+def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatrix:
+    """``P @ Q`` at the stored positions of W.
+
+    The gradient of a product's loss with respect to W's values is of this form: for ``Y = W @ X`` it is
+    ``sampled_matmul(W, dY, X.T)``.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, K)
+        Gives the pattern; its values are not read.
+    P : array_like, shape (M, R)
+    Q : array_like, shape (R, K)
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, K)
+        On W's packing, in ``np.result_type(P, Q)`` (float16 and bfloat16 give float32).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match.
+    TypeError
+        dtypes without a product.
+
+    Notes
+    -----
+    Time is O(nnz * R).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]]))
+    >>> cs.sampled_matmul(W, np.array([[1.0], [10.0]]), np.array([[5.0, 7.0]])).toarray()
+    array([[ 0.,  7.],
+           [50.,  0.]])
+    """
+    if not isinstance(W, _core.Operand):
+        raise TypeError(f"sampled_matmul needs W as a ComplementaryMatrix, got {type(W).__name__}")
+    p, q = as_dense(P, "P"), as_dense(Q, "Q")
+    if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[0] or (p.shape[0], q.shape[1]) != W.shape:
+        raise ValueError(f"P {p.shape} @ Q {q.shape} does not have the shape of W, {W.shape}")
+    types = product_types(p.dtype, q.dtype)
+    values = _core.sampled_values(W, as_compute(p, types.compute), as_compute(q, types.compute))
+    if types.result == np.bool_:
+        values = values != 0
+    return W._with_stored_values(values.astype(types.result, copy=False))

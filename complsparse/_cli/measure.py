@@ -86,13 +86,14 @@ def _operand(shape: tuple[int, ...], dtype: Any) -> Any:
 
 def _measure(W: Any, batches: Iterable[int], rivals: Any, rounds: int) -> list[dict[str, Any]]:
     """One record per batch size: times of all sides, and whether ours is right."""
-    from complsparse import _rivals, matmul
+    from complsparse import matmul
+    from complsparse._cli.rivals import Reference
 
     csr = W.tocsr()
     found = []
     for n in batches:
         x = _operand((W.shape[1],) if n == 1 else (W.shape[1], n), W.dtype)
-        reference = _rivals.Reference(csr, x)
+        reference = Reference(csr, x)
         y = np.empty((W.shape[0], *x.shape[1:]), dtype=W.dtype)
         calls, without = rivals.calls(csr, x, reference)
         matmul(W, x, out=y)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which dtypes multiply, and the sentences that say why a product cannot be formed.
-
-The fast checks in `_core` only say no; the functions here find out why and name the numbers.
-"""
+"""Which dtypes multiply: the products that exist in C++, and how other dtypes become one of them."""
 
 from __future__ import annotations
 
@@ -12,18 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-FLOATS = (np.float16, np.float32, np.float64)
+from complsparse import _core
 
-DTYPE_TABLE = """\
-W                x                result   computed in
-float32          float32          float32  float32
-float64          float64          float64  float64
-float32/float64  the other        float64  float64
-float16/bfloat16 float16/bfloat16/float32  float32  float32
-float16/bfloat16 float64          float64  float64
-bool, int        bool, int        np.result_type (int8 with int8 or uint8: int32)  int64, exact modulo 2**bits
-float            bool, int        np.result_type (16-bit floats count as float32)  float32 or float64
-"""
+FLOATS = (np.float16, np.float32, np.float64)
 
 
 def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -53,6 +41,61 @@ def counted(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if is_bfloat16(dtype) else dtype
 
 
+# --- the products that exist ------------------------------------------------------------------------------------------
+
+
+class Product(NamedTuple):
+    """A product of `_core.products()`."""
+
+    w: np.dtype[Any]
+    x: np.dtype[Any]
+    y: np.dtype[Any]  # of the result
+    sum: np.dtype[Any]  # in which is summed
+
+
+PRODUCTS = tuple(Product(*(np.dtype(row[part]) for part in Product._fields)) for row in _core.products())
+
+
+class TableRow(NamedTuple):
+    """A row of the table of dtypes, as README.md and errors show it."""
+
+    w: str
+    x: str
+    result: str
+    computed_in: str
+
+
+HEADINGS = TableRow("W", "x", "result", "computed in")
+# Of pairs without a product of their own: what `product_types` makes of them.
+CONVERTED = (
+    TableRow("float32 or float64", "the other", "float64", "float64"),
+    TableRow("float16, bfloat16", "float16, bfloat16, float32", "float32", "float32"),
+    TableRow("float16, bfloat16", "float64", "float64", "float64"),
+    TableRow(
+        "bool, integers",
+        "bool, integers",
+        "np.result_type; int8 with int8 or uint8: int32",
+        "int64, exact modulo 2**bits",
+    ),
+    TableRow("floats", "bool, integers", "np.result_type, 16-bit floats counting as float32", "float32 or float64"),
+)
+
+
+def table_rows() -> list[TableRow]:
+    """The products of floats that exist, and the rules for all else."""
+    floats = [TableRow(*(dtype.name for dtype in product)) for product in PRODUCTS if product.y.kind == "f"]
+    return [*floats, *CONVERTED]
+
+
+def _table() -> str:
+    rows = [HEADINGS, *table_rows()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+# --- the product of two dtypes ----------------------------------------------------------------------------------------
+
+
 class ProductTypes(NamedTuple):
     compute: np.dtype[Any]
     result: np.dtype[Any]
@@ -66,6 +109,13 @@ def _multiplies(dtype: np.dtype[Any]) -> bool:
     return _is_integer(dtype) or dtype.type in FLOATS or is_bfloat16(dtype)
 
 
+def _computed_in(result: np.dtype[Any]) -> np.dtype[Any]:
+    """The narrowest dtype with a product of its own that holds a result: of integers its bits, of floats its values."""
+    kind = "i" if _is_integer(result) else "f"
+    own = [product.y for product in PRODUCTS if product.w == product.x == product.y and product.y.kind == kind]
+    return min((dtype for dtype in own if dtype.itemsize >= result.itemsize), key=lambda dtype: dtype.itemsize)
+
+
 def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> ProductTypes:
     """The dtypes in which W (dtype `w`) times a dense operand (dtype `x`) is computed and returned.
 
@@ -75,7 +125,7 @@ def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> 
         if not _multiplies(dtype):
             raise TypeError(
                 f"{name} has dtype {dtype}, which does not multiply; convert it with "
-                f"astype(np.float32) or astype(np.float64). Products exist for:\n{DTYPE_TABLE}"
+                f"astype(np.float32) or astype(np.float64). Products exist for:\n{_table()}"
             )
     result: np.dtype[Any]
     if _is_integer(w) and _is_integer(x):
@@ -92,22 +142,4 @@ def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> 
                 f"dtype={wanted} cannot hold the product of {w} and {x} ({result}) under 'same_kind' casting"
             )
         result = wanted
-    if _is_integer(result):
-        return ProductTypes(np.dtype(np.int64), result)
-    return ProductTypes(np.dtype(np.float64 if result == np.float64 else np.float32), result)
-
-
-def wrong_inner_size(dense_shape: tuple[int, ...], w_shape: tuple[int, int], form: str) -> ValueError:
-    """`form` is "W @ X", "X @ W" or "linear"."""
-    if form == "X @ W":
-        axis, got, expected, what = "columns", dense_shape[-1], w_shape[0], "its row count"
-    elif form == "linear":
-        axis, got, expected, what = "features (last axis)", dense_shape[-1], w_shape[1], "its column count"
-    elif len(dense_shape) == 1:
-        axis, got, expected, what = "entries", dense_shape[0], w_shape[1], "its column count"
-    else:
-        axis, got, expected, what = "rows", dense_shape[-2], w_shape[1], "its column count"
-    name = "x" if form == "linear" else "X"
-    return ValueError(
-        f"{name} of shape {dense_shape} has {got} {axis}; W of shape {w_shape} expects {expected} ({what})"
-    )
+    return ProductTypes(_computed_in(result), result)

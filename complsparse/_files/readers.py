@@ -15,18 +15,19 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse import _convert, _npz
-from complsparse._io import read_saved
-from complsparse._npz import naming, path_of, read_array, read_members
+from complsparse._files import npz
+from complsparse._files.npz import naming, path_of, read_array, read_members
+from complsparse._files.saved import read_saved
+from complsparse._matrix import formats
 
 SAFETENSORS_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def _gunzip(stream: IO[bytes]) -> bytes:
     with gzip.GzipFile(fileobj=stream) as expanded:
-        content = expanded.read(_npz.MAX_EXPANDED + 1)
-    if len(content) > _npz.MAX_EXPANDED:
-        raise ValueError(f"expands to more than {_npz.MAX_EXPANDED} bytes")
+        content = expanded.read(npz.MAX_EXPANDED + 1)
+    if len(content) > npz.MAX_EXPANDED:
+        raise ValueError(f"expands to more than {npz.MAX_EXPANDED} bytes")
     return content
 
 
@@ -94,7 +95,7 @@ def _list_names(matrices: dict[str, Any]) -> str:
 
 def _as_matrix(array: NDArray[Any]) -> NDArray[Any]:
     """A dense array of two or more axes as the matrix that multiplies: (first axis, all others)."""
-    _convert.check_dtype(array.dtype)
+    formats.check_dtype(array.dtype)
     matrix = array.reshape(array.shape[0], math.prod(array.shape[1:]))
     return matrix.astype(np.float32) if matrix.dtype == np.float16 else matrix
 
@@ -127,22 +128,22 @@ def _scipy_matrix(arrays: dict[str, NDArray[Any]]) -> Any:
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     if arrays["shape"].ndim != 1 or arrays["shape"].dtype.kind not in "iu":
         raise ValueError(f"shape is {arrays['shape'].dtype} with {arrays['shape'].ndim} axes, not a vector of integers")
-    shape = _convert.check_shape(arrays["shape"].tolist())
+    shape = formats.check_shape(arrays["shape"].tolist())
     data = arrays["data"]
     if text == "csr":
-        parts = _convert.from_csr(arrays["indptr"], arrays["indices"], data, shape)
+        parts = formats.from_csr(arrays["indptr"], arrays["indices"], data, shape)
     elif text == "csc":
-        parts = _convert.from_csc(arrays["indptr"], arrays["indices"], data, shape)
+        parts = formats.from_csc(arrays["indptr"], arrays["indices"], data, shape)
     elif text == "bsr":
-        parts = _convert.from_bsr(arrays["indptr"], arrays["indices"], data, shape)
+        parts = formats.from_bsr(arrays["indptr"], arrays["indices"], data, shape)
     elif text == "dia":
-        parts = _convert.from_dia(arrays["offsets"], data, shape)
+        parts = formats.from_dia(arrays["offsets"], data, shape)
     elif text == "coo":
         rows, cols = arrays["coords"] if "coords" in arrays else (arrays["row"], arrays["col"])
-        parts = _convert.from_coo(rows, cols, data, shape)
+        parts = formats.from_coo(rows, cols, data, shape)
     else:
         raise ValueError(f"format {text!r} is not known")
-    return _convert.to_scipy(_convert.Csr(*parts, shape))
+    return formats.to_scipy(formats.Csr(*parts, shape))
 
 
 def _read_mtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _read_mtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str
         shutil.copyfileobj(stream, file)
         file.flush()
         matrix = mmread(file.name, spmatrix=False)
-    _convert.check_dtype(matrix.dtype)
+    formats.check_dtype(matrix.dtype)
     return {stem: matrix}
 
 
@@ -194,8 +195,8 @@ def _read_smtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[st
     if nnz != len(indices):
         raise ValueError(f"declares {nnz} non-zeros but lists {len(indices)} columns")
     values = np.random.default_rng(seed).standard_normal(len(indices), dtype=np.float32)
-    shape = _convert.check_shape((rows, cols))
-    return {stem: _convert.to_scipy(_convert.Csr(*_convert.from_csr(indptr, indices, values, shape), shape))}
+    shape = formats.check_shape((rows, cols))
+    return {stem: formats.to_scipy(formats.Csr(*formats.from_csr(indptr, indices, values, shape), shape))}
 
 
 def _read_safetensors(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from complsparse._convert import Csr, check_dtype, check_shape, column_dtype
-from complsparse._matrix import ComplementaryMatrix
-from complsparse._packing import Packing
+from complsparse._matrix.formats import Csr, check_dtype, check_shape, column_dtype
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._matrix.packing import Packing
 
 BLOCK_ROWS = (1, 2, 4, 8, 16, 32)
 BLOCK_COLS = (1, 2, 4)

@@ -13,11 +13,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
-from complsparse import _convert, _core
-from complsparse._convert import Csr, frozen
-from complsparse._like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
-from complsparse._packing import Packing
-from complsparse._state import checked_parts, state_of
+from complsparse import _core
+from complsparse._matrix import formats
+from complsparse._matrix.formats import Csr, frozen
+from complsparse._matrix.like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
+from complsparse._matrix.packing import Packing
+from complsparse._matrix.state import checked_parts, state_of
+from complsparse._operands import checked_batch, checked_winners, compute_dtype
+from complsparse._ops import products
 
 no_kernel: int = -1
 """The kernel id of an empty slot."""
@@ -118,20 +121,20 @@ class ComplementaryMatrix(LikeScipy):
             raise TypeError("a ComplementaryMatrix is immutable; __init__ runs once")
         if not isinstance(A, ComplementaryMatrix):
             start = time.perf_counter()
-            csr = _convert.canonical(A, shape, dtype, eliminate_zeros)
+            csr = formats.canonical(A, shape, dtype, eliminate_zeros)
             packing = Packing(csr.indptr, csr.indices, csr.shape, strategy, block)
             packing.seconds = time.perf_counter() - start
             self._set(csr, packing)
             return
-        if shape is not None and _convert.check_shape(shape) != A.shape:
+        if shape is not None and formats.check_shape(shape) != A.shape:
             raise ValueError(f"shape={tuple(shape)} contradicts the matrix, whose shape is {A.shape}")
         csr = A._csr()
         if dtype is not None:
-            wanted = _convert.check_dtype(dtype)
+            wanted = formats.check_dtype(dtype)
             csr = csr._replace(data=frozen(csr.data.astype(wanted, copy=False)))
         if copy or (eliminate_zeros and not csr.data.all()):
             parts = (csr.data, csr.indices, csr.indptr)
-            csr = _convert.canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
+            csr = formats.canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
         self._set(csr, Packing(csr.indptr, csr.indices, csr.shape, strategy, block))
 
     def _set(self, csr: Csr, packing: Packing) -> None:
@@ -278,7 +281,7 @@ class ComplementaryMatrix(LikeScipy):
 
     def _csr(self) -> Csr:
         """The canonical arrays of the logical matrix."""
-        return _convert.transposed(self._stored())[0] if self._transposed else self._stored()
+        return formats.transposed(self._stored())[0] if self._transposed else self._stored()
 
     def tocsr(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
         """A `scipy.sparse.csr_array`.
@@ -296,12 +299,12 @@ class ComplementaryMatrix(LikeScipy):
             Indices sorted, no duplicates. float16 and bfloat16, which scipy.sparse does not
             know, become float32.
         """
-        return _convert.to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
+        return formats.to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
 
     def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
         """A `scipy.sparse.csc_array`; parameters as `tocsr`."""
-        csr_of_transpose = self._stored() if self._transposed else _convert.transposed(self._stored())[0]
-        return _convert.to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
+        csr_of_transpose = self._stored() if self._transposed else formats.transposed(self._stored())[0]
+        return formats.to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
 
     def tocoo(self, copy: bool = True) -> Any:
         """A `scipy.sparse.coo_array`, row-major."""
@@ -340,7 +343,7 @@ class ComplementaryMatrix(LikeScipy):
                     f"out has shape {out.shape} and dtype {out.dtype}; it needs {self.shape} and {self.dtype}"
                 )
             out[...] = 0
-        rows = _convert.row_of_entry(self._indptr)
+        rows = formats.row_of_entry(self._indptr)
         out[(self._indices, rows) if self._transposed else (rows, self._indices)] = self._data
         return out
 
@@ -350,7 +353,7 @@ class ComplementaryMatrix(LikeScipy):
 
     def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
         """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
-        wanted = _convert.check_dtype(dtype)
+        wanted = formats.check_dtype(dtype)
         if wanted == self.dtype and not copy:
             return self
         return self._with_stored_values(self._data.astype(wanted, casting=casting))
@@ -407,7 +410,7 @@ class ComplementaryMatrix(LikeScipy):
         if isinstance(A_or_data, ComplementaryMatrix):
             csr = A_or_data._csr()
         elif scipy.sparse.issparse(A_or_data) or hasattr(A_or_data, "tocsr"):
-            csr = _convert.canonical(A_or_data)
+            csr = formats.canonical(A_or_data)
         else:
             return self._with_array_values(np.asarray(A_or_data))
         own = self._csr()
@@ -421,11 +424,11 @@ class ComplementaryMatrix(LikeScipy):
         return self._with_csr_values(csr.data)
 
     def _with_array_values(self, array: NDArray[Any]) -> Self:
-        dtype = _convert.check_dtype(array.dtype)
+        dtype = formats.check_dtype(array.dtype)
         if array.ndim == 2:
             if array.shape != self.shape:
                 raise ValueError(f"the matrix has shape {array.shape}; this one has {self.shape}")
-            rows = _convert.row_of_entry(self._indptr)
+            rows = formats.row_of_entry(self._indptr)
             data = array[(self._indices, rows) if self._transposed else (rows, self._indices)]
             outside = np.count_nonzero(array) - np.count_nonzero(data)
             if outside:
@@ -439,7 +442,7 @@ class ComplementaryMatrix(LikeScipy):
         """`data` is in the CSR order of the logical matrix."""
         if self._transposed:
             stored = np.empty_like(data)
-            stored[_convert.transposed(self._stored())[1]] = data
+            stored[formats.transposed(self._stored())[1]] = data
             data = stored
         return self._with_stored_values(data)
 
@@ -462,7 +465,7 @@ class ComplementaryMatrix(LikeScipy):
             a, b = (other, self) if from_right else (self, other)
             if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
                 raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
-            return _convert.as_csr(a) @ _convert.as_csr(b)
+            return formats.as_csr(a) @ formats.as_csr(b)
         if is_scalar(other):
             raise ValueError("a scalar has no axis to multiply over; use * to scale the matrix")
         return _core.matmul(other, self) if from_right else _core.matmul(self, other)
@@ -540,9 +543,7 @@ class ComplementaryMatrix(LikeScipy):
         >>> f(np.array([1, -1], dtype=np.float32))
         array([1., 0.], dtype=float32)
         """
-        from complsparse import _ops
-
-        return _ops.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
+        return products.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
 
     def prepare(
         self,
@@ -570,14 +571,12 @@ class ComplementaryMatrix(LikeScipy):
         ComplementaryMatrix
             This matrix.
         """
-        from complsparse import _ops
-
-        batch, compute = _ops.checked_batch(n), _ops.compute_dtype(self, dtype)
+        batch, compute = checked_batch(n), compute_dtype(self, dtype)
         deterministic = deterministic or _core.get_deterministic()
         if winners is None:
             self._prepare(batch, compute, deterministic)
         else:
-            self._prepare_winners(batch, _ops.checked_winners(winners), compute, deterministic)
+            self._prepare_winners(batch, checked_winners(winners), compute, deterministic)
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
@@ -624,9 +623,9 @@ class ComplementaryMatrix(LikeScipy):
         )
 
     def __str__(self) -> str:
-        from complsparse import _describe
+        from complsparse._matrix import describe
 
-        return _describe.summary(self)
+        return describe.summary(self)
 
     def describe(self, *, winners: int | None = None) -> None:
         """Prints how the matrix is packed, stored and multiplied.
@@ -641,14 +640,14 @@ class ComplementaryMatrix(LikeScipy):
             Shows as well what products with `Winners` of about so many per vector would use; a tenth of the columns
             where it is not given.
         """
-        from complsparse import _describe, _ops
+        from complsparse._matrix import describe
 
-        print(_describe.report(self, None if winners is None else _ops.checked_winners(winners)))
+        print(describe.report(self, None if winners is None else checked_winners(winners)))
 
     def _repr_html_(self) -> str:
-        from complsparse import _describe
+        from complsparse._matrix import describe
 
-        return _describe.html(self)
+        return describe.html(self)
 
     def __sizeof__(self) -> int:
         layouts: int = sum(layout["bytes"] for layout in self._layouts())

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from complsparse import _convert, _core
-from complsparse._convert import Csr, frozen
-from complsparse._packing import Packing
+from complsparse import _core
+from complsparse._matrix import formats
+from complsparse._matrix.formats import Csr, frozen
+from complsparse._matrix.packing import Packing
 
 if TYPE_CHECKING:
-    from complsparse._matrix import ComplementaryMatrix
+    from complsparse._matrix.matrix import ComplementaryMatrix
 
 _STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
 _SET_KEYS = frozenset({"set_ptr", "row_order"})
@@ -51,7 +52,7 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
         )
     if not isinstance(state["transposed"], bool):
         raise TypeError(f"transposed={state['transposed']!r} is not a bool")
-    shape = _convert.check_shape(state["shape"])
+    shape = formats.check_shape(state["shape"])
     if len(state["shape"]) != 2:
         raise ValueError(f"shape {state['shape']} has one axis; a matrix has 2")
     arrays = {}
@@ -59,12 +60,12 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
         array = state[name]
         if not isinstance(array, np.ndarray) or array.ndim != 1:
             raise TypeError(f"{name} is not a vector")
-        dtypes = {"data": None, "indices": _convert.column_dtype(shape[1])}
+        dtypes = {"data": None, "indices": formats.column_dtype(shape[1])}
         wanted = dtypes.get(name, np.int64)
         if wanted is not None and array.dtype != wanted:
             raise ValueError(f"{name} has dtype {array.dtype}, not {np.dtype(wanted)}")
         # The caller's array may be changed later, so it is copied.
-        arrays[name] = frozen(np.array(array, dtype=_convert.check_dtype(array.dtype), order="C", subok=False))
+        arrays[name] = frozen(np.array(array, dtype=formats.check_dtype(array.dtype), order="C", subok=False))
     csr = Csr(arrays["indptr"], arrays["indices"], arrays["data"], shape)
     is_sorted, is_unique = _core.check_csr(csr.indptr, csr.indices, *shape, len(csr.data))
     if not (is_sorted and is_unique):
