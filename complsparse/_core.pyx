@@ -9,7 +9,7 @@ or explain in words why they cannot.
 The files of `border/` are its parts, each built on those before it:
 
     config             what holds for the whole process: ISA level, threads, determinism
-    arrays             how C++ reads NumPy's arrays: compute types, views, shared memory
+    arrays             how C++ reads NumPy's arrays: types, products, activations, views, shared memory
     packing            patterns: checked, searched for blocks, packed
     operand            the stored matrix
     plans              which micro-kernel and layout serve a matrix and a batch
@@ -58,6 +58,7 @@ from complsparse._cpp cimport (
     StoredMatrix,
     ThreadReport,
     Type,
+    Types,
 )
 from complsparse._cpp cimport Plan as CPlan
 from complsparse cimport _cpp as c

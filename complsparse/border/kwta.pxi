@@ -21,16 +21,17 @@ cdef bint is_contest(cnp.ndarray x, int axis, object bias, object boost, bint re
     cdef int type = value_type(x)
     if type < 0 or not is_batch(x, axis, &contest.x):
         return False
-    if (bias is not None and type in (2, 3)) or (boost is not None and type > 1):
+    # What the contract of contests leaves out.
+    if (bias is not None and c.bytes_of(<Type> type) == 1) or (boost is not None and c.kind_of(<Type> type) != c'f'):
         return False
-    contest.type = <c.ValueType> type
+    contest.type = <Type> type
     contest.relu = relu
     return is_vector_like(bias, x, contest.x.n, &contest.bias) and is_vector_like(boost, x, contest.x.n, &contest.boost)
 
 
 cdef Compressed run_contest(cnp.ndarray x, c.Contest* contest, tuple shape, object axis):
     cdef int64_t vectors = contest.x.outer * contest.x.inner
-    cdef cnp.dtype dtype = value_dtypes[<int> contest.type]
+    cdef cnp.dtype dtype = type_dtypes[<int> contest.type]
     cdef Compressed made = new_compressed(_winners_class, dtype, vectors * contest.k, vectors, contest.x.n, shape, axis)
     cdef void* values = <void*> made.entries
     cdef int32_t* indices = <int32_t*> made.places

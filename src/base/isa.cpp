@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/isa.hpp"
 
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 #include <atomic>
 #include <cstddef>
-#include <cstdio>
-#include <cstring>
+
+// After the headers: one expansion lists the levels, the definitions stay.
+#include "isa_levels.inc"
 
 namespace cs {
+
+bool amx_permitted() {
+#if defined(__linux__) && defined(__x86_64__) && defined(SYS_arch_prctl)
+    constexpr int request_permission = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
 
 const std::vector<IsaLevel>& isa_levels() {
     static const std::vector<IsaLevel> levels = [] {
@@ -26,65 +39,44 @@ const std::vector<IsaLevel>& isa_levels() {
 
 namespace {
 
-int strongest_supported() {
-    const auto& levels = isa_levels();
-    int best = 0;
-    for (int i = 0; i < static_cast<int>(levels.size()); ++i)
-        if (levels[static_cast<std::size_t>(i)].supported) best = i;
-    return best;
+constexpr std::uint32_t up_to(int level) { return (std::uint32_t{2} << level) - 1; }
+
+std::uint32_t supported_bits() {
+    static const std::uint32_t found = [] {
+        std::uint32_t bits = 0;
+        for (std::size_t i = 0; i < isa_levels().size(); ++i)
+            bits |= static_cast<std::uint32_t>(isa_levels()[i].supported) << i;
+        return bits;
+    }();
+    return found;
 }
 
 std::atomic<int>& selection() {
-    static std::atomic<int> level{strongest_supported()};
+    static std::atomic<int> level{31 - __builtin_clz(supported_bits())};
     return level;
-}
-
-// What the kernel says of a data cache of the first core (C libraries add up the slices of all cores on some CPUs),
-// else what the C library says, else the fallback.
-long cache_size(int level, int name, long fallback) {
-    for (int index = 0; index < 8; ++index) {
-        char path[80], type[16];
-        auto read = [&](const char* item, const char* format, auto* value) {
-            std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, item);
-            std::FILE* const file = std::fopen(path, "r");
-            if (file == nullptr) return false;
-            const bool found = std::fscanf(file, format, value) == 1;
-            std::fclose(file);
-            return found;
-        };
-        int of_level = 0;
-        long kib = 0;
-        if (read("level", "%d", &of_level) && of_level == level && read("type", "%15s", &type[0]) &&
-            std::strcmp(type, "Instruction") != 0 && read("size", "%ldK", &kib) && kib > 0)
-            return kib << 10;
-    }
-    const long bytes = sysconf(name);
-    return bytes > 0 ? bytes : fallback;
 }
 
 }  // namespace
 
 int selected_isa() { return selection().load(std::memory_order_relaxed); }
 
+LevelSet usable_levels() { return LevelSet(supported_bits() & up_to(selected_isa())); }
+
+LevelSet supported_levels() { return LevelSet(supported_bits()); }
+
+LevelSet all_levels() { return LevelSet(up_to(static_cast<int>(isa_levels().size()) - 1)); }
+
 bool select_isa(std::string_view name) {
-    const auto& levels = isa_levels();
-    for (std::size_t i = 0; i < levels.size(); ++i)
-        if (levels[i].name == name && levels[i].supported) {
-            selection().store(static_cast<int>(i), std::memory_order_relaxed);
+    for (const int i : supported_levels())
+        if (isa_levels()[static_cast<std::size_t>(i)].name == name) {
+            selection().store(i, std::memory_order_relaxed);
             return true;
         }
     return false;
 }
 
-const CacheSizes& cache_sizes() {
-#ifdef _SC_LEVEL1_DCACHE_SIZE
-    constexpr int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
-#else
-    constexpr int names[] = {-1, -1, -1};  // unknown to sysconf
-#endif
-    static const CacheSizes sizes = {cache_size(1, names[0], 32 << 10), cache_size(2, names[1], 256 << 10),
-                                     cache_size(3, names[2], 2 << 20)};
-    return sizes;
-}
+const char* build_compiler() { return CS_COMPILER; }
+const char* build_flags() { return CS_FLAGS; }
+const char* isa_levels_left_out() { return CS_ISA_LEFT_OUT; }
 
 }  // namespace cs

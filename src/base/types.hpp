@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The words that the border, the macro-kernels and the micro-kernels share. Plain data only.
+// Element types, and the products that exist: the one list from which dispatch, the border's NumPy tables and the dtype
+// table of the documents come. Plain data only.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
 namespace cs {
+
+template <class T>
+constexpr char kind_of() {
+    return std::is_floating_point_v<T> ? 'f' : std::is_unsigned_v<T> ? 'u' : 'i';
+}
 
 // The C++ types that an enumeration names, in its order: what else is known of a type follows from its place.
 template <class First, class... Others>
@@ -21,6 +27,9 @@ struct TypeList {
             return 1 + TypeList<Others...>::template index_of<T>();
     }
 
+    // As NumPy names them: 'f', 'i' or 'u'.
+    static constexpr char kinds[] = {kind_of<First>(), kind_of<Others>()...};
+
     // Returns body(T{}), T the type at `index`.
     template <class Body>
     static auto call(int index, Body& body) {
@@ -30,59 +39,72 @@ struct TypeList {
     }
 };
 
-// Types that compute. Every other real dtype is stored as it is and converted to one of these for a product.
-enum class Type : std::uint8_t { f32, f64, i64 };
-using ComputeTypes = TypeList<float, double, std::int64_t>;
-inline constexpr const char* type_names[ComputeTypes::count] = {"f32", "f64", "i64"};
-
-// Types that activations compete in.
-enum class ValueType : std::uint8_t { f32, f64, i8, u8, i32, i64 };
-using ValueTypes = TypeList<float, double, std::int8_t, std::uint8_t, std::int32_t, std::int64_t>;
-inline constexpr const char* value_type_names[ValueTypes::count] = {"f32", "f64", "s8", "u8", "s32", "i64"};
+// Every type that a micro-kernel reads or writes. A new one is a line here, in both lists.
+enum class Type : std::uint8_t { f32, f64, i64, s8, u8, s32 };
+using AllTypes = TypeList<float, double, std::int64_t, std::int8_t, std::uint8_t, std::int32_t>;
+inline constexpr const char* type_names[AllTypes::count] = {"f32", "f64", "i64", "s8", "u8", "s32"};
 
 template <class T>
-inline constexpr Type type_of = static_cast<Type>(ComputeTypes::index_of<T>());
-template <class T>
-inline constexpr ValueType value_type_of = static_cast<ValueType>(ValueTypes::index_of<T>());
+inline constexpr Type type_of = static_cast<Type>(AllTypes::index_of<T>());
 
 // Returns body(T{}) for the C++ type T that `type` names.
 template <class Body>
 auto dispatch(Type type, Body body) {
-    return ComputeTypes::call(static_cast<int>(type), body);
-}
-template <class Body>
-auto dispatch(ValueType type, Body body) {
-    return ValueTypes::call(static_cast<int>(type), body);
+    return AllTypes::call(static_cast<int>(type), body);
 }
 
-constexpr int bytes_of(Type type) { return ComputeTypes::bytes[static_cast<int>(type)]; }
-constexpr int bytes_of(ValueType type) { return ValueTypes::bytes[static_cast<int>(type)]; }
+constexpr int bytes_of(Type type) { return AllTypes::bytes[static_cast<int>(type)]; }
+constexpr char kind_of(Type type) { return AllTypes::kinds[static_cast<int>(type)]; }
 constexpr const char* name_of(Type type) { return type_names[static_cast<int>(type)]; }
-constexpr const char* name_of(ValueType type) { return value_type_names[static_cast<int>(type)]; }
 
-// A canonical CSR matrix: columns ascend within a row, none twice. It owns nothing.
-struct StoredMatrix {
-    std::int64_t rows, cols;
-    const std::int64_t* row_ptr;
-    const std::int32_t* columns;
-    const void* values;
-    Type type;
+// What a product reads and writes: weights, activations, outputs.
+struct Types {
+    Type w, x, y;
+};
+constexpr bool operator==(Types a, Types b) { return a.w == b.w && a.x == b.x && a.y == b.y; }
+constexpr bool operator!=(Types a, Types b) { return !(a == b); }
+
+// A product in C++ types. Its sums are of the type of its outputs: there is none yet whose outputs are narrower.
+template <class W_, class X_, class Y_>
+struct Product {
+    using W = W_;
+    using X = X_;
+    using Y = Y_;
+    static constexpr Types types{type_of<W>, type_of<X>, type_of<Y>};
 };
 
-// A dense operand: element (i, j) is data[i * row_stride + j * col_stride], strides in elements, of any sign.
-struct DenseView {
-    void* data;
-    std::int64_t rows, cols;
-    std::int64_t row_stride, col_stride;
-};
+// The products that exist. Every other real dtype is stored as it is and converted to one of their types for a product.
+using Products =
+    TypeList<Product<float, float, float>, Product<double, double, double>,
+             Product<std::int64_t, std::int64_t, std::int64_t>>;
 
-// Done to each output before it is stored: y = activation(sum + bias[row]).
-struct Epilogue {
-    const void* bias = nullptr;  // one entry per output row, or none
-    bool relu = false;
+template <class... P>
+struct TypesOf {
+    Types types[sizeof...(P)]{P::types...};
+    explicit constexpr TypesOf(TypeList<P...>) {}
 };
+inline constexpr TypesOf products{Products{}};
 
-// Which product of the stored matrix S: S x, or its transpose's S' x.
-enum class Side : std::uint8_t { rows, columns };
+// The place of a product in the list; the length of the list where there is none.
+constexpr int index_of(Types types) {
+    int index = 0;
+    while (index < Products::count && products.types[index] != types) ++index;
+    return index;
+}
+// For the border.
+inline const Types* product_list() { return products.types; }
+inline constexpr int n_products = Products::count, n_types = AllTypes::count;
+
+// Returns body(Product<...>{}) for a product of the list.
+template <class Body>
+auto dispatch(Types types, Body body) {
+    return Products::call(index_of(types), body);
+}
+
+// Stands for no row among 32-bit row numbers.
+inline constexpr std::uint32_t no_row = 0xffffffff;
+
+// Of products whose three types are one.
+constexpr Types uniform(Type type) { return {type, type, type}; }
 
 }  // namespace cs

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernels/registry.hpp"
 
-#include <string>
-
-#include "api.hpp"
-#include "base/isa.hpp"
+#include "all_contracts.hpp"
 
 // The tables live in per-ISA namespaces; only these declarations know that.
 #define CS_ISA_LEVEL(identifier, name, test) \
@@ -26,9 +23,5 @@ const Table* const tables[] = {
 }  // namespace
 
 const Table& table_at(int isa) { return *tables[isa]; }
-
-const char* build_compiler() { return CS_COMPILER; }
-const char* build_flags() { return CS_FLAGS; }
-const char* isa_levels_left_out() { return CS_ISA_LEFT_OUT; }
 
 }  // namespace cs

@@ -4,7 +4,9 @@
 
 #include <vector>
 
-#include "kernels/microkernel.hpp"
+#include "base/isa.hpp"
+#include "base/types.hpp"
+#include "kernels/table.hpp"
 
 namespace cs {
 
@@ -17,20 +19,20 @@ struct Registered {
 // The rows that one level adds.
 const Table& table_at(int isa);
 
-// Rows that the level in use may run, in the order of the levels. A level inherits the rows of the weaker ones.
+// The rows of these levels, in their order. A level inherits the rows of the weaker ones that the CPU supports.
 template <class Row>
-std::vector<Registered<Row>> rows_of(Rows<Row> Table::* kind, int max_isa) {
+std::vector<Registered<Row>> rows_of(Rows<Row> Table::* kind, LevelSet levels) {
     std::vector<Registered<Row>> found;
-    for (int isa = 0; isa <= max_isa; ++isa)
+    for (const int isa : levels)
         for (const Row& row : table_at(isa).*kind) found.push_back({&row, isa});
     return found;
 }
 
-// The row of the strongest level up to max_isa for which accept() holds; null where there is none.
+// The row of the strongest of these levels for which accept() holds; null where there is none.
 template <class Row, class Accept>
-Registered<Row> strongest(Rows<Row> Table::* kind, int max_isa, Accept accept) {
+Registered<Row> strongest(Rows<Row> Table::* kind, LevelSet levels, Accept accept) {
     Registered<Row> found{nullptr, 0};
-    for (int isa = 0; isa <= max_isa; ++isa)
+    for (const int isa : levels)
         for (const Row& row : table_at(isa).*kind)
             if (accept(row)) found = {&row, isa};
     return found;
@@ -38,8 +40,14 @@ Registered<Row> strongest(Rows<Row> Table::* kind, int max_isa, Accept accept) {
 
 // That for a type, of a kind with one row for each.
 template <class Row>
-Registered<Row> strongest_of(Rows<Row> Table::* kind, int max_isa, decltype(Row::type) type) {
-    return strongest(kind, max_isa, [type](const Row& row) { return row.type == type; });
+Registered<Row> strongest_of(Rows<Row> Table::* kind, LevelSet levels, Type type) {
+    return strongest(kind, levels, [type](const Row& row) { return row.type == type; });
+}
+
+// Likewise for a product.
+template <class Row>
+Registered<Row> strongest_of(Rows<Row> Table::* kind, LevelSet levels, Types types) {
+    return strongest(kind, levels, [types](const Row& row) { return row.types == types; });
 }
 
 }  // namespace cs

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One side of a matrix as plans see it: what its products read and write, whichever way round it is stored.
+// One side of a matrix as layouts see it: what its products read and write, whichever way round it is stored.
 #pragma once
 
 #include <cstdint>
 
-#include "api.hpp"
-#include "layouts/layout.hpp"
+#include "base/views.hpp"
+#include "layouts/stored.hpp"
 
 namespace cs {
 
 class Operand {
    public:
-    Operand(const Matrix& matrix, Side side) : stored_(matrix.stored()), side_(side) {}
+    Operand(const StoredMatrix& stored, Side side) : stored_(stored), side_(side) {}
     Operand(const Operand&) = delete;
     Operand& operator=(const Operand&) = delete;
 
     bool is_stored() const { return side_ == Side::rows; }
     std::int64_t inner() const { return is_stored() ? stored_.cols : stored_.rows; }
     std::int64_t outer() const { return is_stored() ? stored_.rows : stored_.cols; }
-    double nnz() const { return static_cast<double>(stored_.row_ptr[stored_.rows]); }
+    double nnz() const { return static_cast<double>(stored_.nnz()); }
     Type type() const { return stored_.type; }
     int value_bytes() const { return bytes_of(stored_.type); }
 

@@ -1,143 +1,243 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
+// Routed layers, for one column and batches of patterns that give every row the same share of each window.
+#include "layouts/routed.hpp"
 
-#include "layouts/layout.hpp"
-#include "pattern/pattern.hpp"
-#include "base/sizes.hpp"
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+
+#include "base/caches.hpp"
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
 
 namespace cs {
 namespace {
 
-// Slots per entry up to which padding is worth its permutes.
-constexpr double most_padding = 1.1;
+// Tiles of ascending width on one layout.
+using Tiles = std::vector<Registered<RoutedRow>>;
 
-// The entries that the fullest row owns in each window of `width` columns; empty where that would leave too many lanes
-// without an entry.
-std::vector<std::int64_t> layers_per_window(const StoredMatrix& matrix, std::int64_t width) {
-    const double most_layers =
-        most_padding * static_cast<double>(matrix.row_ptr[matrix.rows]) / static_cast<double>(matrix.rows);
-    std::vector<std::int64_t> layers(as_size((matrix.cols + width - 1) / width), 0);
-    std::int64_t total = 0;
-    for (std::int64_t row = 0; row < matrix.rows; ++row)
-        for (std::int64_t at = matrix.row_ptr[row], end = matrix.row_ptr[row + 1]; at < end;) {
-            const std::int64_t window = matrix.columns[at] / width, first = at;
-            while (at < end && matrix.columns[at] < (window + 1) * width) ++at;
-            std::int64_t& most = layers[as_size(window)];
-            if (at - first <= most) continue;
-            total += at - first - most;
-            most = at - first;
-            if (static_cast<double>(total) > most_layers) return {};
+// Columns of x and y are contiguous for the micro-kernels: where they are not, panels of columns are transposed.
+template <class P>
+class RoutedChoice final : public DenseChoice<P> {
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    RoutedChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const RoutedLayout> layout)
+        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
+          tiles_(std::move(tiles)),
+          layout_(std::move(layout)) {}
+
+   private:
+    // How a product is cut into tasks, and what each worker needs.
+    struct Cut {
+        bool copy_x, copy_y;
+        std::int64_t panel_cols, n_panels, n_groups, shares, x_step, y_step;
+
+        std::int64_t tasks() const { return n_panels * shares; }
+        std::int64_t x_elements() const { return copy_x ? x_step * panel_cols : 0; }
+        std::int64_t y_elements() const { return copy_y ? y_step * panel_cols : 0; }
+        std::int64_t of_worker() const {
+            return x_elements() * std::int64_t{sizeof(X)} + y_elements() * std::int64_t{sizeof(Y)};
         }
-    return layers;
+    };
+
+    const RoutedRow& row() const { return *tiles_.front().row; }
+
+    Cut cut(const Source<X>& source, const Sink<Y>& sink, int threads) const {
+        constexpr std::int64_t widest_panel = 16;  // a cache line of floats
+        const DenseView& y = sink.view();
+        Cut c;
+        // A window's registers are loaded whole: x needs so many columns.
+        c.copy_x = !source.has_contiguous_columns() || source.rows() < row().window;
+        c.copy_y = y.row_stride != 1 && y.rows > 1;
+        c.panel_cols = c.copy_x || c.copy_y || threads > 1 ? std::min(widest_panel, y.cols) : y.cols;
+        c.n_groups = (layout_->n_units + group_units - 1) / group_units;
+        c.n_panels = (y.cols + c.panel_cols - 1) / c.panel_cols;
+        c.shares = threads == 1 || c.n_panels >= 2 * threads ? 1 : std::min<std::int64_t>(c.n_groups, 2 * threads);
+        // One line more than a column needs: columns whose distance is a power of two would share cache sets.
+        auto line_step = [](std::int64_t n, std::size_t size) { return round_to_lines(n + 16, size); };
+        c.x_step = c.copy_x ? line_step(std::max<std::int64_t>(source.rows(), row().window), sizeof(X))
+                            : source.view()->col_stride;
+        c.y_step = c.copy_y ? line_step(y.rows, sizeof(Y)) : y.col_stride;
+        return c;
+    }
+
+    std::int64_t bytes(const Source<X>& source, const Sink<Y>& sink, int threads) const override {
+        const Cut c = cut(source, sink, threads);
+        return std::min<std::int64_t>(threads, c.tasks()) * c.of_worker();
+    }
+
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const Cut c = cut(source, sink, threads);
+        auto task = [&](std::int64_t number, int worker) {
+            const Part cols{number / c.shares * c.panel_cols,
+                            std::min(c.panel_cols, sink.cols() - number / c.shares * c.panel_cols)};
+            const std::int64_t share = number % c.shares;
+            multiply_units(source, sink, c, cols, {c.n_groups * share / c.shares, c.n_groups * (share + 1) / c.shares},
+                           memory + worker * c.of_worker());
+        };
+        parallel_for(c.tasks(), threads, task);
+    }
+
+    struct Groups {
+        std::int64_t first, last;
+    };
+
+    void multiply_units(const Source<X>& source, const Sink<Y>& sink, const Cut& c, Part cols, Groups groups,
+                        unsigned char* memory) const {
+        const RoutedLayout& layout = *layout_;
+        const std::int64_t unit_rows = std::int64_t{row().lanes} * row().block_rows;
+        const std::int64_t first_unit = groups.first * group_units;
+        const std::int64_t n_units = std::min(groups.last * group_units, layout.n_units) - first_unit;
+        const Part rows{first_unit * unit_rows, std::min(n_units * unit_rows, sink.rows() - first_unit * unit_rows)};
+        X* const x_columns = reinterpret_cast<X*>(memory);
+        Y* const y_columns = reinterpret_cast<Y*>(memory + c.x_elements() * std::int64_t{sizeof(X)});
+        if (c.copy_x) pack(source, cols, c.x_step, x_columns);
+
+        const std::int64_t super = superlayer(row().window), n_super = (layout.n_layers + super - 1) / super;
+        RoutedArgs args;
+        args.bases = layout.bases.data();
+        args.n_layers = layout.n_layers;
+        args.ids = layout.ids.data() + first_unit * n_super * row().lanes;
+        args.values =
+            layout.values.data() + first_unit * layout.n_layers * unit_rows / (row().weights == Weights::bf16 ? 2 : 1);
+        args.n_units = n_units;
+        args.n_rows = rows.count;
+        args.x_stride = c.x_step;
+        args.y_stride = c.y_step;
+        args.finish = sink.in_loop(row().takes, rows.first);
+        args.padded = layout.padded;
+        for (std::int64_t col = 0; col < cols.count;) {
+            const RoutedRow& tile = tile_for(cols.count - col);
+            args.x = c.copy_x ? x_columns + col * c.x_step : element<X>(*source.view(), 0, cols.first + col);
+            args.y = c.copy_y ? y_columns + col * c.y_step : element<Y>(sink.view(), rows.first, cols.first + col);
+            tile.function(args);
+            col += tile.tile_cols;
+        }
+        if (c.copy_y) sink.take_columns(y_columns, c.y_step, rows, cols);
+        sink.finish_rest(row().takes, rows, cols);
+    }
+
+    void pack(const Source<X>& source, Part cols, std::int64_t step, X* to) const {
+        for (std::int64_t j = 0; j < cols.count && source.rows() < row().window; ++j)
+            std::fill_n(to + j * step + source.rows(), row().window - source.rows(), X{});
+        source.pack_columns(cols, step, to);
+    }
+
+    // The widest tile that n columns fill.
+    const RoutedRow& tile_for(std::int64_t n) const {
+        const RoutedRow* tile = tiles_.front().row;
+        for (const auto& registered : tiles_)
+            if (registered.row->tile_cols <= n) tile = registered.row;
+        return *tile;
+    }
+
+    const Tiles tiles_;
+    const std::shared_ptr<const RoutedLayout> layout_;
+};
+
+// Up to the widest window of any level that the CPU has.
+RoutedPattern pattern_of(Subject& subject) {
+    int widest = 0;
+    for (const auto& registered : rows_of(&Table::routed, supported_levels()))
+        widest = std::max(widest, registered.row->window);
+    return find_routed_pattern(subject.operand.by_output(), widest);
+}
+
+bool narrow_weights_lose_nothing(Subject& subject) { return fits_bf16(subject.operand.by_output()); }
+
+// Of the level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest window,
+// the most rows of a pattern. Null where the pattern is not for it.
+const RoutedRow* best_row(Subject& subject) {
+    const auto all = rows_of(&Table::routed, subject.levels);
+    const RoutedRow* best = nullptr;
+    int lanes = 0;
+    for (const auto& registered : all)
+        if (registered.row->types == subject.types) lanes = std::max(lanes, registered.row->lanes);
+    if (lanes == 0 || subject.known(pattern_of).layers.empty()) return best;
+    const bool far = subject.operand.nnz() * sizeof(float) > static_cast<double>(cache_sizes().l2);
+    const bool narrow = far && subject.known(narrow_weights_lose_nothing);
+    auto rank = [](const RoutedRow& row) {
+        return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
+    };
+    for (const auto& registered : all) {
+        const RoutedRow& row = *registered.row;
+        if (row.types != subject.types || row.lanes != lanes || row.window < subject.known(pattern_of).width ||
+            row.block_rows > subject.known(rows_to_a_pattern) || (row.weights == Weights::bf16 && !narrow))
+            continue;
+        if (best == nullptr || rank(row) > rank(*best)) best = &row;
+    }
+    return best;
+}
+
+std::optional<double> cost(Subject& subject, const Request& request) {
+    if (request.batch == Batch::ordered) return {};
+    const RoutedRow* const best = best_row(subject);
+    if (best == nullptr) return {};
+    const RoutedRow& row = *best;
+    const double n = typical_columns(request.batch), nnz = subject.operand.nnz(), vectors = nnz / row.lanes;
+    const double registers = static_cast<double>(row.window) / row.lanes;
+    const double permute = row.lanes == 4   ? 8
+                           : row.lanes == 8 ? (n == 1 ? 2 * registers - 1 : 3 * registers)
+                           : registers <= 1 ? 1
+                           : registers <= 2 ? 1.5
+                           : n == 1         ? 3
+                                            : 4.2;
+    // Sums of several columns and rows leave registers for one or two units: little hides the reading of their windows.
+    const double each = n == 1 || row.block_rows == 1 ? costs().routed_one
+                        : row.block_rows == 2         ? costs().routed_two
+                                                      : costs().routed_four;
+    const double ports = vectors * each * (1 + permute / row.block_rows);
+    const double bytes = nnz * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
+    const double together = n < 4 ? 1 : 4;
+    // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
+    // costlier.
+    const double convert = has_contiguous_rows(request.batch)                        ? costs().routed_batch_row
+                           : request.batch == Batch::packed_batch || n == 1 ? 0
+                                                                                     : costs().routed_row;
+    return std::max(ports, streaming_cost(bytes) / together) +
+           convert * static_cast<double>(subject.operand.inner() + subject.operand.outer());
+}
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&);
+
+double beside_winners(Batch batch, bool far) {
+    return batch == Batch::one_column && far ? costs().routed_far_beside : 1;
+}
+
+constexpr LayoutKind kind{"routed", cost, build, false, false, beside_winners};
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
+    const RoutedRow& best = *best_row(subject);
+    auto layout = subject.layout<RoutedLayout>(
+        kind, [&](const RoutedLayout& other) { return other.fits(best); },
+        [&] { return derive_routed(subject.operand.by_output(), subject.known(pattern_of), best); });
+    // Tiles so wide that their part of x leaves L1 pay only where weights come from beyond L2.
+    const int widest = layout->bytes() > cache_sizes().l2 ? 8 : 4;
+    Tiles tiles;
+    for (const auto& registered : rows_of(&Table::routed, subject.levels))
+        if (layout->fits(*registered.row) && registered.row->types == subject.types &&
+            registered.row->tile_cols <= widest)
+            tiles.push_back(registered);
+    const RoutedPattern& pattern = subject.known(pattern_of);
+    char text[200];
+    std::snprintf(text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
+                  pattern.layers.size(), static_cast<long long>(pattern.width), best.block_rows,
+                  best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
+    return make_choice<RoutedChoice>(subject, std::string(text), std::move(tiles), std::move(layout));
 }
 
 }  // namespace
 
-RoutedPattern find_routed_pattern(const StoredMatrix& matrix, int widest) {
-    constexpr int most_per_window = 8;
-    RoutedPattern found;
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    if (matrix.rows == 0 || matrix.cols < 2 || nnz < matrix.rows) return found;
-    const double spacing =
-        static_cast<double>(matrix.cols) * static_cast<double>(matrix.rows) / static_cast<double>(nnz);
-    // A window of per_window * spacing columns holds per_window entries; the ragged last one blurs the spacing.
-    for (int per_window = 1; per_window <= most_per_window; ++per_window)
-        for (const std::int64_t shift : {0, -1, 1}) {
-            const std::int64_t width = std::llround(per_window * spacing) + shift;
-            if (width < 2 || width > widest) continue;
-            const std::vector<std::int64_t> layers = layers_per_window(matrix, width);
-            if (layers.empty()) continue;
-            found.width = width;
-            for (std::size_t window = 0; window < layers.size(); ++window)
-                found.layers.insert(found.layers.end(), as_size(layers[window]), static_cast<std::int64_t>(window));
-            return found;
-        }
-    return found;
-}
+List<LayoutKind> routed_kinds() { return {&kind, 1}; }
 
-bool fits_bf16(const StoredMatrix& matrix) {
-    if (matrix.type != Type::f32) return false;
-    const auto* const values = static_cast<const std::uint32_t*>(matrix.values);
-    return std::all_of(values, values + matrix.row_ptr[matrix.rows],
-                       [](std::uint32_t bits) { return (bits & 0xffffu) == 0; });
-}
-
-int shared_rows(const StoredMatrix& matrix) {
-    const Pattern<std::int32_t> pattern{matrix.rows, matrix.cols, matrix.row_ptr, matrix.columns};
-    for (const int rows : {8, 4, 2})
-        if (matrix.rows >= rows && has_block(pattern, {rows, 1})) return rows;
-    return 1;
-}
-
-std::int64_t RoutedLayout::bytes() const {
-    return static_cast<std::int64_t>((bases.size() + ids.size() + values.size()) * sizeof(std::uint32_t));
-}
-
-RoutedLayout make_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row) {
-    constexpr std::uint32_t padding = 0x80000000u;  // -0.0
-    RoutedLayout layout{};
-    layout.lanes = row.lanes;
-    layout.window = row.window;
-    layout.block_rows = row.block_rows;
-    layout.weights = row.weights;
-    const int lanes = row.lanes, block_rows = row.block_rows, super = superlayer(row.window);
-    const bool narrow = row.weights == Weights::bf16;
-    const auto n_pattern = static_cast<std::int64_t>(pattern.layers.size());
-    layout.n_layers = (n_pattern + 1) / 2 * 2;
-    layout.n_units = (matrix.rows + lanes * block_rows - 1) / (lanes * block_rows);
-    // A window of whole registers must lie inside x where x has so many columns.
-    const std::int64_t last_base = std::max<std::int64_t>(0, matrix.cols - row.window);
-    for (const std::int64_t window : pattern.layers)
-        layout.bases.push_back(static_cast<std::uint32_t>(std::min(window * pattern.width, last_base)));
-    layout.bases.resize(as_size(layout.n_layers), 0);
-
-    const std::int64_t n_super = (layout.n_layers + super - 1) / super;
-    layout.ids.assign(as_size(layout.n_units * n_super * lanes), 0);
-    const std::int64_t words_of_layer = block_rows * lanes;  // of values, unless narrow: half
-    layout.values.assign(as_size(layout.n_units * layout.n_layers * words_of_layer / (narrow ? 2 : 1)),
-                         narrow ? padding | padding >> 16 : padding);
-    const auto* const stored = static_cast<const std::uint32_t*>(matrix.values);
-    for (std::int64_t unit = 0; unit < layout.n_units; ++unit) {
-        const std::int64_t group = unit / group_units * group_units;
-        const std::int64_t in_group = std::min<std::int64_t>(group_units, layout.n_units - group);
-        for (int lane = 0; lane < lanes; ++lane) {
-            const std::int64_t member = unit * lanes + member_of_lane(block_rows, lanes, lane);
-            for (int r = 0; r < block_rows; ++r) {
-                const std::int64_t of_row = member * block_rows + r;
-                if (of_row >= matrix.rows) continue;
-                std::int64_t at = matrix.row_ptr[of_row];
-                const std::int64_t end = matrix.row_ptr[of_row + 1];
-                for (std::int64_t layer = 0; layer < n_pattern; ++layer) {
-                    if (at == end || matrix.columns[at] / pattern.width != pattern.layers[as_size(layer)]) continue;
-                    const std::int64_t s = layer / super, j = layer % super;
-                    const std::int64_t in_super = std::min<std::int64_t>(super, layout.n_layers - s * super);
-                    const std::uint32_t id =
-                        static_cast<std::uint32_t>(matrix.columns[at]) - layout.bases[as_size(layer)];
-                    if (r == 0)
-                        layout.ids[as_size((group * n_super + s * in_group + unit - group) * lanes + lane)] |=
-                            id << (j * id_bits(row.window));
-                    std::uint32_t bits = stored[at++];
-                    if (bits == padding) bits = 0;
-                    // Layers before this group and superlayer, then inside it.
-                    const std::int64_t before =
-                        group * layout.n_layers + s * super * in_group + (unit - group) * in_super;
-                    if (narrow) {
-                        std::uint32_t& word =
-                            layout.values[as_size((before / 2 + j / 2) * words_of_layer + r * lanes + lane)];
-                        word = j % 2 == 0 ? (word & 0xffff0000u) | bits >> 16 : (word & 0xffffu) | bits;
-                    } else {
-                        layout.values[as_size((before + j) * words_of_layer + r * lanes + lane)] = bits;
-                    }
-                }
-            }
-        }
-    }
-    const std::int64_t slots = layout.n_units * layout.n_layers * words_of_layer;
-    layout.slots = slots;
-    layout.padded = slots > matrix.row_ptr[matrix.rows];
-    return layout;
+RowName row_name(const RoutedRow& row) {
+    return {"spmm", "routed", name_of(row.types),
+            (row.weights == Weights::bf16 ? "bf16w_" : "") + std::to_string(row.lanes) + "of" +
+                std::to_string(row.window) + "_" + by(row.block_rows, row.tile_cols),
+            row.lanes * row.block_rows, row.tile_cols};
 }
 
 }  // namespace cs

@@ -1,164 +1,303 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
-#include <cstddef>
-#include <cstring>
-#include <numeric>
+// Row groups, for batches: of rows with columns of their own, and of rows that share them.
+#include "layouts/row_groups.hpp"
 
-#include "layouts/layout.hpp"
-#include "base/sizes.hpp"
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+
+#include "base/caches.hpp"
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
 
 namespace cs {
 namespace {
 
-// A row's entries in one block.
-struct Segment {
-    std::int64_t row, next, end;
-    std::int64_t count() const { return end - next; }
-};
+constexpr std::int64_t most_panel_rows = 2048;  // sums of a panel stay in L2 between blocks
+constexpr std::int64_t least_panel_rows = 128;  // shorter panels sort too few rows into a run
 
-template <class T>
-class Builder {
+std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
+// and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
+// them, and rows that share their columns at once, because they need a quarter of x
+// (docs/developer/performance/row-groups.md).
+std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows) {
+    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
+    std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
+    while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
+           static_cast<double>(block) * density(matrix) < least_entries)
+        block *= 2;
+    return block;
+}
+
+// Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
+// that the index of (panel, block) parts stays small beside its entries.
+std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
+    constexpr std::int64_t highest = 32768;
+    const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
+    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), most_shared_rows);
+    const std::int64_t n_blocks = matrix.cols / block_cols + 1;
+    while (panel < highest && (matrix.rows / panel) * n_blocks > matrix.nnz() / 8) panel *= 2;
+    return panel;
+}
+
+// Tiles of ascending width on one layout, each of the strongest level that has it.
+using Tiles = std::vector<Registered<RowGroupsRow>>;
+
+Tiles tiles_of(const Subject& subject, int shared_rows) {
+    Tiles tiles;
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        if (registered.row->types != subject.types || registered.row->shared_rows != shared_rows) continue;
+        auto same = std::find_if(tiles.begin(), tiles.end(), [&](const auto& other) {
+            return other.row->tile_cols == registered.row->tile_cols;
+        });
+        if (same != tiles.end())
+            *same = registered;
+        else
+            tiles.push_back(registered);
+    }
+    std::sort(tiles.begin(), tiles.end(),
+              [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
+    return tiles;
+}
+
+template <class P>
+class RowGroupsChoice final : public DenseChoice<P> {
+    using W = typename P::W;
+    using X = typename P::X;
+    using Y = typename P::Y;
+
    public:
-    Builder(const StoredMatrix& matrix, RowGroupsLayout& layout)
-        : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), layout_(layout) {
-        const auto nnz = as_size(matrix.row_ptr[matrix.rows]);
-        layout.columns.resize(layout.shared_rows > 0 ? nnz / as_size(layout.shared_rows) : nnz);
-        layout.values.resize(nnz * sizeof(T));
-    }
-
-    void build() {
-        for (std::int64_t panel = 0; panel < layout_.n_panels; ++panel) {
-            first_row_ = panel * layout_.panel_rows;
-            n_rows_ = std::min(layout_.panel_rows, matrix_.rows - first_row_);
-            cut_rows();
-            for (std::int64_t block = 0; block < layout_.n_blocks; ++block) {
-                first_col_ = block * layout_.block_cols;
-                sort_segments(block);
-                append_part();
-            }
-        }
-    }
+    RowGroupsChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const RowGroupsLayout> layout)
+        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
+          tiles_(std::move(tiles)),
+          layout_(std::move(layout)) {}
 
    private:
-    // The segments of the panel by block, rows ascending. Time is O(entries + blocks), not rows times blocks.
-    void cut_rows() {
-        segments_.clear();
-        block_of_.clear();
-        block_ptr_.assign(as_size(layout_.n_blocks) + 1, 0);
-        for (std::int64_t row = first_row_; row < first_row_ + n_rows_; ++row) {
-            const std::int64_t end = matrix_.row_ptr[row + 1];
-            for (std::int64_t at = matrix_.row_ptr[row]; at < end;) {
-                const std::int64_t block = matrix_.columns[at] / layout_.block_cols;
-                const auto* const from = matrix_.columns + at;
-                const std::int64_t n =
-                    std::lower_bound(from, matrix_.columns + end, (block + 1) * layout_.block_cols) - from;
-                segments_.push_back({row, at, at + n});
-                block_of_.push_back(block);
-                ++block_ptr_[as_size(block) + 1];
-                at += n;
+    // How a product is cut into tasks, and what each worker needs.
+    struct Cut {
+        int width;  // columns of a full tile
+        std::int64_t n_tiles, tasks_per_tile, x_bytes, y_bytes;
+        bool several_panels;  // per task: x is packed once for all of them
+
+        std::int64_t tasks() const { return n_tiles * tasks_per_tile; }
+        std::int64_t of_worker() const { return x_bytes + y_bytes; }
+    };
+
+    // The narrowest tile that holds n columns, else the widest.
+    const RowGroupsRow& tile_for(std::int64_t n) const {
+        const RowGroupsRow* row = tiles_.back().row;
+        for (auto it = tiles_.rbegin(); it != tiles_.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        return *row;
+    }
+
+    Cut cut(std::int64_t rows, std::int64_t cols, int threads) const {
+        const RowGroupsLayout& layout = *layout_;
+        Cut cut;
+        cut.width = tile_for(cols).tile_cols;
+        cut.n_tiles = (cols + cut.width - 1) / cut.width;
+        cut.tasks_per_tile =
+            threads == 1 || cut.n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(layout.n_panels, threads);
+        cut.several_panels = layout.n_panels > cut.tasks_per_tile;
+        const std::int64_t blocks = cut.several_panels ? layout.n_blocks : 1;
+        cut.x_bytes = round_to_lines(blocks * layout.block_cols * cut.width * std::int64_t{sizeof(X)}, 1);
+        cut.y_bytes = round_to_lines(std::min(layout.panel_rows, rows) * cut.width * std::int64_t{sizeof(Y)}, 1);
+        return cut;
+    }
+
+    std::int64_t bytes(const Source<X>&, const Sink<Y>& sink, int threads) const override {
+        const Cut c = cut(sink.rows(), sink.cols(), threads);
+        return std::min<std::int64_t>(threads, c.tasks()) * c.of_worker();
+    }
+
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const Cut c = cut(sink.rows(), sink.cols(), threads);
+        auto task = [&](std::int64_t number, int worker) {
+            const std::int64_t first_col = number / c.tasks_per_tile * c.width, share = number % c.tasks_per_tile;
+            const Part cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
+            unsigned char* const own = memory + worker * c.of_worker();
+            const std::int64_t first = layout_->n_panels * share / c.tasks_per_tile;
+            const std::int64_t last = layout_->n_panels * (share + 1) / c.tasks_per_tile;
+            const Tile tile{*this, source, sink, tile_for(cols.count), cols, reinterpret_cast<X*>(own),
+                            reinterpret_cast<Y*>(own + c.x_bytes), c.several_panels};
+            for (std::int64_t panel = first; panel < last; ++panel) tile.multiply_panel(panel, panel == first);
+        };
+        parallel_for(c.tasks(), threads, task);
+    }
+
+    // Some columns of x against panels of the matrix.
+    struct Tile {
+        const RowGroupsChoice& choice;
+        const Source<X>& source;
+        const Sink<Y>& sink;
+        const RowGroupsRow& row;
+        Part cols;
+        X* x_tile;
+        Y* sums;
+        bool several_panels;
+
+        bool is_full() const { return cols.count == row.tile_cols; }
+
+        // x where it lies, if that is as a packed tile would: full, aligned, without gaps.
+        const X* x_in_place() const {
+            const DenseView* const x = source.view();
+            if (x == nullptr || !choice.layout_->used.empty() || !is_full() || x->col_stride != 1 ||
+                x->row_stride != row.tile_cols)
+                return nullptr;
+            const X* const first = element<const X>(*x, 0, cols.first);
+            const std::size_t alignment = std::min(static_cast<std::size_t>(row.tile_cols) * sizeof(X), cache_line);
+            return reinterpret_cast<std::uintptr_t>(first) % alignment == 0 ? first : nullptr;
+        }
+
+        void multiply_panel(std::int64_t panel, bool pack) const {
+            const RowGroupsLayout& layout = *choice.layout_;
+            const std::int64_t width = row.tile_cols;
+            const Part rows{panel * layout.panel_rows,
+                            std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
+            // The last block's sums go straight to y where they are final there; earlier sums stay in the workspace (or
+            // in y, if its rows are as close).
+            const DenseView& y = sink.view();
+            const bool direct = y.col_stride == 1 && is_full() && sink.finish().changes_nothing();
+            Y* const y_part = element<Y>(y, rows.first, cols.first);
+            Y* const partial = direct && y.row_stride == width ? y_part : sums;
+            const X* const in_place = x_in_place();
+            for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
+                const Part columns{block * layout.block_cols,
+                                   std::min(layout.block_cols, layout.cols - block * layout.block_cols)};
+                const RowGroupsLayout::Part& part =
+                    layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+                X* const packed = x_tile + (several_panels ? columns.first * width : 0);
+                if (pack && in_place == nullptr && (several_panels || part.n_runs > 0))
+                    source.pack_tile(columns, cols, width, layout.used.empty() ? nullptr : layout.used.data(), packed);
+                const bool last = block == layout.n_blocks - 1;
+                RowGroupsArgs args;
+                args.runs = layout.runs.data() + part.run;
+                args.tails = layout.tails.data() + part.tail;
+                args.n_runs = part.n_runs;
+                args.n_tails = part.n_tails;
+                args.rows = layout.rows.data() + part.row;
+                args.columns =
+                    layout.columns.data() + (layout.shared_rows > 0 ? part.entry / layout.shared_rows : part.entry);
+                args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(W);
+                args.x = in_place != nullptr ? in_place + columns.first * width : packed;
+                args.from = partial;
+                args.from_stride = partial == sums ? width : y.row_stride;
+                args.to = last && direct ? y_part : partial;
+                args.to_stride = args.to == sums ? width : y.row_stride;
+                args.first = block == 0;
+                args.last = last && args.to != args.from;
+                row.function(args);
             }
+            if (!direct) sink.take_tile(sums, width, rows, cols);
         }
-        std::partial_sum(block_ptr_.begin(), block_ptr_.end(), block_ptr_.begin());
-        by_block_.resize(segments_.size());
-        std::vector<std::int64_t> next(block_ptr_.begin(), block_ptr_.end() - 1);
-        for (std::size_t i = 0; i < segments_.size(); ++i)
-            by_block_[as_size(next[as_size(block_of_[i])]++)] = segments_[i];
-    }
+    };
 
-    // The segments of a block by descending count, stable: a counting sort, because counts are small. The first and the
-    // last block list the rows without entries too: their sums are zeroed and stored there.
-    void sort_segments(std::int64_t block) {
-        const Segment* const first = by_block_.data() + block_ptr_[as_size(block)];
-        const Segment* const last = by_block_.data() + block_ptr_[as_size(block) + 1];
-        std::int64_t most = 0;
-        for (const Segment* s = first; s != last; ++s) most = std::max(most, s->count());
-        position_.assign(as_size(most + 2), 0);
-        for (const Segment* s = first; s != last; ++s) ++position_[as_size(most - s->count() + 1)];
-        std::partial_sum(position_.begin(), position_.end(), position_.begin());
-        order_.resize(static_cast<std::size_t>(last - first));
-        for (const Segment* s = first; s != last; ++s) order_[as_size(position_[as_size(most - s->count())]++)] = *s;
-        if (block == 0 || block == layout_.n_blocks - 1) {
-            const Segment* s = first;
-            for (std::int64_t row = first_row_; row < first_row_ + n_rows_; ++row) {
-                if (s != last && s->row == row)
-                    ++s;
-                else
-                    order_.push_back({row, 0, 0});
-            }
-        }
-    }
-
-    void append_entry(Segment& segment) {
-        const std::int64_t from = segment.next++;
-        layout_.columns[layout_.shared_rows > 0 ? entry_ / as_size(layout_.shared_rows) : entry_] =
-            static_cast<std::uint16_t>((matrix_.columns[from] - first_col_) * column_unit);
-        std::memcpy(&layout_.values[entry_ * sizeof(T)], values_ + from, sizeof(T));
-        ++entry_;
-    }
-
-    std::uint16_t in_panel(const Segment& segment) const {
-        return static_cast<std::uint16_t>(segment.row - first_row_);
-    }
-
-    void append_part() {
-        RowGroupsLayout::Part part{};
-        part.run = static_cast<std::int64_t>(layout_.runs.size());
-        part.tail = static_cast<std::int64_t>(layout_.tails.size());
-        part.row = static_cast<std::int64_t>(layout_.rows.size());
-        part.entry = static_cast<std::int64_t>(entry_);
-        const std::size_t of_group = layout_.shared_rows > 0 ? as_size(layout_.shared_rows) : group_rows;
-        for (std::size_t group = 0; group < order_.size(); group += of_group) {
-            const std::size_t n = std::min<std::size_t>(of_group, order_.size() - group);
-            const auto steps = n < of_group ? 0u : static_cast<std::uint32_t>(order_[group + n - 1].count());
-            if (static_cast<std::int64_t>(layout_.runs.size()) == part.run || layout_.runs.back().count != steps)
-                layout_.runs.push_back({0, steps});
-            ++layout_.runs.back().groups;
-            for (std::size_t r = 0; r < of_group; ++r)
-                layout_.rows.push_back(in_panel(order_[group + std::min(r, n - 1)]));
-            for (std::uint32_t step = 0; step < steps; ++step)
-                for (std::size_t r = 0; r < of_group; ++r) append_entry(order_[group + r]);
-        }
-        for (Segment& segment : order_) {
-            const std::int64_t left = segment.count();
-            if (left == 0) continue;
-            layout_.tails.push_back({in_panel(segment), static_cast<std::uint16_t>(left)});
-            for (std::int64_t step = 0; step < left; ++step) append_entry(segment);
-        }
-        part.n_runs = static_cast<std::int64_t>(layout_.runs.size()) - part.run;
-        part.n_tails = static_cast<std::int64_t>(layout_.tails.size()) - part.tail;
-        layout_.parts.push_back(part);
-    }
-
-    const StoredMatrix& matrix_;
-    const T* const values_;
-    RowGroupsLayout& layout_;
-    std::vector<Segment> segments_, by_block_, order_;
-    std::vector<std::int64_t> block_of_, block_ptr_, position_;
-    std::int64_t first_row_ = 0, n_rows_ = 0, first_col_ = 0;
-    std::size_t entry_ = 0;
+    const Tiles tiles_;
+    const std::shared_ptr<const RowGroupsLayout> layout_;
 };
+
+// Rows of the groups that share their columns, of those that the pattern and a micro-kernel have; 0: none. Wide batches
+// take the groups with the widest tiles, others those with the most rows.
+int shared_rows_for(Subject& subject, Batch batch) {
+    const bool wide = typical_columns(batch) >= 64;
+    const RowGroupsRow* best = nullptr;
+    auto rank = [&](const RowGroupsRow& row) {
+        return wide ? std::make_tuple(row.tile_cols, row.shared_rows) : std::make_tuple(row.shared_rows, row.tile_cols);
+    };
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        const RowGroupsRow& row = *registered.row;
+        if (row.types == subject.types && row.shared_rows > 0 && row.shared_rows <= subject.known(rows_to_a_pattern) &&
+            subject.operand.outer() % row.shared_rows == 0 && (best == nullptr || rank(row) > rank(*best)))
+            best = &row;
+    }
+    return best == nullptr ? 0 : best->shared_rows;
+}
+
+// Per column of x: vector steps, tiles that the columns do not fill (half a vector stays idle, and x and y go through
+// the workspace), and the way of x and y into tiles and out.
+struct BatchCost {
+    double steps, idle, move;
+    bool ragged, wide;
+};
+
+BatchCost batch_cost(Subject& subject, Batch batch) {
+    const double n = typical_columns(batch), lanes = subject.lanes();
+    BatchCost found;
+    found.ragged = batch == Batch::some_columns;
+    found.wide = batch == Batch::packed_batch || has_contiguous_rows(batch);
+    found.steps = subject.operand.nnz() / std::min(n, lanes);
+    found.idle = found.ragged ? 1 + lanes / 2.0 / n : 1;
+    found.move = static_cast<double>(subject.known(columns_read) + subject.operand.outer()) *
+                 (found.ragged || batch == Batch::packed_batch ? costs().row_moved : costs().row_in_place);
+    return found;
+}
+
+std::optional<double> shared_cost(Subject& subject, const Request& request) {
+    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
+    const int rows = shared_rows_for(subject, request.batch);
+    if (rows == 0) return {};
+    const BatchCost of = batch_cost(subject, request.batch);
+    const double each = of.wide ? costs().shared_many : rows > 4 ? costs().shared_eights : costs().shared_fours;
+    return of.steps * each * of.idle + (of.ragged ? of.move : 0);
+}
+
+std::optional<double> plain_cost(Subject& subject, const Request& request) {
+    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
+    const BatchCost of = batch_cost(subject, request.batch);
+    return of.steps * (of.wide ? costs().groups_many : costs().groups_few) * of.idle + of.move;
+}
+
+std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, int shared_rows) {
+    Tiles tiles = tiles_of(subject, shared_rows);
+    const int widest = tiles.back().row->tile_cols;
+    auto layout = subject.layout<RowGroupsLayout>(
+        kind, [&](const RowGroupsLayout& other) { return other.shared_rows == shared_rows; },
+        [&] {
+            StoredMatrix matrix = subject.operand.by_output();
+            std::vector<std::int32_t> used, renumbered;
+            drop_unused_columns(subject.operand.by_output(), used, renumbered, matrix);
+            const std::int64_t block_cols = choose_block_cols(matrix, widest * bytes_of(subject.types.x), shared_rows);
+            RowGroupsLayout made =
+                derive_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared_rows);
+            made.used = std::move(used);
+            return made;
+        });
+    char text[200];
+    std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
+                  shared_rows == 0  ? ""
+                  : shared_rows > 4 ? ", eight rows to a pattern"
+                                    : ", four rows to a pattern",
+                  widest, static_cast<long long>(layout->block_cols));
+    return make_choice<RowGroupsChoice>(subject, std::string(text), std::move(tiles), std::move(layout));
+}
+
+double shared_beside_winners(Batch, bool) { return costs().shared_beside; }
+
+std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request);
+std::unique_ptr<const Choice> build_plain(Subject& subject, const Request& request);
+
+constexpr LayoutKind kinds[] = {
+    {"shared_row_groups", shared_cost, build_shared, false, false, shared_beside_winners},
+    {"row_groups", plain_cost, build_plain, true},
+};
+
+std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request) {
+    return build(subject, kinds[0], shared_rows_for(subject, request.batch));
+}
+std::unique_ptr<const Choice> build_plain(Subject& subject, const Request&) { return build(subject, kinds[1], 0); }
 
 }  // namespace
 
-std::int64_t RowGroupsLayout::bytes() const {
-    return static_cast<std::int64_t>(used.size() * sizeof(std::int32_t) + parts.size() * sizeof(Part) +
-                                     runs.size() * sizeof(GroupRun) + tails.size() * sizeof(RowTail) +
-                                     rows.size() * sizeof(std::uint16_t) + columns.size() * sizeof(std::uint16_t) +
-                                     values.size());
-}
+List<LayoutKind> row_groups_kinds() { return {kinds, 2}; }
 
-RowGroupsLayout make_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
-                                int shared_rows) {
-    RowGroupsLayout layout{};
-    layout.shared_rows = shared_rows;
-    layout.cols = matrix.cols;
-    layout.panel_rows = panel_rows;
-    layout.block_cols = block_cols;
-    layout.n_panels = (matrix.rows + panel_rows - 1) / panel_rows;
-    layout.n_blocks =
-        std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
-    dispatch(matrix.type, [&](auto zero) { Builder<decltype(zero)>(matrix, layout).build(); });
-    return layout;
+RowName row_name(const RowGroupsRow& row) {
+    const bool shared = row.shared_rows > 0;
+    const int rows = shared ? row.shared_rows : group_rows;
+    return {"spmm", shared ? "shared_row_groups" : "row_groups", name_of(row.types),
+            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols), rows,
+            row.tile_cols};
 }
 
 }  // namespace cs

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stored matrix made ready for its layouts: transposed, without the columns that own nothing.
+#include "layouts/stored.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
 
-#include "layouts/layout.hpp"
 #include "base/sizes.hpp"
+#include "pattern/pattern.hpp"
 
 namespace cs {
 
 StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned) {
-    const std::int64_t nnz = stored.row_ptr[stored.rows];
+    const std::int64_t nnz = stored.nnz();
     const auto width = static_cast<std::size_t>(bytes_of(stored.type));
     owned.row_ptr.assign(as_size(stored.cols) + 1, 0);
     owned.columns.resize(as_size(nnz));
@@ -30,7 +31,7 @@ StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned) {
 }
 
 std::vector<std::int32_t> columns_worth_keeping(const StoredMatrix& matrix) {
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
+    const std::int64_t nnz = matrix.nnz();
     if (matrix.cols < 1024 || nnz > 4 * matrix.cols) return {};  // few columns can be unused, or little is to gain
     std::vector<std::int32_t> used(matrix.columns, matrix.columns + nnz);
     std::sort(used.begin(), used.end());
@@ -43,7 +44,7 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
                          std::vector<std::int32_t>& renumbered, StoredMatrix& dropped) {
     used = columns_worth_keeping(matrix);
     if (used.empty()) return false;
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
+    const std::int64_t nnz = matrix.nnz();
     renumbered.resize(as_size(nnz));
     for (std::int64_t i = 0; i < nnz; ++i)
         renumbered[as_size(i)] =
@@ -52,6 +53,18 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
     dropped.cols = static_cast<std::int64_t>(used.size());
     dropped.columns = renumbered.data();
     return true;
+}
+
+int shared_rows(const StoredMatrix& matrix) {
+    const Pattern<std::int32_t> pattern{matrix.rows, matrix.cols, matrix.row_ptr, matrix.columns};
+    for (const int rows : {8, 4, 2})
+        if (matrix.rows >= rows && has_block(pattern, {rows, 1})) return rows;
+    return 1;
+}
+
+double density(const StoredMatrix& matrix) {
+    const double size = static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
+    return size > 0 ? static_cast<double>(matrix.nnz()) / size : 0;
 }
 
 }  // namespace cs

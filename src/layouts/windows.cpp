@@ -1,402 +1,108 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
-#include <atomic>
-#include <cstddef>
-#include <new>
-#include <numeric>
-#include <utility>
+// Windows, for one column of any matrix.
+#include "layouts/windows.hpp"
 
-#include "layouts/layout.hpp"
-#include "base/parallel.hpp"
-#include "base/sizes.hpp"
+#include <cstdio>
+
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
 
 namespace cs {
 namespace {
 
-// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance-notes.md): a tile must cover
-// at least so many entries of the longest lane to pay.
-constexpr int gather_cost = 12;
-constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 7; }
+// Windows per tile. Three cover more lanes of a sparse group than two, for a third more work; rows of few entries leave
+// no tile worth taking, and a layout without tiles is built ten times faster.
+int windows_of_tile(const StoredMatrix& matrix) {
+    const double d = density(matrix);
+    if (d < 0.015 || d * static_cast<double>(matrix.cols) < 16) return 0;
+    return d < 0.07 ? 3 : 2;
+}
 
-constexpr int base_step = 2;           // windows start at even columns: finer gains nothing, coarser loses 3-5%
-constexpr std::size_t horizon = 1024;  // candidate windows looked at per choice: packing stays linear in the entries
-constexpr int patience = 24;           // tiles without a gain before the group is closed
+template <class P>
+class WindowsChoice final : public DenseChoice<P> {
+    using X = typename P::X;
+    using Y = typename P::Y;
 
-// What a lane sums: the entries of a row, or a piece of a long row.
-struct Piece {
-    std::int64_t begin, end;
-    std::uint32_t output;
-    std::int64_t count() const { return end - begin; }
-};
-
-template <class T>
-class Packer {
    public:
-    Packer(const StoredMatrix& matrix, int windows, WindowsLayout& layout)
-        : matrix_(matrix), values_(static_cast<const T*>(matrix.values)), windows_(windows), layout_(layout) {
-        if (windows > 0) {
-            n_bases_ = matrix.cols < window_cols ? 0 : (matrix.cols - window_cols + base_step - 1) / base_step + 1;
-            owned_.assign(as_size(matrix.cols), 0);
-            candidate_of_.assign(as_size(n_bases_), 0);
-            for (auto& entry : entry_at_) entry.resize(as_size(matrix.cols));
-        }
-    }
-
-    // Packs pieces[first], ..., pieces[last - 1]; first is the start of a group.
-    void pack(const std::vector<Piece>& pieces, std::size_t first, std::size_t last) {
-        for (; first < last; first += window_lanes) {
-            for (std::size_t lane = 0; lane < window_lanes; ++lane) {
-                piece_[lane] = first + lane < last ? pieces[first + lane] : Piece{0, 0, no_row};
-                layout_.rows.push_back(piece_[lane].output);
-                left_[lane] = static_cast<int>(piece_[lane].count());
-            }
-            pack_group();
-        }
-    }
+    WindowsChoice(Subject& subject, std::string reason, Registered<WindowsRow> row,
+                  std::shared_ptr<const WindowsLayout> layout)
+        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
 
    private:
-    struct Tile {
-        std::int64_t base[3];
-        std::int64_t entry[window_lanes];  // or none
-        std::uint8_t column[window_lanes], window[window_lanes];
-    };
-    static constexpr std::int64_t none = -1;
-
-    std::int64_t base_of(std::int64_t window) const { return std::min(window * base_step, matrix_.cols - window_cols); }
-    int longest() const { return *std::max_element(left_, left_ + window_lanes); }
-
-    void pack_group() {
-        tiles_.clear();
-        std::size_t kept = 0;
-        if (windows_ > 0 && n_bases_ > 0 && longest() > 1) {
-            open_columns();
-            kept = choose_tiles();
-            for (std::size_t i = kept; i < tiles_.size(); ++i) give_back(tiles_[i]);
-            tiles_.resize(kept);
-        }
-        WindowGroup group{};
-        group.blocks = static_cast<std::uint32_t>(kept / block_tiles);
-        group.steps = static_cast<std::uint32_t>(longest());
-        group.consecutive = true;
-        for (std::uint32_t lane = 0; lane < window_lanes; ++lane)
-            group.consecutive &= piece_[lane].output != no_row && piece_[lane].output == piece_[0].output + lane;
-        group.first_block = static_cast<std::int64_t>(layout_.picks.size()) / block_picks;
-        group.first_step = static_cast<std::int64_t>(layout_.columns.size()) / window_lanes;
-        layout_.groups.push_back(group);
-        write_tiles();
-        write_gathers(group.steps);
-        if (kept > 0 || !touched_.empty()) close_columns();
+    // Of rows in several parts; otherwise the sums go straight to y.
+    std::int64_t sums(const Sink<Y>& sink) const {
+        const auto extra = static_cast<std::int64_t>(layout_->extra_rows.size());
+        return extra > 0 ? sink.rows() + extra : 0;
     }
 
-    // Which lanes own each column of the group, and which each window holds.
-    void open_columns() {
-        for (int lane = 0; lane < window_lanes; ++lane) {
-            for (std::int64_t i = piece_[lane].begin; i < piece_[lane].end; ++i) {
-                const std::size_t column = as_size(matrix_.columns[i]);
-                if (owned_[column] == 0) touched_.push_back(matrix_.columns[i]);
-                owned_[column] = static_cast<std::uint8_t>(owned_[column] | (1 << lane));
-                entry_at_[lane][column] = i;
-            }
-        }
-        if (16 * static_cast<std::int64_t>(touched_.size()) < matrix_.cols) {
-            std::sort(touched_.begin(), touched_.end());
-        } else {  // looking at every column is faster
-            touched_.clear();
-            for (std::int64_t column = 0; column < matrix_.cols; ++column)
-                if (owned_[as_size(column)] != 0) touched_.push_back(static_cast<std::int32_t>(column));
-        }
-        candidates_.clear();
-        masks_.clear();
-        for (const std::int32_t column : touched_)
-            for_windows_over(column, [&](std::int64_t window) {
-                if (!candidates_.empty() && candidates_.back() >= window) return;
-                candidate_of_[as_size(window)] = static_cast<std::int32_t>(candidates_.size());
-                candidates_.push_back(static_cast<std::int32_t>(window));
-                masks_.push_back(lanes_in(window));
-            });
+    std::int64_t bytes(const Source<X>& source, const Sink<Y>& sink, int) const override {
+        return column_bytes(source, 0) + sums(sink) * std::int64_t{sizeof(Y)};
     }
 
-    std::uint8_t lanes_in(std::int64_t window) const {
-        const std::uint8_t* const four = &owned_[as_size(base_of(window))];
-        return static_cast<std::uint8_t>(four[0] | four[1] | four[2] | four[3]);
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const WindowsLayout& layout = *layout_;
+        const X* const x = column_of(source, 0, memory);
+        Y* const parts = reinterpret_cast<Y*>(memory + column_bytes(source, 0));
+        const bool direct = layout.extra_rows.empty();
+        const Epilogue finish = direct ? sink.in_loop(row_.takes, 0) : Epilogue{};
+        const DenseView& y = sink.view();
+        parallel_shares(static_cast<std::int64_t>(layout.groups.size()), threads,
+                        [&](std::int64_t first, std::int64_t last) {
+                            row_.function({layout.groups.data() + first, last - first,
+                                           layout.rows.data() + first * window_lanes, layout.picks.data(),
+                                           layout.bases.data(), layout.tile_values.data(), layout.columns.data(),
+                                           layout.values.data(), x, direct ? y.data : parts,
+                                           direct ? y.row_stride : 1, finish});
+                        });
+        const Part rows{0, sink.rows()};
+        if (direct) return sink.finish_rest(row_.takes, rows, {0, 1});
+        Y* extra = parts + sink.rows();
+        for (const std::uint32_t row : layout.extra_rows) parts[row] += *extra++;
+        sink.take_tile(parts, 1, rows, {0, 1});
     }
 
-    void close_columns() {
-        for (const std::int32_t column : touched_) owned_[as_size(column)] = 0;
-        touched_.clear();
-    }
-
-    template <class Body>
-    void for_windows_over(std::int64_t column, Body body) const {
-        const std::int64_t first = std::max<std::int64_t>(0, (column - window_cols) / base_step);
-        for (std::int64_t window = first; window < n_bases_ && base_of(window) <= column; ++window)
-            if (column < base_of(window) + window_cols) body(window);
-    }
-
-    // Lanes with many entries left count more: gather steps are as many as the longest lane needs.
-    void weigh_lanes() {
-        const int sum = std::accumulate(left_, left_ + window_lanes, 0);
-        int weight[window_lanes];
-        for (int lane = 0; lane < window_lanes; ++lane)  // 100 + 30 per entry above the mean, within [20, 300]
-            weight[lane] = std::clamp(100 + 30 * left_[lane] - 30 * sum / window_lanes, 20, 300);
-        score_[0] = 0;
-        for (int lanes = 1; lanes < 256; ++lanes)
-            score_[lanes] = static_cast<std::uint16_t>(score_[lanes & (lanes - 1)] +
-                                                       weight[__builtin_ctz(static_cast<unsigned>(lanes))]);
-    }
-
-    // The best candidate for the lanes that are still free, among the next `horizon`; none where nothing scores.
-    std::int64_t best_candidate(unsigned taken) const {
-        std::uint32_t best = 0;  // score, then position: one comparison finds both
-        auto scan = [&](std::size_t from, std::size_t to) {
-            for (std::size_t at = from; at < to; ++at)
-                best =
-                    std::max(best, std::uint32_t{score_[masks_[at] & ~taken]} << 16 | static_cast<std::uint32_t>(at));
-        };
-        const std::size_t end = cursor_ + horizon;
-        scan(cursor_, std::min(end, masks_.size()));
-        if (end > masks_.size()) scan(0, std::min(end - masks_.size(), cursor_));
-        return best >> 16 == 0 ? none : static_cast<std::int64_t>(best & 0xffff);
-    }
-
-    // Takes tiles greedily; returns how many, a multiple of block_tiles, are the cheapest together with the gather
-    // steps that they leave.
-    std::size_t choose_tiles() {
-        std::size_t best_tiles = 0;
-        int best_cost = gather_cost * longest();
-        cursor_ = 0;
-        for (;;) {
-            weigh_lanes();
-            Tile tile;
-            std::fill(tile.entry, tile.entry + window_lanes, none);
-            unsigned taken = 0;
-            int hits = 0;
-            for (int k = 0; k < windows_; ++k) {
-                const std::int64_t best = best_candidate(taken);
-                tile.base[k] = best == none ? 0 : base_of(candidates_[as_size(best)]);
-                if (best == none) continue;
-                const unsigned lanes = masks_[as_size(best)] & ~taken;
-                hits += take(tile, k, lanes);
-                taken |= lanes;
-            }
-            cursor_ = (cursor_ + horizon) % candidates_.size();
-            tiles_.push_back(tile);
-            if (tiles_.size() % block_tiles == 0) {
-                const int cost = static_cast<int>(tiles_.size()) * tile_cost(windows_) + gather_cost * longest();
-                if (cost < best_cost) {
-                    best_cost = cost;
-                    best_tiles = tiles_.size();
-                }
-                if (longest() == 0 || hits < 2 || tiles_.size() >= best_tiles + patience) return best_tiles;
-            }
-        }
-    }
-
-    // The lanes given take an entry each from window k of the tile. Returns how many.
-    int take(Tile& tile, int k, unsigned lanes) {
-        int hits = 0;
-        std::int32_t changed[window_lanes];
-        for (int lane = 0; lane < window_lanes; ++lane) {
-            if (!(lanes >> lane & 1)) continue;
-            std::int64_t column = tile.base[k];
-            while (!(owned_[as_size(column)] >> lane & 1)) ++column;
-            tile.entry[lane] = entry_at_[lane][as_size(column)];
-            tile.column[lane] = static_cast<std::uint8_t>(column - tile.base[k]);
-            tile.window[lane] = static_cast<std::uint8_t>(k);
-            owned_[as_size(column)] = static_cast<std::uint8_t>(owned_[as_size(column)] & ~(1 << lane));
-            changed[hits++] = static_cast<std::int32_t>(column);
-            --left_[lane];
-        }
-        for (int i = 0; i < hits; ++i)
-            for_windows_over(changed[i], [&](std::int64_t window) {
-                masks_[as_size(candidate_of_[as_size(window)])] = lanes_in(window);
-            });
-        return hits;
-    }
-
-    void give_back(const Tile& tile) {
-        for (int lane = 0; lane < window_lanes; ++lane)
-            if (tile.entry[lane] != none) {
-                owned_[as_size(matrix_.columns[tile.entry[lane]])] |= static_cast<std::uint8_t>(1 << lane);
-                ++left_[lane];
-            }
-    }
-
-    static void append(AlignedVector<unsigned char>& values, T value) {
-        const auto* const bytes = reinterpret_cast<const unsigned char*>(&value);
-        values.insert(values.end(), bytes, bytes + sizeof(T));
-    }
-    static T padding() { return std::is_floating_point_v<T> ? -T{} : T{}; }
-    T stored(std::int64_t entry) const { return values_[entry] == T{} ? T{} : values_[entry]; }  // -0.0 marks padding
-
-    void write_tiles() {
-        for (std::size_t first = 0; first < tiles_.size(); first += block_tiles) {
-            const std::size_t picks = layout_.picks.size();
-            layout_.picks.resize(picks + block_picks, 0);
-            for (int j = 0; j < block_tiles; ++j) {
-                const Tile& tile = tiles_[first + static_cast<std::size_t>(j)];
-                for (int k = 0; k < tile_bases(windows_); ++k)
-                    layout_.bases.push_back(static_cast<std::uint16_t>(k < windows_ ? tile.base[k] : 0));
-                for (int lane = 0; lane < window_lanes; ++lane) {
-                    const bool owns = tile.entry[lane] != none;
-                    append(layout_.tile_values, owns ? stored(tile.entry[lane]) : padding());
-                    if (!owns) continue;
-                    const std::size_t at = picks + static_cast<std::size_t>(4 * lane + j);
-                    const int window = tile.window[lane];
-                    layout_.picks[at] |= tile.column[lane];
-                    layout_.picks[at + 3] |= static_cast<std::uint8_t>((window & 1) << 7 | (window >> 1) << 6);
-                    ++layout_.tile_entries;
-                }
-            }
-        }
-    }
-
-    // The entries that no tile took, ascending within a lane.
-    void write_gathers(std::uint32_t steps) {
-        const std::size_t first = layout_.columns.size();
-        layout_.columns.resize(first + std::size_t{steps} * window_lanes, 0);
-        values_out_.assign(std::size_t{steps} * window_lanes, padding());
-        for (std::size_t lane = 0; lane < window_lanes; ++lane) {
-            std::size_t step = 0;
-            for (std::int64_t i = piece_[lane].begin; i < piece_[lane].end; ++i) {
-                if (!touched_.empty() && !(owned_[as_size(matrix_.columns[i])] >> lane & 1)) continue;
-                layout_.columns[first + step * window_lanes + lane] = static_cast<std::uint16_t>(matrix_.columns[i]);
-                values_out_[step++ * window_lanes + lane] = stored(i);
-            }
-        }
-        const auto* const bytes = reinterpret_cast<const unsigned char*>(values_out_.data());
-        layout_.values.insert(layout_.values.end(), bytes, bytes + values_out_.size() * sizeof(T));
-    }
-
-    const StoredMatrix& matrix_;
-    const T* const values_;
-    const int windows_;
-    WindowsLayout& layout_;
-    std::int64_t n_bases_ = 0;
-    // of a column: lanes with an entry there that no tile took; per lane, which entry
-    std::vector<std::uint8_t> owned_;
-    std::vector<std::int64_t> entry_at_[window_lanes];
-    // windows that hold an entry, ascending; the lanes with an entry in each; and where a window stands in them
-    std::vector<std::int32_t> candidates_;
-    std::vector<std::uint8_t> masks_;
-    std::vector<std::int32_t> candidate_of_;
-    std::vector<std::int32_t> touched_;  // columns with an entry
-    std::vector<Tile> tiles_;
-    std::vector<T> values_out_;
-    Piece piece_[window_lanes];
-    int left_[window_lanes];    // entries that no tile took, of a lane
-    std::uint16_t score_[256];  // of a set of lanes
-    std::size_t cursor_ = 0;
+    const WindowsRow& row_;
+    const std::shared_ptr<const WindowsLayout> layout_;
 };
 
-}  // namespace
-
-std::int64_t WindowsLayout::bytes() const {
-    return static_cast<std::int64_t>(groups.size() * sizeof(WindowGroup) +
-                                     (rows.size() + extra_rows.size()) * sizeof(std::uint32_t) + picks.size() +
-                                     bases.size() * sizeof(std::uint16_t) + tile_values.size() +
-                                     columns.size() * sizeof(std::uint16_t) + values.size());
+std::optional<double> cost(Subject& subject, const Request& request) {
+    if (request.batch != Batch::one_column || subject.operand.inner() > max_windows_cols) return {};
+    return subject.operand.nnz() * costs().windows_entry +
+           static_cast<double>(subject.operand.outer()) * costs().windows_row;
 }
 
-std::int64_t WindowsLayout::slots(Type type) const {
-    return static_cast<std::int64_t>(tile_values.size() + values.size()) / bytes_of(type);
-}
+std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 
-namespace {
+double beside_winners(Batch, bool) { return costs().windows_beside; }
 
-template <class Vector>
-void append_all(Vector& to, const Vector& from) {
-    to.insert(to.end(), from.begin(), from.end());
-}
+constexpr LayoutKind kind{"windows", cost, build, false, false, beside_winners};
 
-void append_layout(WindowsLayout& to, const WindowsLayout& from) {
-    const auto blocks = static_cast<std::int64_t>(to.picks.size()) / block_picks;
-    const auto steps = static_cast<std::int64_t>(to.columns.size()) / window_lanes;
-    for (WindowGroup group : from.groups) {
-        group.first_block += blocks;
-        group.first_step += steps;
-        to.groups.push_back(group);
-    }
-    append_all(to.rows, from.rows);
-    append_all(to.picks, from.picks);
-    append_all(to.bases, from.bases);
-    append_all(to.tile_values, from.tile_values);
-    append_all(to.columns, from.columns);
-    append_all(to.values, from.values);
-    to.tile_entries += from.tile_entries;
-}
-
-void sort_by_count(std::vector<Piece>& pieces) {
-    std::stable_sort(pieces.begin(), pieces.end(),
-                     [](const Piece& a, const Piece& b) { return a.count() > b.count(); });
-}
-
-// The rows by descending count. A group lasts as long as its longest lane: where that would leave more than a fifth of
-// the lanes' steps empty, rows that own much of the matrix are cut into equal pieces. The first piece's sum belongs to
-// the row; those of the others are outputs of their own behind the last row, listed in extra_rows.
-std::vector<Piece> cut_rows(const StoredMatrix& matrix, std::vector<std::uint32_t>& extra_rows) {
-    const std::int64_t nnz = matrix.row_ptr[matrix.rows];
-    std::vector<Piece> pieces;
-    pieces.reserve(as_size(matrix.rows));
-    for (std::int64_t row = 0; row < matrix.rows; ++row)
-        pieces.push_back({matrix.row_ptr[row], matrix.row_ptr[row + 1], static_cast<std::uint32_t>(row)});
-    sort_by_count(pieces);
-    std::int64_t slots = 0;
-    for (std::size_t first = 0; first < pieces.size(); first += window_lanes)
-        slots += window_lanes * pieces[first].count();
-    if (4 * (slots - nnz) <= nnz) return pieces;
-    const std::int64_t longest = std::max<std::int64_t>(64, nnz / 64);
-    const std::size_t n_rows = pieces.size();
-    for (std::size_t i = 0; i < n_rows && pieces[i].count() > longest; ++i) {
-        const Piece row = pieces[i];
-        const std::int64_t n = (row.count() + longest - 1) / longest;
-        pieces[i].end = row.begin + row.count() / n;
-        for (std::int64_t k = 1; k < n; ++k) {
-            pieces.push_back({row.begin + row.count() * k / n, row.begin + row.count() * (k + 1) / n,
-                              static_cast<std::uint32_t>(matrix.rows + static_cast<std::int64_t>(extra_rows.size()))});
-            extra_rows.push_back(row.output);
-        }
-    }
-    sort_by_count(pieces);
-    return pieces;
-}
-
-// Groups are independent: they are packed in shares by several threads and joined in order, with the same result.
-template <class T>
-WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
-    std::vector<std::uint32_t> extra_rows;
-    const std::vector<Piece> pieces = cut_rows(matrix, extra_rows);
-    const std::size_t n_groups = (pieces.size() + window_lanes - 1) / window_lanes;
-    const int threads = matrix.row_ptr[matrix.rows] < 16384 ? 1 : effective_threads();
-    const std::size_t n_shares = threads == 1 ? 1 : std::min(n_groups, std::size_t{4} * static_cast<unsigned>(threads));
-    std::vector<WindowsLayout> shares(std::max<std::size_t>(1, n_shares));
-    std::atomic<bool> out_of_memory{false};
-    auto pack_share = [&](std::int64_t share, int) {
-        const std::size_t first = n_groups * as_size(share) / n_shares, last = n_groups * as_size(share + 1) / n_shares;
-        try {
-            Packer<T>(matrix, windows, shares[as_size(share)])
-                .pack(pieces, first * window_lanes, std::min(last * window_lanes, pieces.size()));
-        } catch (const std::bad_alloc&) {
-            out_of_memory = true;
-        }
-    };
-    parallel_for(static_cast<std::int64_t>(n_shares), threads, pack_share);
-    if (out_of_memory) throw std::bad_alloc();
-    for (std::size_t share = 1; share < shares.size(); ++share) {
-        append_layout(shares[0], shares[share]);
-        shares[share] = WindowsLayout();
-    }
-    shares[0].extra_rows = std::move(extra_rows);
-    return std::move(shares[0]);
+std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
+    const int wanted = windows_of_tile(subject.operand.by_output());
+    const auto row = strongest(&Table::windows, subject.levels, [&](const WindowsRow& other) {
+        return other.types == subject.types && (other.windows == 0 || other.windows == wanted);
+    });
+    const int windows = row.row->windows;
+    auto layout = subject.layout<WindowsLayout>(
+        kind, [&](const WindowsLayout& other) { return other.windows == windows; },
+        [&] { return derive_windows(subject.operand.by_output(), windows); });
+    char text[200];
+    std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
+                  subject.operand.nnz() > 0
+                      ? 100.0 * static_cast<double>(layout->tile_entries) / subject.operand.nnz()
+                      : 0.0);
+    return make_choice<WindowsChoice>(subject, std::string(text), row, std::move(layout));
 }
 
 }  // namespace
 
-WindowsLayout make_windows(const StoredMatrix& matrix, int windows) {
-    WindowsLayout layout =
-        dispatch(matrix.type, [&](auto zero) { return pack_shares<decltype(zero)>(matrix, windows); });
-    layout.windows = windows;
-    return layout;
+List<LayoutKind> windows_kinds() { return {&kind, 1}; }
+
+RowName row_name(const WindowsRow& row) {
+    return {"spmv", "windows", name_of(row.types),
+            std::to_string(window_lanes) + (row.windows > 0 ? "w" + std::to_string(row.windows) : "g"), window_lanes,
+            1};
 }
 
 }  // namespace cs

@@ -7,9 +7,10 @@
 #include <memory>
 
 #include "base/aligned.hpp"
-#include "base/isa.hpp"
 #include "base/parallel.hpp"
-#include "kernels/registry.hpp"
+#include "kernels/contest_lanes.hpp"
+#include "kernels/move.hpp"
+#include "kernels/names.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
@@ -43,13 +44,13 @@ class Work {
           values_(static_cast<std::byte*>(values)),
           indices_(indices),
           counts_(counts) {
-        const int isa = selected_isa();
-        one_ = strongest_of(&Table::kwta, isa, c_.type).row;
+        const LevelSet levels = usable_levels();
+        one_ = strongest_of(&Table::contest, levels, c_.type).row;
         if (vectors_ == 1 || c_.x.n > longest_in_lanes) return;
         // The strongest level counts, and of its rows the one with the shortest list that holds k.
-        for (int level = 0; level <= isa; ++level) {
-            const KwtaLanesRow* best = nullptr;
-            for (const KwtaLanesRow& row : table_at(level).kwta_lanes)
+        for (const int level : levels) {
+            const ContestLanesRow* best = nullptr;
+            for (const ContestLanesRow& row : table_at(level).contest_lanes)
                 if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
                     (best == nullptr || row.most_winners < best->most_winners))
                     best = &row;
@@ -59,7 +60,7 @@ class Work {
         // Transposing moves bits: elements of the same width will do.
         if (width_ > 1) {
             const Type moved = width_ == 4 ? Type::f32 : Type::f64;
-            transpose_ = strongest_of(&Table::move, isa, moved).row->transpose;
+            transpose_ = strongest_of(&Table::move, levels, moved).row->transpose;
         }
     }
 
@@ -75,7 +76,7 @@ class Work {
     }
 
     // Vectors [first, last).
-    void run(std::int64_t first, std::int64_t last, std::byte* scratch, KwtaHint& hint) const {
+    void run(std::int64_t first, std::int64_t last, std::byte* scratch, ContestHint& hint) const {
         if (lanes_ != nullptr) {
             // One division for all of them: five for every few vectors were a fifth of the contest.
             std::int64_t place = first % c_.x.inner, start = first / c_.x.inner * c_.x.outer_stride;
@@ -98,7 +99,7 @@ class Work {
         dispatch_width(width_, [&](auto word) { copy_strided<decltype(word)>(from, stride, c_.x.n, to, to_stride); });
     }
 
-    void alone(std::int64_t v, std::byte* scratch, KwtaHint& hint) const {
+    void alone(std::int64_t v, std::byte* scratch, ContestHint& hint) const {
         const std::int64_t n = c_.x.n, k = c_.k;
         std::byte* const keys = scratch;
         std::byte* const candidates = keys + in_lines((n + 16) * key_width_);
@@ -110,7 +111,7 @@ class Work {
             x = copied;
         }
         const auto wanted = static_cast<std::int64_t>(6 * std::sqrt(static_cast<double>(k))) + 16;
-        KwtaArgs args{x,
+        ContestArgs args{x,
                       n,
                       k,
                       c_.bias,
@@ -150,7 +151,7 @@ class Work {
             data = tile;
             stride = lanes;
         }
-        KwtaLanesArgs args{data,
+        ContestLanesArgs args{data,
                            stride,
                            n,
                            c_.k,
@@ -170,14 +171,14 @@ class Work {
     std::byte* values_;
     std::int32_t* indices_;
     std::int64_t* counts_;
-    const KwtaRow* one_ = nullptr;
-    const KwtaLanesRow* lanes_ = nullptr;
+    const ContestRow* one_ = nullptr;
+    const ContestLanesRow* lanes_ = nullptr;
     TransposeFunction transpose_ = nullptr;
 };
 
 }  // namespace
 
-void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t* indices, std::int64_t* starts) {
+void compete(const Contest& contest, ContestHint* hint, void* values, std::int32_t* indices, std::int64_t* starts) {
     const std::int64_t n = contest.x.n, vectors = contest.x.outer * contest.x.inner, k = contest.k;
     if (vectors == 0 || k == 0) {
         std::fill_n(starts, vectors + 1, 0);
@@ -186,7 +187,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
     const Work work(contest, values, indices, starts + 1);
     const std::int64_t steps = (vectors + work.step() - 1) / work.step();
     const int threads = static_cast<int>(std::min<std::int64_t>(steps, choose_threads_for_entries(vectors * n)));
-    KwtaHint own;
+    ContestHint own;
     if (hint == nullptr) hint = &own;
     if (threads == 1) {
         // Scratch of a single vector fits on the stack; an aligned allocation would cost a tenth of the contest.
@@ -199,7 +200,7 @@ void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t*
         const Bytes scratch = bytes(room * threads);
         const std::int64_t tasks = std::min<std::int64_t>(steps, 4 * threads);
         auto body = [&](std::int64_t task, int worker) {
-            KwtaHint of_task = *hint;
+            ContestHint of_task = *hint;
             work.run(steps * task / tasks * work.step(), std::min(vectors, steps * (task + 1) / tasks * work.step()),
                      scratch.get() + room * worker, of_task);
         };
@@ -235,6 +236,13 @@ void run_bound_contest(void* bound) {
         static_cast<const std::byte*>(contest.x.data) + b.turn * contest.x.outer_stride * bytes_of(contest.type);
     b.turn = (b.turn + 1) % turns;
     compete(contest, &b.hint, b.values, b.indices, b.starts);
+}
+
+// The tile of a contest: vectors at once, winners at most (0: any number).
+RowName row_name(const ContestRow& row) { return {"kwta", "vectors", name_of(row.type), "1", 1, 0}; }
+
+RowName row_name(const ContestLanesRow& row) {
+    return {"kwta", "vectors", name_of(row.type), by(row.lanes, row.most_winners), row.lanes, row.most_winners};
 }
 
 }  // namespace cs

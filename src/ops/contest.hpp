@@ -4,15 +4,14 @@
 
 #include <cstdint>
 
-#include "kernels/microkernel.hpp"
-#include "base/types.hpp"
-#include "ops/winners.hpp"
+#include "base/views.hpp"
+#include "kernels/contest.hpp"
 
 namespace cs {
 
 struct Contest {
     VectorsView x;
-    ValueType type;
+    Type type;
     std::int64_t k;     // at most n
     const void* bias;   // n contiguous entries, or none
     const void* boost;  // likewise
@@ -21,12 +20,12 @@ struct Contest {
 
 // Writes the winners of vector v to values and indices from starts[v] on, and the starts, one more than vectors. There
 // is room for k per vector. `hint` may be null. Throws only std::bad_alloc, before anything is written.
-void compete(const Contest& contest, KwtaHint* hint, void* values, std::int32_t* indices, std::int64_t* starts);
+void compete(const Contest& contest, ContestHint* hint, void* values, std::int32_t* indices, std::int64_t* starts);
 
 // For loops in C: a contest bound to its arrays and its hint. Each call takes the next of the outer vectors.
 struct BoundContest {
     Contest contest;
-    KwtaHint hint;
+    ContestHint hint;
     bool warm;  // keep the hint from call to call
     std::int64_t turn;
     void* values;

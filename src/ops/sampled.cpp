@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Macro-kernel of products at the places of a pattern.
+#include "ops/sampled.hpp"
+
 #include <cstddef>
 
 #include "base/aligned.hpp"
-#include "api.hpp"
 #include "base/isa.hpp"
-#include "kernels/registry.hpp"
+#include "kernels/names.hpp"
+#include "kernels/sampled.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
@@ -13,7 +14,7 @@ namespace {
 
 template <class T>
 void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
-    const SampledFunction row_function = strongest_of(&Table::sampled, selected_isa(), pattern.type).row->function;
+    const SampledFunction row_function = strongest_of(&Table::sampled, usable_levels(), uniform(pattern.type)).row->function;
     const std::int64_t depth = p.cols;
     // The columns of q become contiguous rows; so do the rows of p where they are not.
     AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));
@@ -27,7 +28,7 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
             for (std::int64_t r = 0; r < depth; ++r)
                 p_rows[static_cast<std::size_t>(row * depth + r)] = *element<const T>(p, row, r);
     }
-    const std::int64_t nnz = pattern.row_ptr[pattern.rows];
+    const std::int64_t nnz = pattern.nnz();
     const int threads = choose_threads(static_cast<double>(nnz) * static_cast<double>(depth));
     parallel_shares(pattern.rows, threads, [&](std::int64_t first_row, std::int64_t last_row) {
         for (std::int64_t row = first_row; row < last_row; ++row) {
@@ -42,8 +43,10 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
 }  // namespace
 
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
-    if (pattern.row_ptr[pattern.rows] == 0) return;
+    if (pattern.nnz() == 0) return;
     dispatch(pattern.type, [&](auto zero) { sampled_typed(pattern, p, q, static_cast<decltype(zero)*>(out)); });
 }
+
+RowName row_name(const SampledRow& row) { return {"sampled", "stored_rows", name_of(row.types), "", 1, 1}; }
 
 }  // namespace cs

@@ -12,18 +12,18 @@ namespace cs {
 namespace {
 
 template <class Word>
-void expand_as(const CompressedView& w, void* dense, std::int64_t inner) {
+void expand_as(const WinnersView& w, void* dense, std::int64_t inner) {
     const Word* const values = static_cast<const Word*>(w.values);
     Word* const out = static_cast<Word*>(dense);
     for (std::int64_t v = 0; v < w.vectors; ++v) {
-        Word* const vector = out + v / inner * w.n * inner + v % inner;
+        Word* const vector = out + v / inner * w.length * inner + v % inner;
         for (std::int64_t i = w.starts[v]; i < w.starts[v + 1]; ++i) vector[w.indices[i] * inner] = values[i];
     }
 }
 
 }  // namespace
 
-void expand(const CompressedView& w, int value_bytes, void* dense, std::int64_t inner) {
+void expand(const WinnersView& w, int value_bytes, void* dense, std::int64_t inner) {
     dispatch_width(value_bytes, [&](auto word) { expand_as<decltype(word)>(w, dense, inner); });
 }
 
@@ -94,7 +94,7 @@ void collect_as(const VectorsView& x, const std::uint64_t* marks, const std::int
 
 }  // namespace
 
-std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double limit, std::int64_t* starts) {
+std::vector<std::uint64_t> mark(const VectorsView& x, Type type, double limit, std::int64_t* starts) {
     const std::int64_t vectors = x.outer * x.inner;
     std::vector<std::uint64_t> marks(static_cast<std::size_t>(vectors * words_of(x)));
     dispatch(type, [&](auto zero) { mark_as<decltype(zero)>(x, limit, marks.data(), starts); });

@@ -5,33 +5,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/types.hpp"
+#include "base/views.hpp"
 
 namespace cs {
 
-// outer * inner vectors: entry i of vector (o, j) is data[o * outer_stride + i * stride + j * inner_stride], strides in
-// elements, of any sign.
-struct VectorsView {
-    const void* data;
-    std::int64_t outer, inner, n;
-    std::int64_t outer_stride, inner_stride, stride;
-};
-
-// Winners as they lie in memory: those of vector v are entries starts[v] to starts[v + 1], indices ascend.
-struct CompressedView {
-    const void* values;
-    const std::int32_t* indices;
-    const std::int64_t* starts;
-    std::int64_t vectors, n;
-};
-
 // Writes winners of value_bytes (1, 4 or 8) each into an array of zeros of shape (vectors / inner, n, inner).
-void expand(const CompressedView& winners, int value_bytes, void* dense, std::int64_t inner);
+void expand(const WinnersView& winners, int value_bytes, void* dense, std::int64_t inner);
 
 // The entries of dense vectors whose magnitude is not at most `limit`, NaN among them. First which they are, as bits,
 // and where the entries of each vector start (one start more than there are vectors); then the entries. What the bits
 // say holds, also if somebody changes the array meanwhile.
-std::vector<std::uint64_t> mark(const VectorsView& x, ValueType type, double limit, std::int64_t* starts);
+std::vector<std::uint64_t> mark(const VectorsView& x, Type type, double limit, std::int64_t* starts);
 void collect(const VectorsView& x, int value_bytes, const std::vector<std::uint64_t>& marks, const std::int64_t* starts,
              void* values, std::int32_t* indices);
 

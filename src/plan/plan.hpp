@@ -1,86 +1,55 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which micro-kernel and layout multiply a matrix, and the layouts a matrix holds.
+// Plans: which micro-kernels and layout multiply a matrix, for dense activations and for winners.
 #pragma once
 
-#include <atomic>
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "api.hpp"
 #include "layouts/layout.hpp"
-#include "base/parallel.hpp"
-#include "kernels/registry.hpp"
+#include "layouts/matrix.hpp"
 
 namespace cs {
 
-struct Choice {
-    const MoveRow* move;
-    // Batches: tiles of ascending width on one layout.
-    std::vector<Registered<SpmmRow>> tiles;
-    const RowGroupsLayout* row_groups = nullptr;
-    // Batches of very sparse matrices, where x and y have contiguous rows.
-    Registered<RowsRow> rows{nullptr, 0};
-    // One column.
-    Registered<SpmvRow> spmv{nullptr, 0};
-    const WindowsLayout* windows = nullptr;
-    // Patterns that give every row the same share of each window: tiles of ascending width on one layout.
-    std::vector<Registered<RoutedRow>> routed_tiles;
-    const RoutedLayout* routed = nullptr;
-    // Square blocks, one column.
-    Registered<BlocksRow> blocks_row{nullptr, 0};
-    const BlocksLayout* blocks = nullptr;
-    // Rows that share their columns by the strip, one column.
-    Registered<StripsRow> strips_row{nullptr, 0};
-    const StripsLayout* strips = nullptr;
-    std::string name, reason;
+struct PlanRequest {
+    Side side = Side::rows;
+    Types types{};
+    std::int64_t n = 1;           // columns of x
+    std::int64_t winners = -1;    // of all columns together; negative: x is dense
+    bool deterministic = false;   // one order of summation (ascending columns, one accumulator) for every n
+    bool contiguous_rows = true;  // of x and y, as far as is known
+    int candidate = -1;           // which of candidates() to take; -1: the first
 };
 
-struct ColumnsChoice {
-    Registered<ColumnsRow> row;
-    const MoveRow* move;
-    const ColumnsLayout* layout;
-    bool far;  // too large for L2
-    std::string name, reason;
+// A choice for a matrix and a batch size, its layout built. Valid while the matrix lives.
+struct Plan {
+    const Matrix* matrix = nullptr;
+    Side side = Side::rows;
+    Types types{};
+    const Choice* choice = nullptr;
+    bool written_out = false;  // winners for a choice of dense activations
+
+    // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides that fit() has seen; x and y do
+    // not overlap. The workspace has at least the bytes that are said here, for these operands.
+    void run(const Operands& operands, Workspace workspace) const;
+    std::int64_t workspace_bytes(const Operands& operands) const;
+    // A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice
+    // for any strides, its layout built. May throw as make_plan().
+    Plan fit(const Operands& operands) const;
+
+    const std::string& name() const { return choice->name(); }  // of the micro-kernel
+    std::string reason() const;
 };
 
-// What a product with sparse activations costs on either way, in cycles: winners_plan.cpp.
-struct WinnersModel;
-
-// What is known of a pattern beyond its size: found on first need, O(entries).
-struct Structure {
-    RoutedPattern routed;  // up to the widest window of any ISA level
-    int shared_rows = 1;   // 8, 4, 2 or 1 neighbouring rows have one pattern throughout
-    bool square_blocks = false;
-    bool strips = false;
-    bool fits_bf16 = false;
-    std::int64_t columns_read = 0;  // by row groups: all, or those that own an entry
+// What could serve a request, by ascending cost as the model sees it. cost: cycles per column of x.
+struct Candidate {
+    const char* layout;
+    double cost;
 };
+std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& request);
 
-struct Layouts {
-    // few_columns: less than a cache line of floats; some_columns: up to two lines; whole_line: contiguous rows of one,
-    // which a tile may read in place; batch: more, x and y with contiguous rows; wide_batch: likewise, so wide that
-    // reading x in place pays for longer; packed_batch: more, with rows that are not contiguous; ordered: any, with one
-    // order of summation for all.
-    enum Kind { one_column, few_columns, some_columns, whole_line, packed_batch, batch, wide_batch, ordered, n_kinds };
-    ForkSafeMutex mutex;                               // guards the building of all below
-    std::atomic<const Choice*> choices[2][n_kinds]{};  // [side][kind]
-    std::vector<std::unique_ptr<const Choice>> owned;
-    std::unique_ptr<const Structure> structure[2];
-    std::unique_ptr<const BlocksLayout> blocks[2];
-    std::unique_ptr<const StripsLayout> strips[2];
-    std::vector<std::unique_ptr<const RowGroupsLayout>> row_groups[2];  // by rows that share their columns
-    std::unique_ptr<const ColumnsLayout> columns[2];
-    // Of products with sparse activations.
-    std::atomic<const WinnersModel*> winners_models[2]{};
-    std::atomic<const ColumnsChoice*> columns_choices[2]{};
-    std::vector<std::shared_ptr<const void>> owned_for_winners;
-    // One for each ISA level that was asked for and wants its own.
-    std::vector<std::unique_ptr<const WindowsLayout>> windows[2];
-    std::vector<std::unique_ptr<const RoutedLayout>> routed[2];
-};
-
-inline constexpr std::int64_t line_columns = 16;
-Layouts::Kind kind_of(const PlanRequest& request);
+// Builds the layout under a lock on first need. May throw std::bad_alloc; std::out_of_range where there is no such
+// candidate.
+Plan make_plan(const Matrix& matrix, const PlanRequest& request);
 
 }  // namespace cs

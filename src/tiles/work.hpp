@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the macro-kernels share: how many threads a job is worth, memory between calls, places in dense operands.
+// What macro-kernels share: how many threads a job is worth, its shares, whole cache lines.
 #pragma once
 
 #include <algorithm>
@@ -33,23 +33,6 @@ void parallel_shares(std::int64_t n, int threads, Body body) {
     parallel_for(n_shares, threads, share);
 }
 
-// Memory of one thread for one purpose, kept between calls: fresh memory costs a page fault every 4 KiB.
-class Scratch {
-   public:
-    unsigned char* at_least(std::size_t bytes) {
-        constexpr std::size_t most_kept = std::size_t{16} << 20;
-        if (kept_.size() > most_kept && bytes <= most_kept) AlignedVector<unsigned char>().swap(kept_);
-        if (kept_.size() < bytes) {
-            AlignedVector<unsigned char>().swap(kept_);
-            kept_.resize(bytes);
-        }
-        return kept_.data();
-    }
-
-   private:
-    AlignedVector<unsigned char> kept_;
-};
-
 inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
     const auto line = static_cast<std::int64_t>(cache_line / size);
     return (elements + line - 1) / line * line;
@@ -59,11 +42,6 @@ inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
 template <class Body>
 auto dispatch_width(std::int64_t bytes, Body body) {
     return TypeList<std::uint8_t, std::uint32_t, std::uint64_t>::call(static_cast<int>(bytes / 4), body);
-}
-
-template <class T>
-T* element(const DenseView& view, std::int64_t row, std::int64_t col) {
-    return static_cast<T*>(view.data) + row * view.row_stride + col * view.col_stride;
 }
 
 }  // namespace cs

@@ -7,8 +7,9 @@
 // The second pass writes the winners. Both are bound by what one vector takes: some ten instructions.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/contest.hpp"
 #include "ukr/keys.hpp"
+#include "ukr/levels.hpp"
 
 namespace cs::ukr::CS_ISA {
 
@@ -205,7 +206,7 @@ CS_INLINE Bracket<Key<T>> sampled_window(const T* x, const T* bias, const T* boo
 }
 
 template <class T>
-void kwta(KwtaArgs& args) {
+void contest(ContestArgs& args) {
     using K = Key<T>;
     using V = Keys<K>;
     using Values = vec<Ranked<T>, key_lanes<K>>;
@@ -214,7 +215,7 @@ void kwta(KwtaArgs& args) {
     const T* const boost = static_cast<const T*>(args.boost);
     K *const keys = static_cast<K*>(args.keys), *const candidates = static_cast<K*>(args.candidates);
     const std::int64_t n = args.n, k = args.k;
-    KwtaHint& hint = *args.hint;
+    ContestHint& hint = *args.hint;
 
     Bracket<K> window{least_key<K>, std::numeric_limits<K>::max()};
     const bool large = n >= 4 * sample_vectors * L;
@@ -322,6 +323,15 @@ void kwta(KwtaArgs& args) {
 }
 
 template <class T>
-inline constexpr KwtaRow kwta_row{value_type_of<T>, kwta<T>};
+inline constexpr ContestRow contest_row{type_of<T>, contest<T>};
+
+static constexpr ContestRow contest_of_every_level[] = {
+    contest_row<float>,        contest_row<double>,       contest_row<std::int8_t>,
+    contest_row<std::uint8_t>, contest_row<std::int32_t>, contest_row<std::int64_t>,
+};
+template <>
+struct EveryLevel<ContestRow> {
+    static constexpr Rows<ContestRow> rows = table_rows(contest_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

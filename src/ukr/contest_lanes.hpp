@@ -7,8 +7,9 @@
 // words' set bits are the winners, in order.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/contest_lanes.hpp"
 #include "ukr/keys.hpp"
+#include "ukr/levels.hpp"
 
 namespace cs::ukr::CS_ISA {
 
@@ -99,7 +100,7 @@ struct Marks {
 
 // Writes the marked entries of every lane, k of each. `Finish`: there is a bias, or winners must be above zero.
 template <class T, bool Finish>
-CS_INLINE void emit(const KwtaLanesArgs& args, const Marks<T>& marks) {
+CS_INLINE void emit(const ContestLanesArgs& args, const Marks<T>& marks) {
     const T* const bias = static_cast<const T*>(args.bias);
     const std::int64_t n = args.n, stride = args.stride, k = args.k;
     const bool relu = args.relu;
@@ -131,7 +132,7 @@ CS_INLINE void emit(const KwtaLanesArgs& args, const Marks<T>& marks) {
 // The contest with values ranked as R: T itself, which is fast, or keys. False, and nothing is written, where NaN
 // might have won as -inf.
 template <class T, class R, int K>
-bool contest_of_lanes(KwtaLanesArgs& args) {
+bool contest_of_lanes(ContestLanesArgs& args) {
     static_assert((K & (K - 1)) == 0, "bitonic networks halve");
     constexpr int L = key_lanes<Key<T>>;
     using V = vec<R, L>;
@@ -213,13 +214,25 @@ bool contest_of_lanes(KwtaLanesArgs& args) {
 }
 
 template <class T, int K>
-void kwta_lanes(KwtaLanesArgs& args) {
+void contest_lanes(ContestLanesArgs& args) {
     if constexpr (std::is_floating_point_v<T>)
         if (contest_of_lanes<T, T, K>(args)) return;
     contest_of_lanes<T, Key<T>, K>(args);
 }
 
 template <class T, int K>
-inline constexpr KwtaLanesRow kwta_lanes_row{value_type_of<T>, key_lanes<Key<T>>, K, kwta_lanes<T, K>};
+inline constexpr ContestLanesRow contest_lanes_row{type_of<T>, key_lanes<Key<T>>, K, contest_lanes<T, K>};
+
+static constexpr ContestLanesRow contest_lanes_of_every_level[] = {
+    contest_lanes_row<float, 4>,         contest_lanes_row<float, 8>,         contest_lanes_row<float, 16>,
+    contest_lanes_row<double, 8>,        contest_lanes_row<double, 16>,       contest_lanes_row<std::int8_t, 8>,
+    contest_lanes_row<std::int8_t, 16>,  contest_lanes_row<std::uint8_t, 8>,  contest_lanes_row<std::uint8_t, 16>,
+    contest_lanes_row<std::int32_t, 8>,  contest_lanes_row<std::int32_t, 16>, contest_lanes_row<std::int64_t, 8>,
+    contest_lanes_row<std::int64_t, 16>,
+};
+template <>
+struct EveryLevel<ContestLanesRow> {
+    static constexpr Rows<ContestLanesRow> rows = table_rows(contest_lanes_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

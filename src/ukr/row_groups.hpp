@@ -8,7 +8,7 @@
 // Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/row_groups.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -91,7 +91,7 @@ struct RowGroups {
     }
 
     template <bool First>
-    void run(const SpmmArgs& args) const {
+    void run(const RowGroupsArgs& args) const {
         const std::uint16_t* rows = args.rows;
         const std::uint16_t* columns = args.columns;
         const T* values = static_cast<const T*>(args.values);
@@ -127,7 +127,7 @@ struct RowGroups {
 };
 
 template <class T, int Lanes, int NV, int Shared = 0>
-void spmm(const SpmmArgs& args) {
+void row_groups(const RowGroupsArgs& args) {
     const RowGroups<T, Lanes, NV, Shared> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
                                                static_cast<T*>(args.to), args.from_stride, args.to_stride};
     if (args.first)
@@ -137,6 +137,6 @@ void spmm(const SpmmArgs& args) {
 }
 
 template <class T, int Lanes, int NV, int Shared = 0>
-inline constexpr SpmmRow spmm_row{type_of<T>, Lanes* NV, Shared, spmm<T, Lanes, NV, Shared>};
+inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>), Lanes* NV, Shared, row_groups<T, Lanes, NV, Shared>};
 
 }  // namespace cs::ukr::CS_ISA

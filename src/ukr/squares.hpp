@@ -5,8 +5,10 @@
 // for each vector of it; no index arithmetic, no permute. The loads bound it: one cycle a block at 512 bits.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/squares.hpp"
 #include "ukr/unpack.hpp"
+#include "ukr/finish.hpp"
+#include "ukr/levels.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -24,13 +26,13 @@ CS_INLINE vec<float, L> repeat4(const float* from) {
 }
 
 template <int L>
-void blocks(const BlocksArgs& args) {
+void squares(const SquaresArgs& args) {
     using V = vec<float, L>;
-    using Row = vec<float, block_side>;
-    constexpr int of_block = block_side * block_side, parts = of_block / L;  // vectors in a block
+    using Row = vec<float, square_side>;
+    constexpr int of_block = square_side * square_side, parts = of_block / L;  // vectors in a block
     const float* const x = static_cast<const float*>(args.x);
     float* const y = static_cast<float*>(args.y);
-    const float* const bias = static_cast<const float*>(args.bias);
+    const float* const bias = static_cast<const float*>(args.finish.bias);
     const float* values = static_cast<const float*>(args.values);
     const std::uint16_t* columns = args.columns;
     for (std::int64_t group = 0; group < args.n_groups; ++group) {
@@ -38,7 +40,7 @@ void blocks(const BlocksArgs& args) {
         for (std::uint32_t left = args.counts[group]; left > 0; --left) {
 #pragma GCC unroll 4
             for (int q = 0; q < rows_at_once; ++q) {
-                const V activations = repeat4<L>(x + std::size_t{block_side} * columns[q]);
+                const V activations = repeat4<L>(x + std::size_t{square_side} * columns[q]);
 #pragma GCC unroll 4
                 for (int p = 0; p < parts; ++p)
                     sum[p][q] = fma(load<V>(values + q * of_block + p * L), activations, sum[p][q]);
@@ -52,25 +54,29 @@ void blocks(const BlocksArgs& args) {
             unpack_quads<L, rows_at_once>(sum[p]);
             store(sums + p * L, (sum[p][0] + sum[p][1]) + (sum[p][2] + sum[p][3]));
         }
-        vec<float, 4> part[block_side];
-        for (int r = 0; r < block_side; ++r) part[r] = load<vec<float, 4>>(sums + r * rows_at_once);
-        unpack_quads<4, block_side>(part);
+        vec<float, 4> part[square_side];
+        for (int r = 0; r < square_side; ++r) part[r] = load<vec<float, 4>>(sums + r * rows_at_once);
+        unpack_quads<4, square_side>(part);
         for (int q = 0; q < rows_at_once; ++q) {
             const std::uint32_t first = args.first_rows[group * rows_at_once + q];
             if (first == no_row) break;
-            Row row = part[q];
-            if (bias != nullptr) row += load<Row>(bias + first);
-            if (args.relu) row = relu(row);
+            const Row row = finished(part[q], args.finish, [&] { return load<Row>(bias + first); });
             if (args.y_stride == 1)
                 store(y + first, row);
             else
-                for (int r = 0; r < block_side; ++r)
+                for (int r = 0; r < square_side; ++r)
                     y[(first + static_cast<std::uint32_t>(r)) * args.y_stride] = row[r];
         }
     }
 }
 
 template <int L>
-inline constexpr BlocksRow blocks_row{Type::f32, blocks<L>};
+inline constexpr SquaresRow squares_row{uniform(Type::f32), squares<L>};
+
+static constexpr SquaresRow squares_of_every_level[] = {squares_row<native<float>>};
+template <>
+struct EveryLevel<SquaresRow> {
+    static constexpr Rows<SquaresRow> rows = table_rows(squares_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

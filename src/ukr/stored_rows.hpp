@@ -5,14 +5,16 @@
 // hide the latency of the FMA and the entry's own loads are shared by all. Nothing is built for it.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/stored_rows.hpp"
+#include "ukr/finish.hpp"
+#include "ukr/levels.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
 
 // NV registers of Lanes outputs of one row, from column `first` on.
 template <class T, int Lanes, int NV>
-CS_INLINE void row_part(const RowsArgs& args, std::int64_t row, std::int64_t first) {
+CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
     using V = vec<T, Lanes>;
     const T* const x = static_cast<const T*>(args.x) + first;
     const T* const values = static_cast<const T*>(args.values);
@@ -24,15 +26,14 @@ CS_INLINE void row_part(const RowsArgs& args, std::int64_t row, std::int64_t fir
         for (int v = 0; v < NV; ++v) sum[v] = fma(value, load<V>(x_row + v * Lanes), sum[v]);
     }
     T* const y = static_cast<T*>(args.y) + row * args.y_stride + first;
-    for (int v = 0; v < NV; ++v) {
-        if (args.bias != nullptr) sum[v] += broadcast<V>(static_cast<const T*>(args.bias)[row]);
-        store(y + v * Lanes, args.relu ? relu(sum[v]) : sum[v]);
-    }
+    const T* const bias = static_cast<const T*>(args.finish.bias);
+    for (int v = 0; v < NV; ++v)
+        store(y + v * Lanes, finished(sum[v], args.finish, [&] { return broadcast<V>(bias[row]); }));
 }
 
 // What is left of a row, by ever narrower parts of the same body.
 template <class T, int Lanes, int NV>
-inline void row_rest(const RowsArgs& args, std::int64_t row, std::int64_t first) {
+inline void row_rest(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
     if (args.n - first >= Lanes * NV) {
         row_part<T, Lanes, NV>(args, row, first);
         first += Lanes * NV;
@@ -45,25 +46,24 @@ inline void row_rest(const RowsArgs& args, std::int64_t row, std::int64_t first)
 
 // One column: a plain sum per row, the entry's position carried from row to row.
 template <class T>
-CS_INLINE void one_column(const RowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
+CS_INLINE void one_column(const StoredRowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
     const T* const x = static_cast<const T*>(args.x);
     const T* const values = static_cast<const T*>(args.values);
-    const T* const bias = static_cast<const T*>(args.bias);
+    const T* const bias = static_cast<const T*>(args.finish.bias);
     T* const y = static_cast<T*>(args.y);
     std::int64_t i = args.row_ptr[args.first_row];
     for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
         T sum{};
         for (const std::int64_t end = args.row_ptr[row + 1]; i < end; ++i)
             sum = fma(values[i], x[args.columns[i] * x_stride], sum);
-        if (bias != nullptr) sum += bias[row];
-        y[row * y_stride] = args.relu ? relu(sum) : sum;
+        y[row * y_stride] = finished(sum, args.finish, [&] { return bias[row]; });
     }
 }
 
 template <class T>
-void rows_product(const RowsArgs& given) {
+void stored_rows(const StoredRowsArgs& given) {
     constexpr int L = native<T>, NV = 8;
-    const RowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
+    const StoredRowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
     if (args.n == 1) {
         if (args.x_stride == 1 && args.y_stride == 1)
             one_column<T>(args, 1, 1);
@@ -79,6 +79,12 @@ void rows_product(const RowsArgs& given) {
 }
 
 template <class T>
-inline constexpr RowsRow rows_row{type_of<T>, 8 * native<T>, rows_product<T>};
+inline constexpr StoredRowsRow stored_rows_row{uniform(type_of<T>), 8 * native<T>, stored_rows<T>};
+
+static constexpr StoredRowsRow stored_rows_of_every_level[] = {stored_rows_row<float>, stored_rows_row<double>, stored_rows_row<std::int64_t>};
+template <>
+struct EveryLevel<StoredRowsRow> {
+    static constexpr Rows<StoredRowsRow> rows = table_rows(stored_rows_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

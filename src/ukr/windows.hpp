@@ -6,7 +6,8 @@
 // the shuffle ports and gathers by the load ports: blocks of four tiles and pairs of gathers alternate to use both.
 #pragma once
 
-#include "kernels/microkernel.hpp"
+#include "kernels/windows.hpp"
+#include "ukr/finish.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -118,10 +119,10 @@ Lanes<float> pick(const float*, const std::uint8_t*, const std::uint16_t*) = del
 #endif
 
 template <class T>
-CS_INLINE void write_rows(const SpmvArgs& args, bool consecutive, const std::uint32_t* rows, const Lanes<T>& lanes) {
+CS_INLINE void write_rows(const WindowsArgs& args, bool consecutive, const std::uint32_t* rows, const Lanes<T>& lanes) {
     T* const y = static_cast<T*>(args.y);
-    const T* const bias = static_cast<const T*>(args.bias);
-    const bool plain = bias == nullptr && !args.relu;
+    const T* const bias = static_cast<const T*>(args.finish.bias);
+    const bool plain = args.finish.changes_nothing();
     if (plain && consecutive && args.y_stride == 1) {
         for (int i = 0; i < Lanes<T>::n; ++i) store(y + rows[0] + i * Lanes<T>::width, lanes.part[i]);
         return;
@@ -131,10 +132,7 @@ CS_INLINE void write_rows(const SpmvArgs& args, bool consecutive, const std::uin
     int n = window_lanes;
     while (rows[n - 1] == no_row) --n;  // only the last group of a matrix has empty lanes
     if (!plain)
-        for (int l = 0; l < n; ++l) {
-            if (bias != nullptr) sums[l] += bias[rows[l]];
-            if (args.relu) sums[l] = sums[l] < T{} ? T{} : sums[l];
-        }
+        for (int l = 0; l < n; ++l) sums[l] = finished(sums[l], args.finish, [&] { return bias[rows[l]]; });
     if (n == window_lanes) {
 #pragma GCC unroll 8
         for (int l = 0; l < window_lanes; ++l) y[rows[l] * args.y_stride] = sums[l];
@@ -145,7 +143,7 @@ CS_INLINE void write_rows(const SpmvArgs& args, bool consecutive, const std::uin
 
 // Returns whether all sums are finite.
 template <class T, int Windows, bool Masked>
-bool spmv_groups(const SpmvArgs& args) {
+bool windows_groups(const WindowsArgs& args) {
     if (args.n_groups == 0) return true;
     Lanes<T> not_finite{};  // sum * 0 is 0 for a finite sum and NaN otherwise; NaN stays
     const T* const x = static_cast<const T*>(args.x);
@@ -218,11 +216,11 @@ bool spmv_groups(const SpmvArgs& args) {
 // A product of padding and a non-finite x is NaN, and then so is a sum. So finite sums are right as they are; if one is
 // not, the masked variant finds which outputs x's own values make non-finite. The check costs one FMA a group.
 template <class T, int Windows>
-void spmv(const SpmvArgs& args) {
-    if (!spmv_groups<T, Windows, false>(args)) spmv_groups<T, Windows, true>(args);
+void windows(const WindowsArgs& args) {
+    if (!windows_groups<T, Windows, false>(args)) windows_groups<T, Windows, true>(args);
 }
 
 template <class T, int Windows>
-inline constexpr SpmvRow spmv_row{type_of<T>, Windows, spmv<T, Windows>};
+inline constexpr WindowsRow windows_row{uniform(type_of<T>), Windows, windows<T, Windows>};
 
 }  // namespace cs::ukr::CS_ISA
