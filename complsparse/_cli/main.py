@@ -110,8 +110,6 @@ def _check_drawable(path: str) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from complsparse._matrix import describe
-
     if args.plot:
         _check_drawable(args.plot)
     packed = {name: pack(matrix)[0] for name, matrix in _matrices(args.file, args.tensor).items()}
@@ -126,7 +124,7 @@ def _info(args: argparse.Namespace) -> int:
         print_json({"version": 1, "file": args.file, "matrices": documents})
     elif single:
         (W,) = packed.values()
-        print(describe.report(W))
+        W.describe()
         print_table(strategies_table(W))
     else:
         print_table(tensors_table(args.file, packed))

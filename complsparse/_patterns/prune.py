@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from complsparse._matrix.formats import Csr, canonical, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.formats import canonical
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._patterns import contest
 from complsparse._patterns.masks import Contest, Pattern, checked_pattern, csr_of_owners, packed
