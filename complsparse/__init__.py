@@ -63,9 +63,10 @@ from complsparse._config import (
 from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._files.saved import load, save
 from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
-from complsparse._matrix.matrix import ComplementaryMatrix, no_kernel
+from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
 from complsparse._matrix.sparse_products import matmul as _matmul
+from complsparse._matrix.stored import no_kernel
 from complsparse._operands import overlap
 from complsparse._ops import products
 from complsparse._ops.contests import kwta as _kwta

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How the library is built: who includes whom, what object files hold, what an import costs, what the table lists."""
 
+import ast
+import graphlib
 import itertools
 import os
 import pathlib
@@ -107,10 +109,91 @@ def test_no_flag_changes_what_numbers_do():
 
 @of_source
 def test_every_source_file_names_its_licence():
-    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").glob("*.py"), *BORDER]
+    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").rglob("*.py"), *BORDER]
     for path in [*paths, *(ROOT / "tests").glob("*.py")]:
         if path.stat().st_size:
             assert "SPDX-License-Identifier: BSD-3-Clause" in path.read_text().split("\n", 1)[0], path
+
+
+# --- layers of Python ------------------------------------------------------------------------------------------------
+
+# Each room may import those before it, of its own row only itself: at the top of a file, for types, or in a function.
+ROOMS = (
+    ("_core",),
+    ("_config", "_progress"),
+    ("_dtypes",),
+    ("_operands",),
+    ("_ops",),
+    ("_matrix",),
+    ("_patterns", "_files"),
+    ("_cli",),
+    ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
+)
+
+
+def imports(folder, prefix=""):
+    """Of each Python module below a folder: the other ones that it imports, wherever the statement stands."""
+    paths = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        parts = path.relative_to(ROOT / folder).with_suffix("").parts
+        paths[".".join([prefix, *parts]).strip(".").removesuffix(".__init__")] = path
+    known = {*paths, *(f"{prefix}.{path.stem}" for path in (ROOT / folder).glob("*.pyx"))}
+    found = {}
+    for module, path in paths.items():
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                source = ".".join([*above, *([node.module] if node.module else [])])
+                names |= {f"{source}.{alias.name}" for alias in node.names}
+        for name in names.copy():  # of what is no module, the module that it stands in
+            while name and name not in known:
+                name = name.rpartition(".")[0]
+            names.add(name)
+        found[module] = names & known - {module}
+    return found
+
+
+@of_source
+def test_python_modules_import_downward():
+    floor = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
+
+    def room_of(module):
+        return module.split(".")[1] if "." in module else "__init__"
+
+    graph = imports("complsparse", "complsparse")
+    assert {room_of(module) for module in graph} | {"_core"} == set(floor)
+    for module, others in graph.items():
+        for other in others:
+            above, below = room_of(module), room_of(other)
+            assert above == below or floor[above] > floor[below], (module, other)
+
+
+@of_source
+@pytest.mark.parametrize("folder", ["complsparse"])
+def test_python_modules_do_not_go_round_in_circles(folder):
+    graph = imports(folder, folder if (ROOT / folder / "__init__.py").exists() else "")
+    assert sum(map(len, graph.values())) > len(graph) / 2
+    order = graphlib.TopologicalSorter(graph).static_order()
+    assert set(order) >= set(graph)  # CycleError names the modules of a circle
+
+
+@of_source
+def test_the_border_imports_nobody():
+    imported = re.compile(r"^\s*(from\s+complsparse[\w.]*\s+import|import\s+complsparse)", re.MULTILINE)
+    for path in BORDER:
+        found = imported.search(path.read_text())
+        assert not found, (path, found.group())
+
+
+@of_source
+def test_every_python_module_is_installed():
+    listed = set(re.findall(r"'([\w/]+\.pyi?)'", (ROOT / "complsparse" / "meson.build").read_text()))
+    present = {path.relative_to(ROOT / "complsparse").as_posix() for path in (ROOT / "complsparse").rglob("*.py")}
+    assert listed == present | {"_core.pyi"}
 
 
 # --- object files ----------------------------------------------------------------------------------------------------

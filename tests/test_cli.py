@@ -16,7 +16,7 @@ import scipy.io
 import scipy.sparse
 
 import complsparse as cs
-from complsparse._cli import examples, picture, rivals, tables
+from complsparse._cli import examples, measure, picture, rivals, tables
 from complsparse._cli import main as commands
 from complsparse._cli.main import main
 
@@ -129,7 +129,7 @@ def test_demo_says_that_a_product_is_wrong(capsys, monkeypatch):
     def wrong(W, x, out):
         out[...] = 1.0
 
-    monkeypatch.setattr(cs, "matmul", wrong)
+    monkeypatch.setattr(measure, "matmul", wrong)
     assert main(["demo", "--quick", "--n", "1"]) == 1
     assert "WRONG: 4 of 4 products" in capsys.readouterr().out
 

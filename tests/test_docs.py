@@ -91,6 +91,14 @@ def test_examples_of_docstrings_run(name):
             run_doctest(test)
 
 
+@pytest.mark.parametrize("name", [name for name in complsparse.__all__ if isinstance(getattr(complsparse, name), type)])
+def test_examples_of_public_classes_run(name):
+    """They name the package as their module, where doctest does not look for their methods."""
+    for test in doctest.DocTestFinder(exclude_empty=True).find(getattr(complsparse, name), name, module=False):
+        if test.examples:
+            run_doctest(test)
+
+
 @pytest.mark.parametrize("name", complsparse.__all__)
 def test_public_names_are_documented(name):
     documented = getattr(complsparse, name)

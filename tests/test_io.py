@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, given, settings
 import complsparse as cs
 from complsparse._files import npz, saved
 from complsparse._files.readers import read_matrix
-from complsparse._matrix.state import state_of
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -218,7 +217,7 @@ LIES = {
 def honest():
     D = np.array([[1.0, 0, 2, 0], [0, 3, 0, 0], [4, 0, 0, 5]])
     W = cs.from_dense(D, strategy="strict")
-    state = {"format": np.array("complsparse"), "version": np.int64(1), **state_of(W)}
+    state = {"format": np.array("complsparse"), "version": np.int64(1), **W._state()}
     return {name: int64(*value) if isinstance(value, tuple) else np.asarray(value) for name, value in state.items()}
 
 

@@ -13,8 +13,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from complsparse._cli import picture
+from complsparse._cli.examples import from_folder, generated
 from complsparse._cli.measure import PROGRAM, benchmark, compare_strategies, facts, machine, means, pack
+from complsparse._cli.rivals import Rivals
 from complsparse._cli.tables import has, print_json, print_table, results_table, strategies_table, tensors_table
+from complsparse._config import __version__
+from complsparse._files import readers
+from complsparse._files.saved import save
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
@@ -25,8 +31,6 @@ class BadInput(Exception):
 
 
 def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
-    from complsparse._files import readers
-
     if os.path.isdir(path):
         raise BadInput(f"{path}: is a folder, not a file")
     return readers.read_matrix(path, tensor=tensor)
@@ -70,13 +74,10 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from complsparse._cli import examples as _examples
-    from complsparse._cli.rivals import Rivals
-
     folder = args.data or os.environ.get("COMPLSPARSE_DATA")
-    examples = _examples.generated(args.quick)
+    examples = generated(args.quick)
     if folder:
-        examples += _examples.from_folder(folder, args.all)
+        examples += from_folder(folder, args.all)
     if args.plot:
         _check_drawable(args.plot)
     rivals = Rivals(args.threads)
@@ -84,8 +85,6 @@ def _demo(args: argparse.Namespace) -> int:
     title = f"W @ X in {args.dtype}, X with N columns" if args.dtype else "W @ X, X with N columns, in W's own type"
     status = _report(title, records, rivals, args)
     if args.plot:
-        from complsparse._cli import picture
-
         picture.draw(picture.example(), args.plot)
         if not args.json:
             print(f"picture: {args.plot}")
@@ -110,8 +109,6 @@ def _check_drawable(path: str) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from complsparse._matrix import describe
-
     if args.plot:
         _check_drawable(args.plot)
     packed = {name: pack(matrix)[0] for name, matrix in _matrices(args.file, args.tensor).items()}
@@ -126,13 +123,11 @@ def _info(args: argparse.Namespace) -> int:
         print_json({"version": 1, "file": args.file, "matrices": documents})
     elif single:
         (W,) = packed.values()
-        print(describe.report(W))
+        W.describe()
         print_table(strategies_table(W))
     else:
         print_table(tensors_table(args.file, packed))
     if args.plot:
-        from complsparse._cli import picture
-
         (W,) = packed.values()
         picture.draw(W, args.plot)
     return 0
@@ -146,8 +141,6 @@ def _choices(W: Any) -> list[dict[str, Any]]:
 
 
 def _pack_command(args: argparse.Namespace) -> int:
-    from complsparse import save
-
     _check_writable("--output", args.output, (".npz",))
     matrices = _matrices(args.file, args.tensor)
     if len(matrices) > 1:
@@ -166,8 +159,6 @@ def _pack_command(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from complsparse._cli.rivals import Rivals
-
     examples = []
     for file in args.files:
         for name, matrix in _matrices(file, args.tensor).items():
@@ -209,8 +200,6 @@ FILES = (
 
 
 def _parser() -> argparse.ArgumentParser:
-    from complsparse import __version__
-
     parser = _Parser(
         prog=PROGRAM,
         description="Pack sparse matrices into complementary sets and multiply them.",

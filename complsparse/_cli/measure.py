@@ -13,6 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from complsparse import _config
+from complsparse._cli.rivals import Reference
+from complsparse._core import matmul
+from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._progress import progress
 
 PROGRAM = "complsparse"
@@ -21,8 +25,6 @@ COUNTED_NNZ = 5000
 
 
 def machine() -> dict[str, Any]:
-    from complsparse import _config
-
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
         names = (line.partition(":")[2].strip() for line in stream if line.startswith("model name"))
@@ -36,8 +38,6 @@ def machine() -> dict[str, Any]:
 
 def pack(matrix: Any, strategy: str = "auto", block: Any = "auto") -> tuple[Any, float]:
     """A ComplementaryMatrix and the seconds it took to make it."""
-    from complsparse import ComplementaryMatrix
-
     if isinstance(matrix, ComplementaryMatrix) and strategy == "auto" and block == "auto":
         return matrix, matrix._packing.seconds
     start = time.perf_counter()
@@ -86,9 +86,6 @@ def _operand(shape: tuple[int, ...], dtype: Any) -> Any:
 
 def _measure(W: Any, batches: Iterable[int], rivals: Any, rounds: int) -> list[dict[str, Any]]:
     """One record per batch size: times of all sides, and whether ours is right."""
-    from complsparse import matmul
-    from complsparse._cli.rivals import Reference
-
     csr = W.tocsr()
     found = []
     for n in batches:

@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from complsparse._matrix.matrix import ComplementaryMatrix
+
 MAX_ROWS, MAX_COLUMNS = 64, 64  # of a matrix; the rest is left out, and the title says so
 MAX_LABELLED_COLUMNS = 40  # wider, and a cell is too small for a number
 MAX_CURVES = 96
@@ -22,8 +24,6 @@ HUES = (0.575, 0.075, 0.42, 0.93, 0.76, 0.14, 0.50, 0.01)
 
 def example() -> Any:
     """A small matrix whose rows fall into four full sets."""
-    from complsparse import ComplementaryMatrix
-
     rng = np.random.default_rng(7)
     n_sets, members, width = 4, 5, 30
     owner = np.stack([rng.permutation(np.repeat(np.arange(members), width // members)) for _ in range(n_sets)])

@@ -26,6 +26,8 @@ import scipy
 import threadpoolctl
 from numpy.typing import NDArray
 
+from complsparse._config import num_threads
+
 SCIPY, NUMPY, MKL_DENSE, MKL_SPARSE = "scipy", "NumPy dense", "MKL dense", "MKL sparse"
 MAX_DENSE_BYTES = 2**29  # a dense form above this is not made
 EXPECTED_CALLS = 100_000  # what MKL is told, so that it spends its time on optimising
@@ -260,8 +262,6 @@ class Rivals:
 
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:
-        from complsparse._config import num_threads
-
         with num_threads(self.threads), threadpoolctl.threadpool_limits(limits=self.threads, user_api="blas"):
             yield
 

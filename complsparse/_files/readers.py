@@ -19,6 +19,7 @@ from complsparse._files import npz
 from complsparse._files.npz import naming, path_of, read_array, read_members
 from complsparse._files.saved import read_saved
 from complsparse._matrix import formats
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, to_scipy
 
 SAFETENSORS_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -95,7 +96,7 @@ def _list_names(matrices: dict[str, Any]) -> str:
 
 def _as_matrix(array: NDArray[Any]) -> NDArray[Any]:
     """A dense array of two or more axes as the matrix that multiplies: (first axis, all others)."""
-    formats.check_dtype(array.dtype)
+    check_dtype(array.dtype)
     matrix = array.reshape(array.shape[0], math.prod(array.shape[1:]))
     return matrix.astype(np.float32) if matrix.dtype == np.float16 else matrix
 
@@ -128,7 +129,7 @@ def _scipy_matrix(arrays: dict[str, NDArray[Any]]) -> Any:
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     if arrays["shape"].ndim != 1 or arrays["shape"].dtype.kind not in "iu":
         raise ValueError(f"shape is {arrays['shape'].dtype} with {arrays['shape'].ndim} axes, not a vector of integers")
-    shape = formats.check_shape(arrays["shape"].tolist())
+    shape = check_shape(arrays["shape"].tolist())
     data = arrays["data"]
     if text == "csr":
         parts = formats.from_csr(arrays["indptr"], arrays["indices"], data, shape)
@@ -143,7 +144,7 @@ def _scipy_matrix(arrays: dict[str, NDArray[Any]]) -> Any:
         parts = formats.from_coo(rows, cols, data, shape)
     else:
         raise ValueError(f"format {text!r} is not known")
-    return formats.to_scipy(formats.Csr(*parts, shape))
+    return to_scipy(Csr(*parts, shape))
 
 
 def _read_mtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _read_mtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str
         shutil.copyfileobj(stream, file)
         file.flush()
         matrix = mmread(file.name, spmatrix=False)
-    formats.check_dtype(matrix.dtype)
+    check_dtype(matrix.dtype)
     return {stem: matrix}
 
 
@@ -195,8 +196,8 @@ def _read_smtx(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[st
     if nnz != len(indices):
         raise ValueError(f"declares {nnz} non-zeros but lists {len(indices)} columns")
     values = np.random.default_rng(seed).standard_normal(len(indices), dtype=np.float32)
-    shape = formats.check_shape((rows, cols))
-    return {stem: formats.to_scipy(formats.Csr(*formats.from_csr(indptr, indices, values, shape), shape))}
+    shape = check_shape((rows, cols))
+    return {stem: to_scipy(Csr(*formats.from_csr(indptr, indices, values, shape), shape))}
 
 
 def _read_safetensors(stream: IO[bytes], n_bytes: int, stem: str, seed: int) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from complsparse._dtypes import bfloat16, is_bfloat16
 from complsparse._files.npz import naming, path_of, read_members
 from complsparse._matrix.matrix import ComplementaryMatrix, _restore
-from complsparse._matrix.state import state_of
 
 FORMAT_NAME = "complsparse"
 FORMAT_VERSION = 1
@@ -72,7 +71,7 @@ def save(path: str | os.PathLike[str], W: ComplementaryMatrix) -> None:
     """
     if not isinstance(W, ComplementaryMatrix):
         raise TypeError(f"save takes a ComplementaryMatrix, not {type(W).__name__}")
-    members = {"format": FORMAT_NAME, "version": np.int64(FORMAT_VERSION), **state_of(W)}
+    members = {"format": FORMAT_NAME, "version": np.int64(FORMAT_VERSION), **W._state()}
     members["shape"] = np.array(members["shape"], dtype=np.int64)
     members["block"] = np.array(members["block"], dtype=np.int64)
     if is_bfloat16(W.dtype):

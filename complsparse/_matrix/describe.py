@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `describe()`, `str()` and notebooks show of a matrix."""
+"""The part of `ComplementaryMatrix` that says what it is: `describe()`, `str()` and notebooks."""
 
 from __future__ import annotations
 
-import html as markup
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from complsparse._operands import compute_dtype
-
-if TYPE_CHECKING:
-    from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._matrix.multiply import Products
+from complsparse._matrix.stored import part_of_matrix
+from complsparse._operands import checked_winners, compute_dtype
 
 BREAK_EVEN_BATCH = 16
 BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
@@ -36,7 +34,7 @@ def _seconds(t: float) -> str:
     return f"{t * 1e6:.1f} us" if t < 1e-3 else f"{t * 1e3:.2f} ms" if t < 1 else f"{t:.2f} s"
 
 
-def _facts(W: ComplementaryMatrix) -> list[tuple[str, str]]:
+def _facts(W: Products) -> list[tuple[str, str]]:
     rows, cols = W.shape
     density = W.nnz / (rows * cols) if rows and cols else 0.0
     balance = "balanced" if W.balanced else "not balanced"
@@ -56,7 +54,7 @@ def _lines(facts: list[tuple[str, str]]) -> list[str]:
     return [f"  {name:<12}{text}" for name, text in facts]
 
 
-def summary(W: ComplementaryMatrix) -> str:
+def _summary(W: Products) -> str:
     return "\n".join([repr(W), *_lines(_facts(W)[2:])])
 
 
@@ -71,7 +69,7 @@ def _best_time(call: Callable[[], Any]) -> float:
             return best
 
 
-def _break_even(W: ComplementaryMatrix, fresh: ComplementaryMatrix) -> str:
+def _break_even(W: Products, fresh: Products) -> str:
     """`fresh`: the same matrix without layouts, so that building one can be timed."""
     if W.nnz == 0:
         return "not measured: nothing is stored"
@@ -103,7 +101,7 @@ def _by_batch(choices: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def report(W: ComplementaryMatrix, winners: int | None = None) -> str:
+def _report(W: Products, winners: int | None = None) -> str:
     lines = [repr(W), *_lines(_facts(W))]
     lines += _lines([("packed in", _seconds(W._packing.seconds)), ("matrix", _size(W.nbytes))])
     lines.append("micro-kernels of W @ X, by the number of columns of X")
@@ -131,7 +129,7 @@ def report(W: ComplementaryMatrix, winners: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _picture(W: ComplementaryMatrix) -> str:
+def _picture(W: Products) -> str:
     """The first slots of the first sets; the colour tells the member that owns a slot."""
     packing = W._packing
     n_sets, n_columns = min(W.n_sets, PICTURE_SETS), min(packing.shape[1], PICTURE_COLUMNS)
@@ -148,7 +146,37 @@ def _picture(W: ComplementaryMatrix) -> str:
     )
 
 
-def html(W: ComplementaryMatrix) -> str:
+def _html(W: Products) -> str:
+    import html as markup  # slow to import, and few need it
+
     rows = "".join(f"<tr><th>{markup.escape(a)}</th><td>{markup.escape(b)}</td></tr>" for a, b in _facts(W))
     picture = _picture(W) if 0 < W.nnz <= MAX_PICTURE_NNZ else ""
     return f"<div><table>{rows}</table>{picture}</div>"
+
+
+@part_of_matrix
+class Described(Products):
+    """See `StoredMatrix`."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return _summary(self)
+
+    def describe(self, *, winners: int | None = None) -> None:
+        """Prints how the matrix is packed, stored and multiplied.
+
+        Sets, fill, lower bound, block and balance; the bytes of each stored layout; the time spent packing; the layout
+        and micro-kernel that each range of batch sizes uses, and why; and after how many multiplies packing has paid
+        for itself against scipy's CSR, measured on the spot in a few milliseconds.
+
+        Parameters
+        ----------
+        winners : int, optional
+            Shows as well what products with `Winners` of about so many per vector would use; a tenth of the columns
+            where it is not given.
+        """
+        print(_report(self, None if winners is None else checked_winners(winners)))
+
+    def _repr_html_(self) -> str:
+        return _html(self)

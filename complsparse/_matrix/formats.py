@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From and to scipy.sparse, NumPy and triplets: the only file that knows foreign formats.
+"""From scipy.sparse, NumPy and triplets: the only file that knows foreign formats.
 
 `canonical` turns any of them into CSR arrays whose columns ascend within each row without duplicates. scipy objects are
 mutable and their compiled routines trust them, so each one is taken apart and its arrays are copied and checked here;
@@ -10,70 +10,27 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._dtypes import as_dtype, counted, is_bfloat16
-
-FIRST_USER_TYPE = 256  # number of a dtype that another package brings, such as the 8-bit floats of ml_dtypes
-MAX_SIZE = 2**47  # of an axis: sizes, pointers and byte counts then stay far inside int64
-
-
-class Csr(NamedTuple):
-    """Canonical CSR arrays: fresh, C-contiguous, in native byte order, read-only."""
-
-    indptr: NDArray[np.int64]  # (rows + 1,)
-    indices: NDArray[Any]  # (nnz,), int32 where the columns fit, else int64
-    data: NDArray[Any]  # (nnz,)
-    shape: tuple[int, int]
-
-
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself, read-only from now on."""
-    array.flags.writeable = False
-    return array
-
+from complsparse._matrix.csr import (
+    MAX_SIZE,
+    Csr,
+    canonical_arrays,
+    check_dtype,
+    check_shape,
+    column_dtype,
+    frozen,
+    row_of_entry,
+    row_pointers,
+    sorted_by_row,
+)
 
 # --- checks of what callers pass --------------------------------------------------------------------------------------
-
-
-def check_shape(shape: Any) -> tuple[int, int]:
-    """Two sizes as Python integers. A scipy vector of shape (n,) is one row."""
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        raise TypeError(f"shape must be two integers, not {shape!r}") from None
-    if len(sizes) == 1:
-        sizes = (1, *sizes)
-    if len(sizes) != 2:
-        raise ValueError(f"shape {sizes} has {len(sizes)} axes; a matrix has 2")
-    for size in sizes:
-        if size < 0:
-            raise ValueError(f"shape {sizes} has a negative size")
-        if size > MAX_SIZE:
-            raise ValueError(f"shape {sizes} has a size above 2**47")
-    return sizes
-
-
-def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """The dtype in native byte order; TypeError unless it is a real one."""
-    dtype = as_dtype(dtype)
-    if dtype.kind == "c":
-        raise TypeError(
-            f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
-            "pass A.real and A.imag separately"
-        )
-    of_numpy = dtype.kind in "biuf" and dtype.num < FIRST_USER_TYPE
-    if not of_numpy and not is_bfloat16(dtype):
-        raise TypeError(
-            f"{dtype} is not supported: complsparse stores real matrices (bool, integer and float dtypes); "
-            "convert with astype first"
-        )
-    return dtype.newbyteorder("=")
 
 
 def _values(data: Any, name: str = "data", ndim: int = 1) -> NDArray[Any]:
@@ -113,74 +70,6 @@ def _same_length(**arrays: NDArray[Any]) -> None:
         raise ValueError(f"the arrays differ in length: {counts}")
 
 
-# --- ordering and summing ---------------------------------------------------------------------------------------------
-
-
-def column_dtype(cols: int) -> type[np.int32 | np.int64]:
-    return np.int32 if cols < 2**31 else np.int64
-
-
-def _stable_order(keys: NDArray[Any], n_keys: int) -> NDArray[Any]:
-    """The stable permutation that sorts `keys`, all of them in [0, n_keys)."""
-    if n_keys > 8 * len(keys) + 65536:
-        return np.argsort(keys, kind="stable")
-    # A counting sort at C speed: transposing a matrix whose row i has its one entry in column keys[i] lists,
-    # for each key in turn, the positions that hold it.
-    pointers = np.arange(len(keys) + 1, dtype=keys.dtype if len(keys) < 2**31 else np.int64)
-    marks = np.zeros(len(keys), dtype=np.int8)
-    order = scipy.sparse.csr_array((marks, keys, pointers), shape=(len(keys), n_keys)).tocsc().indices
-    return np.asarray(order)
-
-
-def _pointers(rows: NDArray[Any], n_rows: int) -> NDArray[np.int64]:
-    """Where each row starts, for row indices that have been checked."""
-    indptr = np.zeros(n_rows + 1, dtype=np.int64)
-    if len(rows):
-        np.cumsum(np.bincount(rows, minlength=n_rows), out=indptr[1:])
-    return indptr
-
-
-def row_of_entry(indptr: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The row of each stored entry."""
-    return np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))
-
-
-def _finish(
-    indptr: NDArray[np.int64], indices: NDArray[Any], data: NDArray[Any], shape: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-    """Sorts the columns of each row and sums duplicates in stored order. Validates all three arrays first."""
-    is_sorted, is_unique = _core.check_csr(indptr, indices, shape[0], shape[1], len(data))
-    indices = indices.astype(column_dtype(shape[1]), copy=False)
-    if is_sorted and is_unique:
-        return indptr, indices, data
-    rows = row_of_entry(indptr)
-    if not is_sorted:
-        order = _stable_order(indices, shape[1])
-        order = order[_stable_order(rows[order], shape[0])]
-        indices, data = indices[order], data[order]  # `rows` ascends before and after
-    first = np.empty(len(indices), dtype=np.bool_)
-    first[:1] = True
-    first[1:] = (indices[1:] != indices[:-1]) | (rows[1:] != rows[:-1])
-    if not first.all():
-        # The first occurrence starts the sum, not 0: a lone -0.0 stays what it is.
-        group = np.cumsum(first) - 1
-        total = data[first]
-        with np.errstate(all="ignore"):
-            np.add.at(total, group[~first], data[~first])
-        indptr, indices, data = _pointers(rows[first], shape[0]), indices[first], total
-    return indptr, indices, data
-
-
-def _sorted_by_row(
-    rows: NDArray[Any], cols: NDArray[Any], data: NDArray[Any], shape: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-    """CSR arrays of triplets whose indices are in range; within a row the stored order is kept."""
-    if len(rows) and not (rows[1:] >= rows[:-1]).all():
-        order = _stable_order(rows, shape[0])
-        rows, cols, data = rows[order], cols[order], data[order]
-    return _pointers(rows, shape[0]), np.ascontiguousarray(cols), np.ascontiguousarray(data)
-
-
 # --- one function per format: unchecked arrays in, canonical arrays out -----------------------------------------------
 
 Arrays = tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]
@@ -188,7 +77,7 @@ Arrays = tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]
 
 def from_csr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
     pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
-    return _finish(pointers, _integers(indices, "indices"), _values(data), shape)
+    return canonical_arrays(pointers, _integers(indices, "indices"), _values(data), shape)
 
 
 def from_csc(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
@@ -196,7 +85,7 @@ def from_csc(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Ar
     rows, values = _integers(indices, "indices"), _values(data)
     _core.check_csr(pointers, rows, shape[1], shape[0], len(values))  # CSC is the CSR of the transpose
     cols = row_of_entry(pointers).astype(column_dtype(shape[1]), copy=False)
-    return _finish(*_sorted_by_row(rows, cols, values, shape), shape)
+    return canonical_arrays(*sorted_by_row(rows, cols, values, shape), shape)
 
 
 def from_coo(rows: Any, cols: Any, data: Any, shape: tuple[int, int]) -> Arrays:
@@ -204,7 +93,7 @@ def from_coo(rows: Any, cols: Any, data: Any, shape: tuple[int, int]) -> Arrays:
     _same_length(rows=row_indices, cols=col_indices, data=values)
     _check_range(row_indices, shape[0], "row")
     _check_range(col_indices, shape[1], "column")
-    return _finish(*_sorted_by_row(row_indices, col_indices, values, shape), shape)
+    return canonical_arrays(*sorted_by_row(row_indices, col_indices, values, shape), shape)
 
 
 def from_bsr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
@@ -217,7 +106,7 @@ def from_bsr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Ar
     block_rows = row_of_entry(pointers)
     rows = np.broadcast_to((block_rows * br)[:, None, None] + np.arange(br)[None, :, None], blocks.shape)
     cols = np.broadcast_to((block_cols.astype(np.int64) * bc)[:, None, None] + np.arange(bc), blocks.shape)
-    return _finish(*_sorted_by_row(rows.ravel(), cols.ravel(), blocks.ravel(), shape), shape)
+    return canonical_arrays(*sorted_by_row(rows.ravel(), cols.ravel(), blocks.ravel(), shape), shape)
 
 
 def from_dia(offsets: Any, data: Any, shape: tuple[int, int]) -> Arrays:
@@ -231,7 +120,7 @@ def from_dia(offsets: Any, data: Any, shape: tuple[int, int]) -> Arrays:
     rows = cols - reachable[:, None]
     # scipy's conversion drops zeros here: the format cannot tell a stored zero from padding.
     kept = (rows >= 0) & (rows < shape[0]) & (values[:, :width] != 0)
-    return _finish(*_sorted_by_row(rows[kept], cols[kept], values[:, :width][kept], shape), shape)
+    return canonical_arrays(*sorted_by_row(rows[kept], cols[kept], values[:, :width][kept], shape), shape)
 
 
 def from_lil(rows: Any, data: Any, dtype: np.dtype[Any], shape: tuple[int, int]) -> Arrays:
@@ -333,7 +222,7 @@ def _from_tuple(
             if shape is not None and shape != bare:
                 raise ValueError(f"shape={shape} contradicts the shape {bare}")
             none = np.empty(0, dtype=np.float64 if dtype is None else dtype)
-            return (_pointers(none, bare[0]), np.empty(0, dtype=column_dtype(bare[1])), none), bare
+            return (row_pointers(none, bare[0]), np.empty(0, dtype=column_dtype(bare[1])), none), bare
         data, coords = parts
         try:
             rows, cols = coords
@@ -354,7 +243,7 @@ def _cast(data: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
     return data if dtype is None else data.astype(dtype, copy=False)
 
 
-# --- the two directions -----------------------------------------------------------------------------------------------
+# --- any format -------------------------------------------------------------------------------------------------------
 
 
 def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, eliminate_zeros: bool = False) -> Csr:
@@ -412,45 +301,6 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
     if eliminate_zeros:
         kept = data != 0
         if not kept.all():
-            indptr = _pointers(row_of_entry(indptr)[kept], own[0])
+            indptr = row_pointers(row_of_entry(indptr)[kept], own[0])
             indices, data = indices[kept], data[kept]
     return Csr(frozen(indptr), frozen(indices), frozen(data), own)
-
-
-def transposed(csr: Csr) -> tuple[Csr, NDArray[Any]]:
-    """The canonical arrays of the transpose, and the position in `csr` of each of its entries."""
-    rows, cols = csr.shape
-    order = _stable_order(csr.indices, cols)
-    indices = row_of_entry(csr.indptr)[order].astype(column_dtype(rows), copy=False)
-    indptr = _pointers(csr.indices, cols)
-    return Csr(frozen(indptr), frozen(indices), frozen(csr.data[order]), (cols, rows)), order
-
-
-def to_scipy(csr: Csr, *, copy: bool = False, index_dtype: DTypeLike | None = None, transpose: bool = False) -> Any:
-    """A csr_array (`transpose`: the csc_array of the transpose). Without `copy` it may share read-only arrays.
-
-    float16 and bfloat16, which scipy.sparse does not know, become float32: every value stays what it is.
-    """
-    largest = max(*csr.shape, len(csr.data))
-    if index_dtype is None:
-        index_dtype = np.int32 if largest < 2**31 else np.int64
-    elif np.dtype(index_dtype) not in (np.dtype(np.int32), np.dtype(np.int64)):
-        raise ValueError(f"index_dtype={np.dtype(index_dtype)} must be int32 or int64")
-    elif largest > np.iinfo(index_dtype).max:
-        raise ValueError(f"index_dtype=int32 cannot hold {largest}; leave it out or pass int64")
-    dtype = counted(csr.data.dtype)
-    data = csr.data.astype(np.float32 if dtype == np.float16 else dtype, copy=False)
-    arrays = [data, csr.indices.astype(index_dtype, copy=False), csr.indptr.astype(index_dtype, copy=False)]
-    if copy:
-        arrays = [array if array.flags.writeable else array.copy() for array in arrays]
-    if transpose:
-        matrix = scipy.sparse.csc_array(tuple(arrays), shape=csr.shape[::-1])
-    else:
-        matrix = scipy.sparse.csr_array(tuple(arrays), shape=csr.shape)
-    matrix.has_canonical_format = True  # spares scipy a pass; it holds by construction
-    return matrix
-
-
-def as_csr(A: Any) -> Any:
-    """A csr_array of a ComplementaryMatrix or of any scipy.sparse matrix, checked."""
-    return to_scipy(A._csr() if isinstance(A, _core.Operand) else canonical(A))  # type: ignore[attr-defined]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import scipy.sparse
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._dtypes import counted, is_bfloat16
-from complsparse._matrix import formats
+from complsparse._matrix.conversions import Conversions
+from complsparse._matrix.stored import as_csr, part_of_matrix
 
 
 def _via_csr(name: str) -> Callable[..., Any]:
@@ -48,7 +48,7 @@ def as_scipy(operand: Any) -> Any:
         return operand.tocsr()
     if scipy.sparse.issparse(operand):
         real = counted(operand.dtype).kind in "biuf"
-        return formats.as_csr(operand) if real else scipy.sparse.csr_array(operand)
+        return as_csr(operand) if real else scipy.sparse.csr_array(operand)
     if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
         return operand.astype(np.float32)
     return np.asarray(operand) if isinstance(operand, np.matrix) else operand
@@ -81,18 +81,12 @@ def _scaled(operation: Callable[[Any, Any], Any], data: NDArray[Any], scalar: An
     return result if dtype is None else result.astype(dtype)
 
 
-class LikeScipy(_core.Operand):
+@part_of_matrix
+class LikeScipy(Conversions):
     """The part of `ComplementaryMatrix` that imitates scipy: public names and operators of `scipy.sparse.csr_array`."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
-
-    if TYPE_CHECKING:  # what ComplementaryMatrix has
-        _data: NDArray[Any]
-
-        def tocsr(self) -> Any: ...
-        def copy(self) -> Self: ...
-        def _with_stored_values(self, data: NDArray[Any]) -> Self: ...
 
     tobsr = _via_csr("tobsr")
     todia = _via_csr("todia")
@@ -222,10 +216,6 @@ class LikeScipy(_core.Operand):
             "pack the result again, or give new values with W.with_values"
         )
 
-
-for _name, _member in vars(LikeScipy).items():
-    if isinstance(_member, FunctionType):  # errors of calls name the class that users know
-        _member.__qualname__ = f"ComplementaryMatrix.{_name}"
 
 _elementwise_product = _via_csr_operator("__mul__")
 _quotient = _via_csr_operator("__truediv__")

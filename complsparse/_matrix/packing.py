@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._matrix.formats import row_of_entry
+from complsparse._matrix.csr import row_of_entry
 
 STRATEGIES = ("auto", "strict", "split")
 MAX_DENSE_SLOTS = 16  # per non-zero, in the dense views of the paper's form
@@ -53,7 +53,7 @@ class Packing:
     Attributes
     ----------
     indptr, indices, shape
-        The pattern, as `formats.Csr`.
+        The pattern, as `Csr`.
     strategy : "strict" or "split"
     block : (int, int)
     lower_bound : int

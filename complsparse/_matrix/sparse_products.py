@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._dtypes import product_types
-from complsparse._matrix.formats import as_csr
+from complsparse._matrix.stored import as_csr
 from complsparse._operands import overlap, wrong_inner_size
 from complsparse._ops import products
 from complsparse._ops.winners import Winners

@@ -3,35 +3,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from complsparse import _core
-from complsparse._matrix import formats
-from complsparse._matrix.formats import Csr, frozen
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype, frozen
 from complsparse._matrix.packing import Packing
-
-if TYPE_CHECKING:
-    from complsparse._matrix.matrix import ComplementaryMatrix
 
 _STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
 _SET_KEYS = frozenset({"set_ptr", "row_order"})
 
 
-def state_of(W: ComplementaryMatrix) -> dict[str, Any]:
+def state_of(csr: Csr, packing: Packing, transposed: bool) -> dict[str, Any]:
     """What `checked_parts` takes."""
     state: dict[str, Any] = {
-        "shape": W._packing.shape,
-        "indptr": W._indptr,
-        "indices": W._indices,
-        "data": W._data,
-        "strategy": W.strategy,
-        "block": W.block,
-        "transposed": W._transposed,
+        "shape": csr.shape,
+        "indptr": csr.indptr,
+        "indices": csr.indices,
+        "data": csr.data,
+        "strategy": packing.strategy,
+        "block": packing.block,
+        "transposed": transposed,
     }
-    if W._packing.stored_sets is not None:
-        state["set_ptr"], state["row_order"] = W._packing.stored_sets
+    if packing.stored_sets is not None:
+        state["set_ptr"], state["row_order"] = packing.stored_sets
     return state
 
 
@@ -52,7 +48,7 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
         )
     if not isinstance(state["transposed"], bool):
         raise TypeError(f"transposed={state['transposed']!r} is not a bool")
-    shape = formats.check_shape(state["shape"])
+    shape = check_shape(state["shape"])
     if len(state["shape"]) != 2:
         raise ValueError(f"shape {state['shape']} has one axis; a matrix has 2")
     arrays = {}
@@ -60,12 +56,12 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
         array = state[name]
         if not isinstance(array, np.ndarray) or array.ndim != 1:
             raise TypeError(f"{name} is not a vector")
-        dtypes = {"data": None, "indices": formats.column_dtype(shape[1])}
+        dtypes = {"data": None, "indices": column_dtype(shape[1])}
         wanted = dtypes.get(name, np.int64)
         if wanted is not None and array.dtype != wanted:
             raise ValueError(f"{name} has dtype {array.dtype}, not {np.dtype(wanted)}")
         # The caller's array may be changed later, so it is copied.
-        arrays[name] = frozen(np.array(array, dtype=formats.check_dtype(array.dtype), order="C", subok=False))
+        arrays[name] = frozen(np.array(array, dtype=check_dtype(array.dtype), order="C", subok=False))
     csr = Csr(arrays["indptr"], arrays["indices"], arrays["data"], shape)
     is_sorted, is_unique = _core.check_csr(csr.indptr, csr.indices, *shape, len(csr.data))
     if not (is_sorted and is_unique):

@@ -127,6 +127,7 @@ class Winners(_core.Compressed):
     """
 
     __slots__ = ()
+    __module__ = "complsparse"  # where users find it, and pickles
     __array_ufunc__ = None  # an ndarray leaves operators to this class, instead of taking it for a scalar
 
     def __new__(

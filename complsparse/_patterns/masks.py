@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from complsparse._matrix.formats import Csr, check_dtype, check_shape, column_dtype
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.packing import Packing
 

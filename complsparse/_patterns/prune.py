@@ -11,13 +11,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from complsparse._matrix.formats import Csr, canonical, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.formats import canonical
 from complsparse._matrix.matrix import ComplementaryMatrix
-from complsparse._patterns import contest
+from complsparse._patterns.contest import assigned, greedy
 from complsparse._patterns.masks import Contest, Pattern, checked_pattern, csr_of_owners, packed
 from complsparse._progress import progress
 
-METHODS = {"assignment": contest.assigned, "greedy": contest.greedy}
+METHODS = {"assignment": assigned, "greedy": greedy}
 
 _CHUNK = 2**18  # weights at a time: they stay in the cache
 _LONG = 2**22  # entries from which on a terminal is shown how far the work is
@@ -278,6 +279,19 @@ def _weights(source: _Source, pattern: Pattern, contest: Contest) -> NDArray[np.
     return np.asarray(blocks[:, :, 0, :, :, 0] if pattern.block == (1, 1) else blocks.sum(axis=(2, 5)))
 
 
+def _owners(source: _Source, pattern: Pattern, method: str) -> NDArray[np.int32]:
+    """Who keeps which block column, every contest decided."""
+    owners = pattern.no_owners()
+    work = [part for contest in pattern.contests() for part in _parts(contest, pattern)]
+    shown = len(work) if source.shape[0] * source.shape[1] >= _LONG else 0
+    with progress("pruning", shown) as advance:
+        for contest in work:
+            advance(f"set {contest.first_set + 1} of {pattern.n_sets}")
+            found = METHODS[method](_weights(source, pattern, contest), contest.quota, contest.extras)
+            owners[contest.place] = found.reshape(contest.n_sets, -1)
+    return owners
+
+
 def prune(
     A: Any,
     *,
@@ -345,16 +359,7 @@ def prune(
         raise ValueError(f"method={method!r} is not known; use 'assignment' or 'greedy'")
     source = _source(A)
     pattern = checked_pattern(source.shape, density, set_size, per_group, block, balanced)
-    owners = pattern.no_owners()
-    work = [part for contest in pattern.contests() for part in _parts(contest, pattern)]
-    shown = len(work) if source.shape[0] * source.shape[1] >= _LONG else 0
-    with progress("pruning", shown) as advance:
-        for contest in work:
-            advance(f"set {contest.first_set + 1} of {pattern.n_sets}")
-            found = METHODS[method](_weights(source, pattern, contest), contest.quota, contest.extras)
-            owners[contest.place] = found.reshape(contest.n_sets, -1)
-
-    indptr, indices = csr_of_owners(pattern, owners)
+    indptr, indices = csr_of_owners(pattern, _owners(source, pattern, method))
     data, kept = source.at(row_of_entry(indptr), indices)
     whole, nnz = source.whole(), len(indices)
     report = PruneReport(
