@@ -20,21 +20,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import compare
-import machine
+if not __package__:
+    import _from_file  # noqa: F401
+
 import numpy as np
-import overhead
-import packing
-import patterns
-import peers
-import problems
-import regret
-import spspmm
-import timing
-import winners
-from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, MklSparse, Ours
-from problems import COUNTED_NNZ, Problem
-from timing import Effort, geometric_mean
+
+from benchmarks.problems import matrices as problems
+from benchmarks.problems.matrices import COUNTED_NNZ, Problem
+from benchmarks.reports import machine
+from benchmarks.rivals import comparison as compare
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import BATCH_MAJOR, FEATURE_MAJOR, Case, MklSparse, Ours
+from benchmarks.targets import contests as winners
+from benchmarks.targets import overhead, packing, patterns, regret
+from benchmarks.targets import winners as spspmm
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Effort, geometric_mean
 
 BATCHES = (1, 16, 64, 256)
 # No cap that would cut a sample short of its 100 calls: slow cases have fewer rounds instead.

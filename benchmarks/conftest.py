@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import compare
-import machine
-import peers
-import problems
+# Last, so that the installed complsparse is the one that is measured.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import pytest
-import timing
-from timing import Effort, Samples
+
+from benchmarks.problems import matrices as problems
+from benchmarks.reports import machine
+from benchmarks.rivals import comparison as compare
+from benchmarks.rivals import peers
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Effort, Samples
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

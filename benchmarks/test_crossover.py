@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import problems
 import pytest
-import timing
-from compare import compare
-from peers import Case, Ours
+
+from benchmarks.problems import matrices as problems
+from benchmarks.rivals.comparison import compare
+from benchmarks.rivals.peers import Case, Ours
+from benchmarks.timing import loop as timing
 
 SPARSITIES = (0, 30, 50, 60, 70, 80, 85, 90, 95, 98, 99)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import peers
 import pytest
-import winners
+
+from benchmarks.rivals import peers
+from benchmarks.targets import contests as winners
 
 TASKS = (*winners.ONE_VECTOR, *winners.BATCHES)
 

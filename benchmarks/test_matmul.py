@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import peers
-import problems
 import pytest
-import timing
-from compare import compare
-from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours
-from problems import Problem
+
+from benchmarks.problems import matrices as problems
+from benchmarks.problems.matrices import Problem
+from benchmarks.rivals import peers
+from benchmarks.rivals.comparison import compare
+from benchmarks.rivals.peers import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours
+from benchmarks.timing import loop as timing
 
 BATCHES = (1, 16, 64, 256)
 SMOKE = {"bernoulli_256x320_95", "lyra/conv1d"}

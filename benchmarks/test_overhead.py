@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import overhead
-import peers
 import pytest
+
+from benchmarks.rivals import peers
+from benchmarks.targets import overhead
 
 
 @pytest.mark.parametrize("n", [None, 8], ids=["vector", "matrix"])

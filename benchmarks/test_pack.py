@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import packing
-import peers
-import problems
 import pytest
-import timing
-from peers import Case
+
+from benchmarks.problems import matrices as problems
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import Case
+from benchmarks.targets import packing
+from benchmarks.timing import loop as timing
 
 PROBLEMS = ("bernoulli_1024x1024_95", "bernoulli_3072x768_90", "bernoulli_4096x4096_95", "bernoulli_256x320_95")
 SMALL = "bernoulli_256x320_95"

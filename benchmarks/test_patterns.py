@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import patterns
-import peers
-import problems
 import pytest
-import timing
-from peers import Ours
+
+from benchmarks.problems import matrices as problems
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import Ours
+from benchmarks.targets import patterns
+from benchmarks.timing import loop as timing
 
 BATCHES = (1, 4, 16, 64, 256)
 SMOKE = {("balanced_1024x1024_b1_s16", 1), ("balanced_1024x1024_b4_s16", 4), ("lyra/proj", 1)}

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import peers
-import problems
 import pytest
-import regret
-import timing
-from peers import Case
+
+from benchmarks.problems import matrices as problems
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import Case
+from benchmarks.targets import regret
+from benchmarks.timing import loop as timing
 
 SMOKE = ("balanced_1024x1024_b1_s16", "balanced_1024x1024_b16_s16")
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import peers
-import problems
 import pytest
 import scipy.sparse as sp
-import spspmm
-import timing
-from peers import Ours, WinnersCase
+
+from benchmarks.problems import matrices as problems
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import Ours, WinnersCase
+from benchmarks.targets import winners as spspmm
+from benchmarks.timing import loop as timing
 
 NAMES = [
     "balanced_256x320_b4_s16",

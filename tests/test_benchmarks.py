@@ -6,20 +6,26 @@ Nothing here asserts how fast anything is.
 
 import ctypes
 import json
+import pathlib
 import shutil
+import sys
 
-import accept
-import compare
+# Last, so that the installed complsparse is the one that is tested.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
 import numpy as np
-import peers
-import problems
 import pytest
-import report
 import scipy.sparse as sp
-import spspmm
-import timing
-from peers import BATCH_MAJOR, FEATURE_MAJOR, Case
-from timing import SMOKE, Candidate, Effort, Samples
+
+from benchmarks import accept
+from benchmarks.problems import matrices as problems
+from benchmarks.reports import tables as report
+from benchmarks.rivals import comparison as compare
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import BATCH_MAJOR, FEATURE_MAJOR, Case
+from benchmarks.targets import winners as spspmm
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import SMOKE, Candidate, Effort, Samples
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler found")
 

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SOURCE = Path(__file__).with_name("timing_loop.cpp")
+SOURCE = Path(__file__).with_name("loop.cpp")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread")
 # What the loops that measure the machine's peaks may use, where the CPU has all of it; the first row that fits counts.
 WIDTHS = (("avx512f", "avx2", "fma"), ("avx2", "fma"))
 
-# The share of a core from which on a sample counts as undisturbed; timing_loop.cpp retries below it.
+# The share of a core from which on a sample counts as undisturbed; loop.cpp retries below it.
 UNDISTURBED = 0.97
 
 

@@ -6,7 +6,7 @@
 // functions below with its operands in the context; the address of the library routine it calls is in the context too,
 // so nothing is linked against any BLAS. Both sides pay the same: one indirect call, no Python, no ctypes.
 //
-// Compiled on first use by timing.py. Plain C ABI: the structs are mirrored there field by field.
+// Compiled on first use by loop.py. Plain C ABI: the structs are mirrored there field by field.
 
 #include <algorithm>
 #include <chrono>

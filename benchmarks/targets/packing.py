@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import peers
 import scipy.sparse as sp
-import timing
-from peers import Case, Ours
-from timing import Samples
+
+from benchmarks.rivals import peers
+from benchmarks.rivals.peers import Case, Ours
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Samples
 
 
 def pack_call(matrix: sp.csr_array, strategy: str) -> Callable[[], object]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import peers
 import scipy
-import timing
+
+from benchmarks.rivals import peers
+from benchmarks.timing import loop as timing
 
 # Flags that decide which micro-kernels exist here.
 _FLAGS = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni",

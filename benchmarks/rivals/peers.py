@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from problems import Problem
 from scipy.linalg import cython_blas
 from threadpoolctl import threadpool_info, threadpool_limits
-from timing import Candidate, address, library
+
+from benchmarks.problems.matrices import Problem
+from benchmarks.timing.loop import Candidate, address, library
 
 ALIGNMENT = 64
 FEATURE_MAJOR = "feature-major"

@@ -166,7 +166,7 @@ def data_folder(chosen: str | os.PathLike[str] | None = None) -> Path | None:
         if not path.is_dir():
             raise NoData(f"{path} is not a folder (from --data or COMPLSPARSE_DATA)")
         return path
-    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(__file__).resolve().parents[3] / "shared" / "data"
     return path if path.is_dir() else None
 
 

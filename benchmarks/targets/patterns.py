@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import compare
 import numpy as np
-import peers
-import problems
-import timing
-from compare import Comparison
-from peers import Case, MklDense, MklSparse, Ours, Variant
-from problems import Problem
-from timing import Effort, geometric_mean
+
+from benchmarks.problems import matrices as problems
+from benchmarks.problems.matrices import Problem
+from benchmarks.rivals import comparison as compare
+from benchmarks.rivals import peers
+from benchmarks.rivals.comparison import Comparison
+from benchmarks.rivals.peers import Case, MklDense, MklSparse, Ours, Variant
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Effort, geometric_mean
 
 FLOAT, BRAIN = "float32", "bfloat16"
 # What a bound is over: (peer, family); None is the best of all families.

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import peers
-import timing
-from problems import bernoulli
-from timing import Samples
+
+from benchmarks.problems.matrices import bernoulli
+from benchmarks.rivals import peers
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Samples
 
 SIZE = 8
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """k-winners-take-all against NumPy's and PyTorch's partial sorts. Run as a program it prints the targets.
 
-    python benchmarks/winners.py
+    python benchmarks/kwta.py
 
 Every call sees another vector of a batch, so that no branch predictor learns the data. NumPy and PyTorch can only be
 called from Python; our compiled calls are raced against them from Python too (`bound` figures: a C function pointer
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import peers
-import timing
 from numpy.typing import NDArray
-from timing import Candidate, Samples
+
+from benchmarks.rivals import peers
+from benchmarks.timing import loop as timing
+from benchmarks.timing.loop import Candidate, Samples
 
 VECTORS = 64  # different ones, in turn
 
@@ -176,7 +177,3 @@ def main() -> None:
     print(f"torch.topk: {torch()[1]}")
     for what, bound, figure, met in bounds_of(list(records.values())):
         print(f"{'met' if met else 'MISSED'}: {what}: {figure}, {bound}")
-
-
-if __name__ == "__main__":
-    main()

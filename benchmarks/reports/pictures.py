@@ -10,8 +10,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from report import MKL_DENSE, MKL_SPARSE, OURS, Results
-from timing import geometric_mean
+
+from benchmarks.reports.tables import MKL_DENSE, MKL_SPARSE, OURS, Results
+from benchmarks.timing.loop import geometric_mean
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
