@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.problems import matrices as problems
-from benchmarks.rivals.comparison import compare
-from benchmarks.rivals.peers import Case, Ours
-from benchmarks.timing import loop as timing
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case, Ours
 
 SPARSITIES = (0, 30, 50, 60, 70, 80, 85, 90, 95, 98, 99)
 
@@ -27,7 +25,7 @@ def test_crossover(
 ) -> None:
     side = 256 if smoke else 1024
     case = Case(problems.generated("bernoulli", (side, side), sparsity, group="crossover"), n, threads=threads)
-    result = compare(case, effort=effort)
+    result = rivals.compare(case, effort=effort)
     shown = result.best(Ours.name) or result.variants[0]
     replay(
         result.samples, shown.name, f"crossover n={n}", {"kind": "crossover", "sparsity": sparsity, **result.record()}

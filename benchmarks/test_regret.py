@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.problems import matrices as problems
-from benchmarks.rivals import peers
-from benchmarks.rivals.peers import Case
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case
 from benchmarks.targets import regret
-from benchmarks.timing import loop as timing
 
 SMOKE = ("balanced_1024x1024_b1_s16", "balanced_1024x1024_b16_s16")
 
@@ -29,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_regret(
-    name: str, n: int, folder: Path | None, ours: peers.Ours, threads: int, smoke: bool, replay: Callable[..., None]
+    name: str, n: int, folder: Path | None, ours: rivals.Ours, threads: int, smoke: bool, replay: Callable[..., None]
 ) -> None:
     """The benchmark is the chosen candidate; all of them and the regret stand in `extra_info`."""
     case = Case(problems.get(name, folder), n, threads=threads)

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.problems import matrices as problems
-from benchmarks.rivals import peers
-from benchmarks.rivals.peers import Ours, WinnersCase
-from benchmarks.targets import winners as spspmm
-from benchmarks.timing import loop as timing
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Ours, WinnersCase
+from benchmarks.targets import winners
 
 NAMES = [
     "balanced_256x320_b4_s16",
@@ -52,12 +50,12 @@ def test_spspmm(
     replay: Callable[..., None],
 ) -> None:
     problem = problems.get(name)
-    rivals = (spspmm.SPMMD, spspmm.SPARSE, spspmm.DENSE)
-    samples, record = spspmm.measure(problem, n, share, threads, effort, rivals, fresh=False)
+    others = (winners.SPMMD, winners.SPARSE, winners.DENSE)
+    samples, record = winners.measure(problem, n, share, threads, effort, others, fresh=False)
     case = WinnersCase(problem, n, threads=threads, winners=record["winners"])
     matrix, x = case.matrix, sp.csr_array(case.as_columns(case.x))
     packed = ours.convert(matrix)
-    w = peers.import_ours().Winners.from_dense(np.ascontiguousarray(case.as_columns(case.x)), axis=0)
+    w = rivals.import_ours().Winners.from_dense(np.ascontiguousarray(case.as_columns(case.x)), axis=0)
     calls = {"scipy": lambda: matrix @ x, "public": lambda: packed @ w}
     case.check("scipy", calls["scipy"]().toarray())
     case.check("public", calls["public"]())

@@ -1,29 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What pruning to a pattern costs: the table and the pictures of docs/guide/patterns.md.
-
-``python benchmarks/losses.py -o docs/images`` draws, and prints the tables. The trained layer is read from the folder
-of real matrices (`--data DIR`, `COMPLSPARSE_DATA`); without it only the random matrix is pruned.
-"""
+"""What pruning to a pattern costs: the table and the pictures of docs/guide/patterns.md."""
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
-import numpy as np
-
-import complsparse as cs
-from benchmarks.reports.pictures import FAINT, INK, SOFT, STYLE
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
+
+import complsparse as cs
+from benchmarks.reports.pictures.style import FAINT, INK, SOFT
 
 SET_SIZES = (8, 16, 20, 32)
 BLOCKS = ((1, 1), (4, 1), (8, 1), (16, 1))
@@ -192,16 +183,3 @@ def draw_patterns(path: Path) -> None:
     figure.text(0.02, 1 - 0.62 / height, note, fontsize=9.5, color=SOFT)
     figure.savefig(path, facecolor="white", bbox_inches="tight", pad_inches=0.15)
     plt.close(figure)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/images"))
-    parser.add_argument("--data", type=Path, default=os.environ.get("COMPLSPARSE_DATA"))
-    args = parser.parse_args()
-    found = {name: losses(A) for name, A in matrices(args.data and Path(args.data)).items()}
-    for name, rows in found.items():
-        print(f"\n{name}\n\n{table(rows)}")
-    with plt.rc_context(STYLE):
-        draw_losses(found, args.output / "pruning.png")
-        draw_patterns(args.output / "patterns.png")

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from benchmarks.rivals import peers
-from benchmarks.timing import loop as timing
+from benchmarks import rivals, timing
 
 # Flags that decide which micro-kernels exist here.
 _FLAGS = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni",
@@ -34,10 +33,10 @@ def _cpu() -> tuple[str, list[str]]:
 
 
 def _ours() -> dict[str, Any]:
-    there, why = peers.Ours().available()
+    there, why = rivals.Ours().available()
     if not there:
         return {"absent": why}
-    cs = peers.import_ours()
+    cs = rivals.import_ours()
     configuration = cs.show_config(mode="dicts")
     return {"version": why, "isa": configuration["isa"]["selected"], "configuration": configuration}
 
@@ -57,10 +56,10 @@ def record(threads: int, roof: bool = False) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "blas": " ".join(peers.scipy_blas()),
-        "mkl": dict(zip(("there", "version"), peers.MklSparse().available())),
+        "blas": " ".join(rivals.scipy_blas()),
+        "mkl": dict(zip(("there", "version"), rivals.MklSparse().available())),
         "complsparse": _ours(),
-        "absent": peers.absent(),
+        "absent": rivals.absent(),
         "settings": {
             k: v
             for k, v in os.environ.items()

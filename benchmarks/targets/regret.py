@@ -1,25 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the choice of a plan costs: chosen / best of all candidates - 1, every candidate in one interleaved race.
-
-python benchmarks/regret.py [balanced_1024x1024_b1_s16 ...] [-n 1 16 64]
-"""
+"""What the choice of a plan costs: chosen / best of all candidates - 1, every candidate in one interleaved race."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from benchmarks.problems import matrices as problems
-from benchmarks.rivals import comparison as compare
-from benchmarks.rivals import peers
-from benchmarks.rivals.peers import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, Variant
-from benchmarks.timing import loop as timing
-from benchmarks.timing.loop import Effort, geometric_mean
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case, Ours
+from benchmarks.targets.target import Bound, Figure, Record, Records, Run, Target, label, of_section
+from benchmarks.timing import Effort, Samples, geometric_mean
 
 BATCHES = (1, 4, 16, 64, 256)
 GENERATED = ("bernoulli_1024x1024_95", "bernoulli_3072x768_90", "equal_1500x1600_98", "balanced_1024x1024_b1_s16",
@@ -33,19 +24,14 @@ def names(folder: Path | None) -> list[str]:
     return [*GENERATED, *(REAL if folder is not None else ())]
 
 
-def measure(case: Case, effort: Effort) -> tuple[timing.Samples, dict[str, Any]]:
+def measure(case: Case, effort: Effort) -> tuple[Samples, Record]:
     """Samples named by candidate, and the record with the regret."""
     ours = Ours()
     packed = ours.convert(case.matrix)
-    plans = compare.candidates(packed, case)
-    variants: list[Variant] = []
-    for i, plan in enumerate(plans):
-        form = plan.name if [p.name for p in plans].count(plan.name) == 1 else f"{plan.name} #{i}"
-        variant = ours.bound(packed, case, form, plan.plan)
-        variant.result[...] = np.nan
-        variant.call()
-        case.check(variant.name, variant.result)
-        variants.append(variant)
+    plans = rivals.candidates(packed, case)
+    alike = [plan.name for plan in plans]
+    forms = [name if alike.count(name) == 1 else f"{name} #{i}" for i, name in enumerate(alike)]
+    variants = rivals.checked(case, [ours.bound(packed, case, form, p.plan) for form, p in zip(forms, plans)])
     samples = timing.race([v.call for v in variants], replace(effort, alone=case.threads == 1))
     chosen = next(v for v, plan in zip(variants, plans) if plan.chosen)
     best = min(variants, key=lambda v: samples.median(v.name))
@@ -57,29 +43,28 @@ def measure(case: Case, effort: Effort) -> tuple[timing.Samples, dict[str, Any]]
     return samples, record
 
 
-def mean(records: Sequence[dict[str, Any]]) -> float:
+def cases(run: Run) -> Iterator[Record]:
+    found = names(run.folder)
+    for name in found[::4] if run.quick else found:
+        for n in BATCHES:
+            yield {"section": "regret", **measure(Case(problems.get(name, run.folder), n), EFFORT)[1]}
+
+
+def mean(records: Records) -> float:
     """The geometric mean of chosen / best, minus 1."""
     return geometric_mean([1 + r["regret"] for r in records]) - 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Time what the plan chose against every candidate.")
-    parser.add_argument("problems", nargs="*")
-    parser.add_argument("-n", nargs="+", type=int, default=list(BATCHES))
-    parser.add_argument("--batch-major", action="store_true")
-    parser.add_argument("--data", type=Path)
-    chosen = parser.parse_args(arguments)
-    compare.pin(1)
-    peers.set_threads(1)
-    folder = problems.data_folder(chosen.data)
-    records = []
-    for name in chosen.problems or names(folder):
-        for n in chosen.n:
-            case = Case(problems.get(name, folder), n, BATCH_MAJOR if chosen.batch_major and n > 1 else FEATURE_MAJOR)
-            records.append(measure(case, EFFORT)[1])
-            found = records[-1]
-            print(f"{case}: {found['regret']:.1%} with {found['chosen']}")
-            for form, ns in sorted(found["ns"].items(), key=lambda item: item[1]):
-                print(f"    {ns / 1e3:10.2f} us  {form}")
-    print(f"geometric mean {mean(records):.2%} of {len(records)} products")
-    return 0
+def _mean(records: Records) -> Figure | None:
+    regrets = of_section(records, "regret")
+    if not regrets:
+        return None
+    if all(len(r["ns"]) == 1 for r in regrets):
+        return Figure("not measured: the library names no candidates", cases=len(regrets))
+    found = mean(regrets)
+    worst = sorted(regrets, key=lambda r: -r["regret"])[:5]
+    detail = ", ".join(f"{label(r)} {r['regret']:.0%} ({r['chosen']}, best {r['best']})" for r in worst)
+    return Figure(f"{found:.1%}", 100 * found, detail, len(regrets))
+
+
+TARGETS = (Target("regret of the plan's choice, geomean", Bound("<", 5, "%"), _mean),)
