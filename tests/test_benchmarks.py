@@ -4,6 +4,7 @@
 Nothing here asserts how fast anything is.
 """
 
+import ast
 import ctypes
 import json
 import pathlib
@@ -24,7 +25,7 @@ from benchmarks.reports.tables import LOSS
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
 from benchmarks.rivals.case import ALIGNMENT
 from benchmarks.rivals.mkl_sparse import exact_blocks
-from benchmarks.targets import judge, winners
+from benchmarks.targets import judge, kernels, winners
 from benchmarks.targets.target import judged
 from benchmarks.timing import SMOKE, Candidate, Effort, Samples
 
@@ -215,6 +216,30 @@ def test_comparison_keeps_the_best_variants():
         assert record["peers"][peer]["ns"] == min(
             result.samples.median(v.name) for v in result.variants if v.peer == peer
         )
+
+
+def test_a_row_of_the_kernel_table_that_nothing_runs_is_named():
+    row = {**kernels.table()[0], "name": "nothing_f32_4x4_of_the_kind"}
+    with pytest.raises(LookupError, match="runs nothing_f32_4x4_of_the_kind"):
+        kernels.measure(row, 1, SMOKE)
+
+
+MAY_IMPORT = {
+    "timing": set(),
+    "problems": set(),
+    "rivals": {"timing", "problems"},
+    "targets": {"timing", "problems", "rivals"},
+    "reports": {"timing", "problems", "rivals", "targets"},
+}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_one_way(room):
+    folder = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
+    for path in (folder / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (parts := node.module.split("."))[0] == "benchmarks":
+                assert set(parts[1:2] or [name.name for name in node.names]) <= MAY_IMPORT[room] | {room}, path
 
 
 def matmul_record(**changes):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,15 @@ class Task:
     def name(self) -> str:
         return f"{self.k} of {self.n}" + (f", {self.batch} vectors along axis {self.axis}" if self.batch else "")
 
-    def draw(self) -> list[NDArray[np.float32]]:
+    def draw(self, dtype: Any = np.float32) -> list[NDArray[Any]]:
         rng = np.random.default_rng(self.n)
-        if not self.batch:
-            return list(rng.standard_normal((VECTORS, self.n), dtype=np.float32))
-        shape = (self.n, self.batch) if self.axis == 0 else (self.batch, self.n)
-        return list(rng.standard_normal((4, *shape), dtype=np.float32))
+        shape: tuple[int, ...] = (VECTORS, self.n)
+        if self.batch:
+            shape = (4, self.n, self.batch) if self.axis == 0 else (4, self.batch, self.n)
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(dtype)
+            return list(rng.integers(limits.min, limits.max, shape, dtype, endpoint=True))
+        return list(rng.standard_normal(shape, dtype=dtype))
 
 
 ONE_VECTOR = (Task(1500, 150), Task(1024, 102), Task(4096, 410), Task(64, 6))

@@ -7,7 +7,7 @@ from benchmarks.rivals.dense import MklDense, ScipyBlas, scipy_blas
 from benchmarks.rivals.everybody import absent, all_peers, all_rivals, set_threads
 from benchmarks.rivals.mkl import Mkl
 from benchmarks.rivals.mkl_sparse import MklSparse, MklSpmmd
-from benchmarks.rivals.ours import Ours, OursWinners, candidates, import_ours
+from benchmarks.rivals.ours import Ours, OursWinners, at_level, candidates, import_ours
 from benchmarks.rivals.peer import Peer, Variant
 from benchmarks.rivals.public import public_calls
 
@@ -30,6 +30,7 @@ __all__ = [
     "aligned",
     "all_peers",
     "all_rivals",
+    "at_level",
     "candidates",
     "checked",
     "compare",

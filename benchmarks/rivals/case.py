@@ -46,8 +46,9 @@ class Case:
     x: NDArray[Any] = field(init=False, repr=False, compare=False)
 
     def drawn(self, shape: tuple[int, int]) -> NDArray[Any]:
-        """The n columns of x, in [-1, 1]."""
-        return np.random.default_rng(self.n).uniform(-1, 1, shape)
+        """The n columns of x, in [-1, 1]; of an integer type in [-4, 4]."""
+        rng = np.random.default_rng(self.n)
+        return rng.integers(-4, 4, shape, endpoint=True) if self.is_integer else rng.uniform(-1, 1, shape)
 
     def __post_init__(self) -> None:
         dtype = np.dtype(self.dtype)
@@ -76,6 +77,15 @@ class Case:
         return self.layout == BATCH_MAJOR
 
     @property
+    def is_integer(self) -> bool:
+        return np.issubdtype(self.dtype, np.integer)
+
+    @property
+    def unset(self) -> Any:
+        """What no output may hold after a product."""
+        return np.iinfo(self.dtype).min if self.is_integer else np.nan
+
+    @property
     def flops(self) -> int:
         return 2 * int(self.matrix.nnz) * self.n
 
@@ -101,11 +111,12 @@ class Case:
         # |x| <= 1: the row sums of |W| bound every sum of products. A dense rival adds zeros too: they round nothing.
         sums = np.asarray(abs(exact).sum(axis=1)).reshape(-1, 1)
         counts = np.diff(self.matrix.indptr).reshape(-1, 1)
-        bound = np.finfo(self.dtype).eps * (counts + 2) * sums
+        rounding = 0.0 if self.is_integer else np.finfo(self.dtype).eps
+        bound = rounding * (counts + 2) * sums
         return exact @ x, bound
 
     def new_output(self) -> NDArray[Any]:
-        y = self.as_called(np.full((self.matrix.shape[0], self.n), np.nan, self.dtype))
+        y = self.as_called(np.full((self.matrix.shape[0], self.n), self.unset, self.dtype))
         return aligned(y)
 
     def check(self, name: str, y: NDArray[Any]) -> None:
@@ -139,7 +150,8 @@ class WinnersCase(Case):
         x = np.zeros(shape)
         for column in range(shape[1]):
             places = rng.choice(shape[0], self.winners, replace=False)
-            x[places, column] = rng.uniform(0.1, 1, self.winners)
+            drawn = rng.integers(1, 4, self.winners) if self.is_integer else rng.uniform(0.1, 1, self.winners)
+            x[places, column] = drawn
         return x
 
     def columns_csr(self) -> sp.csr_array:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from benchmarks import timing
 from benchmarks.rivals.case import Case
 from benchmarks.rivals.everybody import all_rivals
@@ -108,7 +106,7 @@ def _of_peer(variant: Variant) -> Hashable:
 def checked(case: Case, variants: Sequence[Variant]) -> list[Variant]:
     """The variants, each of which has multiplied once and was right; AssertionError otherwise."""
     for variant in variants:
-        variant.result[...] = np.nan  # variants may share an output: none may shine with another's result
+        variant.result[...] = case.unset  # variants may share an output: none may shine with another's result
         variant.call()
         case.check(variant.name, variant.result)
     return list(variants)

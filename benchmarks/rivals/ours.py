@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,18 @@ class Ours(Peer):
         bound = plan.bind(case.x, y)
         keep = (packed, plan, bound, case.x, y)
         return self._variant(form or plan.microkernel, bound.function, bound.context, keep, case.as_columns(y))
+
+
+@contextlib.contextmanager
+def at_level(isa: str) -> Iterator[None]:
+    """Plans made inside are those of an ISA level."""
+    core = import_ours()._core
+    before = next(level["name"] for level in core.isa_levels() if level["selected"])
+    core.set_isa(isa)
+    try:
+        yield
+    finally:
+        core.set_isa(before)
 
 
 class OursWinners(Peer):
