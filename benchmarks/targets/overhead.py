@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
-import peers
-import timing
-from problems import bernoulli
-from timing import Samples
+
+from benchmarks import rivals, timing
+from benchmarks.problems import bernoulli
+from benchmarks.targets.target import Bound, Figure, Record, Records, Run, Target, of_section
+from benchmarks.timing import Samples
 
 SIZE = 8
+BATCHES = (None, 8)  # None: a vector
 
 
 def calls(n: int | None) -> dict[str, Callable[[], object]]:
     """Products of an 8x8 matrix with a vector (n None) or n columns: ours in each of its forms, NumPy, scipy."""
-    cs = peers.import_ours()
+    cs = rivals.import_ours()
     matrix = bernoulli((SIZE, SIZE), 0.25, seed=8)
     dense = matrix.toarray()
     packed = cs.from_scipy(matrix)
@@ -36,7 +38,7 @@ def calls(n: int | None) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(n: int | None, rounds: int = 15, sample_ms: float = 4.0) -> tuple[Samples, dict[str, Any]]:
+def measure(n: int | None, rounds: int = 15, sample_ms: float = 4.0) -> tuple[Samples, Record]:
     samples = timing.race_python(calls(n), rounds, sample_ms)
     empty = samples.median("empty lambda")
     # The lambda that holds the call is the harness's, not the library's.
@@ -47,3 +49,25 @@ def measure(n: int | None, rounds: int = 15, sample_ms: float = 4.0) -> tuple[Sa
         "above_numpy_ns": net["cs.matmul(W, x, out=y)"] - net["np.matmul(D, x, out=y)"],
         "plan_ns": net["plan(x, out=y)"],
     }
+
+
+def cases(run: Run) -> Iterator[Record]:
+    for n in BATCHES:
+        _, record = measure(n, rounds=5 if run.quick else 21)
+        yield {"kind": "overhead", "section": "overhead", **record}
+
+
+def _us(records: Records, n: int | None, key: str) -> Figure | None:
+    found = [r[key] / 1e3 for r in of_section(records, "overhead") if r["n"] == n]
+    return Figure(f"{found[0]:.2f} us", found[0]) if found else None
+
+
+def _targets() -> Iterator[Target]:
+    for n in BATCHES:
+        which = "vector" if n is None else f"{n} columns"
+        above = partial(_us, n=n, key="above_numpy_ns")
+        yield Target(f"call on 8x8 above np.matmul(out=), {which}", Bound("<=", 0.6, " us"), above)
+        yield Target(f"bound plan call on 8x8, {which}", Bound("<=", 0.35, " us"), partial(_us, n=n, key="plan_ns"))
+
+
+TARGETS = tuple(_targets())
