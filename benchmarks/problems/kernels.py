@@ -88,7 +88,7 @@ def _candidates(core: Any, packed: Any, n: int, winners: int | None, dtype: np.d
     if winners is None:
         count = len(core.candidates(packed, n, dtype))
     else:
-        count = len(core.winners_candidates(packed, n, winners, dtype))
+        count = len(core.candidates(packed, n, dtype, winners=winners))
     for i in range(count):
         yield core.make_plan(packed, n, dtype, False, None, None, False, candidate=i, winners=winners).microkernel
 

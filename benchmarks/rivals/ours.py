@@ -80,7 +80,7 @@ class OursWinners(Peer):
     def ways(self, packed: Any, case: WinnersCase) -> list[str]:
         """Cheapest first, as the model sees it."""
         core = import_ours()._core
-        return [way["layout"] for way in core.winners_candidates(packed, case.n, case.winners, case.dtype)]
+        return [way["layout"] for way in core.candidates(packed, case.n, case.dtype, winners=case.winners)]
 
     def variant(self, packed: Any, case: WinnersCase, form: str, candidate: int = -1) -> Variant:
         plan = self.plan(packed, case, candidate)

@@ -110,7 +110,7 @@ def _report(W: Products, winners: int | None = None) -> str:
         payoff = _break_even(W, fresh)
         choices = fresh._choices()
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
-        of_winners = fresh._winners_choices(of_vector)
+        of_winners = fresh._choices(of_vector)
     except ValueError as error:
         return "\n".join([*lines, f"  none: {error}"])
     lines += _by_batch(choices)

@@ -157,10 +157,9 @@ class Products(LikeScipy):
         """
         batch, compute = checked_batch(n), compute_dtype(self, dtype)
         deterministic = deterministic or _core.get_deterministic()
-        if winners is None:
-            self._prepare(batch, compute, deterministic)
-        else:
-            self._prepare_winners(batch, checked_winners(winners), compute, deterministic)
+        self._prepare(
+            batch, compute, deterministic, winners=None if winners is None else checked_winners(winners)
+        )
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
