@@ -110,11 +110,6 @@ def balanced_problems() -> list[Problem]:
     return [balanced(shape, size, height) for shape in BALANCED_SHAPES for size in (16, 20) for height in HEIGHTS]
 
 
-def sweep_problems(height: int = 1) -> list[Problem]:
-    """One shape from 80% to 98% sparse: does time follow density?"""
-    return [balanced((1024, 1024), size, height, group="sweep") for size in SWEEP_SETS]
-
-
 def generated(kind: str, shape: tuple[int, int], sparsity: float, group: str = "random", name: str = "") -> Problem:
     name = name or f"{kind}_{shape[0]}x{shape[1]}_{sparsity:g}"
     make = {"bernoulli": bernoulli, "equal": equal_counts}[kind]

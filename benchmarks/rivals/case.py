@@ -16,7 +16,6 @@ from benchmarks.problems import Problem
 ALIGNMENT = 64
 FEATURE_MAJOR = "feature-major"
 BATCH_MAJOR = "batch-major"
-LAYOUTS = (FEATURE_MAJOR, BATCH_MAJOR)
 
 
 def aligned(array: NDArray[Any], order: str = "C") -> NDArray[Any]:

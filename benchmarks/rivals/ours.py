@@ -75,7 +75,9 @@ class OursWinners(Peer):
 
     def plan(self, packed: Any, case: WinnersCase, candidate: int = -1) -> Any:
         core, batch_major = import_ours()._core, case.batch_major or case.n == 1
-        return core.make_plan(packed, case.n, case.dtype, batch_major, None, None, False, candidate, case.winners)
+        return core.make_plan(
+            packed, case.n, case.dtype, batch_major, None, None, False, candidate=candidate, winners=case.winners
+        )
 
     def ways(self, packed: Any, case: WinnersCase) -> list[str]:
         """Cheapest first, as the model sees it."""

@@ -124,8 +124,8 @@ def at_least(value: float, unit: str = "") -> Bound:
     return Bound(">=", value, unit)
 
 
-def of_section(records: Records, *names: str) -> list[Record]:
-    return [record for record in records if record.get("section") in names]
+def of_section(records: Records, name: str) -> list[Record]:
+    return [record for record in records if record.get("section") == name]
 
 
 def label(record: Record) -> str:
