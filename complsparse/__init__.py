@@ -61,7 +61,6 @@ from complsparse._config import (
     show_config,
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
-from complsparse._files.saved import load, save
 from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
@@ -85,6 +84,7 @@ _core.set_fallbacks(
 )
 
 if TYPE_CHECKING:
+    from complsparse._files.saved import load, save
     from complsparse._patterns.masks import complementary_mask, random
     from complsparse._patterns.prune import PruneReport, prune
 
@@ -117,12 +117,14 @@ __all__ = [
     "show_config",
 ]
 
-# Found on first use: a program that only multiplies need not wait for their import.
+# Found on first use, names and whole sub-packages alike: a program that only multiplies need not wait for their import.
 _LATER = {
     "PruneReport": "complsparse._patterns.prune",
     "complementary_mask": "complsparse._patterns.masks",
+    "load": "complsparse._files.saved",
     "prune": "complsparse._patterns.prune",
     "random": "complsparse._patterns.masks",
+    "save": "complsparse._files.saved",
 }
 
 

@@ -44,51 +44,33 @@ def counted(dtype: np.dtype[Any]) -> np.dtype[Any]:
 # --- the products that exist ------------------------------------------------------------------------------------------
 
 
-class Product(NamedTuple):
-    """A product of `_core.products()`."""
+# Those of one dtype throughout, in which the others are computed too.
+_OWN = tuple(np.dtype(row["y"]) for row in _core.products() if len(set(row.values())) == 1)
 
-    w: np.dtype[Any]
-    x: np.dtype[Any]
-    y: np.dtype[Any]  # of the result
-    sum: np.dtype[Any]  # in which is summed
-
-
-PRODUCTS = tuple(Product(*(np.dtype(row[part]) for part in Product._fields)) for row in _core.products())
-
-
-class TableRow(NamedTuple):
-    """A row of the table of dtypes, as README.md and errors show it."""
-
-    w: str
-    x: str
-    result: str
-    computed_in: str
-
-
-HEADINGS = TableRow("W", "x", "result", "computed in")
-# Of pairs without a product of their own: what `product_types` makes of them.
-CONVERTED = (
-    TableRow("float32 or float64", "the other", "float64", "float64"),
-    TableRow("float16, bfloat16", "float16, bfloat16, float32", "float32", "float32"),
-    TableRow("float16, bfloat16", "float64", "float64", "float64"),
-    TableRow(
+# The table of dtypes, as README.md and errors show it: a row holds the dtypes of W and of x, the result's, and in which
+# is computed. These are the pairs without a product of their own: what `product_types` makes of them.
+_CONVERTED = (
+    ("float32 or float64", "the other", "float64", "float64"),
+    ("float16, bfloat16", "float16, bfloat16, float32", "float32", "float32"),
+    ("float16, bfloat16", "float64", "float64", "float64"),
+    (
         "bool, integers",
         "bool, integers",
         "np.result_type; int8 with int8 or uint8: int32",
         "int64, exact modulo 2**bits",
     ),
-    TableRow("floats", "bool, integers", "np.result_type, 16-bit floats counting as float32", "float32 or float64"),
+    ("floats", "bool, integers", "np.result_type, 16-bit floats counting as float32", "float32 or float64"),
 )
 
 
-def table_rows() -> list[TableRow]:
+def table_rows() -> list[tuple[str, str, str, str]]:
     """The products of floats that exist, and the rules for all else."""
-    floats = [TableRow(*(dtype.name for dtype in product)) for product in PRODUCTS if product.y.kind == "f"]
-    return [*floats, *CONVERTED]
+    floats = [row for row in _core.products() if np.dtype(row["y"]).kind == "f"]
+    return [*((row["w"], row["x"], row["y"], row["sum"]) for row in floats), *_CONVERTED]
 
 
 def _table() -> str:
-    rows = [HEADINGS, *table_rows()]
+    rows = [("W", "x", "result", "computed in"), *table_rows()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -112,8 +94,8 @@ def _multiplies(dtype: np.dtype[Any]) -> bool:
 def _computed_in(result: np.dtype[Any]) -> np.dtype[Any]:
     """The narrowest dtype with a product of its own that holds a result: of integers its bits, of floats its values."""
     kind = "i" if _is_integer(result) else "f"
-    own = [product.y for product in PRODUCTS if product.w == product.x == product.y and product.y.kind == kind]
-    return min((dtype for dtype in own if dtype.itemsize >= result.itemsize), key=lambda dtype: dtype.itemsize)
+    wide = (dtype for dtype in _OWN if dtype.kind == kind and dtype.itemsize >= result.itemsize)
+    return min(wide, key=lambda dtype: dtype.itemsize)
 
 
 def product_types(w: np.dtype[Any], x: np.dtype[Any], requested: Any = None) -> ProductTypes:

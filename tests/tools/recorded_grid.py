@@ -312,10 +312,10 @@ def of_winners(W, n, dtype, share, chosen):
                 continue
             y, finished = np.full(shape_y, 7, dtype), np.full(shape_y, 7, dtype)
             with cs.num_threads(1):
-                _core.winners_into(W, w, w.values, y, right, features_last, None, False, i)
+                _core.winners_into(W, w, w.values, y, right, features_last, None, None, i)
             with cs.num_threads(2):
                 if right:
-                    _core.winners_into(W, w, w.values, finished, right, False, bias, True, i)
+                    _core.winners_into(W, w, w.values, finished, right, False, bias, "relu", i)
                 else:
                     _core.make_plan(W, n, dtype, features_last, bias, "relu", False, i, w.nnz).bind(w, finished)()
             found = [digest(y), digest(finished)]
