@@ -28,13 +28,24 @@ struct Unit {
 
     V part[parts];
 
+    // Half a register goes through a scalar: GCC 12 copies eight bytes into a cleared vector by way of the stack, where
+    // the load of the whole vector waits for them. That took 18 times as long.
+    static CS_INLINE V load_part(const T* from) {
+        if constexpr (bytes == 8 && sizeof(V) == 16) {
+            vec<std::int64_t, 2> bits{};
+            bits[0] = load<std::int64_t>(from);
+            return (V)bits;
+        } else {
+            V value{};
+            std::memcpy(&value, from, bytes);
+            return value;
+        }
+    }
+
     CS_INLINE void add(const T* values, V activation, const T* sums) {
 #pragma GCC unroll 8
         for (int p = 0; p < parts; ++p) {
-            V value{}, sum{};
-            std::memcpy(&value, values + p * lanes, bytes);
-            std::memcpy(&sum, sums + p * lanes, bytes);
-            part[p] = fma(value, activation, sum);
+            part[p] = fma(load_part(values + p * lanes), activation, load_part(sums + p * lanes));
         }
     }
 
