@@ -51,7 +51,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         relu
 
     int n_activations
-    const char* activation_names[]
+    const char* activation_name "cs::name_of"(Activation)
     double default_parameter(Activation)
 
     cdef cppclass Epilogue:

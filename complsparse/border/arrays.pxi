@@ -66,7 +66,7 @@ def products():
 
 
 # Their names, in the order of C++'s enumeration.
-cdef tuple activation_names = (None, *[c.activation_names[i].decode() for i in range(1, c.n_activations)])
+cdef tuple activation_names = (None, *[c.activation_name(<c.Activation> i).decode() for i in range(1, c.n_activations)])
 
 
 def activations():

@@ -58,7 +58,7 @@ class DenseSink final : public Sink<T> {
 
     void take_tile(T* sums, std::int64_t width, Part rows, Part cols) const override {
         T* const to = element<T>(y_, rows.first, cols.first);
-        const Epilogue finish = this->in_loop(all, rows.first);
+        const Epilogue finish = this->in_loop(every_activation, rows.first);
         if (y_.col_stride == 1) {
             move_.finish({sums, to, rows.count, cols.count, width, y_.row_stride, finish});
             return;
@@ -96,8 +96,6 @@ class DenseSink final : public Sink<T> {
     }
 
    private:
-    static constexpr Activations all{~0u};
-
     // Elements a row's stride apart, some at a time.
     void finish_scattered(T* first, std::int64_t n, const Epilogue& rest) const {
         constexpr std::int64_t at_once = 256;
