@@ -31,7 +31,7 @@ using Bits = vec<std::conditional_t<sizeof(Element<V>) == 4, std::uint32_t, std:
                  static_cast<int>(sizeof(V) / sizeof(Element<V>))>;
 
 template <class V>
-CS_INLINE Bits<V> bits_of(V v) {
+CS_INLINE Bits<V> as_bits(V v) {
     return load<Bits<V>>(&v);
 }
 
@@ -43,7 +43,7 @@ CS_INLINE V of_bits(Bits<V> bits) {
 // -|v|, but no less than `least`. NaN stays NaN.
 template <class V, class T>
 CS_INLINE V minus_abs(V v, T least) {
-    const V minus = of_bits<V>(bits_of(v) | bits_of(broadcast<V>(-T(0))));
+    const V minus = of_bits<V>(as_bits(v) | as_bits(broadcast<V>(-T(0))));
     return minus < broadcast<V>(least) ? broadcast<V>(least) : minus;
 }
 
@@ -110,7 +110,7 @@ CS_INLINE LiftedExp<V> lifted_exp(V high, V low) {
     const V shifted = fma(high, broadcast<V>(T(1.44269504088896341)), broadcast<V>(shift));
     const V n = shifted - broadcast<V>(shift);
     const V r = fma(n, broadcast<V>(-Of::ln2_high), high) + fma(n, broadcast<V>(-Of::ln2_low), low);
-    return {fma(r * r, polynomial(Of::rest, r), r), of_bits<V>(bits_of(shifted) << fraction_bits)};
+    return {fma(r * r, polynomial(Of::rest, r), r), of_bits<V>(as_bits(shifted) << fraction_bits)};
 }
 
 }  // namespace cs::ukr::CS_ISA

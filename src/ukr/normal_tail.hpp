@@ -54,7 +54,7 @@ template <class V>
 CS_INLINE V weighted_normal_tail(V minus) {
     using T = Element<V>;
     using Of = NormalTail<T>;
-    const V high = of_bits<V>(bits_of(minus) & Of::half_bits), half = broadcast<V>(T(-0.5));
+    const V high = of_bits<V>(as_bits(minus) & Of::half_bits), half = broadcast<V>(T(-0.5));
     const auto [less, scale] = lifted_exp(half * high * high, half * (minus - high) * (minus + high));
     const V over = polynomial(Of::over, -minus), under = minus * polynomial(Of::under, -minus);
     return fma(less, under, under) * scale / fma(broadcast<V>(T(-2.5)), under, over);
