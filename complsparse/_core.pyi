@@ -6,7 +6,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._ops.winners import Winners
+from complsparse._ops.winners import Winners  # what set_fallbacks is given, and users get; _core itself imports nobody
 
 T = TypeVar("T", bound="Compressed")
 

@@ -335,6 +335,16 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     assert not {name for name in loaded if name.startswith("sparse_dot_mkl")}
 
 
+def test_names_and_sub_packages_are_found_on_first_use():
+    code = """
+import sys, complsparse as cs
+later = {module for module in cs._LATER.values() if module in sys.modules}
+cs._LATER["_cli"] = "complsparse._cli"  # as a public sub-package would stand there
+print(len(later), cs.load.__name__, cs._cli.__name__, set(cs._LATER) <= set(dir(cs)))
+"""
+    assert fresh(code).split() == ["0", "load", "complsparse._cli", "True"]
+
+
 # --- the kernel table ------------------------------------------------------------------------------------------------
 
 NAMES = {

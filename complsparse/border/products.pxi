@@ -4,7 +4,7 @@
 cdef object _fallbacks = None  # what set_fallbacks was given: this module imports nobody of complsparse
 
 
-cdef inline object ops():
+cdef object ops():
     return _fallbacks
 
 
