@@ -37,27 +37,85 @@ def included(path):
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
+# Each room may use those before it, and of its own row only itself.
+FLOORS = {
+    # src/: what a file includes
+    "cpp": (
+        ("base",),
+        ("pattern", "kernels"),
+        ("tiles",),
+        ("layouts",),
+        ("plan",),
+        ("ops",),
+        ("api.hpp",),
+    ),
+    # complsparse/: what a module imports, at the top of a file, for types, or in a function
+    "python": (
+        ("_core",),
+        ("_config", "_progress"),
+        ("_dtypes",),
+        ("_operands",),
+        ("_ops",),
+        ("_matrix",),
+        ("_patterns", "_files"),
+        ("_cli",),
+        ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
+    ),
+}
+# Micro-kernels stand beside the floors: they are compiled once for each level, and see contracts and leaves.
+OF_MICRO_KERNELS = {"base/types.hpp", "base/epilogue.hpp", "kernels/table.hpp", "kinds.inc", "all_loops.hpp"}
+# Of the standard library: nothing that allocates, throws or prints.
+OF_THE_LIBRARY = {"cstdint", "cstddef", "cstring", "type_traits", "utility", "immintrin.h", "iterator", "limits",
+                  "arm_neon.h"}  # fmt: skip
+
+
+def rows_of(floors):
+    return {room: row for row, rooms in enumerate(FLOORS[floors]) for room in rooms}
+
+
+def uses(above, below, floors):
+    """Whether one room may use another."""
+    return above == below or floors[above] > floors[below]
+
+
+@of_source
+def test_cpp_files_include_downward():
+    floors = rows_of("cpp")
+    for path in files(".", *CPP):
+        room = path.relative_to(SOURCE).parts[0]
+        if room in ("ukr", "include"):
+            continue
+        assert room in floors, path
+        for name in included(path):
+            other = name.partition("/")[0]
+            if "/" in name and (SOURCE / other).is_dir() or name == "api.hpp":
+                assert other in floors, (path, name)
+                assert uses(room, other, floors), (path, name)
+
 
 @of_source
 def test_the_core_knows_no_micro_kernel():
-    for path in files("core", *CPP):
-        assert not [name for name in included(path) if name.startswith("ukr/")], path
+    for path in files(".", *CPP):
+        if path.relative_to(SOURCE).parts[0] != "ukr":
+            assert not [name for name in included(path) if name.startswith("ukr/") or name == "all_loops.hpp"], path
 
 
 @of_source
 def test_micro_kernels_know_only_their_contract():
-    """Of the core: the contract. Of the standard library: nothing that allocates, throws or prints."""
-    allowed = {"core/microkernel.hpp", "core/types.hpp", "cstdint", "cstddef", "cstring", "type_traits", "immintrin.h",
-               "iterator", "limits", "arm_neon.h"}  # fmt: skip
     for path in files("ukr", *CPP):
-        foreign = {name for name in included(path) if not name.startswith(("ukr/", "complsparse/"))} - allowed
-        assert not foreign, (path, foreign)
+        for name in included(path):
+            contract = name.startswith("kernels/") and (SOURCE / "ukr" / name.partition("/")[2]).exists()
+            own = name.startswith(("ukr/", "complsparse/"))
+            assert contract or own or name in OF_MICRO_KERNELS | OF_THE_LIBRARY, (path, name)
 
 
 @of_source
 def test_the_contract_is_a_leaf():
-    assert set(included(SOURCE / "core" / "microkernel.hpp")) == {"cstdint", "core/types.hpp"}
-    assert not [name for name in included(SOURCE / "core" / "types.hpp") if "/" in name]
+    for path in files("kernels", "*.hpp"):
+        if (SOURCE / "ukr" / path.name).exists():
+            assert set(included(path)) <= {"cstdint", "base/epilogue.hpp", "base/types.hpp"}, path
+    for leaf in ("types", "epilogue"):
+        assert not [name for name in included(SOURCE / "base" / f"{leaf}.hpp") if "/" in name]
 
 
 @of_source
@@ -117,20 +175,6 @@ def test_every_source_file_names_its_licence():
 
 # --- layers of Python ------------------------------------------------------------------------------------------------
 
-# Each room may import those before it, of its own row only itself: at the top of a file, for types, or in a function.
-ROOMS = (
-    ("_core",),
-    ("_config", "_progress"),
-    ("_dtypes",),
-    ("_operands",),
-    ("_ops",),
-    ("_matrix",),
-    ("_patterns", "_files"),
-    ("_cli",),
-    ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
-)
-
-
 def imports(folder, prefix=""):
     """Of each Python module below a folder: the other ones that it imports, wherever the statement stands."""
     paths = {}
@@ -159,17 +203,16 @@ def imports(folder, prefix=""):
 
 @of_source
 def test_python_modules_import_downward():
-    floor = {room: row for row, rooms in enumerate(ROOMS) for room in rooms}
+    floors = rows_of("python")
 
     def room_of(module):
         return module.split(".")[1] if "." in module else "__init__"
 
     graph = imports("complsparse", "complsparse")
-    assert {room_of(module) for module in graph} | {"_core"} == set(floor)
+    assert {room_of(module) for module in graph} | {"_core"} == set(floors)
     for module, others in graph.items():
         for other in others:
-            above, below = room_of(module), room_of(other)
-            assert above == below or floor[above] > floor[below], (module, other)
+            assert uses(room_of(module), room_of(other), floors), (module, other)
 
 
 @of_source
@@ -347,62 +390,38 @@ print(len(later), cs.load.__name__, cs._cli.__name__, set(cs._LATER) <= set(dir(
 
 # --- the kernel table ------------------------------------------------------------------------------------------------
 
-NAMES = {
-    "rows": r"rows_(f32|f64|i64)_1x\d+_\w+",
-    "spmm": r"spmm_(f32|f64|i64)_(4|4s|8s)x\d+_\w+",
-    "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
-    "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
-    "blocks": r"blocks_f32_4x4_\w+",
-    "strips": r"strips_(f32|f64)_16x4_\w+",
-    "columns": r"columns_(f32|f64|i64)_(1|2|4|8|16)x1_\w+",
-    "sampled": r"sampled_(f32|f64|i64)_\w+",
-    "kwta": r"kwta_(f32|f64|s8|u8|s32|i64)_(1|\d+x\d+)_\w+",
-}
-
-
-LAYOUTS = {
-    "rows": "csr",
-    "spmv": "windows",
-    "sampled": "csr",
-    "routed": "routed",
-    "blocks": "blocks",
-    "strips": "strips",
-    "columns": "columns",
-    "kwta": "vectors",
-}
-
-
 def test_rows_of_the_table():
-    """Names are unique and say operation, type, tile and level; every level has its rows."""
+    """Names are unique and say kind, type, tile and level; every level has its rows."""
     table = cs.microkernels()
     names = [row["name"] for row in table]
     assert len(set(names)) == len(names)
     supported = {level["name"]: level["supported"] for level in _core.isa_levels()}
+    types = {name for product in _core.products() for name in product.values()}
     for row in table:
-        assert re.fullmatch(NAMES[row["op"]], row["name"]), row
-        assert row["name"].split("_")[:2] == [row["op"], row["type"]]
-        assert row["name"].endswith("_" + row["isa"])
+        kind = re.fullmatch(rf"([a-z_]+)_{row['type']}_(?:[\dsxwgobf_]+_)?{row['isa']}", row["name"])
+        assert kind, row
+        # A kind reads one layout; row groups may share their columns.
+        if row["op"] in ("spmm", "spmv", "spspmm"):
+            assert row["layout"].endswith(kind.group(1)), row
         assert row["runnable"] == supported[row["isa"]]
-        if row["op"] == "spmm":
-            assert row["layout"] == ("shared_row_groups" if "sx" in row["name"] else "row_groups")
-        else:
-            assert row["layout"] == LAYOUTS[row["op"]]
-        if row["op"] in ("spmm", "rows"):
-            assert "_{}x{}_".format(*row["tile"]) in row["name"].replace("sx", "x")
+        if row["op"] == "spmm" and "x{}_".format(row["tile"][1]) not in row["name"]:
+            raise AssertionError(row)
     assert {row["isa"] for row in table} == set(supported)
-    for op in ("rows", "spmm", "spmv", "columns", "sampled"):
-        assert {row["type"] for row in table if row["op"] == op and row["isa"] == "portable"} == set(COMPUTE)
+    weakest = next(iter(supported))
+    for layout in ("stored_rows", "row_groups", "windows", "columns"):
+        found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
+        assert found == set(COMPUTE), layout
+    assert len(types) == len(COMPUTE)
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
-    assert next(iter(supported)) == "portable"
 
 
 def test_the_batches_of_the_tests_fill_every_tile():
     """Tests of products run at every level; with these batches each runnable tile computes whole and in part."""
     for row in cs.microkernels():
         width = row["tile"][1]
-        if row["op"] == "spmm" and row["runnable"]:
+        if row["layout"].endswith("row_groups") and row["runnable"]:
             assert {width, width + 1, max(width - 1, 1)} <= set(BATCHES), row["name"]
-        if row["op"] == "rows" and row["runnable"]:  # for wide batches only
+        if row["op"] == "spmm" and row["layout"] == "stored_rows" and row["runnable"]:  # for wide batches only
             assert {n % width for n in BATCHES if n >= 32} >= {0, 1, width - 1}, row["name"]
 
 
@@ -431,8 +450,8 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
             for candidate in range(len(_core.candidates(W, n, W.dtype))):
                 plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
                 chosen.add(re.sub(r"x\d+_", "x_", plan.microkernel))
-    rows = {re.sub(r"x\d+_", "x_", row["name"]) for row in cs.microkernels() if row["runnable"]}
-    assert {name for name in rows if not name.startswith(("sampled", "columns", "kwta"))} <= chosen
+    dense = [row for row in cs.microkernels() if row["runnable"] and row["op"] in ("spmm", "spmv")]
+    assert {re.sub(r"x\d+_", "x_", row["name"]) for row in dense} <= chosen
 
 
 @pytest.mark.parametrize("pattern", [{"set_size": 20}, {"set_size": 16, "block": (4, 1)}], ids=["rows", "blocks"])

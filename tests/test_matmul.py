@@ -144,7 +144,7 @@ def test_rows_read_in_place_have_the_same_bits_for_every_width(isa, dtype):
     if dtype != np.int64:
         X[:, 7] = np.nan
     for options in ({}, {"bias": bias}, {"bias": bias, "activation": "relu"}):
-        assert W.plan(n=1).microkernel.startswith("rows_")
+        assert W.plan(n=1).microkernel.startswith("stored_rows_")
         wide = cs.matmul(W, X, **options)
         for n in (32, 33, 34, 35):
             assert_array_equal(cs.matmul(W, np.ascontiguousarray(X[:, :n]), **options), wide[:, :n])

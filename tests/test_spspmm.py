@@ -458,7 +458,7 @@ def test_every_row_of_the_table_is_taken(isa):
         W = tall_csr(np.random.default_rng(1), (64, 40), height, 0.3, dtype).packed()
         at = [way["layout"] for way in _core.candidates(W, 1, dtype, winners=1)].index("columns")
         taken.add(_core.make_plan(W, 1, dtype, False, None, None, False, at, 1).microkernel)
-    assert taken == {row["name"] for row in cs.microkernels() if row["op"] == "columns" and row["isa"] == isa}
+    assert taken == {row["name"] for row in cs.microkernels() if row["layout"] == "columns" and row["isa"] == isa}
 
 
 def test_the_network_of_the_guide():

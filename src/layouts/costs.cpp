@@ -5,10 +5,11 @@
 
 namespace cs {
 
-CostConstants& costs() {
-    static CostConstants in_use;
-    return in_use;
+namespace {
+CostConstants in_use;
 }
+
+CostConstants& costs() { return in_use; }
 
 const std::vector<CostField>& cost_fields() {
     static const std::vector<CostField> fields = {

@@ -2,17 +2,20 @@
 #include "layouts/layout.hpp"
 
 namespace cs {
+namespace {
 
-const std::vector<const LayoutKind*>& layout_kinds() {
-    static const std::vector<const LayoutKind*> kinds = [] {
-        std::vector<const LayoutKind*> all;
+// Filled when the library is loaded: a fork during a first call would leave that unfinished for ever.
+const std::vector<const LayoutKind*> kinds = [] {
+    std::vector<const LayoutKind*> all;
 #define CS_LAYOUT(stem) \
     for (const LayoutKind& kind : stem##_kinds()) all.push_back(&kind);
 #include "kinds.inc"
 #undef CS_LAYOUT
-        return all;
-    }();
-    return kinds;
-}
+    return all;
+}();
+
+}  // namespace
+
+const std::vector<const LayoutKind*>& layout_kinds() { return kinds; }
 
 }  // namespace cs
