@@ -66,8 +66,8 @@ from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
 from complsparse._matrix.sparse_products import matmul as _matmul
 from complsparse._matrix.stored import no_kernel
-from complsparse._operands import overlap
-from complsparse._ops import products
+from complsparse._operands import overlap as _overlap
+from complsparse._ops import products as _products
 from complsparse._ops.contests import kwta as _kwta
 from complsparse._ops.winners import Winners
 
@@ -77,10 +77,10 @@ _core.set_fallbacks(
     matmul=_matmul,
     linear=_linear,
     kwta=_kwta,
-    overlap=overlap,
-    plan_input_error=products.plan_input_error,
-    plan_winners_error=products.plan_winners_error,
-    plan_output_error=products.plan_output_error,
+    overlap=_overlap,
+    plan_input_error=_products.plan_input_error,
+    plan_winners_error=_products.plan_winners_error,
+    plan_output_error=_products.plan_output_error,
 )
 
 if TYPE_CHECKING:

@@ -363,14 +363,10 @@ def prune(
     data, kept = source.at(row_of_entry(indptr), indices)
     whole, nnz = source.whole(), len(indices)
     report = PruneReport(
-        pattern.shape,
-        nnz,
-        pattern.set_size,
-        pattern.per_group,
-        pattern.block,
-        pattern.balanced,
-        method,
-        kept.share_of(whole),
-        source.largest(nnz).share_of(whole),
+        **pattern._asdict(),
+        nnz=nnz,
+        method=method,
+        kept=kept.share_of(whole),
+        unconstrained=source.largest(nnz).share_of(whole),
     )
     return packed(pattern, indptr, indices, data), report
