@@ -216,7 +216,7 @@ def test_python_modules_import_downward():
 
 
 @of_source
-@pytest.mark.parametrize("folder", ["complsparse"])
+@pytest.mark.parametrize("folder", ["complsparse", "benchmarks"])
 def test_python_modules_do_not_go_round_in_circles(folder):
     graph = imports(folder, folder if (ROOT / folder / "__init__.py").exists() else "")
     assert sum(map(len, graph.values())) > len(graph) / 2
