@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import compare
-import machine
-import peers
-import problems
+# Last, so that the installed complsparse is the one that is measured.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import pytest
-import timing
-from timing import Effort, Samples
+
+from benchmarks import problems, rivals, timing
+from benchmarks.reports import machine
+from benchmarks.timing import Effort, Samples
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,10 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: left out of a smoke run")
     threads = config.getoption("--threads")
     try:
-        compare.pin(threads)
+        timing.pin(threads)
     except RuntimeError as error:
         raise pytest.UsageError(f"--threads {threads}: {error}") from error
-    peers.set_threads(threads)
+    rivals.set_threads(threads)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header(config: pytest.Config) -> list[str]:
     cores = sorted(os.sched_getaffinity(0))
     lines = [f"benchmarks: {config.getoption('--threads')} thread(s) on core(s) {cores}"]
-    for peer in peers.all_peers():
+    for peer in rivals.all_peers():
         there, what = peer.available()
         lines.append(f"  {peer.name}: {'' if there else 'absent: '}{what}")
     return lines
@@ -96,8 +98,8 @@ def data_folder(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ours() -> peers.Ours:
-    peer = peers.Ours()
+def ours() -> rivals.Ours:
+    peer = rivals.Ours()
     there, why = peer.available()
     if not there:
         pytest.skip(f"complsparse is {why}")

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import problems
 import pytest
-import timing
-from compare import compare
-from peers import Case, Ours
+
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case, Ours
 
 SPARSITIES = (0, 30, 50, 60, 70, 80, 85, 90, 95, 98, 99)
 
@@ -26,7 +25,7 @@ def test_crossover(
 ) -> None:
     side = 256 if smoke else 1024
     case = Case(problems.generated("bernoulli", (side, side), sparsity, group="crossover"), n, threads=threads)
-    result = compare(case, effort=effort)
+    result = rivals.compare(case, effort=effort)
     shown = result.best(Ours.name) or result.variants[0]
     replay(
         result.samples, shown.name, f"crossover n={n}", {"kind": "crossover", "sparsity": sparsity, **result.record()}

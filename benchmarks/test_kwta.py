@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import peers
 import pytest
-import winners
 
-TASKS = (*winners.ONE_VECTOR, *winners.BATCHES)
+from benchmarks import rivals
+from benchmarks.problems.vectors import BATCHES, ONE_VECTOR, Task
+from benchmarks.targets import contests
+
+TASKS = (*ONE_VECTOR, *BATCHES)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_kwta(task: winners.Task, ours: peers.Ours, smoke: bool, replay: Callable[..., None]) -> None:
-    samples, record = winners.measure(task, *((1, 0.05) if smoke else ()))
+def test_kwta(task: Task, ours: rivals.Ours, smoke: bool, replay: Callable[..., None]) -> None:
+    samples, record = contests.measure(task, *((1, 0.05) if smoke else ()))
     replay(samples, "cs.kwta", f"k winners, {task.name}", record)

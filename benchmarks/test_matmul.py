@@ -11,13 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import peers
-import problems
 import pytest
-import timing
-from compare import compare
-from peers import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours
-from problems import Problem
+
+from benchmarks import problems, rivals, timing
+from benchmarks.problems import Problem
+from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours
 
 BATCHES = (1, 16, 64, 256)
 SMOKE = {"bernoulli_256x320_95", "lyra/conv1d"}
@@ -69,8 +67,8 @@ def test_matmul(
     ours = Ours()
     there = ours.available()[0]
     packed = ours.convert(case.matrix) if there else None
-    result = compare(case, effort=effort, ours=[ours.bound(packed, case)] if there else [])
-    calls = peers.public_calls(case, packed)
+    result = rivals.compare(case, effort=effort, ours=[ours.bound(packed, case)] if there else [])
+    calls = rivals.public_calls(case, packed)
     rounds, sample_ms = (1, 0.05) if smoke else (5, 1.0)
     public = timing.race_python(calls, rounds=rounds, sample_ms=sample_ms, min_calls=3)
     record: dict[str, Any] = {"kind": "matmul", **result.record()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import overhead
-import peers
 import pytest
+
+from benchmarks import rivals
+from benchmarks.targets import overhead
 
 
 @pytest.mark.parametrize("n", [None, 8], ids=["vector", "matrix"])
-def test_overhead(n: int | None, ours: peers.Ours, smoke: bool, replay: Callable[..., None]) -> None:
+def test_overhead(n: int | None, ours: rivals.Ours, smoke: bool, replay: Callable[..., None]) -> None:
     samples, record = overhead.measure(n, *((1, 0.05) if smoke else ()))
     replay(samples, "cs.matmul(W, x, out=y)", "overhead of a call, 8x8", {"kind": "overhead", **record})

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import packing
-import peers
-import problems
 import pytest
-import timing
-from peers import Case
+
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case
+from benchmarks.targets import packing
 
 PROBLEMS = ("bernoulli_1024x1024_95", "bernoulli_3072x768_90", "bernoulli_4096x4096_95", "bernoulli_256x320_95")
 SMALL = "bernoulli_256x320_95"
@@ -28,33 +26,25 @@ def _rounds(smoke: bool) -> int:
 
 @named
 @pytest.mark.parametrize("strategy", ["split", "strict"])
-def test_pack(name: str, strategy: str, ours: peers.Ours, smoke: bool, replay: Callable[..., None]) -> None:
+def test_pack(name: str, strategy: str, ours: rivals.Ours, smoke: bool, replay: Callable[..., None]) -> None:
     """The packing itself, on canonical CSR arrays."""
     if strategy == "strict" and name.startswith("bernoulli_4096"):
         pytest.skip("strict packing of 4096 unstructured rows takes seconds; it is measured on the smaller ones")
-    matrix = problems.get(name).csr(np.float32)
-    samples = timing.race_python({strategy: packing.pack_call(matrix, strategy)}, _rounds(smoke), min_calls=1)
-    rate = matrix.nnz / samples.median(strategy) * 1e3
-    record = {"kind": "pack", "problem": name, "nnz": int(matrix.nnz), "strategy": strategy}
-    replay(samples, strategy, "packing alone", record | {"million_nonzeros_per_second": rate})
+    samples, record = packing.measure_packing(name, strategy, _rounds(smoke))
+    replay(samples, strategy, "packing alone", record)
 
 
 @named
 @pytest.mark.parametrize("strategy", ["auto", "split"])
-def test_from_scipy(name: str, strategy: str, ours: peers.Ours, smoke: bool, replay: Callable[..., None]) -> None:
+def test_from_scipy(name: str, strategy: str, ours: rivals.Ours, smoke: bool, replay: Callable[..., None]) -> None:
     """`cs.from_scipy` as users call it: validation and packing."""
-    matrix = problems.get(name).csr(np.float32)
-    cs = peers.import_ours()
-    call = {strategy: lambda: cs.from_scipy(matrix, strategy=strategy)}
-    samples = timing.race_python(call, _rounds(smoke), min_calls=1)
-    rate = matrix.nnz / samples.median(strategy) * 1e3
-    record = {"kind": "from_scipy", "problem": name, "nnz": int(matrix.nnz), "strategy": strategy}
-    replay(samples, strategy, "from_scipy", record | {"million_nonzeros_per_second": rate})
+    samples, record = packing.measure_conversion(name, strategy, _rounds(smoke))
+    replay(samples, strategy, "from_scipy", record)
 
 
 @named
 @pytest.mark.parametrize("n", [1, 16, 64])
-def test_layout(name: str, n: int, ours: peers.Ours, smoke: bool, replay: Callable[..., None]) -> None:
+def test_layout(name: str, n: int, ours: rivals.Ours, smoke: bool, replay: Callable[..., None]) -> None:
     """`prepare(n=...)` on a matrix whose layouts are not built yet."""
     matrix = problems.get(name).csr(np.float32)
     samples = packing.layout_samples(matrix, n, rounds=_rounds(smoke))
@@ -63,10 +53,9 @@ def test_layout(name: str, n: int, ours: peers.Ours, smoke: bool, replay: Callab
 
 @named
 def test_break_even(
-    name: str, ours: peers.Ours, threads: int, effort: timing.Effort, smoke: bool, replay: Callable[..., None]
+    name: str, ours: rivals.Ours, threads: int, effort: timing.Effort, smoke: bool, replay: Callable[..., None]
 ) -> None:
     """Multiplies with N = 16 after which conversion and layout have paid off against scipy's CSR."""
     case = Case(problems.get(name), 16, threads=threads)
     samples, record = packing.break_even(case, rounds=_rounds(smoke))
-    extra: dict[str, Any] = {"kind": "break_even", "problem": name, **record}
-    replay(samples, "public", "break-even", extra)
+    replay(samples, "public", "break-even", record)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import patterns
-import peers
-import problems
 import pytest
-import timing
-from peers import Ours
+
+from benchmarks import problems, timing
+from benchmarks.rivals import Ours
+from benchmarks.targets import density, patterns
 
 BATCHES = (1, 4, 16, 64, 256)
 SMOKE = {("balanced_1024x1024_b1_s16", 1), ("balanced_1024x1024_b4_s16", 4), ("lyra/proj", 1)}
@@ -24,7 +23,7 @@ def _case(name: str, n: int) -> object:
     return pytest.param(name, n, id=f"{name}-n{n}", marks=[] if (name, n) in SMOKE else [pytest.mark.full])
 
 
-LYRA = [name for target in patterns.TABLE for name in target.problems if name.startswith("lyra/")]
+LYRA = [name for target in patterns.TARGETS for name, _, _ in target.cases if name.startswith("lyra/")]
 
 
 @pytest.mark.parametrize(("name", "n"), [_case(p.name, n) for p in problems.balanced_problems() for n in BATCHES])
@@ -46,7 +45,7 @@ def _measure(
 ) -> None:
     result, record = patterns.measure(problems.get(name, folder), n, patterns.FLOAT, "patterns", threads, effort)
     assert result is not None, record
-    shown = result.best(peers.Ours.name)
+    shown = result.best(Ours.name)
     assert shown is not None
     replay(result.samples, shown.name, f"patterns n={n}", record)
 
@@ -57,5 +56,5 @@ def test_sweep(
 ) -> None:
     """Time against density: the benchmark is the densest (1, 1) pattern."""
     sizes = problems.SWEEP_SETS[::3] if smoke else problems.SWEEP_SETS
-    samples, record = patterns.sweep(n, threads, effort, set_sizes=sizes)
+    samples, record = density.sweep(n, threads, effort, set_sizes=sizes)
     replay(samples, f"{ours.name} {record['points'][0]['problem']}", "time against density", record)

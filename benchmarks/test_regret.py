@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import peers
-import problems
 import pytest
-import regret
-import timing
-from peers import Case
+
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Case
+from benchmarks.targets import regret
 
 SMOKE = ("balanced_1024x1024_b1_s16", "balanced_1024x1024_b16_s16")
 
@@ -28,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_regret(
-    name: str, n: int, folder: Path | None, ours: peers.Ours, threads: int, smoke: bool, replay: Callable[..., None]
+    name: str, n: int, folder: Path | None, ours: rivals.Ours, threads: int, smoke: bool, replay: Callable[..., None]
 ) -> None:
     """The benchmark is the chosen candidate; all of them and the regret stand in `extra_info`."""
     case = Case(problems.get(name, folder), n, threads=threads)

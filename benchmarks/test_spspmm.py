@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import peers
-import problems
 import pytest
 import scipy.sparse as sp
-import spspmm
-import timing
-from peers import Ours, WinnersCase
+
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import Ours, WinnersCase
+from benchmarks.targets import winners
 
 NAMES = [
     "balanced_256x320_b4_s16",
@@ -51,12 +50,12 @@ def test_spspmm(
     replay: Callable[..., None],
 ) -> None:
     problem = problems.get(name)
-    rivals = (spspmm.SPMMD, spspmm.SPARSE, spspmm.DENSE)
-    samples, record = spspmm.measure(problem, n, share, threads, effort, rivals, fresh=False)
+    others = (winners.SPMMD, winners.SPARSE, winners.DENSE)
+    samples, record = winners.measure(problem, n, share, threads, effort, others, fresh=False)
     case = WinnersCase(problem, n, threads=threads, winners=record["winners"])
     matrix, x = case.matrix, sp.csr_array(case.as_columns(case.x))
     packed = ours.convert(matrix)
-    w = peers.import_ours().Winners.from_dense(np.ascontiguousarray(case.as_columns(case.x)), axis=0)
+    w = rivals.import_ours().Winners.from_dense(np.ascontiguousarray(case.as_columns(case.x)), axis=0)
     calls = {"scipy": lambda: matrix @ x, "public": lambda: packed @ w}
     case.check("scipy", calls["scipy"]().toarray())
     case.check("public", calls["public"]())

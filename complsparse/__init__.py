@@ -41,7 +41,7 @@ _find_extension()
 del _find_extension
 
 try:
-    from complsparse import _core  # noqa: F401 (is it there?)
+    from complsparse import _core
 except ImportError as error:
     raise ImportError(
         "the extension module of complsparse is missing: install the package with `pip install .` "
@@ -61,15 +61,32 @@ from complsparse._config import (
     show_config,
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
-from complsparse._io import load, save
-from complsparse._makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl
-from complsparse._matrix import ComplementaryMatrix, no_kernel
-from complsparse._ops import sampled_matmul
-from complsparse._winners import Winners
+from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._matrix.sparse_products import linear as _linear
+from complsparse._matrix.sparse_products import matmul as _matmul
+from complsparse._matrix.stored import no_kernel
+from complsparse._operands import overlap as _overlap
+from complsparse._ops import products as _products
+from complsparse._ops.contests import kwta as _kwta
+from complsparse._ops.winners import Winners
+
+# `_core` imports nobody: where its calls go that the fast checks do not accept, it is told here.
+_core.set_fallbacks(
+    winners=Winners,
+    matmul=_matmul,
+    linear=_linear,
+    kwta=_kwta,
+    overlap=_overlap,
+    plan_input_error=_products.plan_input_error,
+    plan_winners_error=_products.plan_winners_error,
+    plan_output_error=_products.plan_output_error,
+)
 
 if TYPE_CHECKING:
-    from complsparse._patterns import complementary_mask, random
-    from complsparse._prune import PruneReport, prune
+    from complsparse._files.saved import load, save
+    from complsparse._patterns.masks import complementary_mask, random
+    from complsparse._patterns.prune import PruneReport, prune
 
 __all__ = [
     "ComplementaryMatrix",
@@ -100,19 +117,22 @@ __all__ = [
     "show_config",
 ]
 
-# Found on first use: a program that only multiplies need not wait for their import.
+# Found on first use, names and whole sub-packages alike: a program that only multiplies need not wait for their import.
 _LATER = {
-    "PruneReport": "complsparse._prune",
-    "complementary_mask": "complsparse._patterns",
-    "prune": "complsparse._prune",
-    "random": "complsparse._patterns",
+    "PruneReport": "complsparse._patterns.prune",
+    "complementary_mask": "complsparse._patterns.masks",
+    "load": "complsparse._files.saved",
+    "prune": "complsparse._patterns.prune",
+    "random": "complsparse._patterns.masks",
+    "save": "complsparse._files.saved",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    module = importlib.import_module(_LATER[name])
+    found = globals()[name] = module if _LATER[name] == f"{__name__}.{name}" else getattr(module, name)
     return found
 
 

@@ -3,7 +3,7 @@
 
 import sys
 
-from complsparse._cli import main
+from complsparse._cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,11 +1,12 @@
 """The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._winners import Winners
+from complsparse._ops.winners import Winners  # what set_fallbacks is given, and users get; _core itself imports nobody
 
 T = TypeVar("T", bound="Compressed")
 
@@ -28,10 +29,10 @@ class Operand:
         shared: Operand | None = None,  # share the layouts of this operand, transposed
     ) -> None: ...
     def _layouts(self) -> list[dict[str, Any]]: ...
-    def _choices(self) -> list[dict[str, Any]]: ...
-    def _winners_choices(self, winners: int) -> list[dict[str, Any]]: ...
-    def _prepare(self, n: int, dtype: Any, deterministic: bool, from_right: bool = False) -> None: ...
-    def _prepare_winners(self, n: int, winners: int, dtype: Any, deterministic: bool) -> None: ...
+    def _choices(self, winners: int | None = None) -> list[dict[str, Any]]: ...
+    def _prepare(
+        self, n: int, dtype: Any, deterministic: bool, from_right: bool = False, winners: int | None = None
+    ) -> None: ...
 
 @final
 class Plan:
@@ -82,9 +83,11 @@ def product_into(
     from_right: bool,
     features_last: bool,
     bias: NDArray[Any] | None,
-    relu: bool,
+    activation: str | None,
 ) -> None: ...
-def candidates(W: Operand, n: int, dtype: Any, batch_major: bool = False) -> list[dict[str, Any]]: ...
+def candidates(
+    W: Operand, n: int, dtype: Any, batch_major: bool = False, winners: int | None = None
+) -> list[dict[str, Any]]: ...
 def make_plan(
     W: Operand,
     n: int,
@@ -96,7 +99,6 @@ def make_plan(
     candidate: int = -1,
     winners: int | None = None,
 ) -> Plan: ...
-def winners_candidates(W: Operand, n: int, winners: int, dtype: Any) -> list[dict[str, Any]]: ...
 def winners_into(
     W: Operand,
     w: Compressed,
@@ -105,9 +107,28 @@ def winners_into(
     from_right: bool,
     features_last: bool,
     bias: NDArray[Any] | None,
-    relu: bool,
+    activation: str | None,
     candidate: int = -1,
 ) -> None: ...
+def products() -> list[dict[str, str]]:
+    """The products that exist: the dtypes of W (key w), of x, of the result (y), and in which is summed (sum)."""
+
+def activations() -> tuple[str, ...]:
+    """The names of the activations that a product can end with."""
+
+def set_fallbacks(
+    *,
+    winners: type[Compressed],
+    matmul: Callable[..., NDArray[Any]],
+    linear: Callable[..., NDArray[Any]],
+    kwta: Callable[..., Compressed],
+    overlap: Callable[[NDArray[Any], NDArray[Any]], bool],
+    plan_input_error: Callable[..., Exception],
+    plan_winners_error: Callable[..., Exception],
+    plan_output_error: Callable[..., Exception],
+) -> None:
+    """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
+
 def sampled_values(W: Operand, P: NDArray[Any], Q: NDArray[Any]) -> NDArray[Any]:
     """(P @ Q) at the stored positions of W, in CSR order. P (M, R) and Q (R, K), both float32 or both float64."""
 
@@ -243,5 +264,9 @@ def get_num_threads() -> int: ...
 def thread_report() -> dict[str, Any]: ...
 def build_info() -> dict[str, Any]: ...
 def cache_sizes() -> dict[str, int]: ...
+def cost_constants() -> dict[str, float]:
+    """The constants of the cost model, by name: cycles and bytes (`CostConstants` in src/layouts/costs.hpp)."""
+
+def set_cost_constants(values: dict[str, float]) -> None: ...
 def set_deterministic(on: bool) -> None: ...
 def get_deterministic() -> bool: ...

@@ -3,12 +3,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The border between Python and C++: checks arrays fast, releases the GIL, calls one C++ function.
 
-What a fast check does not accept goes to `complsparse._ops`, which converts it or explains in words why it cannot.
+What a fast check does not accept goes to functions that `set_fallbacks` was given (`complsparse._ops`): they convert it
+or explain in words why they cannot.
 
 The files of `border/` are its parts, each built on those before it:
 
     config             what holds for the whole process: ISA level, threads, determinism
-    arrays             how C++ reads NumPy's arrays: compute types, views, shared memory
+    arrays             how C++ reads NumPy's arrays: types, products, activations, views, shared memory
     packing            patterns: checked, searched for blocks, packed
     operand            the stored matrix
     plans              which micro-kernel and layout serve a matrix and a batch
@@ -26,6 +27,7 @@ the compiler cannot see through. What they import stands here.
 import os
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -56,6 +58,7 @@ from complsparse._cpp cimport (
     StoredMatrix,
     ThreadReport,
     Type,
+    Types,
 )
 from complsparse._cpp cimport Plan as CPlan
 from complsparse cimport _cpp as c

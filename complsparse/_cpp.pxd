@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the border sees of C++: src/core/api.hpp, kwta.hpp, winners.hpp, pack.hpp, isa.hpp and parallel.hpp, one to one.
+# What the border sees of C++: src/api.hpp, one to one.
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
@@ -7,11 +7,19 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 
-cdef extern from "core/types.hpp" namespace "cs" nogil:
+cdef extern from "api.hpp" namespace "cs" nogil:
     cdef enum class Type(unsigned char):
-        f32
-        f64
-        i64
+        pass
+
+    int n_types, n_products
+    int bytes_of(Type)
+    char kind_of(Type)
+    const char* type_name "cs::name_of"(Type)
+
+    cdef struct Types:
+        Type w, x, y
+
+    const Types* product_list()
 
     cdef enum class Side(unsigned char):
         rows
@@ -28,27 +36,50 @@ cdef extern from "core/types.hpp" namespace "cs" nogil:
         void* data
         int64_t rows, cols, row_stride, col_stride
 
-    cdef struct Epilogue:
+    cdef struct WinnersView:
+        const void* values
+        const int32_t* indices
+        const int64_t* starts
+        int64_t vectors, length
+
+    cdef struct VectorsView:
+        const void* data
+        int64_t outer, inner, n, outer_stride, inner_stride, stride
+
+    cdef enum class Activation(unsigned char):
+        none
+        relu
+
+    int n_activations
+    const char* activation_name "cs::name_of"(Activation)
+    double default_parameter(Activation)
+
+    cdef cppclass Epilogue:
         const void* bias
-        cbool relu
+        Activation activation
+        double parameter
 
-
-cdef extern from "core/api.hpp" namespace "cs" nogil:
+    # --- plans
     cdef cppclass Matrix:
         Matrix(const StoredMatrix&) except +
         const StoredMatrix& stored()
 
-    cdef struct PlanRequest:
+    cdef cppclass PlanRequest:
         Side side
-        int64_t n
-        cbool deterministic
-        cbool contiguous_rows
+        Types types
+        int64_t n, winners
+        cbool deterministic, contiguous_rows
         int candidate
 
-    cdef struct Plan:
-        const Matrix* matrix
-        Side side
-        const void* choice
+    cdef cppclass Operands:
+        DenseView x
+        const WinnersView* winners
+        DenseView y
+        Epilogue finish
+
+    cdef cppclass Plan:
+        const string& name()
+        string reason() except +
 
     cdef struct Candidate:
         const char* layout
@@ -56,59 +87,26 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
 
     vector[Candidate] c_candidates "cs::candidates"(const Matrix&, const PlanRequest&) except +
     Plan make_plan(const Matrix&, const PlanRequest&) except +
-    void multiply(const Plan&, const DenseView&, const DenseView&, const Epilogue&) except +
-    Plan plan_for_strides(const Plan&, const DenseView&, const DenseView&) except +
+    void multiply(const Plan&, const Operands&) except +
 
-    cdef struct WinnersView:
-        const void* values
-        const int32_t* indices
-        const int64_t* starts
-        int64_t n
+    cdef cppclass BoundCall:
+        Operands operands
 
-    cdef struct WinnersRequest:
-        Side side
-        int64_t n, winners
-        cbool deterministic
-        int candidate
-
-    cdef struct WinnersPlan:
-        const void* columns
-        Plan dense
-
-    vector[Candidate] c_winners_candidates "cs::winners_candidates"(const Matrix&, const WinnersRequest&) except +
-    WinnersPlan make_winners_plan(const Matrix&, const WinnersRequest&) except +
-    void multiply_winners(const WinnersPlan&, const WinnersView&, const DenseView&, const Epilogue&) except +
-
-    cdef struct BoundCall:
-        Plan plan
-        DenseView x, y
-        Epilogue epilogue
-
-    cdef struct BoundWinnersCall:
-        WinnersPlan plan
-        WinnersView x
-        DenseView y
-        Epilogue epilogue
-
-    void run_bound_winners_call(void*) noexcept
-
+    void bind(BoundCall&, const Plan&, const Operands&, cbool) except +
     void run_bound_call(void*) noexcept
+
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
 
+    # --- what there is
     cdef struct MicroKernelInfo:
-        string name
+        string name, types
         const char* op
-        const char* type
         const char* isa
         const char* layout
         int tile_rows, tile_cols
         cbool runnable
 
     vector[MicroKernelInfo] microkernels() except +
-    string microkernel_name(const Plan&) except +
-    string choice_reason(const Plan&) except +
-    string winners_microkernel_name "cs::microkernel_name"(const WinnersPlan&) except +
-    string winners_choice_reason "cs::choice_reason"(const WinnersPlan&) except +
 
     cdef struct LayoutInfo:
         const char* layout
@@ -116,43 +114,31 @@ cdef extern from "core/api.hpp" namespace "cs" nogil:
         int64_t bytes, slots
 
     vector[LayoutInfo] built_layouts(const Matrix&) except +
-    const char* build_compiler()
-    const char* build_flags()
-    const char* isa_levels_left_out()
 
+    cdef struct CostField:
+        const char* name
 
-cdef extern from "core/winners.hpp" namespace "cs" nogil:
-    cdef enum class ValueType(unsigned char):
-        pass
+    const vector[CostField]& cost_fields()
+    double cost_value(const CostField&)
+    void set_cost_value(const CostField&, double)
 
-    cdef struct VectorsView:
-        const void* data
-        int64_t outer, inner, n, outer_stride, inner_stride, stride
-
-    cdef struct CompressedView:
-        const void* values
-        const int32_t* indices
-        const int64_t* starts
-        int64_t vectors, n
-
-    vector[uint64_t] c_mark "cs::mark"(const VectorsView&, ValueType, double, int64_t*) except +
+    # --- winners
+    vector[uint64_t] c_mark "cs::mark"(const VectorsView&, Type, double, int64_t*) except +
     void c_collect "cs::collect"(const VectorsView&, int, const vector[uint64_t]&, const int64_t*, void*, int32_t*)
-    void c_expand "cs::expand"(const CompressedView&, int, void*, int64_t)
+    void c_expand "cs::expand"(const WinnersView&, int, void*, int64_t)
 
-
-cdef extern from "core/kwta.hpp" namespace "cs" nogil:
-    cdef struct KwtaHint:
+    cdef struct ContestHint:
         int64_t threshold
 
     cdef struct Contest:
         VectorsView x
-        ValueType type
+        Type type
         int64_t k
         const void* bias
         const void* boost
         cbool relu
 
-    void c_compete "cs::compete"(const Contest&, KwtaHint*, void*, int32_t*, int64_t*) except +
+    void c_compete "cs::compete"(const Contest&, ContestHint*, void*, int32_t*, int64_t*) except +
 
     cdef struct BoundContest:
         Contest contest
@@ -164,8 +150,7 @@ cdef extern from "core/kwta.hpp" namespace "cs" nogil:
 
     void run_bound_contest(void*) noexcept
 
-
-cdef extern from "core/pack.hpp" namespace "cs" nogil:
+    # --- patterns
     cdef cppclass Pattern[Index]:
         int64_t rows, cols
         const int64_t* row_ptr
@@ -214,8 +199,7 @@ cdef extern from "core/pack.hpp" namespace "cs" nogil:
     PackingReport validate_packing[Index](
         const Pattern[Index]&, const int64_t*, int64_t, const int64_t*, int64_t) except +
 
-
-cdef extern from "core/isa.hpp" namespace "cs" nogil:
+    # --- the CPU
     cdef struct IsaLevel:
         const char* name
         cbool supported
@@ -228,9 +212,11 @@ cdef extern from "core/isa.hpp" namespace "cs" nogil:
         long l1d, l2, l3
 
     const CacheSizes& c_cache_sizes "cs::cache_sizes"()
+    const char* build_compiler()
+    const char* build_flags()
+    const char* isa_levels_left_out()
 
-
-cdef extern from "core/parallel.hpp" namespace "cs" nogil:
+    # --- threads
     int effective_threads()
     void set_threads(int)
 

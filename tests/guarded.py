@@ -86,7 +86,7 @@ def check_structured(rng):
             for density in (0.1, 1):
                 for n in (1, 5, 17):
                     names |= check_candidates(blocked_csr(rng, shape, density), n, at_end, rng)
-    assert names >= {"routed", "blocks", "shared_row_groups", "row_groups", "windows"}, names
+    assert names >= {"routed", "squares", "shared_row_groups", "row_groups", "windows"}, names
 
 
 def main():

@@ -4,22 +4,30 @@
 Nothing here asserts how fast anything is.
 """
 
+import ast
 import ctypes
 import json
+import pathlib
 import shutil
+import sys
 
-import accept
-import compare
+# Last, so that the installed complsparse is the one that is tested.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
 import numpy as np
-import peers
-import problems
 import pytest
-import report
 import scipy.sparse as sp
-import spspmm
-import timing
-from peers import BATCH_MAJOR, FEATURE_MAJOR, Case
-from timing import SMOKE, Candidate, Effort, Samples
+
+from benchmarks import problems, rivals, timing
+from benchmarks.reports import page
+from benchmarks.reports.results import Results, load
+from benchmarks.reports.tables import LOSS
+from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
+from benchmarks.rivals.case import ALIGNMENT
+from benchmarks.rivals.mkl_sparse import exact_blocks
+from benchmarks.targets import judge, kernels, winners
+from benchmarks.targets.target import judged
+from benchmarks.timing import SMOKE, Candidate, Effort, Samples
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler found")
 
@@ -68,8 +76,7 @@ def test_race_calls_at_least_min_calls_a_sample():
 
 def test_calls_in_turn():
     (first, first_calls), (second, second_calls) = counter(), counter()
-    both = [peers.Variant("peer", str(i), call, np.zeros((1, 1))) for i, call in enumerate((first, second))]
-    turns = peers.in_turn("both", both)
+    turns = timing.in_turn("both", [first, second])
     for _ in range(5):
         turns()
     assert (first_calls[0], second_calls[0]) == (3, 2)
@@ -78,15 +85,17 @@ def test_calls_in_turn():
 def test_products_with_winners_are_measured_and_judged():
     problem = problems.balanced((48, 64), 4, 4)
     for n, fresh in ((1, False), (16, False), (1, True)):
-        samples, record = spspmm.measure(problem, n, 0.1, 1, SMOKE, [spspmm.SPMMD, spspmm.SPARSE, spspmm.DENSE], fresh)
+        samples, record = winners.measure(
+            problem, n, 0.1, 1, SMOKE, [winners.SPMMD, winners.SPARSE, winners.DENSE], fresh
+        )
         assert record["winners"] == 6
         assert set(samples.names) == set(record["ratios"])
         assert record["ratios"][record["chosen"]] == 1
-    named = {**record, "problem": "balanced_4096x4096_b16_s16", "ratios": {spspmm.SPMMD: 2.5, spspmm.DENSE: 100.0},
-             "ns": {record["chosen"]: 1.0, spspmm.SPMMD: 2.5, spspmm.DENSE: 100.0},
-             "forms": {spspmm.SPMMD: "W X", spspmm.DENSE: "gemv"}}  # fmt: skip
-    linear = {"kind": "linear", "problem": "p", "winners": [1, 2], "r_squared": 0.5}
-    assert [met for _, _, _, met, _ in spspmm.bounds([named, linear])] == [True, False, False]
+    named = {**record, "problem": "balanced_4096x4096_b16_s16", "ratios": {winners.SPMMD: 2.5, winners.DENSE: 100.0},
+             "ns": {record["chosen"]: 1.0, winners.SPMMD: 2.5, winners.DENSE: 100.0},
+             "forms": {winners.SPMMD: "W X", winners.DENSE: "gemv"}}  # fmt: skip
+    linear = {"kind": "linear", "problem": "balanced_1024x1024_b16_s16", "winners": [1, 2], "r_squared": 0.5}
+    assert [verdict.met for verdict in judged(winners.TARGETS, [named, linear])] == [True, False, False]
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"]])
@@ -150,11 +159,11 @@ def test_missing_data_is_named(tmp_path):
 
 
 def test_exact_blocks():
-    assert peers.exact_blocks(small.csr()) == []
-    assert peers.exact_blocks(blocky.csr()) == [2, 4]
+    assert exact_blocks(small.csr()) == []
+    assert exact_blocks(blocky.csr()) == [2, 4]
 
 
-@pytest.mark.parametrize("peer", peers.all_peers(), ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", rivals.all_peers(), ids=lambda peer: peer.name)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("problem", [small, blocky], ids=str)
 def test_every_variant_is_right(peer, dtype, problem):
@@ -163,7 +172,7 @@ def test_every_variant_is_right(peer, dtype, problem):
         pytest.skip(f"{peer.name}: {why}")
     for layout in (FEATURE_MAJOR, BATCH_MAJOR):
         for n in (1, 5, 300):
-            case = Case(problem, n, layout, dtype, threads=peers.Mkl._threads or 1)
+            case = Case(problem, n, layout, dtype, threads=rivals.Mkl._threads or 1)
             variants = list(peer.variants(case))
             assert len({v.name for v in variants}) == len(variants) > 0
             for variant in variants:
@@ -173,9 +182,9 @@ def test_every_variant_is_right(peer, dtype, problem):
 
 
 def test_blas_is_named_by_its_library():
-    name, version = peers.scipy_blas()
-    assert peers.ScipyBlas().name.startswith(name)
-    assert name != "MKL" or any(info["internal_api"] == "mkl" for info in peers._blas_at_import)
+    name, version = rivals.scipy_blas()
+    assert rivals.ScipyBlas().name.startswith(name)
+    assert name != "MKL" or any(info["internal_api"] == "mkl" for info in dense.blas_at_import)
     assert version
 
 
@@ -194,19 +203,43 @@ def test_layouts_of_a_case():
     case = Case(small, 5, BATCH_MAJOR)
     assert case.x.shape == (5, 56)
     assert case.new_output().shape == (5, 40)
-    assert case.x.ctypes.data % peers.ALIGNMENT == 0
+    assert case.x.ctypes.data % ALIGNMENT == 0
     assert case.flops == 2 * case.matrix.nnz * 5
 
 
 def test_comparison_keeps_the_best_variants():
-    case = Case(small, 16, BATCH_MAJOR, threads=peers.Mkl._threads or 1)
-    result = compare.compare(case, effort=SMOKE)
+    case = Case(small, 16, BATCH_MAJOR, threads=rivals.Mkl._threads or 1)
+    result = rivals.compare(case, effort=SMOKE)
     record = json.loads(json.dumps(result.record()))
     assert record["nnz"] == case.matrix.nnz
     for peer in result.peers():
         assert record["peers"][peer]["ns"] == min(
             result.samples.median(v.name) for v in result.variants if v.peer == peer
         )
+
+
+def test_a_row_of_the_kernel_table_that_nothing_runs_is_named():
+    row = {**kernels.table()[0], "name": "nothing_f32_4x4_of_the_kind"}
+    with pytest.raises(LookupError, match="runs nothing_f32_4x4_of_the_kind"):
+        kernels.measure(row, 1, SMOKE)
+
+
+MAY_IMPORT = {
+    "timing": set(),
+    "problems": set(),
+    "rivals": {"timing", "problems"},
+    "targets": {"timing", "problems", "rivals"},
+    "reports": {"timing", "problems", "rivals", "targets"},
+}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_one_way(room):
+    folder = pathlib.Path(__file__).resolve().parents[1] / "benchmarks"
+    for path in (folder / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (parts := node.module.split("."))[0] == "benchmarks":
+                assert set(parts[1:2] or [name.name for name in node.names]) <= MAY_IMPORT[room] | {room}, path
 
 
 def matmul_record(**changes):
@@ -224,22 +257,22 @@ def matmul_record(**changes):
 def test_targets_are_judged():
     lost = matmul_record(problem="lost", peers={"MKL sparse": {"ratio": 0.5}})
     uncounted = matmul_record(problem="tiny", nnz=10, peers={"MKL sparse": {"ratio": 0.01}})
-    lines = {line.what: line for line in accept.judge([matmul_record(), lost, uncounted])}
+    lines = {verdict.what: verdict for verdict in judge([matmul_record(), lost, uncounted])}
     mean = lines["MKL sparse / ours, geomean, N = 1 (2 cases)"]
-    assert mean.figure == f"{(2.5 * 0.5) ** 0.5:.2f}"
+    assert mean.figure.text == f"{(2.5 * 0.5) ** 0.5:.2f}"
     assert mean.met is False
     assert lines["the same, 98% random, N = 1 (1 cases)"].met is True
-    lowest = next(line for what, line in lines.items() if what.startswith("lowest single ratio"))
-    assert lowest.figure == "0.50"
+    lowest = next(verdict for what, verdict in lines.items() if what.startswith("lowest single ratio"))
+    assert lowest.figure.text == "0.50"
     assert lines["MKL sparse / ours, geomean, N = 16"].met is None
 
 
 def test_report_marks_losses(tmp_path):
     slow = matmul_record(problem="slow_one")
     slow["peers"]["MKL sparse"] = slow["peers"]["MKL sparse"] | {"ratio": 0.5}
-    results = report.Results(machine={"cpu": "a processor"}, cases=[matmul_record(), slow])
-    text = report.write_markdown(results, tmp_path, []).read_text()
-    assert f"**0.50** {report.LOSS}" in text
+    results = Results(machine={"cpu": "a processor"}, cases=[matmul_record(), slow])
+    text = page.write_markdown(results, tmp_path, []).read_text()
+    assert f"**0.50** {LOSS}" in text
     assert "2.50" in text
     assert "a processor" in text
 
@@ -248,4 +281,4 @@ def test_report_refuses_other_files(tmp_path):
     path = tmp_path / "other.json"
     path.write_text("{}")
     with pytest.raises(ValueError, match="neither"):
-        report.load([path])
+        load([path])

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_array_equal
 
 import complsparse as cs
-from complsparse import _io, _readers
-from complsparse._cli import main
+from complsparse._cli.main import main
+from complsparse._files import readers, saved
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -436,7 +436,7 @@ def test_every_bit_survives_every_round_trip(tmp_path, patterns, strategy, trans
 def test_files_hold_plain_arrays(W, tmp_path):
     cs.save(tmp_path / "w.npz", W)
     with np.load(tmp_path / "w.npz", allow_pickle=False) as members:
-        assert set(members) == set(_io.MEMBERS) - ({"set_ptr", "row_order"} if W.strategy == "split" else set())
+        assert set(members) == set(saved.MEMBERS) - ({"set_ptr", "row_order"} if W.strategy == "split" else set())
         assert members["dtype"].item() == "bfloat16"
         assert members["data"].dtype == np.uint16
         assert_array_equal(members["data"], bits(W._data))
@@ -493,7 +493,7 @@ def test_safetensors_become_float32(tmp_path):
         header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, len(content)]}
     text = json.dumps(header).encode()
     (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content)
-    found = _readers.read_matrix(tmp_path / "w.safetensors")
+    found = readers.read_matrix(tmp_path / "w.safetensors")
     assert set(found) == {"w", "f"}
     for matrix in found.values():
         assert matrix.dtype == np.float32
@@ -558,7 +558,7 @@ for dtype in ("bfloat", "|V2"):
         continue
     raise AssertionError(dtype)
 assert (W @ np.ones(3)).tolist() == [1, 1, 1]
-from complsparse._cli import main
+from complsparse._cli.main import main
 sys.exit(main(["info", sys.argv[1]]))
 """
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How the library is built: who includes whom, what object files hold, what an import costs, what the table lists."""
 
+import ast
+import graphlib
 import itertools
 import os
 import pathlib
@@ -35,27 +37,85 @@ def included(path):
 
 # --- layers ----------------------------------------------------------------------------------------------------------
 
+# Each room may use those before it, and of its own row only itself.
+FLOORS = {
+    # src/: what a file includes
+    "cpp": (
+        ("base",),
+        ("pattern", "kernels"),
+        ("tiles",),
+        ("layouts",),
+        ("plan",),
+        ("ops",),
+        ("api.hpp",),
+    ),
+    # complsparse/: what a module imports, at the top of a file, for types, or in a function
+    "python": (
+        ("_core",),
+        ("_config", "_progress"),
+        ("_dtypes",),
+        ("_operands",),
+        ("_ops",),
+        ("_matrix",),
+        ("_patterns", "_files"),
+        ("_cli",),
+        ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
+    ),
+}
+# Micro-kernels stand beside the floors: they are compiled once for each level, and see contracts and leaves.
+OF_MICRO_KERNELS = {"base/types.hpp", "base/epilogue.hpp", "kernels/table.hpp", "kinds.inc", "all_loops.hpp"}
+# Of the standard library: nothing that allocates, throws or prints.
+OF_THE_LIBRARY = {"cstdint", "cstddef", "cstring", "type_traits", "utility", "immintrin.h", "iterator", "limits",
+                  "arm_neon.h"}  # fmt: skip
+
+
+def rows_of(floors):
+    return {room: row for row, rooms in enumerate(FLOORS[floors]) for room in rooms}
+
+
+def uses(above, below, floors):
+    """Whether one room may use another."""
+    return above == below or floors[above] > floors[below]
+
+
+@of_source
+def test_cpp_files_include_downward():
+    floors = rows_of("cpp")
+    for path in files(".", *CPP):
+        room = path.relative_to(SOURCE).parts[0]
+        if room in ("ukr", "include"):
+            continue
+        assert room in floors, path
+        for name in included(path):
+            other = name.partition("/")[0]
+            if "/" in name and (SOURCE / other).is_dir() or name == "api.hpp":
+                assert other in floors, (path, name)
+                assert uses(room, other, floors), (path, name)
+
 
 @of_source
 def test_the_core_knows_no_micro_kernel():
-    for path in files("core", *CPP):
-        assert not [name for name in included(path) if name.startswith("ukr/")], path
+    for path in files(".", *CPP):
+        if path.relative_to(SOURCE).parts[0] != "ukr":
+            assert not [name for name in included(path) if name.startswith("ukr/") or name == "all_loops.hpp"], path
 
 
 @of_source
 def test_micro_kernels_know_only_their_contract():
-    """Of the core: the contract. Of the standard library: nothing that allocates, throws or prints."""
-    allowed = {"core/microkernel.hpp", "core/types.hpp", "cstdint", "cstddef", "cstring", "type_traits", "immintrin.h",
-               "iterator", "limits", "arm_neon.h"}  # fmt: skip
     for path in files("ukr", *CPP):
-        foreign = {name for name in included(path) if not name.startswith(("ukr/", "complsparse/"))} - allowed
-        assert not foreign, (path, foreign)
+        for name in included(path):
+            contract = name.startswith("kernels/") and (SOURCE / "ukr" / name.partition("/")[2]).exists()
+            own = name.startswith(("ukr/", "complsparse/"))
+            assert contract or own or name in OF_MICRO_KERNELS | OF_THE_LIBRARY, (path, name)
 
 
 @of_source
 def test_the_contract_is_a_leaf():
-    assert set(included(SOURCE / "core" / "microkernel.hpp")) == {"cstdint", "core/types.hpp"}
-    assert not [name for name in included(SOURCE / "core" / "types.hpp") if "/" in name]
+    for path in files("kernels", "*.hpp"):
+        if (SOURCE / "ukr" / path.name).exists():
+            assert set(included(path)) <= {"cstdint", "base/epilogue.hpp", "base/types.hpp"}, path
+    for leaf in ("types", "epilogue"):
+        assert not [name for name in included(SOURCE / "base" / f"{leaf}.hpp") if "/" in name]
 
 
 @of_source
@@ -107,10 +167,76 @@ def test_no_flag_changes_what_numbers_do():
 
 @of_source
 def test_every_source_file_names_its_licence():
-    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").glob("*.py"), *BORDER]
+    paths = [*files(".", *CPP[:3]), *(ROOT / "complsparse").rglob("*.py"), *BORDER]
     for path in [*paths, *(ROOT / "tests").glob("*.py")]:
         if path.stat().st_size:
             assert "SPDX-License-Identifier: BSD-3-Clause" in path.read_text().split("\n", 1)[0], path
+
+
+# --- layers of Python ------------------------------------------------------------------------------------------------
+
+def imports(folder, prefix=""):
+    """Of each Python module below a folder: the other ones that it imports, wherever the statement stands."""
+    paths = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        parts = path.relative_to(ROOT / folder).with_suffix("").parts
+        paths[".".join([prefix, *parts]).strip(".").removesuffix(".__init__")] = path
+    known = {*paths, *(f"{prefix}.{path.stem}" for path in (ROOT / folder).glob("*.pyx"))}
+    found = {}
+    for module, path in paths.items():
+        package = module if path.stem == "__init__" else module.rpartition(".")[0]
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                source = ".".join([*above, *([node.module] if node.module else [])])
+                names |= {f"{source}.{alias.name}" for alias in node.names}
+        for name in names.copy():  # of what is no module, the module that it stands in
+            while name and name not in known:
+                name = name.rpartition(".")[0]
+            names.add(name)
+        found[module] = names & known - {module}
+    return found
+
+
+@of_source
+def test_python_modules_import_downward():
+    floors = rows_of("python")
+
+    def room_of(module):
+        return module.split(".")[1] if "." in module else "__init__"
+
+    graph = imports("complsparse", "complsparse")
+    assert {room_of(module) for module in graph} | {"_core"} == set(floors)
+    for module, others in graph.items():
+        for other in others:
+            assert uses(room_of(module), room_of(other), floors), (module, other)
+
+
+@of_source
+@pytest.mark.parametrize("folder", ["complsparse"])
+def test_python_modules_do_not_go_round_in_circles(folder):
+    graph = imports(folder, folder if (ROOT / folder / "__init__.py").exists() else "")
+    assert sum(map(len, graph.values())) > len(graph) / 2
+    order = graphlib.TopologicalSorter(graph).static_order()
+    assert set(order) >= set(graph)  # CycleError names the modules of a circle
+
+
+@of_source
+def test_the_border_imports_nobody():
+    imported = re.compile(r"^\s*(from\s+complsparse[\w.]*\s+import|import\s+complsparse)", re.MULTILINE)
+    for path in BORDER:
+        found = imported.search(path.read_text())
+        assert not found, (path, found.group())
+
+
+@of_source
+def test_every_python_module_is_installed():
+    listed = set(re.findall(r"'([\w/]+\.pyi?)'", (ROOT / "complsparse" / "meson.build").read_text()))
+    present = {path.relative_to(ROOT / "complsparse").as_posix() for path in (ROOT / "complsparse").rglob("*.py")}
+    assert listed == present | {"_core.pyi"}
 
 
 # --- object files ----------------------------------------------------------------------------------------------------
@@ -264,64 +390,50 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     assert not {name for name in loaded if name.startswith("sparse_dot_mkl")}
 
 
+def test_names_and_sub_packages_are_found_on_first_use():
+    code = """
+import sys, complsparse as cs
+later = {module for module in cs._LATER.values() if module in sys.modules}
+cs._LATER["_cli"] = "complsparse._cli"  # as a public sub-package would stand there
+print(len(later), cs.load.__name__, cs._cli.__name__, set(cs._LATER) <= set(dir(cs)))
+"""
+    assert fresh(code).split() == ["0", "load", "complsparse._cli", "True"]
+
+
 # --- the kernel table ------------------------------------------------------------------------------------------------
 
-NAMES = {
-    "rows": r"rows_(f32|f64|i64)_1x\d+_\w+",
-    "spmm": r"spmm_(f32|f64|i64)_(4|4s|8s)x\d+_\w+",
-    "spmv": r"spmv_(f32|f64|i64)_8(w\d|g)_\w+",
-    "routed": r"routed_f32_(bf16w_)?\d+of\d+_[124]x\d+_\w+",
-    "blocks": r"blocks_f32_4x4_\w+",
-    "strips": r"strips_(f32|f64)_16x4_\w+",
-    "columns": r"columns_(f32|f64|i64)_(1|2|4|8|16)x1_\w+",
-    "sampled": r"sampled_(f32|f64|i64)_\w+",
-    "kwta": r"kwta_(f32|f64|s8|u8|s32|i64)_(1|\d+x\d+)_\w+",
-}
-
-
-LAYOUTS = {
-    "rows": "csr",
-    "spmv": "windows",
-    "sampled": "csr",
-    "routed": "routed",
-    "blocks": "blocks",
-    "strips": "strips",
-    "columns": "columns",
-    "kwta": "vectors",
-}
-
-
 def test_rows_of_the_table():
-    """Names are unique and say operation, type, tile and level; every level has its rows."""
+    """Names are unique and say kind, type, tile and level; every level has its rows."""
     table = cs.microkernels()
     names = [row["name"] for row in table]
     assert len(set(names)) == len(names)
     supported = {level["name"]: level["supported"] for level in _core.isa_levels()}
+    types = {name for product in _core.products() for name in product.values()}
     for row in table:
-        assert re.fullmatch(NAMES[row["op"]], row["name"]), row
-        assert row["name"].split("_")[:2] == [row["op"], row["type"]]
-        assert row["name"].endswith("_" + row["isa"])
+        kind = re.fullmatch(rf"([a-z_]+)_{row['type']}_(?:[\dsxwgobf_]+_)?{row['isa']}", row["name"])
+        assert kind, row
+        # A kind reads one layout; row groups may share their columns.
+        if row["op"] in ("spmm", "spmv", "spspmm"):
+            assert row["layout"].endswith(kind.group(1)), row
         assert row["runnable"] == supported[row["isa"]]
-        if row["op"] == "spmm":
-            assert row["layout"] == ("shared_row_groups" if "sx" in row["name"] else "row_groups")
-        else:
-            assert row["layout"] == LAYOUTS[row["op"]]
-        if row["op"] in ("spmm", "rows"):
-            assert "_{}x{}_".format(*row["tile"]) in row["name"].replace("sx", "x")
+        if row["op"] == "spmm" and "x{}_".format(row["tile"][1]) not in row["name"]:
+            raise AssertionError(row)
     assert {row["isa"] for row in table} == set(supported)
-    for op in ("rows", "spmm", "spmv", "columns", "sampled"):
-        assert {row["type"] for row in table if row["op"] == op and row["isa"] == "portable"} == set(COMPUTE)
+    weakest = next(iter(supported))
+    for layout in ("stored_rows", "row_groups", "windows", "columns"):
+        found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
+        assert found == set(COMPUTE), layout
+    assert len(types) == len(COMPUTE)
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
-    assert next(iter(supported)) == "portable"
 
 
 def test_the_batches_of_the_tests_fill_every_tile():
     """Tests of products run at every level; with these batches each runnable tile computes whole and in part."""
     for row in cs.microkernels():
         width = row["tile"][1]
-        if row["op"] == "spmm" and row["runnable"]:
+        if row["layout"].endswith("row_groups") and row["runnable"]:
             assert {width, width + 1, max(width - 1, 1)} <= set(BATCHES), row["name"]
-        if row["op"] == "rows" and row["runnable"]:  # for wide batches only
+        if row["op"] == "spmm" and row["layout"] == "stored_rows" and row["runnable"]:  # for wide batches only
             assert {n % width for n in BATCHES if n >= 32} >= {0, 1, width - 1}, row["name"]
 
 
@@ -350,8 +462,8 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
             for candidate in range(len(_core.candidates(W, n, W.dtype))):
                 plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
                 chosen.add(re.sub(r"x\d+_", "x_", plan.microkernel))
-    rows = {re.sub(r"x\d+_", "x_", row["name"]) for row in cs.microkernels() if row["runnable"]}
-    assert {name for name in rows if not name.startswith(("sampled", "columns", "kwta"))} <= chosen
+    dense = [row for row in cs.microkernels() if row["runnable"] and row["op"] in ("spmm", "spmv")]
+    assert {re.sub(r"x\d+_", "x_", row["name"]) for row in dense} <= chosen
 
 
 @pytest.mark.parametrize("pattern", [{"set_size": 20}, {"set_size": 16, "block": (4, 1)}], ids=["rows", "blocks"])

@@ -16,8 +16,9 @@ import scipy.io
 import scipy.sparse
 
 import complsparse as cs
-from complsparse import _cli, _examples, _picture, _rivals, _tables
-from complsparse._cli import main
+from complsparse._cli import examples, measure, picture, rivals, tables
+from complsparse._cli import main as commands
+from complsparse._cli.main import main
 
 PACKAGE_ROOT = Path(cs.__file__).parents[1]
 
@@ -85,7 +86,7 @@ def tensors(tmp_path, matrix):
 def test_demo_prints_a_table_of_checked_products(capsys):
     assert main(["demo", "--quick"]) == 0
     out = capsys.readouterr().out
-    n_products = len(_examples.QUICK) * len(_cli.BATCHES)
+    n_products = len(examples.QUICK) * len(commands.BATCHES)
     assert f"all {n_products} products are within the error bound" in out
     for word in ("bernoulli", "complementary", "sets, fill", "GFLOP/s", "scipy", "called from Python"):
         assert word in out
@@ -96,7 +97,7 @@ def test_demo_json(capsys):
     assert document["wrong"] == []
     assert document["threads"] == 1
     assert document["machine"]["complsparse"] == cs.__version__
-    assert len(document["matrices"]) == len(_examples.QUICK)
+    assert len(document["matrices"]) == len(examples.QUICK)
     for record in document["matrices"]:
         assert {"name", "shape", "nnz", "n_sets", "packing_efficiency", "pack_seconds"} <= record.keys()
         assert [product["n"] for product in record["products"]] == [1, 4]
@@ -108,7 +109,7 @@ def test_demo_json(capsys):
 
 
 def test_demo_names_mkl_as_absent(capsys, monkeypatch):
-    monkeypatch.setattr(_rivals, "find_mkl", lambda: None)
+    monkeypatch.setattr(rivals, "find_mkl", lambda: None)
     document = json_of(capsys, "demo", "--quick", "--n", "1")
     assert "not installed" in document["absent"]["MKL"]
     assert not any("MKL" in name for name in document["rivals"])
@@ -117,7 +118,7 @@ def test_demo_names_mkl_as_absent(capsys, monkeypatch):
 
 
 def test_demo_without_rich(capsys, monkeypatch):
-    monkeypatch.setattr(_tables, "has", lambda module: False)
+    monkeypatch.setattr(tables, "has", lambda module: False)
     assert main(["demo", "--quick", "--n", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert set(lines[1]) == {"-"}
@@ -128,7 +129,7 @@ def test_demo_says_that_a_product_is_wrong(capsys, monkeypatch):
     def wrong(W, x, out):
         out[...] = 1.0
 
-    monkeypatch.setattr(cs, "matmul", wrong)
+    monkeypatch.setattr(measure, "matmul", wrong)
     assert main(["demo", "--quick", "--n", "1"]) == 1
     assert "WRONG: 4 of 4 products" in capsys.readouterr().out
 
@@ -141,7 +142,7 @@ def test_demo_draws_a_packing(capsys, tmp_path):
 
 
 def test_plot_without_matplotlib_says_what_to_install(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(_cli, "has", lambda module: False)
+    monkeypatch.setattr(commands, "has", lambda module: False)
     assert "pip install" in refused(capsys, "demo", "--plot", tmp_path / "picture.png")
 
 
@@ -222,7 +223,7 @@ def test_info_draws_the_packing(tmp_path, file):
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (3, 4)])
 def test_picture_of_nothing(tmp_path, shape):
-    _picture.draw(cs.ComplementaryMatrix(shape), str(tmp_path / "picture.png"))
+    picture.draw(cs.ComplementaryMatrix(shape), str(tmp_path / "picture.png"))
 
 
 @pytest.mark.parametrize("strategy", ["strict", "split"])
@@ -230,12 +231,12 @@ def test_picture_of_nothing(tmp_path, shape):
 def test_picture_of_any_size(tmp_path, shape, strategy):
     A = scipy.sparse.random_array(shape, density=0.3, rng=np.random.default_rng(2))
     W = cs.ComplementaryMatrix(A, strategy=strategy)
-    _picture.draw(W, str(tmp_path / "picture.png"), dpi=40)
-    _picture.draw(W.T, str(tmp_path / "transposed.png"), dpi=40)
+    picture.draw(W, str(tmp_path / "picture.png"), dpi=40)
+    picture.draw(W.T, str(tmp_path / "transposed.png"), dpi=40)
 
 
 def test_the_example_picture_shows_full_sets():
-    W = _picture.example()
+    W = picture.example()
     assert W.strategy == "strict"
     assert W.n_sets == W.lower_bound == 4
     assert W.packing_efficiency > 0.9
@@ -291,7 +292,7 @@ def test_bench_of_values_that_are_not_finite(capsys, tmp_path):
 
 def test_reference_tells_right_from_wrong(matrix):
     x = np.random.default_rng(3).uniform(-1, 1, (60, 2)).astype(np.float32)
-    reference = _rivals.Reference(matrix, x)
+    reference = rivals.Reference(matrix, x)
     y = matrix @ x
     assert reference.agrees(y)
     row = int(np.argmax(np.diff(matrix.indptr)))
@@ -301,14 +302,14 @@ def test_reference_tells_right_from_wrong(matrix):
     assert not reference.agrees(y)
 
 
-@pytest.mark.skipif(_rivals.find_mkl() is None, reason="MKL is not installed")
+@pytest.mark.skipif(rivals.find_mkl() is None, reason="MKL is not installed")
 @pytest.mark.parametrize("n", [1, 5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mkl_is_called_rightly(matrix, n, dtype):
     csr = matrix.astype(dtype)
     x = np.random.default_rng(4).uniform(-1, 1, (60,) if n == 1 else (60, n)).astype(dtype)
-    rivals = _rivals.Rivals(1)
-    calls, without = rivals.calls(csr, x, _rivals.Reference(csr, x))
+    sides = rivals.Rivals(1)
+    calls, without = sides.calls(csr, x, rivals.Reference(csr, x))
     assert {"MKL dense", "MKL sparse"} <= calls.keys()
     assert not without
 
@@ -419,7 +420,7 @@ def test_interrupt(capsys, monkeypatch):
     def interrupted(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_cli, "_demo", interrupted)
+    monkeypatch.setattr(commands, "_demo", interrupted)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -428,7 +429,7 @@ def test_interrupt_of_a_process():
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
     # A process started in the background of a shell ignores the signal, and so do its children unless told otherwise.
     program = (
-        "import complsparse._cli as c, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import complsparse._cli.main as c, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "print(flush=True); sys.exit(c.main())"
     )
     many = map(str, range(1, 4000))
@@ -469,7 +470,7 @@ def test_values_that_overflow_are_measured_in_silence(capsys, tmp_path, n):
 def test_timed_calls_do_not_warn():
     huge = np.full(4, 1e308)
     calls = {"overflow": lambda: huge * huge, "invalid": lambda: np.inf * (huge - huge)}
-    assert _rivals.interleaved_medians(calls, 1).keys() == calls.keys()
+    assert rivals.interleaved_medians(calls, 1).keys() == calls.keys()
 
 
 # --- odd files --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import strategies as own
 from hypothesis import given, settings
 
 import complsparse as cs
-from complsparse import _convert
+from complsparse._matrix import csr as arrays
+from complsparse._matrix import formats
 
 
 def oracle(data, rows, cols):
@@ -247,10 +248,10 @@ def test_a_full_column_costs_no_more_than_its_entries():
 @settings(max_examples=50)
 def test_transposition_of_arrays_is_an_involution(case):
     (data, coords), shape = case
-    csr = _convert.canonical((data, coords), shape)
-    turned, order = _convert.transposed(csr)
+    csr = formats.canonical((data, coords), shape)
+    turned, order = arrays.transposed(csr)
     assert own.same_bits(turned.data, csr.data[order])
-    back = _convert.transposed(turned)[0]
+    back = arrays.transposed(turned)[0]
     for a, b in zip(back[:3], csr[:3], strict=True):
         assert own.same_bits(a, b)
 

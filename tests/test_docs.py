@@ -14,7 +14,9 @@ import complsparse
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
-MODULES = sorted(f"complsparse.{m.name}" for m in pkgutil.iter_modules(complsparse.__path__) if m.name != "__main__")
+MODULES = sorted(
+    {m.name for m in pkgutil.walk_packages(complsparse.__path__, "complsparse.")} - {"complsparse.__main__"}
+)
 FLAGS = doctest.NORMALIZE_WHITESPACE
 
 FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -85,6 +87,14 @@ def test_claims_name_tests_that_exist(page):
 def test_examples_of_docstrings_run(name):
     module = importlib.import_module(name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module):
+        if test.examples:
+            run_doctest(test)
+
+
+@pytest.mark.parametrize("name", [name for name in complsparse.__all__ if isinstance(getattr(complsparse, name), type)])
+def test_examples_of_public_classes_run(name):
+    """They name the package as their module, where doctest does not look for their methods."""
+    for test in doctest.DocTestFinder(exclude_empty=True).find(getattr(complsparse, name), name, module=False):
         if test.examples:
             run_doctest(test)
 

@@ -84,7 +84,7 @@ BAD_OPTIONS = {
     "bias, complex": ({"bias": np.ones(3, complex)}, TypeError, "complex128.*float32"),
     "bias, text": ({"bias": np.array(["a"] * 3)}, TypeError, "<U1"),
     "bias, objects": ({"bias": [None] * 3}, TypeError, "bias"),
-    "activation": ({"activation": "gelu"}, ValueError, "'gelu'.*'relu'"),
+    "activation": ({"activation": "tanh"}, ValueError, "'tanh'.*'relu'"),
     "activation, case": ({"activation": "ReLU"}, ValueError, "'ReLU'.*'relu'"),
     "activation, function": ({"activation": np.tanh}, ValueError, "tanh.*'relu'"),
     "activation, True": ({"activation": True}, ValueError, "True.*'relu'"),
@@ -123,6 +123,22 @@ def check(call, error, words):
 @pytest.mark.parametrize("kind", BAD_OPERANDS)
 def test_operands(kind):
     check(*BAD_OPERANDS[kind])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda V: matmul(V, np.ones(4, np.int32), activation="tanh"),
+        lambda V: linear(np.ones(4, np.int8), V, activation="tanh"),
+        lambda V: matmul(V, cs.kwta(np.ones(4, np.int64), 2), activation="tanh"),
+        lambda V: matmul(V, V.T, activation="tanh"),
+        lambda V: V.plan(2, activation="tanh"),
+    ],
+)
+def test_activations_of_integers(call, monkeypatch):
+    """Whatever activations floats have: integers have ReLU, and refuse the others in words."""
+    monkeypatch.setattr(_core, "activations", lambda: ("relu", "tanh"))
+    check(lambda: call(W.astype(np.int64)), TypeError, "'tanh' exists for float products.*int64.*'relu'")
 
 
 def outputs():

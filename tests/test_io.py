@@ -19,9 +19,8 @@ import strategies as own
 from hypothesis import HealthCheck, given, settings
 
 import complsparse as cs
-from complsparse import _io, _npz
-from complsparse._readers import read_matrix
-from complsparse._state import state_of
+from complsparse._files import npz, saved
+from complsparse._files.readers import read_matrix
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -55,7 +54,7 @@ def test_numpy_reads_our_files(W, tmp_path):
     with np.load(tmp_path / "w.npz", allow_pickle=False) as members:
         assert members["format"].item() == "complsparse"
         assert members["version"].item() == 1
-        assert set(members) == set(_io.MEMBERS) - {"dtype"}  # which names what .npy cannot
+        assert set(members) == set(saved.MEMBERS) - {"dtype"}  # which names what .npy cannot
 
 
 def test_saving_replaces_at_once_or_not_at_all(W, tmp_path, monkeypatch):
@@ -218,7 +217,7 @@ LIES = {
 def honest():
     D = np.array([[1.0, 0, 2, 0], [0, 3, 0, 0], [4, 0, 0, 5]])
     W = cs.from_dense(D, strategy="strict")
-    state = {"format": np.array("complsparse"), "version": np.int64(1), **state_of(W)}
+    state = {"format": np.array("complsparse"), "version": np.int64(1), **W._state()}
     return {name: int64(*value) if isinstance(value, tuple) else np.asarray(value) for name, value in state.items()}
 
 
@@ -438,7 +437,7 @@ def test_odd_files_get_scipys_verdict(data_folder):
 
 
 def test_bombs_are_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(_npz, "MAX_EXPANDED", 100_000)
+    monkeypatch.setattr(npz, "MAX_EXPANDED", 100_000)
     (tmp_path / "b.npy.gz").write_bytes(gzip.compress(bytes(1_000_000)))
     with pytest.raises(ValueError, match="expands to more than 100000 bytes"):
         read_matrix(tmp_path / "b.npy.gz")

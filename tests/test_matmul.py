@@ -2,6 +2,8 @@
 """Products against the oracle: every ISA level, dtype, tile edge, memory order and kind of operand."""
 
 import itertools
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -29,6 +31,7 @@ from oracle import (
 from strategies import unaligned
 
 import complsparse as cs
+from complsparse import _core, _dtypes
 
 BATCHES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129)
 INTEGERS = tuple(map(np.dtype, "bBhHiIlLqQ"))
@@ -141,7 +144,7 @@ def test_rows_read_in_place_have_the_same_bits_for_every_width(isa, dtype):
     if dtype != np.int64:
         X[:, 7] = np.nan
     for options in ({}, {"bias": bias}, {"bias": bias, "activation": "relu"}):
-        assert W.plan(n=1).microkernel.startswith("rows_")
+        assert W.plan(n=1).microkernel.startswith("stored_rows_")
         wide = cs.matmul(W, X, **options)
         for n in (32, 33, 34, 35):
             assert_array_equal(cs.matmul(W, np.ascontiguousarray(X[:, :n]), **options), wide[:, :n])
@@ -213,6 +216,26 @@ def test_result_dtype(w, x, result):
     W = cs.from_coo(np.ones(2, w), ([0, 1], [1, 0]), (2, 2))
     assert cs.matmul(W, np.ones(2, x)).dtype == np.dtype(result)
     assert cs.matmul(np.ones(2, x), W).dtype == np.dtype(result)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/numerics.md"])
+def test_table_of_dtypes(page):
+    """Pages and errors show the same rows: the products that exist, and the rules that `_dtypes` follows."""
+    lines = (pathlib.Path(__file__).resolve().parents[1] / page).read_text().splitlines()
+    start = lines.index("| W | x | result | computed in |")
+    end = next(i for i in range(start, len(lines)) if not lines[i].startswith("|"))
+    shown = [[cell.strip() for cell in line.replace("`", "").strip("|").split("|")] for line in lines[start + 2 : end]]
+    assert shown == [list(row) for row in _dtypes.table_rows()]
+    with pytest.raises(TypeError) as error:
+        cs.matmul(cs.from_dense(np.eye(2)), np.ones(2, complex))
+    table = str(error.value).splitlines()[1:]
+    assert [re.split(r" {2,}", line) for line in table[1:]] == shown
+
+
+def test_products_that_exist_are_computed_in_their_own_dtype():
+    for row in _core.products():
+        types = _dtypes.product_types(np.dtype(row["w"]), np.dtype(row["x"]))
+        assert (types.compute.name, types.result.name) == (row["sum"], row["y"])
 
 
 @pytest.mark.parametrize("result", ["f4", "f8", "f2"])

@@ -20,8 +20,7 @@ from hypothesis import assume, given, settings
 from scipy.sparse.linalg import LinearOperator, cg, gmres
 
 import complsparse as cs
-from complsparse._matrix import _restore
-from complsparse._state import state_of
+from complsparse._matrix.matrix import _restore
 
 STRATEGIES = ("auto", "strict", "split")
 
@@ -658,7 +657,7 @@ def test_plan_and_prepare(A):
 
 def state(strategy="strict"):
     D = np.array([[1.0, 0, 2, 0], [0, 3, 0, 0], [4, 0, 0, 5]])
-    return state_of(cs.from_dense(D, strategy=strategy))
+    return cs.from_dense(D, strategy=strategy)._state()
 
 
 class Forged:

@@ -17,7 +17,7 @@ from oracle import cases
 from strategies import SCIPY_DTYPES, seeds, shapes
 
 import complsparse as cs
-from complsparse import _contest, _prune
+from complsparse._patterns import contest, prune
 
 METHODS = ("assignment", "greedy")
 
@@ -260,12 +260,12 @@ def test_contest_is_won_by_the_greatest_weight(members, quota, extras, width):
             return weights[owners[owners >= 0], np.flatnonzero(owners >= 0)].sum()
 
         best = max(map(total, every))
-        for solve in (_contest.assigned, _contest.greedy):
+        for solve in (contest.assigned, contest.greedy):
             owners = solve(weights[None, :, None], quota, extras)[0, 0]
             assert tuple(sorted(np.bincount(owners[owners >= 0], minlength=members))) in counts
             assert total(owners) <= best * (1 + 1e-12)
-        assert total(_contest.assigned(weights[None, :, None], quota, extras)[0, 0]) == pytest.approx(best, rel=1e-12)
-        moved = _contest._moved(weights, quota, extras)
+        assert total(contest.assigned(weights[None, :, None], quota, extras)[0, 0]) == pytest.approx(best, rel=1e-12)
+        moved = contest._moved(weights, quota, extras)
         assert tuple(sorted(np.bincount(moved[moved >= 0], minlength=members))) in counts
         assert total(moved) == pytest.approx(best, rel=1e-9)
 
@@ -276,7 +276,7 @@ def test_two_ways_to_the_optimum_agree(seed, members, quota, spare):
     """Assignment and transportation are one problem, solved by different algorithms."""
     weights = np.abs(matrix_to_prune(seed, (members, members * quota + spare)))
     totals = []
-    for owners in (_contest.assigned(weights[None, :, None], quota, 0)[0, 0], _contest._moved(weights, quota, 0)):
+    for owners in (contest.assigned(weights[None, :, None], quota, 0)[0, 0], contest._moved(weights, quota, 0)):
         totals.append(weights[owners[owners >= 0], np.flatnonzero(owners >= 0)].sum())
     assert totals[0] == pytest.approx(totals[1], rel=1e-9)
 
@@ -392,7 +392,7 @@ def test_the_parts_of_the_work_do_not_matter(monkeypatch, method, wanted):
     A = matrix_to_prune(0, (50, 67))
     at_once = cs.prune(A, **wanted._asdict(), method=method)[0].toarray()
     for chunk in (1, 100, 1000):
-        monkeypatch.setattr(_prune, "_CHUNK", chunk)
+        monkeypatch.setattr(prune, "_CHUNK", chunk)
         np.testing.assert_array_equal(cs.prune(A, **wanted._asdict(), method=method)[0].toarray(), at_once)
 
 
@@ -404,8 +404,8 @@ def test_long_work_is_shown_on_a_terminal_only(monkeypatch, terminal):
 
     stream = Stream()
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(_prune, "_LONG", 1)
-    monkeypatch.setattr(_prune, "_CHUNK", 1)
+    monkeypatch.setattr(prune, "_LONG", 1)
+    monkeypatch.setattr(prune, "_CHUNK", 1)
     cs.prune(np.ones((64, 64)), set_size=4)
     assert ("pruning" in stream.getvalue()) is terminal
 

@@ -84,12 +84,12 @@ def skipping(S, w, result, form="W @ X", bias=None):
     return Expected(*((part.T.reshape(*dense.shape[:-1], -1) if last else part) for part in joined))
 
 
-def by_candidate(W, w, y_shape, dtype, form="linear", bias=None, relu=False):
+def by_candidate(W, w, y_shape, dtype, form="linear", bias=None, activation=None):
     """(name, result) of every way that the plan knows."""
-    found = _core.winners_candidates(W, max(1, w.nnz and len(w.indptr) - 1), 1, dtype)
+    found = _core.candidates(W, max(1, w.nnz and len(w.indptr) - 1), dtype, winners=1)
     for i, way in enumerate(found):
         y = np.full(y_shape, 99, dtype)
-        _core.winners_into(W, w, w.values, y, form == "X @ W", form == "linear", bias, relu, i)
+        _core.winners_into(W, w, w.values, y, form == "X @ W", form == "linear", bias, activation, i)
         yield way["layout"], y
 
 
@@ -109,7 +109,7 @@ def test_every_height_and_way(isa, height, dtype):
             w = winners_of(x, "linear")
             for relu in (False, True):
                 wanted = expected(S, x, dtype, "linear", bias, relu)
-                for name, y in by_candidate(W, w, (n, m), dtype, "linear", bias, relu):
+                for name, y in by_candidate(W, w, (n, m), dtype, "linear", bias, "relu" if relu else None):
                     assert_product(y, wanted, dtype, (name, m, k, n))
             columns = cs.Winners.from_dense(np.ascontiguousarray(x.T), axis=0)
             for name, y in by_candidate(W, columns, (m, n), dtype, "W @ X"):
@@ -244,9 +244,9 @@ def test_padding_is_never_seen(isa, height):
         w = cs.Winners(np.full(4, value, np.float32), [0, 5, 8, 12], [0, 2, 4], x.shape)
         wanted = skipping(S, w, np.float32, "linear")
         y = np.empty((2, len(mask)), np.float32)
-        _core.winners_into(W, w, w.values, y, False, True, None, False, 0)
+        _core.winners_into(W, w, w.values, y, False, True, None, None, 0)
         assert_product(y, wanted, np.float32, value)
-    W._prepare_winners(1, 2, np.float32, True)
+    W._prepare(1, np.float32, True, winners=2)
     (layout,) = (layout for layout in W._layouts() if layout["layout"] == "columns")
     assert layout["slots"] == 4 * 30 * height > W.nnz
 
@@ -254,7 +254,7 @@ def test_padding_is_never_seen(isa, height):
 def test_a_weight_that_is_not_finite_meets_only_winners():
     D = np.array([[1, np.nan, 0], [np.inf, 0, 2]], dtype=np.float32)
     W = cs.from_dense(D)
-    assert [way["layout"] for way in _core.winners_candidates(W, 64, 3, np.float32)] == ["columns"]
+    assert [way["layout"] for way in _core.candidates(W, 64, np.float32, winners=3)] == ["columns"]
     w = cs.Winners(np.array([5, 3], np.float32), [0, 2], [0, 1, 2], (2, 3))
     assert_array_equal(cs.linear(w, W), [[5, np.inf], [0, 6]])
     assert np.isnan(cs.linear(w.toarray(), W)).any()  # the dense product does multiply by the zeros
@@ -291,8 +291,8 @@ def test_bits_do_not_depend_on_threads_or_company(isa, threads, height):
     for n in (1, 2, 3):
         with threads(n):
             W = S.packed()  # panels are cut for the threads that are there
-            at = [way["layout"] for way in _core.winners_candidates(W, 64, 200, np.float32)].index("columns")
-            _core.winners_into(W, w, w.values, y, False, True, None, False, at)
+            at = [way["layout"] for way in _core.candidates(W, 64, np.float32, winners=200)].index("columns")
+            _core.winners_into(W, w, w.values, y, False, True, None, None, at)
             found.append(y.copy())
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])
@@ -432,11 +432,11 @@ def test_the_plan_knows_when_not_to():
     W = cs.random((512, 512), set_size=16, block=(16, 1), rng=0)
 
     def first(n, k):
-        return _core.winners_candidates(W, n, k, np.float32)[0]["layout"]
+        return _core.candidates(W, n, np.float32, winners=k)[0]["layout"]
 
     assert first(1, 10) == first(64, 10) == "columns"
     assert first(64, 512) == "dense"
-    costs = [{way["layout"]: way["cost"] for way in _core.winners_candidates(W, 64, k, np.float32)} for k in (5, 50)]
+    costs = [{way["layout"]: way["cost"] for way in _core.candidates(W, 64, np.float32, winners=k)} for k in (5, 50)]
     assert costs[0]["columns"] < costs[1]["columns"]
     W.prepare(1, winners=10)
     assert "columns" in [layout["layout"] for layout in W._layouts()]
@@ -456,9 +456,9 @@ def test_every_row_of_the_table_is_taken(isa):
     taken = set()
     for dtype, height in itertools.product(COMPUTE.values(), HEIGHTS):
         W = tall_csr(np.random.default_rng(1), (64, 40), height, 0.3, dtype).packed()
-        at = [way["layout"] for way in _core.winners_candidates(W, 1, 1, dtype)].index("columns")
+        at = [way["layout"] for way in _core.candidates(W, 1, dtype, winners=1)].index("columns")
         taken.add(_core.make_plan(W, 1, dtype, False, None, None, False, at, 1).microkernel)
-    assert taken == {row["name"] for row in cs.microkernels() if row["op"] == "columns" and row["isa"] == isa}
+    assert taken == {row["name"] for row in cs.microkernels() if row["layout"] == "columns" and row["isa"] == isa}
 
 
 def test_the_network_of_the_guide():

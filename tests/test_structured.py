@@ -26,8 +26,8 @@ FINISHES = ((False, None), (True, None), (False, "relu"), (True, "relu"))  # (bi
 LANES = {"portable": 4, "avx2": 8, "avx512": 16}
 WIDEST = {"portable": 64, "avx2": 32, "avx512": 64}  # columns that a window of this level can have
 # Each output is one sum whose order no batch size changes; a plan of `rows` may fall back on another layout.
-ONE_ORDER = ("routed", "strips", "blocks", "windows", "shared_row_groups", "row_groups")
-ONE_COLUMN = ("strips", "blocks", "windows")
+ONE_ORDER = ("routed", "strips", "squares", "windows", "shared_row_groups", "row_groups")
+ONE_COLUMN = ("strips", "squares", "windows")
 
 
 def plan_of(W, n, layout, batch_major=False, bias=None, activation=None):
@@ -366,7 +366,7 @@ def test_blocks(isa, rows):
     """Rows of blocks of every length, taken four at a time by length; the shorter ones are padded."""
     rng = np.random.default_rng(rows)
     for cols, density in itertools.product((4, 8, 12, 64, 100, 400), (0.03, 0.2, 0.9)):
-        check_candidates(blocked_csr(rng, (rows, cols), density), (1, 2, 5, 16, 33), rng, must=["blocks"])
+        check_candidates(blocked_csr(rng, (rows, cols), density), (1, 2, 5, 16, 33), rng, must=["squares"])
 
 
 def test_blocks_of_equal_length(isa):
@@ -376,7 +376,7 @@ def test_blocks_of_equal_length(isa):
         mask = np.zeros((n_rows, n_cols), bool)
         np.put_along_axis(mask, rng.random(mask.shape).argsort(axis=1)[:, :count], True, axis=1)
         mask = np.kron(mask, np.ones((4, 4), bool))
-        check_candidates(csr_of(mask, draw(rng, mask.sum(), np.float32)), (1, 4), rng, must=["blocks"])
+        check_candidates(csr_of(mask, draw(rng, mask.sum(), np.float32)), (1, 4), rng, must=["squares"])
 
 
 # --- strips ----------------------------------------------------------------------------------------------------------
@@ -393,7 +393,7 @@ def test_strips(isa, rows):
 def test_strips_in_blocks(isa):
     """Of 16 x 16, as some real layers come."""
     rng = np.random.default_rng(16)
-    check_candidates(blocked_csr(rng, (96, 160), 0.3, side=16), (1, 4), rng, must=["strips", "blocks"])
+    check_candidates(blocked_csr(rng, (96, 160), 0.3, side=16), (1, 4), rng, must=["strips", "squares"])
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -458,7 +458,7 @@ def test_what_is_not_made_of_whole_blocks(isa, change):
     T = csr_of(mask, draw(rng, mask.sum(), np.float64 if change == "f64" else np.float32))
     W = T.packed()
     layouts = {candidate["layout"] for candidate in _core.candidates(W, 1, T.data.dtype)}
-    assert "blocks" not in layouts
+    assert "squares" not in layouts
     if change != "f64":
         check_candidates(T, (1, 4, 17), rng, W=W)
 
@@ -520,7 +520,7 @@ def test_nan_reaches_the_rows_that_own_its_column_and_no_others(isa, matrix):
     x, bias = draw(rng, (k, 1), np.float32), draw(rng, m, np.float32)
     columns = rng.permutation(k)
     for n, special in itertools.product((1, 4, 5, 12, 40), (np.nan, -np.inf)):
-        for layout in (*ONE_ORDER, "rows"):
+        for layout in (*ONE_ORDER, "stored_rows"):
             f = plan_of(W, n, layout, bias=bias)
             if f is None:
                 continue

@@ -1,32 +1,109 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Arrays as C++ reads them: the compute types, views, and what memory they share.
+# Arrays as C++ reads them: element types, the products that exist, views, and what memory they share.
 
-cdef int n_compute_types = 3
-cdef int[3] type_nums = [cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_INT64]
-cdef tuple compute_dtypes = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64))
+# NumPy's numbers of C++'s types, and back; both from C++'s lists.
+cdef int[16] _numpy_of
+cdef int[256] _type_of
+cdef int[256] _shift_of  # the binary logarithm of an element's bytes
+cdef int n_products = c.n_products
+cdef int[16] w_nums, x_nums, y_nums
+cdef tuple y_dtypes, type_dtypes
 
-cdef inline int compute_type(int type_num) noexcept nogil:
-    """Index of the compute type that a NumPy type is, or -1."""
-    if type_num == cnp.NPY_FLOAT32:
-        return 0
-    if type_num == cnp.NPY_FLOAT64:
-        return 1
-    if type_num == cnp.NPY_INT64:
-        return 2
+
+cdef object _read_types():
+    """Fills the tables above."""
+    global y_dtypes, type_dtypes
+    cdef int i
+    cdef Types types
+    if c.n_types > 16 or c.n_products > 16:
+        raise AssertionError("the border has tables for 16 types and products")
+    for i in range(256):
+        _type_of[i] = -1
+        _shift_of[i] = 0
+    dtypes = []
+    for i in range(c.n_types):
+        dtype = np.dtype(chr(c.kind_of(<Type> i)) + str(c.bytes_of(<Type> i)))
+        dtypes.append(dtype)
+        _numpy_of[i] = dtype.num
+        _type_of[<int> dtype.num] = i
+        _shift_of[<int> dtype.num] = c.bytes_of(<Type> i).bit_length() - 1
+    type_dtypes = tuple(dtypes)
+    for i in range(c.n_products):
+        types = c.product_list()[i]
+        w_nums[i] = _numpy_of[<int> types.w]
+        x_nums[i] = _numpy_of[<int> types.x]
+        y_nums[i] = _numpy_of[<int> types.y]
+    y_dtypes = tuple([dtypes[<int> c.product_list()[i].y] for i in range(c.n_products)])
+
+
+_read_types()
+
+
+cdef inline int product_of(int w_num, int x_num) noexcept nogil:
+    """Index of the product of weights and activations of these NumPy types, or -1."""
+    cdef int i
+    for i in range(n_products):
+        if w_nums[i] == w_num and x_nums[i] == x_num:
+            return i
     return -1
 
 
-cdef inline Type as_type(int compute) noexcept nogil:
-    return Type.f32 if compute == 0 else (Type.f64 if compute == 1 else Type.i64)
+cdef inline int compute_type(int type_num) noexcept nogil:
+    """Index of the product whose weights and activations are of this NumPy type, or -1."""
+    return product_of(type_num, type_num)
+
+
+def products():
+    """The products that exist: the dtypes of W, of x, of the result, and in which is summed."""
+    found = []
+    cdef int i
+    cdef Types types
+    for i in range(n_products):
+        types = c.product_list()[i]
+        w, x, y = type_dtypes[<int> types.w].name, type_dtypes[<int> types.x].name, type_dtypes[<int> types.y].name
+        found.append(dict(w=w, x=x, y=y, sum=y))
+    return found
+
+
+# Their names, in the order of C++'s enumeration.
+cdef tuple activation_names = (None, *[c.activation_name(<c.Activation> i).decode() for i in range(1, c.n_activations)])
+
+
+def activations():
+    """The names of the activations that a product can end with."""
+    return activation_names[1:]
+
+
+cdef inline bint set_activation(Epilogue* epilogue, object activation, int product) noexcept:
+    """Whether there is this activation for the outputs of a product."""
+    cdef int i
+    epilogue.activation = c.Activation.none
+    if activation is None:
+        return True
+    if type(activation) is not str:
+        return False
+    for i in range(1, c.n_activations):
+        if activation == <str> activation_names[i]:
+            epilogue.activation = <c.Activation> i
+            epilogue.parameter = c.default_parameter(<c.Activation> i)
+            # Of integers only what compares.
+            return c.kind_of(c.product_list()[product].y) == c'f' or epilogue.activation == c.Activation.relu
+    return False
 
 
 cdef inline int element_shift(int type_num) noexcept nogil:
-    """The binary logarithm of the bytes of an element of this compute type."""
-    return 2 if type_num == cnp.NPY_FLOAT32 else 3
+    """The binary logarithm of the bytes of an element of a type that C++ has."""
+    return _shift_of[type_num]
+
+
+cdef inline int native_num(cnp.ndarray a) noexcept:
+    """NumPy's number of the array's type; one for both names of 64-bit integers."""
+    cdef int type_num = cnp.PyArray_TYPE(a)
+    return cnp.NPY_INT64 if type_num == cnp.NPY_LONGLONG and sizeof(long long) == 8 else type_num
 
 
 cdef inline bint is_view(cnp.ndarray a, int type_num, bint swap, DenseView* view) noexcept:
-    """The array as a matrix, if it is of this compute type, native, aligned, and its strides are whole elements.
+    """The array as a matrix, if it is of this type, native, aligned, and its strides are whole elements.
 
     A vector is one column; `swap` gives the transposed view of a matrix. No division: it would cost as much as all else.
     """
@@ -36,8 +113,7 @@ cdef inline bint is_view(cnp.ndarray a, int type_num, bint swap, DenseView* view
     cdef cnp.npy_intp all_strides
     if ndim < 1 or ndim > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
         return False
-    if cnp.PyArray_TYPE(a) != type_num and not (
-            type_num == cnp.NPY_INT64 and cnp.PyArray_TYPE(a) == cnp.NPY_LONGLONG and sizeof(long long) == 8):
+    if native_num(a) != type_num:
         return False
     view.data = cnp.PyArray_DATA(a)
     view.rows, view.row_stride = dims[row_axis], strides[row_axis] >> shift
@@ -63,11 +139,11 @@ cdef inline void extent(const DenseView& a, int shift, uintptr_t* first, uintptr
     last[0] = high
 
 
-cdef inline bint apart(const DenseView& a, const DenseView& b, int type_num) noexcept:
+cdef inline bint apart(const DenseView& a, int a_num, const DenseView& b, int b_num) noexcept:
     """Certainly no common memory."""
     cdef uintptr_t a_first, a_last, b_first, b_last
-    extent(a, element_shift(type_num), &a_first, &a_last)
-    extent(b, element_shift(type_num), &b_first, &b_last)
+    extent(a, element_shift(a_num), &a_first, &a_last)
+    extent(b, element_shift(b_num), &b_first, &b_last)
     return a_last <= b_first or b_last <= a_first
 
 

@@ -25,31 +25,26 @@ cdef class BoundCall:
     """
     cdef tuple owners
     cdef bint small
-    cdef void (*run)(void*) noexcept nogil
-    cdef void* bound  # one of these
     cdef c.BoundCall call
-    cdef c.BoundWinnersCall winners_call
 
     @property
     def function(self):
-        return <uintptr_t> self.run
+        return <uintptr_t> &c.run_bound_call
 
     @property
     def context(self):
-        return <uintptr_t> self.bound
+        return <uintptr_t> &self.call
 
     def __cinit__(self, token=None):
         if token is not _token:
             raise TypeError("a BoundCall is made by Plan.bind")
-        self.run = c.run_bound_call
-        self.bound = &self.call
 
     def __call__(self):
         if self.small:
-            self.run(self.bound)
+            c.run_bound_call(&self.call)
         else:
             with nogil:
-                self.run(self.bound)
+                c.run_bound_call(&self.call)
 
 
 @cython.final
@@ -64,11 +59,10 @@ cdef class Plan:
     cdef CPlan plan
     cdef Epilogue epilogue
     cdef cnp.ndarray bias
-    cdef int type_num
+    cdef int number  # of the product
     cdef readonly bint batch_major
     cdef readonly int64_t n
     cdef readonly object winners  # of a vector, about; None: a plan for dense operands
-    cdef c.WinnersPlan winners_plan
 
     def __cinit__(self, token=None):
         if token is not _token:
@@ -77,13 +71,11 @@ cdef class Plan:
 
     @property
     def dtype(self):
-        return np.dtype(compute_dtypes[compute_type(self.type_num)])
+        return y_dtypes[self.number]
 
     @property
     def microkernel(self):
-        if self.winners is not None:
-            return c.winners_microkernel_name(self.winners_plan).decode()
-        return c.microkernel_name(self.plan).decode()
+        return self.plan.name().decode()
 
     def __repr__(self):
         order = "batch-major" if self.batch_major else "feature-major"
@@ -91,72 +83,71 @@ cdef class Plan:
             order += f", about {self.winners} winners each"
         return f"<Plan: {self.W.shape} times {self.n}, {self.dtype}, {order}, {self.microkernel}>"
 
-    cdef bint accepts(self, cnp.ndarray a, int64_t features, DenseView* view) noexcept:
-        return (is_view(a, self.type_num, self.batch_major, view) and view.rows == features and view.cols == self.n)
+    cdef bint accepts(self, cnp.ndarray a, int type_num, int64_t features, DenseView* view) noexcept:
+        return is_view(a, type_num, self.batch_major, view) and view.rows == features and view.cols == self.n
 
-    cdef cnp.ndarray output(self, cnp.ndarray x, object out, DenseView* x_view, DenseView* y_view):
-        """Checks both arrays; the array that the result goes to."""
+    cdef cnp.ndarray output(self, object x, int ndim, object out, DenseView* view):
+        """The array that the result goes to: a new one, or `out` where it fits."""
         cdef cnp.npy_intp dims[2]
         cdef cnp.ndarray y
-        if self.winners is not None or not self.accepts(x, self.W.cols, x_view):
-            raise ops().plan_input_error(self.W, self, x)
+        cdef int type_num = y_nums[self.number]
         if out is None:
-            dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major else (self.W.rows, self.n)
-            if cnp.PyArray_NDIM(x) == 1:
-                dims[0] = self.W.rows
-            y = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), dims, self.type_num, 0)
-            is_view(y, self.type_num, self.batch_major, y_view)
+            dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major and ndim == 2 else (self.W.rows, self.n)
+            y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+            is_view(y, type_num, self.batch_major, view)
             return y
         if not cnp.PyArray_Check(out):
             raise ops().plan_output_error(self.W, self, x, out)
         y = out
-        if (cnp.PyArray_NDIM(y) != cnp.PyArray_NDIM(x) or not self.accepts(y, self.W.rows, y_view)
-                or not cnp.PyArray_ISWRITEABLE(y) or repeats(y_view[0])
-                or (not apart(x_view[0], y_view[0], self.type_num) and ops().overlap(x, y))):
+        if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, type_num, self.W.rows, view)
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(view[0])):
             raise ops().plan_output_error(self.W, self, x, out)
         return y
 
-    cdef cnp.ndarray product(self, cnp.ndarray x, object out):
-        cdef DenseView x_view, y_view
-        cdef cnp.ndarray y = self.output(x, out, &x_view, &y_view)
-        if self.small:
-            c.multiply(self.plan, x_view, y_view, self.epilogue)
-        else:
-            with nogil:
-                c.multiply(self.plan, x_view, y_view, self.epilogue)
+    cdef cnp.ndarray take_dense(self, cnp.ndarray x, object out, c.Operands* operands):
+        """Checks both arrays; the array that the result goes to."""
+        cdef int x_num = x_nums[self.number]
+        if self.winners is not None or not self.accepts(x, x_num, self.W.cols, &operands.x):
+            raise ops().plan_input_error(self.W, self, x)
+        cdef cnp.ndarray y = self.output(x, cnp.PyArray_NDIM(x), out, &operands.y)
+        if (out is not None and not apart(operands.x, x_num, operands.y, y_nums[self.number])
+                and ops().overlap(x, y)):
+            raise ops().plan_output_error(self.W, self, x, out)
+        operands.winners = NULL
+        operands.finish = self.epilogue
         return y
 
-    cdef cnp.ndarray winners_output(self, Compressed x, object out, DenseView* y_view):
-        """As `output`, of winners."""
-        cdef cnp.npy_intp dims[2]
-        cdef cnp.ndarray y
+    cdef cnp.ndarray take_winners(self, Compressed x, object out, c.WinnersView* view, c.Operands* operands):
+        """As `take_dense`, of winners; `view` must live as long as the operands."""
         cdef int ndim = len(x.shape)
-        if (self.winners is None or x.value_dtype.type_num != self.type_num or x.n_vectors != self.n
+        if (self.winners is None or x.value_dtype.type_num != x_nums[self.number] or x.n_vectors != self.n
                 or x.length != self.W.cols or ndim > 2 or type(x.axis) is not int
                 or <int> x.axis != (ndim - 1 if self.batch_major or ndim == 1 else 0)):
             raise ops().plan_winners_error(self.W, self, x)
-        if out is None:
-            dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major and ndim == 2 else (self.W.rows, self.n)
-            y = cnp.PyArray_EMPTY(ndim, dims, self.type_num, 0)
-            is_view(y, self.type_num, self.batch_major, y_view)
-            return y
-        if not cnp.PyArray_Check(out):
-            raise ops().plan_output_error(self.W, self, x, out)
-        y = out
-        if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, self.W.rows, y_view) or not cnp.PyArray_ISWRITEABLE(y)
-                or repeats(y_view[0])):
-            raise ops().plan_output_error(self.W, self, x, out)
+        cdef cnp.ndarray y = self.output(x, ndim, out, &operands.y)
+        view[0] = winners_view(x)
+        operands.winners = view
+        operands.finish = self.epilogue
+        return y
+
+    cdef inline void run(self, const c.Operands& operands) except *:
+        if self.small:
+            c.multiply(self.plan, operands)
+        else:
+            with nogil:
+                c.multiply(self.plan, operands)
+
+    cdef cnp.ndarray product(self, cnp.ndarray x, object out):
+        cdef c.Operands operands
+        cdef cnp.ndarray y = self.take_dense(x, out, &operands)
+        self.run(operands)
         return y
 
     cdef cnp.ndarray winners_product(self, Compressed x, object out):
-        cdef DenseView y_view
-        cdef cnp.ndarray y = self.winners_output(x, out, &y_view)
-        cdef c.WinnersView x_view = winners_view(x)
-        if self.small:
-            c.multiply_winners(self.winners_plan, x_view, y_view, self.epilogue)
-        else:
-            with nogil:
-                c.multiply_winners(self.winners_plan, x_view, y_view, self.epilogue)
+        cdef c.Operands operands
+        cdef c.WinnersView view
+        cdef cnp.ndarray y = self.take_winners(x, out, &view, &operands)
+        self.run(operands)
         return y
 
     def __call__(self, x, /, *, out=None):
@@ -168,30 +159,18 @@ cdef class Plan:
 
     def bind(self, x, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
+        cdef BoundCall bound = BoundCall(_token)
+        cdef c.Operands operands
+        cdef c.WinnersView view
+        cdef cnp.ndarray y
         if isinstance(x, Compressed):
-            return self.bind_winners(x, out)
-        if not cnp.PyArray_Check(x):
+            y = self.take_winners(x, out, &view, &operands)
+        elif cnp.PyArray_Check(x):
+            y = self.take_dense(x, out, &operands)
+        else:
             raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
-        return self.bind_dense(x, out)
-
-    cdef BoundCall bind_winners(self, Compressed x, cnp.ndarray out):
-        cdef BoundCall bound = BoundCall(_token)
-        cdef cnp.ndarray y = self.winners_output(x, out, &bound.winners_call.y)
-        bound.winners_call.plan = self.winners_plan
-        bound.winners_call.x = winners_view(x)
-        bound.winners_call.epilogue = self.epilogue
-        bound.run = c.run_bound_winners_call
-        bound.bound = &bound.winners_call
-        bound.small = self.small
-        bound.owners = (self, x, y)
-        return bound
-
-    cdef BoundCall bind_dense(self, cnp.ndarray x, cnp.ndarray out):
-        cdef BoundCall bound = BoundCall(_token)
-        cdef cnp.ndarray y = self.output(x, out, &bound.call.x, &bound.call.y)
         with nogil:
-            bound.call.plan = c.plan_for_strides(self.plan, bound.call.x, bound.call.y)
-        bound.call.epilogue = self.epilogue
+            c.bind(bound.call, self.plan, operands, self.small)
         bound.small = self.small
         bound.owners = (self, x, y)
         return bound
@@ -230,23 +209,20 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     """A `Plan`; `_ops` has checked the arguments: bias is None or (M,) in dtype, contiguous.
 
     `winners`: of a vector, about; the plan then takes `Winners`. `candidate`: index into
-    `candidates(W, n, dtype, batch_major)` or `winners_candidates(W, n, winners, dtype)`; IndexError where there is
-    none. -1: the first.
+    `candidates(W, n, dtype, batch_major, winners)`; IndexError where there is none. -1: the first.
     """
     cdef Plan plan = Plan(_token)
-    cdef int compute = compute_type(np.dtype(dtype).num)
+    cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
     plan.W = W
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    plan.type_num = np.dtype(dtype).num
+    plan.number = compute_type(np.dtype(dtype).num)
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
-    plan.epilogue.relu = activation is not None
+    if not set_activation(&plan.epilogue, activation, plan.number):
+        raise AssertionError(f"make_plan has no activation {activation!r} for this product")
     plan.winners = winners
-    deterministic = deterministic or _deterministic
-    if winners is None:
-        plan.plan = plan_for(W, compute, False, n, deterministic, not batch_major, candidate)
-    else:
-        plan.winners_plan = winners_plan_for(W, compute, False, n, n * <int64_t> winners, deterministic, candidate)
+    plan.plan = plan_for(W, plan.number, False, n, all_winners, deterministic or _deterministic, not batch_major,
+                         candidate)
     return plan

@@ -23,7 +23,7 @@ def microkernels():
     cdef vector[c.MicroKernelInfo] infos = c.microkernels()
     cdef size_t i
     for i in range(infos.size()):
-        found.append(dict(name=infos[i].name.decode(), op=infos[i].op.decode(), type=infos[i].type.decode(),
+        found.append(dict(name=infos[i].name.decode(), op=infos[i].op.decode(), type=infos[i].types.decode(),
                           isa=infos[i].isa.decode(), layout=infos[i].layout.decode(),
                           tile=(infos[i].tile_rows, infos[i].tile_cols), runnable=bool(infos[i].runnable)))
     return found
@@ -58,6 +58,24 @@ def build_info():
 def cache_sizes():
     sizes = c.c_cache_sizes()
     return dict(l1d=sizes.l1d, l2=sizes.l2, l3=sizes.l3)
+
+
+def cost_constants():
+    """The constants of the cost model, by name: cycles and bytes (`CostConstants` in src/layouts/costs.hpp)."""
+    cdef size_t i
+    return {c.cost_fields()[i].name.decode(): c.cost_value(c.cost_fields()[i]) for i in range(c.cost_fields().size())}
+
+
+def set_cost_constants(dict values):
+    """For whoever fits them. Matrices that already hold choices keep what they chose."""
+    known = cost_constants().keys()
+    if not known >= values.keys():
+        raise ValueError(f"no cost constants: {', '.join(sorted(values.keys() - known))}")
+    cdef size_t i
+    for i in range(c.cost_fields().size()):
+        name = c.cost_fields()[i].name.decode()
+        if name in values:
+            c.set_cost_value(c.cost_fields()[i], values[name])
 
 
 def set_deterministic(bint on):

@@ -21,16 +21,17 @@ cdef bint is_contest(cnp.ndarray x, int axis, object bias, object boost, bint re
     cdef int type = value_type(x)
     if type < 0 or not is_batch(x, axis, &contest.x):
         return False
-    if (bias is not None and type in (2, 3)) or (boost is not None and type > 1):
+    # What the contract of contests leaves out.
+    if (bias is not None and c.bytes_of(<Type> type) == 1) or (boost is not None and c.kind_of(<Type> type) != c'f'):
         return False
-    contest.type = <c.ValueType> type
+    contest.type = <Type> type
     contest.relu = relu
     return is_vector_like(bias, x, contest.x.n, &contest.bias) and is_vector_like(boost, x, contest.x.n, &contest.boost)
 
 
 cdef Compressed run_contest(cnp.ndarray x, c.Contest* contest, tuple shape, object axis):
     cdef int64_t vectors = contest.x.outer * contest.x.inner
-    cdef cnp.dtype dtype = value_dtypes[<int> contest.type]
+    cdef cnp.dtype dtype = type_dtypes[<int> contest.type]
     cdef Compressed made = new_compressed(_winners_class, dtype, vectors * contest.k, vectors, contest.x.n, shape, axis)
     cdef void* values = <void*> made.entries
     cdef int32_t* indices = <int32_t*> made.places
@@ -44,9 +45,8 @@ cdef Compressed run_contest(cnp.ndarray x, c.Contest* contest, tuple shape, obje
 
 
 def compete(cnp.ndarray x not None, int64_t k, int axis, bint relu, bias, boost, tuple shape, as_axis):
-    """`kwta` for arrays that `_winners` has brought into a form that C++ walks; the shape and axis are the result's."""
+    """`kwta` for arrays that `_ops` has brought into a form that C++ walks; the shape and axis are the result's."""
     cdef c.Contest contest
-    winners_module()
     if not is_contest(x, axis, bias, boost, relu, &contest) or not 0 <= k <= contest.x.n:
         raise AssertionError("compete takes aligned native arrays, of one type, and k within the vectors")
     contest.k = k
@@ -106,7 +106,7 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     cdef int ndim, at
     cdef int64_t count
     if (cnp.PyArray_CheckExact(x) and type(k) is int and type(axis) is int and type(relu) is bool
-            and -64 <= axis < 64 and 0 <= k < 2**31 and _winners_class is not None):
+            and -64 <= axis < 64 and 0 <= k < 2**31):
         ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
         at = axis
         if at < 0:
@@ -115,7 +115,7 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
             count = k
             contest.k = min(count, contest.x.n)
             return run_contest(x, &contest, (<object> x).shape, at)
-    return winners_module().kwta(x, k, axis, relu, bias, boost)
+    return ops().kwta(x, k, axis, relu, bias, boost)
 
 
 def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The stored matrix, in C++ in each compute type.
+# The stored matrix, in C++ in each type of weights.
 
 cdef object _lock = threading.Lock()  # guards the creation of Matrix objects, not their use
 
@@ -16,44 +16,47 @@ os.register_at_fork(after_in_child=_renew_lock)
 @cython.final
 @cython.no_gc_clear
 cdef class _Store:
-    """The arrays of one stored matrix and its C++ form in each compute type; shared by a matrix and its transpose."""
+    """The arrays of one stored matrix and its C++ form in each type of weights; shared by a matrix and its transpose."""
     cdef cnp.ndarray indptr, indices, data
     cdef int64_t rows, cols
-    cdef Matrix* matrices[3]
-    cdef list converted  # value arrays in compute types other than the stored dtype
+    cdef Matrix* matrices[16]  # by type
+    cdef list converted  # value arrays in types other than the stored dtype
 
     def __cinit__(self):
-        self.matrices[0] = self.matrices[1] = self.matrices[2] = NULL
+        for i in range(16):
+            self.matrices[i] = NULL
         self.converted = []
 
     def __dealloc__(self):
-        for i in range(n_compute_types):
+        for i in range(16):
             del self.matrices[i]
 
-    cdef const Matrix* matrix(self, int compute) except NULL:
-        if self.matrices[compute] == NULL:
-            self._make(compute)
-        return self.matrices[compute]
+    cdef inline const Matrix* matrix(self, int product) except NULL:
+        """The matrix for a product, by its index."""
+        cdef int type = <int> c.product_list()[product].w
+        if self.matrices[type] == NULL:
+            self._make(type)
+        return self.matrices[type]
 
-    cdef _make(self, int compute):
+    cdef _make(self, int type):
         cdef cnp.ndarray values
         if cnp.PyArray_TYPE(self.indices) != cnp.NPY_INT32 or self.rows >= 2**31:
             raise ValueError(
                 f"a matrix of shape ({self.rows}, {self.cols}) can be stored but not multiplied: "
                 "products need fewer than 2**31 rows and columns"
             )
-        values = self.data.astype(compute_dtypes[compute], copy=False)
+        values = self.data.astype(type_dtypes[type], copy=False)
         cdef StoredMatrix stored
         stored.rows = self.rows
         stored.cols = self.cols
         stored.row_ptr = <const int64_t*> cnp.PyArray_DATA(self.indptr)
         stored.columns = <const int32_t*> cnp.PyArray_DATA(self.indices)
         stored.values = cnp.PyArray_DATA(values)
-        stored.type = as_type(compute)
+        stored.type = <Type> type
         with _lock:
-            if self.matrices[compute] == NULL:
+            if self.matrices[type] == NULL:
                 self.converted.append(values)
-                self.matrices[compute] = new Matrix(stored)
+                self.matrices[type] = new Matrix(stored)
 
 
 cdef _Store _make_unbound():
@@ -73,13 +76,13 @@ cdef class Operand:
     cdef bint transposed
     cdef readonly tuple shape
     cdef int64_t rows, cols  # of the logical matrix
-    cdef int compute         # type of products with operands of that type: the stored dtype's, or -1
+    cdef int w_num           # NumPy's number of the type that products read the stored dtype as, where that is its own
 
     def __cinit__(self, *args, **kwargs):
         self.store = _unbound  # so that an object made by __new__ alone is an empty matrix and not a null pointer
         self.shape = (0, 0)
         self.rows = self.cols = 0
-        self.compute = 0
+        self.w_num = cnp.NPY_FLOAT32
 
     def _bind(self, cnp.ndarray indptr, cnp.ndarray indices, cnp.ndarray data, shape, Operand shared=None):
         if shared is not None:
@@ -95,9 +98,9 @@ cdef class Operand:
         self.rows = self.store.cols if self.transposed else self.store.rows
         self.cols = self.store.rows if self.transposed else self.store.cols
         self.shape = (self.rows, self.cols)
-        self.compute = compute_type(cnp.PyArray_TYPE(self.store.data))
-        if self.compute < 0 and self.store.data.dtype.name in ("float16", "bfloat16"):
-            self.compute = 0  # their products with float32 are float32
+        self.w_num = cnp.PyArray_TYPE(self.store.data)
+        if compute_type(self.w_num) < 0 and self.store.data.dtype.name in ("float16", "bfloat16"):
+            self.w_num = cnp.NPY_FLOAT32  # their products with float32 are float32
 
     @cython.final
     cdef bint is_small(self, int64_t n) noexcept:
@@ -112,44 +115,36 @@ cdef class Operand:
     def nnz(self):
         return cnp.PyArray_SIZE(self.store.data)
 
+    cdef inline int own_product(self) noexcept:
+        """That with activations of the same type; the first of all where the dtype has none of its own."""
+        return max(compute_type(self.w_num), 0)
+
     def _layouts(self):
         found = []
         cdef vector[c.LayoutInfo] infos
         cdef size_t i
-        for compute in range(n_compute_types):
-            if self.store is None or self.store.matrices[compute] == NULL:
+        for type in range(c.n_types):
+            if self.store is None or self.store.matrices[type] == NULL:
                 continue
-            infos = c.built_layouts(self.store.matrices[compute][0])
+            infos = c.built_layouts(self.store.matrices[type][0])
             for i in range(infos.size()):
                 of_transpose = (infos[i].side == Side.columns) != self.transposed
-                found.append(dict(layout=infos[i].layout.decode(), dtype=compute_dtypes[compute].name,
+                found.append(dict(layout=infos[i].layout.decode(), dtype=type_dtypes[type].name,
                                   transposed=of_transpose, bytes=infos[i].bytes, slots=infos[i].slots))
         return found
 
-    def _choices(self):
-        """For each range of batch sizes: the micro-kernel and why. Builds the layouts."""
-        cdef int compute = self.compute if self.compute >= 0 else 0
+    def _choices(self, winners=None):
+        """For each range of batch sizes (of vectors with so many winners): the micro-kernel and why. Builds the layouts."""
         cdef CPlan plan
+        cdef int64_t each = -1 if winners is None else winners
         found = []
         for n in _described_batches:
-            plan = plan_for(self, compute, False, n, _deterministic, True)
-            add_choice(found, n, c.microkernel_name(plan).decode(), c.choice_reason(plan).decode())
+            plan = plan_for(self, self.own_product(), False, n, -1 if winners is None else n * each, _deterministic, True)
+            add_choice(found, n, plan.name().decode(), plan.reason().decode())
         return found
 
-    def _winners_choices(self, int64_t winners):
-        """As `_choices`, for vectors of so many winners each."""
-        cdef int compute = self.compute if self.compute >= 0 else 0
-        cdef c.WinnersPlan plan
-        found = []
-        for n in _described_batches:
-            plan = winners_plan_for(self, compute, False, n, n * winners, _deterministic)
-            add_choice(found, n, c.winners_microkernel_name(plan).decode(), c.winners_choice_reason(plan).decode())
-        return found
-
-    def _prepare_winners(self, int64_t n, int64_t winners, dtype, bint deterministic):
-        """Builds the layout of W @ x for n vectors of so many winners each."""
-        winners_plan_for(self, compute_type(np.dtype(dtype).num), False, n, n * winners, deterministic)
-
-    def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False):
-        """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given."""
-        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, deterministic, not from_right)
+    def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False, winners=None):
+        """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given, dense or of
+        so many winners each."""
+        cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
+        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, all_winners, deterministic, not from_right)

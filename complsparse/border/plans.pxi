@@ -13,62 +13,38 @@ cdef object add_choice(list found, n, str name, str reason):
         found.append(dict(n_first=n, n_last=n, microkernel=name, reason=reason))
 
 
-cdef PlanRequest request_for(Operand W, bint from_right, int64_t n, bint deterministic, bint contiguous_rows) noexcept:
+cdef inline PlanRequest request_for(Operand W, int product, bint from_right, int64_t n, int64_t winners,
+                                    bint deterministic, bint contiguous_rows, int candidate) noexcept:
     cdef PlanRequest request
     request.side = Side.columns if W.transposed != from_right else Side.rows
+    request.types = c.product_list()[product]
     request.n = n
+    request.winners = winners
     request.deterministic = deterministic
     request.contiguous_rows = contiguous_rows
-    request.candidate = -1
+    request.candidate = candidate
     return request
 
 
-cdef CPlan plan_for(Operand W, int compute, bint from_right, int64_t n, bint deterministic,
+cdef CPlan plan_for(Operand W, int product, bint from_right, int64_t n, int64_t winners, bint deterministic,
                     bint contiguous_rows, int candidate=-1) except *:
-    cdef const Matrix* matrix = W.store.matrix(compute)
-    cdef PlanRequest request = request_for(W, from_right, n, deterministic, contiguous_rows)
-    request.candidate = candidate
+    """The plan of a product for n vectors; winners: of all of them together, -1 where they are dense."""
+    cdef const Matrix* matrix = W.store.matrix(product)
+    cdef PlanRequest request = request_for(
+        W, product, from_right, n, winners, deterministic, contiguous_rows, candidate)
     cdef CPlan plan
     with nogil:
         plan = c.make_plan(matrix[0], request)
     return plan
 
 
-def candidates(Operand W, int64_t n, dtype, bint batch_major=False):
-    """The layouts that could serve ``W @ X`` with n columns, cheapest first as the cost model sees it."""
-    cdef const Matrix* matrix = W.store.matrix(compute_type(np.dtype(dtype).num))
-    cdef PlanRequest request = request_for(W, False, n, False, not batch_major)
+def candidates(Operand W, int64_t n, dtype, bint batch_major=False, winners=None):
+    """What could serve ``W @ X`` with n columns (of so many winners each), cheapest first as the cost model sees it."""
+    cdef int product = compute_type(np.dtype(dtype).num)
+    cdef const Matrix* matrix = W.store.matrix(product)
+    cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
+    cdef PlanRequest request = request_for(W, product, False, n, all_winners, False, not batch_major, -1)
     cdef vector[c.Candidate] found
     with nogil:
         found = c.c_candidates(matrix[0], request)
-    return [dict(layout=found[i].layout.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]
-
-
-cdef c.WinnersPlan winners_plan_for(Operand W, int compute, bint from_right, int64_t n, int64_t winners,
-                                    bint deterministic, int candidate=-1) except *:
-    cdef const Matrix* matrix = W.store.matrix(compute)
-    cdef c.WinnersRequest request
-    request.side = Side.columns if W.transposed != from_right else Side.rows
-    request.n = n
-    request.winners = winners
-    request.deterministic = deterministic
-    request.candidate = candidate
-    cdef c.WinnersPlan plan
-    with nogil:
-        plan = c.make_winners_plan(matrix[0], request)
-    return plan
-
-
-def winners_candidates(Operand W, int64_t n, int64_t winners, dtype):
-    """The ways to ``W @ x`` for n vectors of so many winners each, cheapest first as the cost model sees it."""
-    cdef const Matrix* matrix = W.store.matrix(compute_type(np.dtype(dtype).num))
-    cdef c.WinnersRequest request
-    request.side = Side.columns if W.transposed else Side.rows
-    request.n = n
-    request.winners = n * winners
-    request.deterministic = False
-    request.candidate = -1
-    cdef vector[c.Candidate] found
-    with nogil:
-        found = c.c_winners_candidates(matrix[0], request)
     return [dict(layout=found[i].layout.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]

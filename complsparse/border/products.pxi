@@ -1,15 +1,35 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Products with dense arrays, and the functions that users call for every product.
 
-cdef object _ops = None  # complsparse._ops, imported on first need: it imports this module
+cdef object _fallbacks = None  # what set_fallbacks was given: this module imports nobody of complsparse
 
 
 cdef object ops():
-    global _ops
-    if _ops is None:
-        from complsparse import _ops as module
-        _ops = module
-    return _ops
+    return _fallbacks
+
+
+def set_fallbacks(*, winners, matmul, linear, kwta, overlap, plan_input_error, plan_winners_error, plan_output_error):
+    """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
+    global _fallbacks, _winners_class
+    if not issubclass(winners, Compressed):
+        raise TypeError(f"{winners} is not a subclass of Compressed")
+    _winners_class = winners
+    _fallbacks = SimpleNamespace(
+        matmul=matmul, linear=linear, kwta=kwta, overlap=overlap, plan_input_error=plan_input_error,
+        plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
+
+
+cdef inline bint bias_fits(object bias, int type_num, int64_t features, const DenseView& y, Epilogue* epilogue):
+    """Whether the epilogue can read this bias where it lies."""
+    cdef DenseView view
+    epilogue.bias = NULL
+    if bias is None:
+        return True
+    if (not cnp.PyArray_CheckExact(bias) or cnp.PyArray_NDIM(bias) != 1 or not is_view(bias, type_num, False, &view)
+            or view.rows != features or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y, type_num, view, type_num)):
+        return False
+    epilogue.bias = view.data
+    return True
 
 
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
@@ -17,18 +37,22 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
 
     W @ X; from_right: X @ W; features_last (with from_right unset): linear's x -> x @ W.T.
     """
-    cdef int compute = W.compute
     cdef bint swap = from_right or features_last  # C++ computes W X: rows of X are transposed views of the rows of x
-    if compute < 0 or not cnp.PyArray_CheckExact(dense):
+    if not cnp.PyArray_CheckExact(dense):
         return None
     cdef cnp.ndarray x = dense, y
-    cdef int type_num = type_nums[compute], ndim = cnp.PyArray_NDIM(x)
+    cdef int number = product_of(W.w_num, native_num(x))
+    if number < 0:
+        return None
+    cdef int type_num = y_nums[number], ndim = cnp.PyArray_NDIM(x)
     cdef int64_t inner = W.rows if from_right else W.cols
     cdef int64_t outer = W.cols if from_right else W.rows
-    cdef DenseView x_view, y_view, bias_view
-    if not is_view(x, type_num, swap, &x_view) or x_view.rows != inner:
+    cdef c.Operands operands
+    cdef DenseView* x_view = &operands.x
+    cdef DenseView* y_view = &operands.y
+    if not is_view(x, x_nums[number], swap, x_view) or x_view.rows != inner:
         return None
-    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
+    cdef CPlan plan = plan_for(W, number, from_right, x_view.cols, -1, _deterministic, x_view.col_stride == 1)
     cdef cnp.npy_intp dims[2]
     if ndim == 1:
         dims[0] = outer
@@ -36,36 +60,27 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
         dims[0], dims[1] = (x_view.cols, outer) if swap else (outer, x_view.cols)
     if out is None:
         y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
-        is_view(y, type_num, swap, &y_view)
+        is_view(y, type_num, swap, y_view)
     else:
         if not cnp.PyArray_CheckExact(out):
             return None
         y = out
-        if cnp.PyArray_NDIM(y) != ndim or not is_view(y, type_num, swap, &y_view) or not cnp.PyArray_ISWRITEABLE(y):
+        if cnp.PyArray_NDIM(y) != ndim or not is_view(y, type_num, swap, y_view) or not cnp.PyArray_ISWRITEABLE(y):
             return None
         if y_view.rows != outer or y_view.cols != x_view.cols:
             return None
-        if repeats(y_view) or not apart(y_view, x_view, type_num):
+        if repeats(y_view[0]) or not apart(y_view[0], type_num, x_view[0], x_nums[number]):
             return None
-    cdef Epilogue epilogue
-    epilogue.bias = NULL
-    epilogue.relu = False
-    if bias is not None:
-        if not cnp.PyArray_CheckExact(bias):
-            return None
-        if (cnp.PyArray_NDIM(bias) != 1 or not is_view(bias, type_num, False, &bias_view) or bias_view.rows != outer
-                or not cnp.PyArray_IS_C_CONTIGUOUS(bias) or not apart(y_view, bias_view, type_num)):
-            return None
-        epilogue.bias = bias_view.data
-    if activation is not None:
-        if type(activation) is not str or activation != "relu":
-            return None
-        epilogue.relu = True
+    if not bias_fits(bias, type_num, outer, y_view[0], &operands.finish):
+        return None
+    if not set_activation(&operands.finish, activation, number):
+        return None
+    operands.winners = NULL
     if W.is_small(x_view.cols):
-        c.multiply(plan, x_view, y_view, epilogue)
+        c.multiply(plan, operands)
     else:
         with nogil:
-            c.multiply(plan, x_view, y_view, epilogue)
+            c.multiply(plan, operands)
     return y
 
 
@@ -83,8 +98,8 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
         Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
     bias : array_like, optional
         One entry per output feature, added along that axis: to the rows of ``W @ X``, to the columns of ``X @ W``.
-    activation : None or "relu"
-        Applied after the bias. NaN stays NaN.
+    activation : None, "relu", "relu6", "leaky_relu" (0.01), "silu", "gelu" (exact) or "hard_swish"
+        Applied after the bias. NaN stays NaN. Products of integers have "relu" only.
     dtype : dtype, optional
         Of the result, as in `numpy.matmul`.
 
@@ -143,7 +158,8 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
     W : ComplementaryMatrix, shape (M, K)
         Weights.
     bias : array_like, shape (M,), optional
-    activation : None or "relu"
+    activation : None or str
+        As for `complsparse.matmul`.
     out : ndarray, shape (..., M), optional
         Where the result is written: exactly its dtype, writeable, sharing no memory with an input.
     dtype : dtype, optional
@@ -182,40 +198,42 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
     return ops().linear(x, W, bias, activation, out, dtype)
 
 
-def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, bint relu):
+def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, activation):
     """The product of W in the dtype of y, for arrays that `_ops` has brought into that dtype and shape."""
-    cdef int type_num = cnp.PyArray_TYPE(y), compute = compute_type(type_num)
+    cdef int type_num = cnp.PyArray_TYPE(y), number = compute_type(type_num)
     cdef bint swap = from_right or features_last
-    cdef DenseView x_view, y_view
-    if compute < 0 or not is_view(x, type_num, swap, &x_view) or not is_view(y, type_num, swap, &y_view):
+    cdef c.Operands operands
+    operands.winners = NULL
+    if (number < 0 or not is_view(x, x_nums[number], swap, &operands.x)
+            or not is_view(y, y_nums[number], swap, &operands.y)):
         raise AssertionError("product_into takes aligned native arrays of one compute dtype")
-    if (x_view.rows != (W.rows if from_right else W.cols) or y_view.rows != (W.cols if from_right else W.rows)
-            or x_view.cols != y_view.cols):
+    if (operands.x.rows != (W.rows if from_right else W.cols) or operands.y.rows != (W.cols if from_right else W.rows)
+            or operands.x.cols != operands.y.cols):
         raise AssertionError("product_into takes arrays of matching shapes")
-    cdef Epilogue epilogue
-    epilogue.bias = NULL
-    epilogue.relu = relu
+    if not set_activation(&operands.finish, activation, number):
+        raise AssertionError(f"product_into has no activation {activation!r} for this product")
     cdef cnp.ndarray b
     if bias is not None:
         b = np.require(bias, y.dtype, ["C", "A"])
-        if cnp.PyArray_SIZE(b) != y_view.rows:
+        if cnp.PyArray_SIZE(b) != operands.y.rows:
             raise AssertionError("product_into takes one bias entry per output feature")
-        epilogue.bias = cnp.PyArray_DATA(b)
-    cdef CPlan plan = plan_for(W, compute, from_right, x_view.cols, _deterministic, x_view.col_stride == 1)
+        operands.finish.bias = cnp.PyArray_DATA(b)
+    cdef CPlan plan = plan_for(
+        W, number, from_right, operands.x.cols, -1, _deterministic, operands.x.col_stride == 1)
     with nogil:
-        c.multiply(plan, x_view, y_view, epilogue)
+        c.multiply(plan, operands)
 
 
 def sampled_values(Operand W, cnp.ndarray P, cnp.ndarray Q):
     """(P @ Q) at the stored positions of W, in the stored order. P (M, R) and Q (R, K) in one compute dtype."""
-    cdef int type_num = cnp.PyArray_TYPE(P), compute = compute_type(type_num)
+    cdef int type_num = cnp.PyArray_TYPE(P), number = compute_type(type_num)
     cdef DenseView p_view, q_view
-    if (compute < 0 or P.ndim != 2 or Q.ndim != 2
+    if (number < 0 or P.ndim != 2 or Q.ndim != 2
             or not is_view(P, type_num, W.transposed, &p_view) or not is_view(Q, type_num, W.transposed, &q_view)):
         raise AssertionError("sampled_values takes aligned native matrices of one compute dtype")
     if P.shape[0] != W.rows or Q.shape[1] != W.cols or P.shape[1] != Q.shape[0]:
         raise AssertionError("sampled_values takes matrices of matching shapes")
-    cdef StoredMatrix pattern = W.store.matrix(compute).stored()
+    cdef StoredMatrix pattern = W.store.matrix(number).stored()
     if W.transposed:  # (P Q)' = Q' P', sampled at the stored matrix
         p_view, q_view = q_view, p_view
     cdef cnp.npy_intp size = W.nnz

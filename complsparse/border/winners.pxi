@@ -31,7 +31,7 @@ cdef class Compressed:
         self.starts = _no_entries
         self.n_vectors = 1
         self.length = 0
-        self.value_dtype = compute_dtypes[0]
+        self.value_dtype = type_dtypes[0]
         self.shape = (0,)
         self.axis = 0
 
@@ -73,6 +73,16 @@ cdef class Compressed:
     def indptr(self):
         """(number of vectors + 1,) int64. The winners of vector v are entries indptr[v] to indptr[v + 1]."""
         return self.view(_int64, self.starts, self.n_vectors + 1)
+
+
+cdef inline c.WinnersView winners_view(Compressed w) noexcept:
+    cdef c.WinnersView view
+    view.values = w.entries
+    view.indices = w.places
+    view.starts = w.starts
+    view.vectors = w.n_vectors
+    view.length = w.length
+    return view
 
 
 cdef cnp.dtype _int32 = np.dtype(np.int32)
@@ -127,23 +137,10 @@ def compressed(type cls, cnp.ndarray values, cnp.ndarray indices, cnp.ndarray in
     return made
 
 
-cdef tuple value_dtypes = tuple(map(np.dtype, ("float32", "float64", "int8", "uint8", "int32", "int64")))
-
-
-cdef int value_type(cnp.ndarray x) noexcept:
-    """The number of the C++ `ValueType` that an array has, or -1."""
+cdef inline int value_type(cnp.ndarray x) noexcept:
+    """The number of the C++ `Type` that an array has, or -1."""
     cdef int type_num = cnp.PyArray_TYPE(x)
-    if type_num == cnp.NPY_FLOAT32:
-        return 0
-    if type_num == cnp.NPY_FLOAT64:
-        return 1
-    if type_num == cnp.NPY_INT8:
-        return 2
-    if type_num == cnp.NPY_UINT8:
-        return 3
-    if type_num == cnp.NPY_INT32:
-        return 4
-    return 5 if type_num == cnp.NPY_INT64 else -1
+    return _type_of[type_num] if 0 <= type_num < 256 else -1
 
 
 cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
@@ -173,17 +170,7 @@ cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
     return all_strides & (size - 1) == 0
 
 
-cdef object _winners = None  # complsparse._winners, imported on first need: it imports this module
-cdef type _winners_class = None
-
-
-cdef object winners_module():
-    global _winners, _winners_class
-    if _winners is None:
-        from complsparse import _winners as module
-        _winners_class = module.Winners
-        _winners = module
-    return _winners
+cdef type _winners_class = Compressed  # of what contests make; set_fallbacks names the one that users know
 
 
 def expand(Compressed w not None, int64_t inner):
@@ -194,9 +181,7 @@ def expand(Compressed w not None, int64_t inner):
     dims[0], dims[1], dims[2] = w.n_vectors // inner, w.length, inner
     Py_INCREF(w.value_dtype)
     cdef cnp.ndarray dense = PyArray_Zeros(3, dims, w.value_dtype, 0)
-    cdef c.CompressedView view
-    view.values, view.indices, view.starts = w.entries, w.places, w.starts
-    view.vectors, view.n = w.n_vectors, w.length
+    cdef c.WinnersView view = winners_view(w)
     cdef int width = w.value_dtype.itemsize
     cdef void* out = cnp.PyArray_DATA(dense)
     with nogil:
@@ -208,7 +193,6 @@ def collect(cnp.ndarray x not None, double limit, int axis, tuple shape, as_axis
     """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
     cdef c.VectorsView view
     cdef int type = value_type(x)
-    winners_module()
     if type < 0 or not is_batch(x, axis, &view):
         raise AssertionError("collect takes aligned native arrays")
     cdef int64_t vectors = view.outer * view.inner
@@ -217,8 +201,8 @@ def collect(cnp.ndarray x not None, double limit, int axis, tuple shape, as_axis
     cdef int64_t* starts = <int64_t*> cnp.PyArray_DATA(counted)
     cdef vector[uint64_t] marks
     with nogil:
-        marks = c.c_mark(view, <c.ValueType> type, limit, starts)
-    cdef cnp.dtype dtype = value_dtypes[type]
+        marks = c.c_mark(view, <Type> type, limit, starts)
+    cdef cnp.dtype dtype = type_dtypes[type]
     cdef Compressed made = new_compressed(_winners_class, dtype, starts[vectors], vectors, view.n, shape, as_axis)
     memcpy(<void*> made.starts, starts, <size_t> n_starts * 8)
     cdef int width = <int> cnp.PyArray_ITEMSIZE(x)

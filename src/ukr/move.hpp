@@ -2,7 +2,9 @@
 // Bringing dense operands into tiles and out again: transposes (batch-major activations), epilogue copies.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/move.hpp"
+#include "ukr/activations.hpp"
+#include "ukr/levels.hpp"
 #include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 
@@ -156,38 +158,46 @@ void transpose(const TransposeArgs& args) {
 
 // Columns [c, cols) of one row: whole vectors, then the first lanes of one, or ever narrower ones where a level has no
 // such loads and stores.
-template <class T, int Lanes>
-inline void epilogue_row(const T* from, T* to, std::int64_t c, std::int64_t cols, const T* bias, bool with_relu) {
+template <class T, int Lanes, class Apply>
+inline void finish_row(const T* from, T* to, std::int64_t c, std::int64_t cols, const T* bias, Apply apply) {
     using V = vec<T, Lanes>;
     auto finish = [&](V v) {
         if (bias != nullptr) v += broadcast<V>(*bias);
-        return with_relu ? relu(v) : v;
+        return apply(v);
     };
     for (; c + Lanes <= cols; c += Lanes) store(to + c, finish(load<V>(from + c)));
     if constexpr (has_first_lanes<V>) {
         if (c < cols) store_first<V>(to + c, cols - c, finish(load_first<V>(from + c, cols - c)));
     } else if constexpr (Lanes > 1) {
-        if (c < cols) epilogue_row<T, Lanes / 2>(from, to, c, cols, bias, with_relu);
+        if (c < cols) finish_row<T, Lanes / 2>(from, to, c, cols, bias, apply);
     }
 }
 
-template <class T, int Lanes>
-void epilogue_rows(const EpilogueArgs& args) {
+template <class T, int Lanes, class Apply>
+void finish_rows(const FinishArgs& args, Apply apply) {
     if constexpr (!has_first_lanes<vec<T, Lanes>> && Lanes > 1) {
-        if (args.cols < Lanes) return epilogue_rows<T, Lanes / 2>(args);  // start no wider than a row is
+        if (args.cols < Lanes) return finish_rows<T, Lanes / 2>(args, apply);  // start no wider than a row is
     }
+    const T* const bias = static_cast<const T*>(args.finish.bias);
     for (std::int64_t r = 0; r < args.rows; ++r)
-        epilogue_row<T, Lanes>(static_cast<const T*>(args.from) + r * args.from_stride,
-                               static_cast<T*>(args.to) + r * args.to_stride, 0, args.cols,
-                               args.bias ? static_cast<const T*>(args.bias) + r : nullptr, args.relu);
+        finish_row<T, Lanes>(static_cast<const T*>(args.from) + r * args.from_stride,
+                             static_cast<T*>(args.to) + r * args.to_stride, 0, args.cols,
+                             bias != nullptr ? bias + r : nullptr, apply);
 }
 
 template <class T>
-void epilogue(const EpilogueArgs& args) {
-    epilogue_rows<T, native<T>>(args);
+void finish(const FinishArgs& args) {
+    with_activation<T>(args.finish.activation, static_cast<T>(args.finish.parameter),
+                       [&](auto apply) { finish_rows<T, native<T>>(args, apply); });
 }
 
 template <class T>
-inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, epilogue<T>};
+inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>};
+
+static constexpr MoveRow move_of_every_level[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
+template <>
+struct EveryLevel<MoveRow> {
+    static constexpr Rows<MoveRow> rows = table_rows(move_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

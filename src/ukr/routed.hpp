@@ -7,8 +7,9 @@
 // stay in registers; for more of them they are read from L1, where each serves group_units units.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/routed.hpp"
 #include "ukr/unpack.hpp"
+#include "ukr/finish.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -224,7 +225,7 @@ struct Routed {
     CS_INLINE void write(std::int64_t unit, V (&sum)[BlockRows][TileCols]) {
         const std::int64_t first_row = unit * unit_rows;
         const std::int64_t n = args.n_rows - first_row;
-        const float* const bias = static_cast<const float*>(args.bias);
+        const float* const bias = static_cast<const float*>(args.finish.bias);
 #pragma GCC unroll 8
         for (int c = 0; c < TileCols; ++c) {
             V rows[BlockRows];
@@ -235,19 +236,15 @@ struct Routed {
             unpack_quads<L, BlockRows>(rows);  // lanes are members: interleaved, the rows are in order
             float* const y = static_cast<float*>(args.y) + first_row + c * args.y_stride;
             if (n >= unit_rows) {
-                for (int r = 0; r < BlockRows; ++r) {
-                    if (bias != nullptr) rows[r] += load<V>(bias + first_row + r * L);
-                    store(y + r * L, args.relu ? relu(rows[r]) : rows[r]);
-                }
+                for (int r = 0; r < BlockRows; ++r)
+                    store(y + r * L,
+                          finished(rows[r], args.finish, [&] { return load<V>(bias + first_row + r * L); }));
             } else {
                 float values[unit_rows];
                 for (int r = 0; r < BlockRows; ++r) store(values + r * L, rows[r]);
 #pragma GCC unroll 1
-                for (std::int64_t i = 0; i < n; ++i) {
-                    float value = values[i];
-                    if (bias != nullptr) value += bias[first_row + i];
-                    y[i] = args.relu && value < 0 ? 0 : value;
-                }
+                for (std::int64_t i = 0; i < n; ++i)
+                    y[i] = finished(values[i], args.finish, [&] { return bias[first_row + i]; });
             }
         }
     }
@@ -281,6 +278,6 @@ void routed(const RoutedArgs& args) {
 
 template <Weights W, int L, int Columns, int BlockRows, int TileCols>
 inline constexpr RoutedRow routed_row{
-    Type::f32, W, L, Columns, BlockRows, TileCols, routed<W, L, Columns, BlockRows, TileCols>};
+    uniform(Type::f32), W, L, Columns, BlockRows, TileCols, routed<W, L, Columns, BlockRows, TileCols>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -2,7 +2,8 @@
 // sampled products: one dot product per stored entry.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/sampled.hpp"
+#include "ukr/levels.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -29,6 +30,12 @@ void sampled(const SampledArgs& args) {
 }
 
 template <class T>
-inline constexpr SampledRow sampled_row{type_of<T>, sampled<T>};
+inline constexpr SampledRow sampled_row{uniform(type_of<T>), sampled<T>};
+
+static constexpr SampledRow sampled_of_every_level[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
+template <>
+struct EveryLevel<SampledRow> {
+    static constexpr Rows<SampledRow> rows = table_rows(sampled_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

@@ -5,7 +5,9 @@
 // columns costs one index. The values' way from L2 bounds it: a cache line for each sixteen multiplications in float32.
 #pragma once
 
-#include "core/microkernel.hpp"
+#include "kernels/strips.hpp"
+#include "ukr/finish.hpp"
+#include "ukr/levels.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -17,7 +19,7 @@ void strips(const StripsArgs& args) {
     // Sums of their own for as many columns of a quad as it takes to hide the latency of the FMA.
     constexpr int chains = parts >= 8 ? 1 : parts >= 4 ? 2 : strip_cols;
     const T* const x = static_cast<const T*>(args.x);
-    const T* const bias = static_cast<const T*>(args.bias);
+    const T* const bias = static_cast<const T*>(args.finish.bias);
     T* const y = static_cast<T*>(args.y);
     const T* values = static_cast<const T*>(args.values);
     const std::uint16_t* columns = args.columns;
@@ -40,9 +42,7 @@ void strips(const StripsArgs& args) {
         for (int p = 0; p < parts; ++p) {
             for (int c = chains / 2; c > 0; c /= 2)
                 for (int i = 0; i < c; ++i) sum[i][p] = sum[i][p] + sum[i + c][p];
-            V row = sum[0][p];
-            if (bias != nullptr) row += load<V>(bias + first + p * L);
-            if (args.relu) row = relu(row);
+            const V row = finished(sum[0][p], args.finish, [&] { return load<V>(bias + first + p * L); });
             store(args.y_stride == 1 ? y + first + p * L : sums + p * L, row);
         }
         if (args.y_stride != 1)
@@ -51,6 +51,12 @@ void strips(const StripsArgs& args) {
 }
 
 template <class T, int L>
-inline constexpr StripsRow strips_row{type_of<T>, strips<T, L>};
+inline constexpr StripsRow strips_row{uniform(type_of<T>), strips<T, L>};
+
+static constexpr StripsRow strips_of_every_level[] = {strips_row<float, native<float>>, strips_row<double, native<double>>};
+template <>
+struct EveryLevel<StripsRow> {
+    static constexpr Rows<StripsRow> rows = table_rows(strips_of_every_level);
+};
 
 }  // namespace cs::ukr::CS_ISA

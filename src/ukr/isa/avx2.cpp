@@ -2,26 +2,23 @@
 // The micro-kernels that are new at this ISA level, besides those that every level has. One row is all it takes:
 // choice, tests and benchmarks read the table.
 #include "ukr/every_level.hpp"
-#include "ukr/routed.hpp"
-#include "ukr/spmm.hpp"
-#include "ukr/spmv.hpp"
 
 namespace cs::ukr::CS_ISA {
 
-static constexpr SpmmRow spmm_rows[] = {
-    spmm_row<float, 4, 1>,           spmm_row<float, 8, 1>,        spmm_row<float, 8, 2>,
-    spmm_row<double, 2, 1>,          spmm_row<double, 4, 1>,       spmm_row<double, 4, 2>,
-    spmm_row<std::int64_t, 4, 1>,    spmm_row<std::int64_t, 4, 2>, spmm_row<float, 4, 1, 4>,
-    spmm_row<float, 8, 1, 4>,        spmm_row<float, 8, 2, 4>,     spmm_row<double, 2, 1, 4>,
-    spmm_row<double, 4, 1, 4>,       spmm_row<double, 4, 2, 4>,    spmm_row<std::int64_t, 4, 1, 4>,
-    spmm_row<std::int64_t, 4, 2, 4>,
+static constexpr RowGroupsRow row_groups_tiles[] = {
+    row_groups_row<float, 4, 1>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
+    row_groups_row<double, 2, 1>,          row_groups_row<double, 4, 1>,       row_groups_row<double, 4, 2>,
+    row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>, row_groups_row<float, 4, 1, 4>,
+    row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,     row_groups_row<double, 2, 1, 4>,
+    row_groups_row<double, 4, 1, 4>,       row_groups_row<double, 4, 2, 4>,    row_groups_row<std::int64_t, 4, 1, 4>,
+    row_groups_row<std::int64_t, 4, 2, 4>,
 };
 
-static constexpr SpmvRow spmv_rows[] = {
-    spmv_row<float, 0>, spmv_row<float, 3>, spmv_row<float, 2>, spmv_row<double, 0>, spmv_row<std::int64_t, 0>,
+static constexpr WindowsRow windows_tiles[] = {
+    windows_row<float, 0>, windows_row<float, 3>, windows_row<float, 2>, windows_row<double, 0>, windows_row<std::int64_t, 0>,
 };
 
-static constexpr RoutedRow routed_rows[] = {
+static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::as_computed, 8, 8, 1, 1>,  routed_row<Weights::as_computed, 8, 8, 1, 4>,
     routed_row<Weights::as_computed, 8, 8, 4, 1>,  routed_row<Weights::as_computed, 8, 8, 4, 4>,
     routed_row<Weights::as_computed, 8, 16, 1, 1>, routed_row<Weights::as_computed, 8, 16, 1, 4>,
@@ -33,7 +30,15 @@ static constexpr RoutedRow routed_rows[] = {
     routed_row<Weights::bf16, 8, 32, 1, 1>,        routed_row<Weights::bf16, 8, 32, 4, 1>,
 };
 
+constexpr Table with_tiles() {
+    Table table = every_level();
+    table.row_groups = table_rows(row_groups_tiles);
+    table.windows = table_rows(windows_tiles);
+    table.routed = table_rows(routed_tiles);
+    return table;
+}
+
 extern const Table table;
-constexpr Table table = table_with(table_rows(spmm_rows), table_rows(spmv_rows), table_rows(routed_rows));
+constexpr Table table = with_tiles();
 
 }  // namespace cs::ukr::CS_ISA

@@ -2,21 +2,19 @@
 // The micro-kernels that are new at this ISA level, besides those that every level has. One row is all it takes:
 // choice, tests and benchmarks read the table.
 #include "ukr/every_level.hpp"
-#include "ukr/routed.hpp"
-#include "ukr/spmm.hpp"
 
 namespace cs::ukr::CS_ISA {
 
-static constexpr SpmmRow spmm_rows[] = {
-    spmm_row<float, 16, 1>,          spmm_row<float, 16, 2>,    spmm_row<float, 16, 4>,
-    spmm_row<double, 8, 1>,          spmm_row<double, 8, 2>,    spmm_row<std::int64_t, 8, 1>,
-    spmm_row<std::int64_t, 8, 2>,    spmm_row<float, 16, 1, 4>, spmm_row<float, 16, 2, 4>,
-    spmm_row<float, 16, 4, 4>,       spmm_row<float, 16, 1, 8>, spmm_row<float, 16, 2, 8>,
-    spmm_row<double, 8, 1, 4>,       spmm_row<double, 8, 2, 4>, spmm_row<std::int64_t, 8, 1, 4>,
-    spmm_row<std::int64_t, 8, 2, 4>,
+static constexpr RowGroupsRow row_groups_tiles[] = {
+    row_groups_row<float, 16, 1>,          row_groups_row<float, 16, 2>,    row_groups_row<float, 16, 4>,
+    row_groups_row<double, 8, 1>,          row_groups_row<double, 8, 2>,    row_groups_row<std::int64_t, 8, 1>,
+    row_groups_row<std::int64_t, 8, 2>,    row_groups_row<float, 16, 1, 4>, row_groups_row<float, 16, 2, 4>,
+    row_groups_row<float, 16, 4, 4>,       row_groups_row<float, 16, 1, 8>, row_groups_row<float, 16, 2, 8>,
+    row_groups_row<double, 8, 1, 4>,       row_groups_row<double, 8, 2, 4>, row_groups_row<std::int64_t, 8, 1, 4>,
+    row_groups_row<std::int64_t, 8, 2, 4>,
 };
 
-static constexpr RoutedRow routed_rows[] = {
+static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 4>,
     routed_row<Weights::as_computed, 16, 16, 1, 8>, routed_row<Weights::as_computed, 16, 16, 2, 1>,
     routed_row<Weights::as_computed, 16, 16, 2, 4>, routed_row<Weights::as_computed, 16, 16, 4, 1>,
@@ -32,7 +30,14 @@ static constexpr RoutedRow routed_rows[] = {
     routed_row<Weights::bf16, 16, 32, 4, 4>,
 };
 
+constexpr Table with_tiles() {
+    Table table = every_level();
+    table.row_groups = table_rows(row_groups_tiles);
+    table.routed = table_rows(routed_tiles);
+    return table;
+}
+
 extern const Table table;
-constexpr Table table = table_with(table_rows(spmm_rows), {}, table_rows(routed_rows));
+constexpr Table table = with_tiles();
 
 }  // namespace cs::ukr::CS_ISA

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: ``python -m complsparse demo | info | pack | bench``.
+
+Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
+is installed and as plain text elsewhere; `--json` prints one document for programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from complsparse._cli import picture
+from complsparse._cli.examples import from_folder, generated
+from complsparse._cli.measure import PROGRAM, benchmark, compare_strategies, facts, machine, means, pack
+from complsparse._cli.rivals import Rivals
+from complsparse._cli.tables import has, print_json, print_table, results_table, strategies_table, tensors_table
+from complsparse._config import __version__
+from complsparse._files import readers
+from complsparse._files.saved import save
+
+BATCHES = (1, 16, 64)
+ROUNDS, QUICK_ROUNDS = 15, 5
+
+
+class BadInput(Exception):
+    """What the user gave cannot be worked with; the message is one line."""
+
+
+def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
+    if os.path.isdir(path):
+        raise BadInput(f"{path}: is a folder, not a file")
+    return readers.read_matrix(path, tensor=tensor)
+
+
+def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argparse.Namespace) -> int:
+    wrong = [f"{r['name']} at N = {p['n']}" for r in records for p in r["products"] if not p["correct"]]
+    if args.json:
+        print_json(
+            {
+                "version": 1,
+                "machine": machine(),
+                "threads": rivals.threads,
+                "how": "medians of interleaved calls from Python, call overhead included",
+                "rivals": rivals.present,
+                "absent": rivals.absent,
+                "matrices": records,
+                "means": means(records, rivals.names, args.n),
+                "wrong": wrong,
+            }
+        )
+        return 1 if wrong else 0
+    here = machine()
+    threads = f"{rivals.threads} thread{'s' if rivals.threads > 1 else ''}"
+    print_table(results_table(title, records, rivals.names, args.n))
+    n_products = sum(len(record["products"]) for record in records)
+    print(f"{here['cpu']}, {threads}, micro-kernels up to {here['isa']}")
+    print(f"Columns with an x: their time over ours; above 1 {PROGRAM} is faster. All sides are called from Python, in")
+    print("turn, with row-major arrays; times are medians and include the call, which is most of a small product.")
+    print("compared with: " + ", ".join(dict.fromkeys(rivals.present.values())))
+    for name, reason in rivals.absent.items():
+        print(f"not compared with {name}: {reason}")
+    if wrong:
+        print(f"WRONG: {len(wrong)} of {n_products} products are outside the error bound: {'; '.join(wrong)}")
+        return 1
+    print(f"checked: all {n_products} products are within the error bound gamma_k |A| |B| of scipy's in float64")
+    return 0
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _demo(args: argparse.Namespace) -> int:
+    folder = args.data or os.environ.get("COMPLSPARSE_DATA")
+    examples = generated(args.quick)
+    if folder:
+        examples += from_folder(folder, args.all)
+    if args.plot:
+        _check_drawable(args.plot)
+    rivals = Rivals(args.threads)
+    records = benchmark(examples, args.n, args.dtype, rivals, QUICK_ROUNDS if args.quick else ROUNDS)
+    title = f"W @ X in {args.dtype}, X with N columns" if args.dtype else "W @ X, X with N columns, in W's own type"
+    status = _report(title, records, rivals, args)
+    if args.plot:
+        picture.draw(picture.example(), args.plot)
+        if not args.json:
+            print(f"picture: {args.plot}")
+    elif not args.json and not folder:
+        print("--data DIR adds real pruned matrices, --plot FILE.png draws a packing")
+    return status
+
+
+def _check_writable(option: str, path: str, suffixes: tuple[str, ...]) -> None:
+    """What can fail about a file to write, before the long work."""
+    if not path.lower().endswith(suffixes):
+        raise BadInput(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise BadInput(f"{option} {path}: cannot be written")
+
+
+def _check_drawable(path: str) -> None:
+    if not has("matplotlib"):
+        raise BadInput("--plot needs matplotlib: pip install 'complsparse[demo]'")
+    _check_writable("--plot", path, (".png", ".svg", ".pdf"))
+
+
+def _info(args: argparse.Namespace) -> int:
+    if args.plot:
+        _check_drawable(args.plot)
+    packed = {name: pack(matrix)[0] for name, matrix in _matrices(args.file, args.tensor).items()}
+    single = len(packed) == 1
+    if args.plot and not single:
+        raise BadInput(f"{args.file} holds {len(packed)} matrices: choose one with --tensor NAME to draw it")
+    if args.json:
+        documents = []
+        for name, W in packed.items():
+            document = {"name": name, **facts(W), "strategies": compare_strategies(W)}
+            documents.append({**document, "microkernels": _choices(W)})
+        print_json({"version": 1, "file": args.file, "matrices": documents})
+    elif single:
+        (W,) = packed.values()
+        W.describe()
+        print_table(strategies_table(W))
+    else:
+        print_table(tensors_table(args.file, packed))
+    if args.plot:
+        (W,) = packed.values()
+        picture.draw(W, args.plot)
+    return 0
+
+
+def _choices(W: Any) -> list[dict[str, Any]]:
+    try:
+        return list(W._choices())
+    except (TypeError, ValueError):  # a type that does not multiply
+        return []
+
+
+def _pack_command(args: argparse.Namespace) -> int:
+    _check_writable("--output", args.output, (".npz",))
+    matrices = _matrices(args.file, args.tensor)
+    if len(matrices) > 1:
+        raise BadInput(f"{args.file} holds {len(matrices)} matrices: choose one with --tensor NAME")
+    (matrix,) = matrices.values()
+    W, seconds = pack(matrix, args.strategy, args.block)
+    save(args.output, W)
+    if args.json:
+        document = {"version": 1, "file": args.file, "output": args.output, **facts(W), "pack_seconds": seconds}
+        print_json(document)
+    else:
+        rows, cols = W.shape
+        fill = f"{W.strategy}, {W.n_sets} sets, {100 * W.packing_efficiency:.1f}% full"
+        print(f"{args.output}: {rows} x {cols}, {W.dtype}, {W.nnz} entries, {fill}")
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    examples = []
+    for file in args.files:
+        for name, matrix in _matrices(file, args.tensor).items():
+            examples.append((name, file, lambda matrix=matrix: matrix))
+    rivals = Rivals(args.threads)
+    records = benchmark(examples, args.n, args.dtype, rivals, args.rounds)
+    return _report("W @ X, X with N columns", records, rivals, args)
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message} ({self.prog} --help shows the usage)")
+
+
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+        return int(text)
+
+    return convert
+
+
+def _block(text: str) -> Any:
+    sizes = text.lower().split("x")
+    if text == "auto":
+        return text
+    if len(sizes) != 2 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 'auto' or ROWSxCOLUMNS, such as 4x1")
+    return int(sizes[0]), int(sizes[1])
+
+
+FILES = (
+    "Files: .npz (of `pack`, of scipy.sparse.save_npz, or of arrays), .npy, .mtx, .smtx, .safetensors, also with .gz."
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Pack sparse matrices into complementary sets and multiply them.",
+        epilog="Exit status: 0 done, 1 a product was wrong, 2 bad input, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=f"{text}.", epilog=FILES)
+        sub.set_defaults(run=run)
+        sub.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+        return sub
+
+    def measuring(sub: argparse.ArgumentParser) -> None:
+        batch = _count(1, 4096)
+        sub.add_argument("--n", type=batch, nargs="+", default=list(BATCHES), help="columns of X (default: 1 16 64)")
+        sub.add_argument("--threads", type=_count(1, 1024), default=1, help="for every side (default: 1)")
+        sub.add_argument(
+            "--dtype", choices=("float32", "float64"), help="default: float32 for floats up to 32 bits, else float64"
+        )
+
+    demo = command("demo", _demo, "pack, multiply, check and compare example matrices")
+    demo.add_argument("--data", metavar="DIR", help="add real matrices from this folder (default: $COMPLSPARSE_DATA)")
+    demo.add_argument("--all", action="store_true", help="all matrices of the folder, not a few of each collection")
+    demo.add_argument("--plot", metavar="FILE.png", help="also draw a picture of a packing")
+    demo.add_argument("--quick", action="store_true", help="fewer and smaller matrices, fewer rounds")
+    measuring(demo)
+
+    info = command("info", _info, "show how a matrix packs")
+    info.add_argument("file", metavar="FILE")
+    info.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
+    info.add_argument("--plot", metavar="FILE.png", help="also draw a picture of the packing")
+
+    packing = command("pack", _pack_command, "pack a matrix into a file that complsparse.load reads")
+    packing.add_argument("file", metavar="FILE")
+    packing.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
+    packing.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
+    packing.add_argument("--strategy", choices=("auto", "strict", "split"), default="auto", help="default: auto")
+    packing.add_argument("--block", type=_block, default="auto", metavar="RxC", help="force a block (default: auto)")
+
+    bench = command("bench", _bench, "time products with the matrices of files, beside others")
+    bench.add_argument("files", metavar="FILE", nargs="+")
+    bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
+    bench.add_argument("--rounds", type=_count(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
+    measuring(bench)
+    return parser
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status."""
+    try:
+        args = _parser().parse_args(argv)
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (BadInput, OSError, ValueError, TypeError, MemoryError) as error:
+        print(f"{PROGRAM}: error: {_one_line(error)}", file=sys.stderr)
+        return 2

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The part of `ComplementaryMatrix` that turns it into other forms, and takes new values."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse._matrix.csr import check_dtype, row_of_entry, to_scipy, transposed
+from complsparse._matrix.formats import canonical
+from complsparse._matrix.stored import StoredMatrix, part_of_matrix
+
+
+@part_of_matrix
+class Conversions(StoredMatrix):
+    """See `StoredMatrix`."""
+
+    __slots__ = ()
+
+    def tocsr(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+        """A `scipy.sparse.csr_array`.
+
+        Parameters
+        ----------
+        copy : bool
+            Without, the result may share this matrix's read-only arrays.
+        index_dtype : {int32, int64}, optional
+            The default is int32 where it fits.
+
+        Returns
+        -------
+        csr_array, shape (M, K)
+            Indices sorted, no duplicates. float16 and bfloat16, which scipy.sparse does not
+            know, become float32.
+        """
+        return to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
+
+    def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+        """A `scipy.sparse.csc_array`; parameters as `tocsr`."""
+        csr_of_transpose = self._stored() if self._transposed else transposed(self._stored())[0]
+        return to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
+
+    def tocoo(self, copy: bool = True) -> Any:
+        """A `scipy.sparse.coo_array`, row-major."""
+        return self.tocsr().tocoo(copy=copy)
+
+    def tocmp(self, copy: bool = False) -> Self:
+        """This matrix, or a copy."""
+        return self.copy() if copy else self
+
+    def asformat(self, format: str | None, copy: bool = False) -> Any:
+        """In the format of this name: "csr", "csc", "coo", "bsr", "dia", "dok", "lil", "cmp", "array" or "dense"."""
+        if format in (None, self.format):
+            return self.copy() if copy else self
+        if format in ("array", "dense"):
+            return self.toarray()
+        if format not in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil"):
+            raise ValueError(f"format {format!r} is not known; use csr, csc, coo, bsr, dia, dok, lil, cmp or array")
+        return getattr(self, f"to{format}")(copy=copy)
+
+    def toarray(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The dense matrix, with the bits of each stored value.
+
+        Parameters
+        ----------
+        order : {"C", "F"}, optional
+        out : ndarray, shape (M, K), optional
+            Of this matrix's dtype; overwritten and returned.
+        """
+        if out is None:
+            out = np.zeros(self.shape, dtype=self.dtype, order=order or "C")
+        else:
+            if order is not None:
+                raise ValueError("order cannot be chosen for an array that exists: leave out order or out")
+            if out.shape != self.shape or out.dtype != self.dtype:
+                raise ValueError(
+                    f"out has shape {out.shape} and dtype {out.dtype}; it needs {self.shape} and {self.dtype}"
+                )
+            out[...] = 0
+        rows = row_of_entry(self._indptr)
+        out[(self._indices, rows) if self._transposed else (rows, self._indices)] = self._data
+        return out
+
+    def todense(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The same as `toarray`: never an np.matrix."""
+        return self.toarray(order, out)
+
+    def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
+        """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
+        wanted = check_dtype(dtype)
+        if wanted == self.dtype and not copy:
+            return self
+        return self._with_stored_values(self._data.astype(wanted, casting=casting))
+
+    def with_values(self, A_or_data: Any) -> Self:
+        """New values on the same packing.
+
+        Parameters
+        ----------
+        A_or_data : array_like, shape (nnz,), or matrix, shape (M, K)
+            Values in CSR order; or a sparse matrix with exactly this pattern; or a dense matrix that is 0 outside
+            the pattern. Any real dtype.
+
+        Returns
+        -------
+        ComplementaryMatrix, shape (M, K)
+
+        Raises
+        ------
+        ValueError
+            Another number of values, or another pattern.
+
+        Notes
+        -----
+        O(nnz): the pattern is not packed again.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> W = cs.from_dense(np.array([[1.0, 0], [0, 2.0]]))
+        >>> W.with_values([3.0, 4.0]).toarray()
+        array([[3., 0.],
+               [0., 4.]])
+        """
+        if isinstance(A_or_data, StoredMatrix):
+            csr = A_or_data._csr()
+        elif scipy.sparse.issparse(A_or_data) or hasattr(A_or_data, "tocsr"):
+            csr = canonical(A_or_data)
+        else:
+            return self._with_array_values(np.asarray(A_or_data))
+        own = self._csr()
+        if csr.shape != self.shape:
+            raise ValueError(f"the matrix has shape {csr.shape}; this one has {self.shape}")
+        if not (np.array_equal(csr.indptr, own.indptr) and np.array_equal(csr.indices, own.indices)):
+            raise ValueError(
+                f"the matrix stores {len(csr.data)} entries in another pattern than the {self.nnz} of this one; "
+                "a ComplementaryMatrix of its own is needed"
+            )
+        return self._with_csr_values(csr.data)
+
+    def _with_array_values(self, array: NDArray[Any]) -> Self:
+        dtype = check_dtype(array.dtype)
+        if array.ndim == 2:
+            if array.shape != self.shape:
+                raise ValueError(f"the matrix has shape {array.shape}; this one has {self.shape}")
+            rows = row_of_entry(self._indptr)
+            data = array[(self._indices, rows) if self._transposed else (rows, self._indices)]
+            outside = np.count_nonzero(array) - np.count_nonzero(data)
+            if outside:
+                raise ValueError(f"the matrix has {outside} non-zeros outside the pattern of this one")
+            return self._with_stored_values(np.array(data, dtype=dtype))
+        if array.shape != (self.nnz,):
+            raise ValueError(f"values of shape {array.shape} do not fit; {self.nnz} entries are stored: ({self.nnz},)")
+        return self._with_csr_values(np.array(array, dtype=dtype, order="C"))
+
+    def _with_csr_values(self, data: NDArray[Any]) -> Self:
+        """`data` is in the CSR order of the logical matrix."""
+        if self._transposed:
+            stored = np.empty_like(data)
+            stored[transposed(self._stored())[1]] = data
+            data = stored
+        return self._with_stored_values(data)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From scipy.sparse, NumPy and triplets: the only file that knows foreign formats.
+
+`canonical` turns any of them into CSR arrays whose columns ascend within each row without duplicates. scipy objects are
+mutable and their compiled routines trust them, so each one is taken apart and its arrays are copied and checked here;
+no scipy routine ever sees an unchecked array, and the caller's object is never changed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse import _core
+from complsparse._matrix.csr import (
+    MAX_SIZE,
+    Csr,
+    canonical_arrays,
+    check_dtype,
+    check_shape,
+    column_dtype,
+    frozen,
+    row_of_entry,
+    row_pointers,
+    sorted_by_row,
+)
+
+# --- checks of what callers pass --------------------------------------------------------------------------------------
+
+
+def _values(data: Any, name: str = "data", ndim: int = 1) -> NDArray[Any]:
+    """A copy of the values in native byte order."""
+    array = np.asarray(data)
+    dtype = check_dtype(array.dtype)
+    if array.ndim != ndim:
+        raise ValueError(f"{name} has {array.ndim} axes; it must have {ndim}")
+    return np.array(array, dtype=dtype, order="C", subok=False)
+
+
+def _integers(indices: Any, name: str) -> NDArray[Any]:
+    """A copy of an index vector as int32 (if its dtype is no wider) or int64."""
+    array = np.asarray(indices)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has {array.ndim} axes; it must have 1")
+    if array.dtype.kind not in "iu":
+        if array.size == 0 and array.dtype == np.float64:  # np.asarray([])
+            return np.empty(0, dtype=np.int32)
+        raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} holds {array.max()}, which does not fit 64 signed bits")
+    narrow = np.can_cast(array.dtype, np.int32)
+    return np.array(array, dtype=np.int32 if narrow else np.int64, order="C", subok=False)
+
+
+def _check_range(indices: NDArray[Any], size: int, name: str) -> None:
+    if indices.size:
+        least, greatest = int(indices.min()), int(indices.max())
+        if least < 0 or greatest >= size:
+            raise ValueError(f"{name} index {least if least < 0 else greatest} is outside [0, {size})")
+
+
+def _same_length(**arrays: NDArray[Any]) -> None:
+    if len({len(array) for array in arrays.values()}) > 1:
+        counts = ", ".join(f"{len(array)} {name}" for name, array in arrays.items())
+        raise ValueError(f"the arrays differ in length: {counts}")
+
+
+# --- one function per format: unchecked arrays in, canonical arrays out -----------------------------------------------
+
+Arrays = tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]
+
+
+def from_csr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+    pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
+    return canonical_arrays(pointers, _integers(indices, "indices"), _values(data), shape)
+
+
+def from_csc(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+    pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
+    rows, values = _integers(indices, "indices"), _values(data)
+    _core.check_csr(pointers, rows, shape[1], shape[0], len(values))  # CSC is the CSR of the transpose
+    cols = row_of_entry(pointers).astype(column_dtype(shape[1]), copy=False)
+    return canonical_arrays(*sorted_by_row(rows, cols, values, shape), shape)
+
+
+def from_coo(rows: Any, cols: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+    row_indices, col_indices, values = _integers(rows, "rows"), _integers(cols, "cols"), _values(data)
+    _same_length(rows=row_indices, cols=col_indices, data=values)
+    _check_range(row_indices, shape[0], "row")
+    _check_range(col_indices, shape[1], "column")
+    return canonical_arrays(*sorted_by_row(row_indices, col_indices, values, shape), shape)
+
+
+def from_bsr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+    pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
+    block_cols, blocks = _integers(indices, "indices"), _values(data, ndim=3)
+    br, bc = blocks.shape[1:]
+    if br < 1 or bc < 1 or shape[0] % br or shape[1] % bc:
+        raise ValueError(f"shape {shape} is not a multiple of the block shape {(br, bc)}")
+    _core.check_csr(pointers, block_cols, shape[0] // br, shape[1] // bc, len(blocks))
+    block_rows = row_of_entry(pointers)
+    rows = np.broadcast_to((block_rows * br)[:, None, None] + np.arange(br)[None, :, None], blocks.shape)
+    cols = np.broadcast_to((block_cols.astype(np.int64) * bc)[:, None, None] + np.arange(bc), blocks.shape)
+    return canonical_arrays(*sorted_by_row(rows.ravel(), cols.ravel(), blocks.ravel(), shape), shape)
+
+
+def from_dia(offsets: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+    diagonals, values = _integers(offsets, "offsets").astype(np.int64, copy=False), _values(data, ndim=2)
+    _same_length(offsets=diagonals, data=values)
+    if len(np.unique(diagonals)) != len(diagonals):
+        raise ValueError("offsets holds a diagonal twice")
+    width = min(values.shape[1], shape[1])
+    cols = np.broadcast_to(np.arange(width), (len(diagonals), width))
+    reachable = np.clip(diagonals, -MAX_SIZE, MAX_SIZE)  # the subtraction must not wrap
+    rows = cols - reachable[:, None]
+    # scipy's conversion drops zeros here: the format cannot tell a stored zero from padding.
+    kept = (rows >= 0) & (rows < shape[0]) & (values[:, :width] != 0)
+    return canonical_arrays(*sorted_by_row(rows[kept], cols[kept], values[:, :width][kept], shape), shape)
+
+
+def from_lil(rows: Any, data: Any, dtype: np.dtype[Any], shape: tuple[int, int]) -> Arrays:
+    row_lists, value_lists = np.asarray(rows, dtype=object), np.asarray(data, dtype=object)
+    if row_lists.shape != (shape[0],) or value_lists.shape != (shape[0],):
+        raise ValueError(f"a LIL matrix of {shape[0]} rows has {row_lists.shape} and {value_lists.shape} lists")
+    for name, lists in (("rows", row_lists), ("data", value_lists)):
+        for items in lists:
+            if not isinstance(items, list):
+                raise TypeError(f"{name} of a LIL matrix must hold lists, not {type(items).__name__}")
+    counts = [len(items) for items in row_lists]
+    if counts != [len(items) for items in value_lists]:
+        raise ValueError("a LIL matrix has rows with unequal numbers of columns and values")
+    indptr = np.zeros(shape[0] + 1, dtype=np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    indices = _as_array(list(itertools.chain.from_iterable(row_lists)), None, "rows")
+    return from_csr(indptr, indices, _as_array(list(itertools.chain.from_iterable(value_lists)), dtype, "data"), shape)
+
+
+def from_dok(items: dict[Any, Any], dtype: np.dtype[Any], shape: tuple[int, int]) -> Arrays:
+    keys = _as_array(list(items), None, "keys")
+    if len(items) == 0:
+        keys = np.empty((0, 2), dtype=np.int64)
+    elif keys.ndim == 1:
+        keys = np.column_stack([np.zeros(len(keys), dtype=keys.dtype), keys])
+    if keys.ndim != 2 or keys.shape[1] != 2:
+        raise ValueError(f"keys of a DOK matrix must be (row, column), found {next(iter(items))!r}")
+    return from_coo(keys[:, 0], keys[:, 1], _as_array(list(items.values()), dtype, "values"), shape)
+
+
+def from_array(dense: NDArray[Any]) -> tuple[Arrays, tuple[int, int]]:
+    check_dtype(dense.dtype)
+    matrix = np.atleast_2d(dense)
+    if matrix.ndim != 2:
+        raise ValueError(f"an array of shape {dense.shape} has {dense.ndim} axes; a matrix has 2")
+    shape = check_shape(matrix.shape)
+    # The positions of True in a contiguous bool array are found several times faster than those of non-zero floats.
+    positions = np.flatnonzero(np.not_equal(matrix, 0, order="C"))
+    row_starts = np.arange(shape[0] + 1) * shape[1]
+    indptr = np.searchsorted(positions, row_starts).astype(np.int64, copy=False)
+    indices = (positions - np.repeat(row_starts[:-1], np.diff(indptr))).astype(column_dtype(shape[1]), copy=False)
+    return (indptr, indices, _values(matrix.reshape(-1)[positions])), shape
+
+
+def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any]:
+    try:
+        return np.array(items, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} cannot be read as an array of {dtype or 'numbers'}: {error}") from None
+
+
+def _from_scipy(A: Any, shape: tuple[int, int]) -> Arrays:
+    check_dtype(np.dtype(A.dtype))
+    try:
+        return _from_format(A, shape)
+    except AttributeError as error:
+        raise TypeError(f"{type(A).__name__} lacks a part of the {A.format} format: {error}") from None
+
+
+def _from_format(A: Any, shape: tuple[int, int]) -> Arrays:
+    if A.format == "csr":
+        return from_csr(A.indptr, A.indices, A.data, shape)
+    if A.format == "csc":
+        return from_csc(A.indptr, A.indices, A.data, shape)
+    if A.format == "bsr":
+        return from_bsr(A.indptr, A.indices, A.data, shape)
+    if A.format == "dia":
+        return from_dia(A.offsets, A.data, shape)
+    if A.format == "lil":
+        return from_lil(A.rows, A.data, A.dtype, shape)
+    if A.format == "dok":
+        return from_dok(dict(A.items()), A.dtype, shape)
+    if A.format == "coo":
+        coords = A.coords if len(A.coords) == 2 else (np.zeros_like(A.coords[0]), *A.coords)
+        if len(coords) != 2:
+            raise ValueError(f"a COO matrix has {len(coords)} index vectors; it must have 2")
+        return from_coo(coords[0], coords[1], A.data, shape)
+    raise TypeError(f"scipy.sparse format {A.format!r} is not known; pass A.tocsr()")
+
+
+def _from_tuple(
+    parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: np.dtype[Any] | None
+) -> tuple[Arrays, tuple[int, int]]:
+    """``(data, (rows, cols))``, ``(data, indices, indptr)`` or a bare shape."""
+    if len(parts) == 3:
+        data, indices, indptr = parts
+        pointers, columns = _integers(indptr, "indptr"), _integers(indices, "indices")
+        if shape is None:
+            cols = int(columns.max()) + 1 if len(columns) else 0
+            shape = check_shape((max(len(pointers) - 1, 0), cols))
+        return from_csr(pointers, columns, _cast(_values(data), dtype), shape), shape
+    if len(parts) == 2:
+        try:
+            bare = tuple(operator.index(size) for size in parts)
+        except TypeError:
+            pass
+        else:
+            bare = check_shape(bare)
+            if shape is not None and shape != bare:
+                raise ValueError(f"shape={shape} contradicts the shape {bare}")
+            none = np.empty(0, dtype=np.float64 if dtype is None else dtype)
+            return (row_pointers(none, bare[0]), np.empty(0, dtype=column_dtype(bare[1])), none), bare
+        data, coords = parts
+        try:
+            rows, cols = coords
+        except (TypeError, ValueError):
+            raise TypeError("a pair must be (data, (rows, cols)) or a shape of two integers") from None
+        row_indices, col_indices = _integers(rows, "rows"), _integers(cols, "cols")
+        if shape is None:
+            if not len(row_indices) or not len(col_indices):
+                raise ValueError("the shape of no triplets is not known; pass shape=")
+            shape = check_shape((int(row_indices.max()) + 1, int(col_indices.max()) + 1))
+        return from_coo(row_indices, col_indices, _cast(_values(data), dtype), shape), shape
+    raise TypeError(
+        f"a tuple of {len(parts)} is not a matrix; pass (data, (rows, cols)), (data, indices, indptr) or (rows, cols)"
+    )
+
+
+def _cast(data: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    return data if dtype is None else data.astype(dtype, copy=False)
+
+
+# --- any format -------------------------------------------------------------------------------------------------------
+
+
+def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, eliminate_zeros: bool = False) -> Csr:
+    """Canonical CSR arrays of anything that is a matrix, except a ComplementaryMatrix.
+
+    Parameters
+    ----------
+    A : scipy.sparse array or matrix, array_like, tuple, or an object with ``tocsr``
+        Any scipy format; an array of at most two axes, whose exact zeros are dropped; ``(data, (rows, cols))``;
+        ``(data, indices, indptr)``; a pair of sizes.
+    shape : (int, int), optional
+        Needed for triplets whose last rows or columns are empty; otherwise it must agree with A.
+    dtype : dtype, optional
+        Values are cast as `numpy.ndarray.astype` does.
+    eliminate_zeros : bool
+        Drop stored zeros, after duplicates have been summed.
+
+    Raises
+    ------
+    TypeError
+        A dtype that is not bool, integer or float; an object that is not a matrix.
+    ValueError
+        Arrays that contradict each other or the shape. Nothing in `A` is trusted.
+
+    Notes
+    -----
+    O(nnz + M + K), for sorted input a few passes over its arrays. Duplicates are summed in stored order.
+    """
+    wanted = None if dtype is None else check_dtype(dtype)
+    size = None if shape is None else check_shape(shape)
+    arrays: Arrays
+    if not scipy.sparse.issparse(A) and not isinstance(A, np.ndarray) and hasattr(A, "tocsr"):
+        converted = A.tocsr()
+        if not scipy.sparse.issparse(converted):
+            raise TypeError(f"{type(A).__name__}.tocsr() gave {type(converted).__name__}, not a scipy.sparse matrix")
+        A = converted
+    if scipy.sparse.issparse(A):
+        own = check_shape(A.shape)
+        arrays = _from_scipy(A, own)
+    elif isinstance(A, tuple):
+        arrays, own = _from_tuple(A, size, wanted)
+    else:
+        try:
+            dense = np.asarray(A)
+        except ValueError as error:
+            raise ValueError(f"{type(A).__name__} cannot be read as an array: {error}") from None
+        if dense.dtype == object:
+            raise TypeError(f"{type(A).__name__} is not a matrix of numbers")
+        arrays, own = from_array(dense)
+    if size is not None and size != own:
+        raise ValueError(f"shape={size} contradicts the matrix, whose shape is {own}")
+
+    indptr, indices, data = arrays
+    data = _cast(data, wanted)
+    if eliminate_zeros:
+        kept = data != 0
+        if not kept.all():
+            indptr = row_pointers(row_of_entry(indptr)[kept], own[0])
+            indices, data = indices[kept], data[kept]
+    return Csr(frozen(indptr), frozen(indices), frozen(data), own)

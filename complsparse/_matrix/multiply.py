@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The part of `ComplementaryMatrix` that multiplies: ``@``, `numpy.matmul`, and products that are bound beforehand."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse import _core
+from complsparse._matrix.like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
+from complsparse._matrix.stored import as_csr, part_of_matrix
+from complsparse._operands import checked_batch, checked_winners, compute_dtype
+from complsparse._ops import products
+
+_ndarray, _Compressed, _matmul = (
+    np.ndarray,
+    _core.Compressed,
+    _core.matmul,
+)  # one look-up less in the shortest path from `@` to C++
+# What NumPy passes: nothing for `@`, the axes that are meant anyway for `@=` of a matrix and of a vector.
+_MATMUL_AXES = (None, [(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])
+
+
+@part_of_matrix
+class Products(LikeScipy):
+    """See `StoredMatrix`."""
+
+    __slots__ = ()
+
+    __array_priority__ = 15.0  # for libraries that look at it; NumPy itself asks __array_ufunc__
+
+    def __matmul__(self, other: Any) -> Any:
+        if (type(other) is _ndarray and other.ndim) or isinstance(other, _Compressed):
+            return _matmul(self, other)
+        return self._product(other, from_right=False)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._product(other, from_right=True)
+
+    def _product(self, other: Any, from_right: bool) -> Any:
+        if isinstance(other, _Compressed):
+            return _matmul(other, self) if from_right else _matmul(self, other)
+        if is_foreign(other):
+            return NotImplemented
+        if isinstance(other, _core.Operand) or scipy.sparse.issparse(other):
+            a, b = (other, self) if from_right else (self, other)
+            if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
+                raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
+            return as_csr(a) @ as_csr(b)
+        if is_scalar(other):
+            raise ValueError("a scalar has no axis to multiply over; use * to scale the matrix")
+        return _core.matmul(other, self) if from_right else _core.matmul(self, other)
+
+    def dot(self, other: Any) -> Any:
+        """``W @ other``; a scalar scales."""
+        return self * other if is_scalar(other) else self @ other
+
+    def matvec(self, x: Any) -> NDArray[Any]:
+        """``W @ x`` for x of shape (K,) or (K, 1)."""
+        return self._checked_product(x, self, 0, "matvec")
+
+    def rmatvec(self, x: Any) -> NDArray[Any]:
+        """``W.T @ x`` for x of shape (M,) or (M, 1)."""
+        return self._checked_product(x, self.T, 0, "rmatvec")
+
+    def matmat(self, X: Any) -> NDArray[Any]:
+        """``W @ X`` for X of shape (K, N)."""
+        return self._checked_product(X, self, 2, "matmat")
+
+    def rmatmat(self, X: Any) -> NDArray[Any]:
+        """``W.T @ X`` for X of shape (M, N)."""
+        return self._checked_product(X, self.T, 2, "rmatmat")
+
+    @staticmethod
+    def _checked_product(x: Any, W: _core.Operand, ndim: int, name: str) -> NDArray[Any]:
+        array = np.asarray(x)
+        size = W.shape[1]
+        fits = array.ndim == 2 if ndim == 2 else array.shape in ((size,), (size, 1))
+        if not fits or array.shape[0] != size:
+            expected = f"({size}, N)" if ndim == 2 else f"({size},) or ({size}, 1)"
+            raise ValueError(f"{name} takes an array of shape {expected}, not {array.shape}")
+        return _core.matmul(W, array)  # type: ignore[no-any-return]
+
+    def plan(
+        self,
+        n: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        batch_major: bool = False,
+        bias: Any = None,
+        activation: str | None = None,
+        deterministic: bool = False,
+        winners: int | None = None,
+    ) -> _core.Plan:
+        """A product bound to this matrix and a batch size, for hot loops.
+
+        Parameters
+        ----------
+        n : int
+            Vectors in each call.
+        dtype : dtype, optional
+            Of the activations; the default is this matrix's own.
+        batch_major : bool
+            Whether x is (n, K) and y (n, M), as `linear` has them, rather than (K, n) and (M, n).
+        bias : array_like, shape (M,), optional
+        activation : None or "relu"
+        deterministic : bool
+            One order of summation whatever `n` is: ascending columns, one accumulator.
+        winners : int, optional
+            The plan takes `Winners` instead of arrays. About so many per vector are expected: they decide between the
+            columns that they meet and the dense product; any number gives the right result.
+
+        Returns
+        -------
+        Plan
+            ``f(x, out=y)``. The layout it needs has been built.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> W = cs.from_dense(np.eye(2, dtype=np.float32))
+        >>> f = W.plan(n=1, activation="relu")
+        >>> f(np.array([1, -1], dtype=np.float32))
+        array([1., 0.], dtype=float32)
+        """
+        return products.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
+
+    def prepare(
+        self,
+        n: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        deterministic: bool = False,
+        winners: int | None = None,
+    ) -> Self:
+        """Builds the layout that ``W @ X`` and ``linear(x, W)`` need for `n` vectors ahead of the first product.
+
+        ``X @ W`` reads layouts of the transpose: ``W.T.prepare(n)`` builds these.
+
+        Parameters
+        ----------
+        n : int
+        dtype : dtype, optional
+            Of the activations; the default is this matrix's own.
+        deterministic : bool
+        winners : int, optional
+            Prepares for `Winners` of about so many per vector.
+
+        Returns
+        -------
+        ComplementaryMatrix
+            This matrix.
+        """
+        batch, compute = checked_batch(n), compute_dtype(self, dtype)
+        deterministic = deterministic or _core.get_deterministic()
+        self._prepare(
+            batch, compute, deterministic, winners=None if winners is None else checked_winners(winners)
+        )
+        return self
+
+    # --- NumPy protocol -----------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        if ufunc is np.matmul:
+            return self._matmul_ufunc(*inputs, **kwargs)
+        out = kwargs.pop("out", None)
+        if kwargs:
+            return NotImplemented
+        result = self._elementwise_ufunc(ufunc.__name__, inputs)
+        return result if out is None or result is NotImplemented else copied_into(out[0], result)
+
+    @staticmethod
+    def _matmul_ufunc(A: Any, B: Any, out: Any = None, dtype: Any = None, axes: Any = None, **kwargs: Any) -> Any:
+        if kwargs or axes not in _MATMUL_AXES:
+            return NotImplemented
+        if out is None and dtype is None:
+            left = isinstance(A, _core.Operand)
+            return A._product(B, from_right=False) if left else B._product(A, from_right=True)
+        target = None if out is None else out[0]
+        if target is not None and not isinstance(target, np.ndarray):
+            raise TypeError(f"out must be a numpy array, not {type(target).__name__}")
+        if target is not None and (target is A or target is B):  # X @= W
+            return copied_into(target, _core.matmul(A, B, dtype=dtype))
+        return _core.matmul(A, B, out=target, dtype=dtype)

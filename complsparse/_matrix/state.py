@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a `ComplementaryMatrix` is in a pickle or a file: arrays and plain values. What comes back is not trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from complsparse import _core
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype, frozen
+from complsparse._matrix.packing import Packing
+
+_STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
+_SET_KEYS = frozenset({"set_ptr", "row_order"})
+
+
+def state_of(csr: Csr, packing: Packing, transposed: bool) -> dict[str, Any]:
+    """What `checked_parts` takes."""
+    state: dict[str, Any] = {
+        "shape": csr.shape,
+        "indptr": csr.indptr,
+        "indices": csr.indices,
+        "data": csr.data,
+        "strategy": packing.strategy,
+        "block": packing.block,
+        "transposed": transposed,
+    }
+    if packing.stored_sets is not None:
+        state["set_ptr"], state["row_order"] = packing.stored_sets
+    return state
+
+
+def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
+    """The stored matrix and its packing, and whether the matrix is the transpose of the stored one.
+
+    Raises ValueError or TypeError naming what is wrong.
+    """
+    if not isinstance(state, dict):
+        raise TypeError(f"the state of a ComplementaryMatrix is a dict, not {type(state).__name__}")
+    strategy = state.get("strategy")
+    if strategy not in ("strict", "split"):
+        raise ValueError(f"strategy={strategy!r} is not known; a packed matrix is 'strict' or 'split'")
+    expected = _STATE_KEYS | _SET_KEYS if strategy == "strict" else _STATE_KEYS
+    if state.keys() != expected:
+        raise ValueError(
+            f"unknown keys {sorted(map(str, state.keys() - expected))}, missing keys {sorted(expected - state.keys())}"
+        )
+    if not isinstance(state["transposed"], bool):
+        raise TypeError(f"transposed={state['transposed']!r} is not a bool")
+    shape = check_shape(state["shape"])
+    if len(state["shape"]) != 2:
+        raise ValueError(f"shape {state['shape']} has one axis; a matrix has 2")
+    arrays = {}
+    for name in ("indptr", "indices", "data", *(("set_ptr", "row_order") if strategy == "strict" else ())):
+        array = state[name]
+        if not isinstance(array, np.ndarray) or array.ndim != 1:
+            raise TypeError(f"{name} is not a vector")
+        dtypes = {"data": None, "indices": column_dtype(shape[1])}
+        wanted = dtypes.get(name, np.int64)
+        if wanted is not None and array.dtype != wanted:
+            raise ValueError(f"{name} has dtype {array.dtype}, not {np.dtype(wanted)}")
+        # The caller's array may be changed later, so it is copied.
+        arrays[name] = frozen(np.array(array, dtype=check_dtype(array.dtype), order="C", subok=False))
+    csr = Csr(arrays["indptr"], arrays["indices"], arrays["data"], shape)
+    is_sorted, is_unique = _core.check_csr(csr.indptr, csr.indices, *shape, len(csr.data))
+    if not (is_sorted and is_unique):
+        raise ValueError("the column indices do not ascend strictly within each row")
+    sets = (arrays["set_ptr"], arrays["row_order"]) if strategy == "strict" else None
+    packing = Packing(csr.indptr, csr.indices, shape, strategy, state["block"], sets)
+    return csr, packing, state["transposed"]

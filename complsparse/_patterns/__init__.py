@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Patterns that pack without a gap, and matrices pruned to them."""

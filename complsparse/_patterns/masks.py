@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Patterns that pack perfectly, made before there are any values: `complementary_mask` and `random`.
+
+A pattern is known by its owners: which member of a set owns each block column, the kernel ids of blocks. Members of a
+set therefore never share a column, whatever the owners are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+import operator
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._matrix.packing import Packing
+
+BLOCK_ROWS = (1, 2, 4, 8, 16, 32)
+BLOCK_COLS = (1, 2, 4)
+NOBODY = -1  # owns a block column that no member of the set got
+
+_LARGEST_INTEGER = 8  # of random values
+
+
+class Contest(NamedTuple):
+    """Equally many members contest equally wide groups of block columns, in some neighbouring sets.
+
+    In each set and group every member gets `quota` blocks, and `extras` of the members get one more.
+    """
+
+    first_set: int
+    n_sets: int
+    members: int  # in each of these sets
+    first_column: int  # of block columns
+    n_groups: int
+    width: int  # of a group, in block columns
+    quota: int
+    extras: int
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Among the owners of the pattern."""
+        end_column = self.first_column + self.n_groups * self.width
+        return slice(self.first_set, self.first_set + self.n_sets), slice(self.first_column, end_column)
+
+
+class Pattern(NamedTuple):
+    """What a pattern must be; made by `checked_pattern`."""
+
+    shape: tuple[int, int]
+    set_size: int
+    per_group: int
+    block: tuple[int, int]
+    balanced: bool
+
+    @property
+    def members(self) -> int:
+        """Members of a set: as many as find per_group blocks each in a group of set_size block columns."""
+        return self.set_size // self.per_group
+
+    @property
+    def n_members(self) -> int:
+        return -(-self.shape[0] // self.block[0])
+
+    @property
+    def n_columns(self) -> int:
+        """Number of block columns."""
+        return -(-self.shape[1] // self.block[1])
+
+    @property
+    def n_sets(self) -> int:
+        """Number of sets of members."""
+        return -(-self.n_members // self.members)
+
+    def _groups(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """(first column, groups, width, quota, members with one more) for a set with all its members."""
+        n_groups, rest = divmod(self.n_columns, self.set_size)
+        whole = n_groups * self.set_size
+        if rest < self.members * self.per_group:
+            quota, extras = divmod(rest, self.members)
+        else:
+            quota, extras = self.per_group, 0
+        if self.balanced:
+            yield 0, n_groups, self.set_size, self.per_group, 0
+            yield whole, 1, rest, quota, extras
+        else:
+            yield 0, 1, self.n_columns, n_groups * self.per_group + quota, extras
+
+    def contests(self) -> Iterator[Contest]:
+        """Every owner of the pattern is decided in one of these."""
+        n_whole, rest = divmod(self.n_members, self.members)
+        for (first_set, n_sets, members), group in itertools.product(
+            ((0, n_whole, self.members), (n_whole, 1, rest)), self._groups()
+        ):
+            first_column, n_groups, width, quota, extras = group
+            if extras >= members:  # a set that lacks members
+                quota, extras = quota + (extras > 0), 0
+            if members and n_sets and n_groups and quota + extras:
+                yield Contest(first_set, n_sets, members, first_column, n_groups, width, quota, extras)
+
+    def no_owners(self) -> NDArray[np.int32]:
+        """Owners to fill in, shape (n_sets, n_columns)."""
+        return np.full((self.n_sets, self.n_columns), NOBODY, dtype=np.int32)
+
+
+# --- what callers ask for ---------------------------------------------------------------------------------------------
+
+
+def _positive(size: Any, name: str) -> int:
+    try:
+        number = operator.index(size)
+    except TypeError:
+        raise TypeError(f"{name}={size!r} is not an integer") from None
+    if number < 1:
+        raise ValueError(f"{name}={number} is not positive")
+    return number
+
+
+def _set_size_for(density: Any, per_group: int) -> int:
+    if not isinstance(density, numbers.Real):
+        raise TypeError(f"density={density!r} is not a number")
+    share = float(density)
+    if not 0 < share <= 1:  # NaN neither
+        raise ValueError(f"density={density} is outside (0, 1]")
+    ratio = per_group / share
+    if not math.isfinite(ratio):
+        raise ValueError(f"density={density} is too small: no set_size makes it")
+    return int(ratio + 0.5)
+
+
+def checked_pattern(
+    shape: Any, density: Any, set_size: Any, per_group: Any, block: Any, balanced: bool = True
+) -> Pattern:
+    """The pattern of these arguments; TypeError or ValueError naming what is wrong with them."""
+    sizes = check_shape(shape)
+    if not isinstance(block, tuple) or len(block) != 2 or block[0] not in BLOCK_ROWS or block[1] not in BLOCK_COLS:
+        raise ValueError(
+            f"block={block!r} is not a pair (block rows, block columns) with block rows in {BLOCK_ROWS} and block "
+            f"columns in {BLOCK_COLS}"
+        )
+    blocks = _positive(per_group, "per_group")
+    size = _set_size_for(density, blocks) if set_size is None else _positive(set_size, "set_size")
+    if size < blocks:
+        raise ValueError(f"per_group={blocks} blocks of one member do not fit the set_size={size} columns of a group")
+    return Pattern(sizes, size, blocks, (int(block[0]), int(block[1])), bool(balanced))
+
+
+# --- from owners to a matrix ------------------------------------------------------------------------------------------
+
+
+def csr_of_owners(pattern: Pattern, owners: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """(indptr, indices) of the pattern whose block columns have these owners, shape (n_sets, n_columns); O(nnz)."""
+    (n_rows, n_cols), (br, bc) = pattern.shape, pattern.block
+    # Sorting small integers is a counting sort, and a stable one leaves the columns of a member in order.
+    keys = owners.astype(np.int16) if pattern.members <= np.iinfo(np.int16).max else owners
+    columns = np.argsort(keys, axis=1, kind="stable")
+    owner = np.take_along_axis(owners, columns, axis=1)
+    owned = owner != NOBODY
+    members = (owner + pattern.members * np.arange(pattern.n_sets)[:, None])[owned]
+    columns = columns[owned]
+    if bc > 1:
+        columns = (columns[:, None] * bc + np.arange(bc)).ravel()
+        inside = columns < n_cols
+        members, columns = np.repeat(members, bc)[inside], columns[inside]
+    columns = columns.astype(column_dtype(n_cols))
+    counts = np.bincount(members, minlength=pattern.n_members)
+    member_ptr = np.concatenate([[0], np.cumsum(counts)])
+    if br == 1:
+        return member_ptr.astype(np.int64, copy=False), columns
+    member_of_row = np.arange(n_rows) // br
+    indptr = np.concatenate([[0], np.cumsum(counts[member_of_row])]).astype(np.int64, copy=False)
+    shift = member_ptr[member_of_row] - indptr[:-1]
+    return indptr, columns[np.arange(indptr[-1]) + np.repeat(shift, np.diff(indptr))]
+
+
+def sets_of(pattern: Pattern) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(set_ptr, row_order): a set of members is listed as so many sets of rows as a block is high."""
+    br = pattern.block[0]
+    rows = np.arange(pattern.shape[0], dtype=np.int64)
+    set_of_row = rows // br // pattern.members * br + rows % br
+    row_order = np.argsort(set_of_row, kind="stable")
+    counts = np.bincount(set_of_row)
+    set_ptr = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+    return set_ptr.astype(np.int64, copy=False), row_order.astype(np.int64, copy=False)
+
+
+def packed(
+    pattern: Pattern, indptr: NDArray[np.int64], indices: NDArray[Any], data: NDArray[Any]
+) -> ComplementaryMatrix:
+    """The matrix with these entries, packed as the pattern says: nothing is searched, but everything is checked."""
+    for array in (indptr, indices, data):
+        array.flags.writeable = False
+    if len(indices):
+        packing = Packing(indptr, indices, pattern.shape, "strict", pattern.block, sets_of(pattern))
+    else:
+        packing = Packing(indptr, indices, pattern.shape)
+    return ComplementaryMatrix._from_parts(Csr(indptr, indices, data, pattern.shape), packing)
+
+
+# --- chance -----------------------------------------------------------------------------------------------------------
+
+
+def _draw_owners(pattern: Pattern, rng: np.random.Generator) -> NDArray[np.int32]:
+    owners = pattern.no_owners()
+    for contest in pattern.contests():
+        members, quota, extras = contest.members, contest.quota, contest.extras
+        drawn = np.full((contest.n_sets * contest.n_groups, contest.width), NOBODY, dtype=np.int32)
+        drawn[:, : members * quota] = np.repeat(np.arange(members), quota)
+        if extras:
+            everybody = np.broadcast_to(np.arange(members), (len(drawn), members))
+            drawn[:, members * quota : members * quota + extras] = rng.permuted(everybody, axis=1)[:, :extras]
+        rng.permuted(drawn, axis=1, out=drawn)
+        owners[contest.place] = drawn.reshape(contest.n_sets, -1)
+    return owners
+
+
+def _draw_values(rng: np.random.Generator, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Standard normal, or small integers; never 0."""
+    if dtype == np.bool_:
+        return np.ones(count, dtype=dtype)
+    if dtype.kind in "iu":
+        values = rng.integers(1, _LARGEST_INTEGER, count, dtype=np.int8, endpoint=True)
+        if dtype.kind == "i":
+            np.negative(values, out=values, where=rng.random(count, dtype=np.float32) < 0.5)
+        return values.astype(dtype)
+    single = dtype.itemsize <= 4
+    drawn = rng.standard_normal(count, dtype=np.float32 if single else np.float64).astype(dtype, copy=False)
+    drawn[drawn == 0] = 1
+    return drawn
+
+
+# --- makers -----------------------------------------------------------------------------------------------------------
+
+
+def complementary_mask(
+    shape: tuple[int, int],
+    *,
+    density: float = 0.05,
+    set_size: int | None = None,
+    per_group: int = 1,
+    block: tuple[int, int] = (1, 1),
+    balanced: bool = True,
+    rng: Any = None,
+) -> NDArray[np.bool_]:
+    """A random mask whose rows pack without an empty slot.
+
+    Consecutive members (a member is as many neighbouring rows as a block is high) form sets that share no column.
+    Columns come in groups of ``set_size`` block columns; each member owns `per_group` blocks in every group, so the
+    density is ``per_group / set_size`` and a set holds ``set_size // per_group`` members. All slots of a set are full
+    where `per_group` divides `set_size`.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        (M, K). Neither needs to be a multiple of anything: the last set may have fewer members, the last member fewer
+        rows, the last block fewer columns, and an incomplete last group gives its blocks to members in turn, so that
+        rows differ by at most one block.
+    density : float
+        In (0, 1]; chooses `set_size`, and is ignored where that is given.
+    set_size : int, optional
+        Block columns of a group. The default is the integer nearest to ``per_group / density``.
+    per_group : int
+        Blocks of a member in a group; more than 1 makes densities between ``1 / n`` and ``1 / (n + 1)``.
+    block : (int, int)
+        Rows (1, 2, 4, 8, 16 or 32) and columns (1, 2 or 4) of a block, the atom of the pattern.
+    balanced : bool
+        Without, each member owns as many blocks as with, but anywhere in its row.
+    rng : int, numpy.random.Generator, SeedSequence, ..., optional
+        Whatever `numpy.random.default_rng` takes. The same generator state gives the pattern of `random`.
+
+    Returns
+    -------
+    ndarray of bool, shape (M, K)
+
+    Raises
+    ------
+    TypeError
+        Sizes that are not integers, a density that is not a number.
+    ValueError
+        A density outside (0, 1], a block outside the list, ``per_group > set_size``.
+
+    Notes
+    -----
+    O(M K) for the dense result; `random` needs O(nnz). Disjoint patterns made before training are the idea of
+    Complementary Sparsity (Hunter, Spracklen and Ahmad, 2022, arXiv:2112.13896); equal counts per group of columns are
+    that of balanced N:M sparsity.
+
+    Examples
+    --------
+    >>> import complsparse as cs
+    >>> mask = cs.complementary_mask((8, 12), set_size=4, rng=0)
+    >>> mask.sum(axis=1)
+    array([3, 3, 3, 3, 3, 3, 3, 3])
+    >>> mask[:4].sum(axis=0)
+    array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    """
+    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced)
+    indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, np.random.default_rng(rng)))
+    mask = np.zeros(pattern.shape, dtype=np.bool_)
+    mask[np.repeat(np.arange(pattern.shape[0]), np.diff(indptr)), indices] = True
+    return mask
+
+
+def random(
+    shape: tuple[int, int],
+    *,
+    density: float = 0.05,
+    set_size: int | None = None,
+    per_group: int = 1,
+    block: tuple[int, int] = (1, 1),
+    balanced: bool = True,
+    dtype: DTypeLike = np.float32,
+    rng: Any = None,
+) -> ComplementaryMatrix:
+    """A random matrix whose packing has no empty slot.
+
+    Parameters
+    ----------
+    shape, density, set_size, per_group, block, balanced
+        As `complementary_mask`.
+    dtype : dtype
+        Floats are drawn from the standard normal distribution, integers from the non-zero ones of at most 8 in
+        magnitude; bool is True. No stored value is 0.
+    rng : int, numpy.random.Generator, SeedSequence, ..., optional
+        Whatever `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, K)
+        Strictly packed, with the block that was asked for.
+
+    Raises
+    ------
+    TypeError
+        As `complementary_mask`; complex and other dtypes that are not real numbers.
+    ValueError
+        As `complementary_mask`.
+
+    Notes
+    -----
+    O(nnz + M + K): nothing dense is made, and no packing is searched for.
+
+    Examples
+    --------
+    >>> import complsparse as cs
+    >>> W = cs.random((128, 256), set_size=16, rng=0)
+    >>> W.n_sets, W.set_size, W.packing_efficiency, W.balanced
+    (8, 16, 1.0, True)
+    >>> cs.random((64, 100), density=0.15, per_group=3, rng=0).set_size
+    6
+    """
+    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced)
+    wanted = check_dtype(dtype)
+    generator = np.random.default_rng(rng)
+    indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, generator))
+    return packed(pattern, indptr, indices, _draw_values(generator, len(indices), wanted))

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Element types, and the products that exist: the one list from which dispatch, the border's NumPy tables and the dtype
+// table of the documents come. Plain data only.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace cs {
+
+template <class T>
+constexpr char kind_of() {
+    return std::is_floating_point_v<T> ? 'f' : std::is_unsigned_v<T> ? 'u' : 'i';
+}
+
+// The C++ types that an enumeration names, in its order: what else is known of a type follows from its place.
+template <class First, class... Others>
+struct TypeList {
+    static constexpr int count = 1 + sizeof...(Others);
+    static constexpr int bytes[] = {sizeof(First), sizeof(Others)...};
+
+    template <class T>
+    static constexpr int index_of() {
+        if constexpr (std::is_same_v<T, First>)
+            return 0;
+        else
+            return 1 + TypeList<Others...>::template index_of<T>();
+    }
+
+    // As NumPy names them: 'f', 'i' or 'u'.
+    static constexpr char kinds[] = {kind_of<First>(), kind_of<Others>()...};
+
+    // Returns body(T{}), T the type at `index`.
+    template <class Body>
+    static auto call(int index, Body& body) {
+        if constexpr (sizeof...(Others) > 0)
+            if (index > 0) return TypeList<Others...>::call(index - 1, body);
+        return body(First{});
+    }
+};
+
+// Every type that a micro-kernel reads or writes. A new one is a line here, in both lists.
+enum class Type : std::uint8_t { f32, f64, i64, s8, u8, s32 };
+using AllTypes = TypeList<float, double, std::int64_t, std::int8_t, std::uint8_t, std::int32_t>;
+inline constexpr const char* type_names[AllTypes::count] = {"f32", "f64", "i64", "s8", "u8", "s32"};
+
+template <class T>
+inline constexpr Type type_of = static_cast<Type>(AllTypes::index_of<T>());
+
+// Returns body(T{}) for the C++ type T that `type` names.
+template <class Body>
+auto dispatch(Type type, Body body) {
+    return AllTypes::call(static_cast<int>(type), body);
+}
+
+constexpr int bytes_of(Type type) { return AllTypes::bytes[static_cast<int>(type)]; }
+constexpr char kind_of(Type type) { return AllTypes::kinds[static_cast<int>(type)]; }
+constexpr const char* name_of(Type type) { return type_names[static_cast<int>(type)]; }
+
+// What a product reads and writes: weights, activations, outputs.
+struct Types {
+    Type w, x, y;
+};
+constexpr bool operator==(Types a, Types b) { return a.w == b.w && a.x == b.x && a.y == b.y; }
+constexpr bool operator!=(Types a, Types b) { return !(a == b); }
+
+// A product in C++ types. Its sums are of the type of its outputs: there is none yet whose outputs are narrower.
+template <class W_, class X_, class Y_>
+struct Product {
+    using W = W_;
+    using X = X_;
+    using Y = Y_;
+    static constexpr Types types{type_of<W>, type_of<X>, type_of<Y>};
+};
+
+// The products that exist. Every other real dtype is stored as it is and converted to one of their types for a product.
+using Products =
+    TypeList<Product<float, float, float>, Product<double, double, double>,
+             Product<std::int64_t, std::int64_t, std::int64_t>>;
+
+template <class... P>
+struct TypesOf {
+    Types types[sizeof...(P)]{P::types...};
+    explicit constexpr TypesOf(TypeList<P...>) {}
+};
+inline constexpr TypesOf products{Products{}};
+
+// The place of a product in the list; the length of the list where there is none.
+constexpr int index_of(Types types) {
+    int index = 0;
+    while (index < Products::count && products.types[index] != types) ++index;
+    return index;
+}
+// For the border.
+inline const Types* product_list() { return products.types; }
+inline constexpr int n_products = Products::count, n_types = AllTypes::count;
+
+// Returns body(Product<...>{}) for a product of the list.
+template <class Body>
+auto dispatch(Types types, Body body) {
+    return Products::call(index_of(types), body);
+}
+
+// Stands for no row among 32-bit row numbers.
+inline constexpr std::uint32_t no_row = 0xffffffff;
+
+// Of products whose three types are one.
+constexpr Types uniform(Type type) { return {type, type, type}; }
+
+}  // namespace cs

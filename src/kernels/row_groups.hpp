@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Row groups: batches.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.hpp"
+
+namespace cs {
+
+// Rows are cut into panels, columns into blocks. Inside a (panel, block) the rows are sorted by the number of entries
+// they own there and taken four at a time: the four rows' entries are interleaved for as long as all four have one (a
+// group of `count` steps), the rest of the longer rows follows in tails. So a group's loop count is known, groups of
+// the same count form runs, and the loop exit is predicted; nothing is padded. A row's entries stay in ascending column
+// order, in one accumulator, across groups, tails and blocks: the bits of an output depend on its row alone.
+//
+// Where neighbouring rows come in fours or eights of one pattern, these are the groups, and list their columns once.
+
+inline constexpr int group_rows = 4;
+inline constexpr int most_shared_rows = 8;  // panels are multiples of it
+// Columns are stored as multiples of this many bytes, relative to the block, in 16 bits: an x86 address scales the
+// index by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
+inline constexpr int column_unit = 16;
+inline constexpr int max_block_cols = 65536 / column_unit;
+
+struct GroupRun {
+    std::uint32_t groups, count;
+};
+struct RowTail {
+    std::uint16_t row, count;
+};
+
+// One (panel, block) against one tile of x. For each of its rows r:  to[r] = from[r] + sum of value * x[column],
+// lane by lane over the tile's columns; `from` counts as zero where `first` is set.
+struct RowGroupsArgs {
+    const GroupRun* runs;
+    const RowTail* tails;
+    std::int64_t n_runs, n_tails;
+    const std::uint16_t* rows;     // of each group, relative to the panel; a short last group repeats a row
+    const std::uint16_t* columns;  // column * column_unit, relative to the block; per entry, or per four that share it
+    const void* values;
+    const void* x;  // one tile row (tile width) per column of the block, without gaps
+    const void* from;
+    void* to;
+    std::int64_t from_stride, to_stride;  // elements between rows
+    bool first;                           // the first block: rows without entries are stored too
+    bool last;                            // the last block, and `to` is not `from`: every row is stored
+};
+using RowGroupsFunction = void (*)(const RowGroupsArgs&);
+
+struct RowGroupsRow {
+    Types types;
+    int tile_cols;    // NR: columns of x that one call computes
+    int shared_rows;  // rows of a group that shares its columns; 0: group_rows rows with columns of their own
+    RowGroupsFunction function;
+};
+
+}  // namespace cs

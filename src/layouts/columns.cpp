@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Columns, for winners: those of the matrix that winners meet are added up. Each output belongs to one task.
+#include "layouts/columns.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/caches.hpp"
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
+
+namespace cs {
+namespace {
+
+// Vectors whose outputs are interleaved in y are computed so many at a time and transposed.
+constexpr std::int64_t vectors_at_once = 16;
+
+template <class P>
+class ColumnsChoice final : public Choice {
+    using W = typename P::W;
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    ColumnsChoice(Subject& subject, std::string reason, Registered<ColumnsRow> row,
+                  std::shared_ptr<const ColumnsLayout> layout)
+        : Choice(name_of(row), std::move(reason)),
+          row_(*row.row),
+          move_(*strongest_of(&Table::move, subject.levels, type_of<Y>).row),
+          layout_(std::move(layout)),
+          far_(layout_->bytes() > cache_sizes().l2) {}
+
+    std::int64_t workspace_bytes(const Operands& operands) const override {
+        const int threads = threads_for(operands);
+        const Cut c = cut(operands, threads), alone = cut(operands, 1);
+        return std::max(alone.of_worker, std::min<std::int64_t>(threads, c.tasks(*layout_)) * c.of_worker) *
+               std::int64_t{sizeof(Y)};
+    }
+
+    void run(const Operands& operands, Workspace workspace) const override {
+        int threads = threads_for(operands);
+        if (threads > 1 && workspace_bytes(operands) > workspace.bytes) threads = 1;
+        const Cut c = cut(operands, threads);
+        const DenseSink<Y> sink(operands.y, operands.finish, move_);
+        auto task = [&](std::int64_t number, int worker) {
+            Y* const sums = reinterpret_cast<Y*>(workspace.memory) + worker * c.of_worker;
+            multiply_chunk(*operands.winners, sink, c, number / c.n_chunks, number % c.n_chunks, sums);
+        };
+        parallel_for(c.tasks(*layout_), threads, task);
+    }
+
+   private:
+    struct Cut {
+        bool interleaved;
+        std::int64_t n_chunks, sums_step, of_worker;  // elements
+        std::int64_t tasks(const ColumnsLayout& layout) const { return n_chunks * layout.n_panels; }
+    };
+
+    int threads_for(const Operands& operands) const {
+        const WinnersView& x = *operands.winners;
+        const double units =
+            static_cast<double>(layout_->n_units) / static_cast<double>(std::max<std::int64_t>(1, layout_->cols));
+        return choose_threads(static_cast<double>(x.starts[x.vectors] - x.starts[0]) * units * layout_->block_rows +
+                              static_cast<double>(x.vectors) * static_cast<double>(operands.y.rows));
+    }
+
+    Cut cut(const Operands& operands, int threads) const {
+        const ColumnsLayout& layout = *layout_;
+        const std::int64_t n = operands.winners->vectors;
+        const DenseView& y = operands.y;
+        Cut c;
+        c.interleaved = y.row_stride != 1 && y.rows > 1;
+        // Panels come first: the columns of one stay in the cache for all vectors of a task.
+        c.n_chunks = threads == 1 || layout.n_panels >= 4 * threads
+                         ? 1
+                         : std::min((n + vectors_at_once - 1) / vectors_at_once, std::int64_t{4} * threads);
+        if (threads > 1 && c.n_chunks * layout.n_panels < threads) c.n_chunks = std::min<std::int64_t>(n, threads);
+        // One line more than the sums need: sums at distances of a power of two would share cache sets.
+        const std::int64_t most_rows = std::min(layout.panel_rows, y.rows);
+        c.sums_step = round_to_lines(most_rows + 2 * layout.block_rows + 16, sizeof(Y));
+        c.of_worker = c.sums_step * (c.interleaved ? std::min(vectors_at_once, n) : 1);
+        return c;
+    }
+
+    void multiply_chunk(const WinnersView& x, const Sink<Y>& sink, const Cut& c, std::int64_t panel, std::int64_t chunk,
+                        Y* sums) const {
+        const ColumnsLayout& layout = *layout_;
+        const std::int64_t first = x.vectors * chunk / c.n_chunks, last = x.vectors * (chunk + 1) / c.n_chunks;
+        const Part rows{panel * layout.panel_rows,
+                        std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
+        const std::int64_t first_unit = layout.first_unit[static_cast<std::size_t>(panel)];
+        ColumnsArgs args;
+        args.starts = layout.starts.data() + panel * (layout.cols + 1);
+        args.targets = layout.targets.data() + first_unit;
+        args.values = layout.values.data() + static_cast<std::size_t>(first_unit * layout.block_rows) * sizeof(W);
+        args.n_rows = rows.count;
+        args.finish = sink.in_loop(row_.takes, rows.first);
+        args.prefetch = far_;
+        if (!c.interleaved) {
+            for (std::int64_t v = first; v < last; ++v) {
+                Y* const to = element<Y>(sink.view(), rows.first, v);
+                // Sums that are whole cache lines of y need no place of their own.
+                const bool in_place = !layout.padded && rows.count % layout.block_rows == 0 &&
+                                      reinterpret_cast<std::uintptr_t>(to) % cache_line == 0;
+                add_columns(args, x, v, in_place ? to : sums, to);
+                sink.finish_rest(row_.takes, rows, {v, 1});
+            }
+            return;
+        }
+        for (std::int64_t v = first; v < last; v += vectors_at_once) {
+            const Part cols{v, std::min(vectors_at_once, last - v)};
+            for (std::int64_t i = 0; i < cols.count; ++i)
+                add_columns(args, x, v + i, sums + i * c.sums_step, sums + i * c.sums_step);
+            sink.take_columns(sums, c.sums_step, rows, cols);
+            sink.finish_rest(row_.takes, rows, cols);
+        }
+    }
+
+    // Those that vector v meets.
+    void add_columns(ColumnsArgs& args, const WinnersView& x, std::int64_t v, Y* sums, Y* to) const {
+        const std::int64_t start = x.starts[v];
+        args.winners = x.indices + start;
+        args.activations = static_cast<const X*>(x.values) + start;
+        args.n_winners = x.starts[v + 1] - start;
+        args.sums = sums;
+        args.y = to;
+        row_.function(args);
+    }
+
+    const ColumnsRow& row_;
+    const MoveRow& move_;
+    const std::shared_ptr<const ColumnsLayout> layout_;
+    const bool far_;
+};
+
+int blocks_of(Subject& subject) { return column_blocks(subject.operand.by_input()); }
+
+// The sums of a panel stay in L1, threads have one each, and a column owns a few units of it.
+std::int64_t panel_rows(Subject& subject, int block_rows) {
+    const Operand& operand = subject.operand;
+    const double density =
+        operand.nnz() /
+        std::max(1.0, static_cast<double>(operand.inner()) * static_cast<double>(operand.outer()));
+    const std::int64_t in_l1 = cache_sizes().l1d / 2 / bytes_of(subject.types.y);
+    const std::int64_t share = operand.outer() / effective_threads() + 1;
+    constexpr double least_units = 8;
+    const double least = least_units * block_rows / std::max(density, 1e-9);
+    return std::max(std::min(in_l1, share), static_cast<std::int64_t>(std::min(least, 1e9)));
+}
+
+// Beside each block of values lies a target of two bytes.
+std::optional<double> cost(Subject& subject, const Request& request) {
+    const Operand& operand = subject.operand;
+    const int block_rows = subject.known(blocks_of), value_bytes = operand.value_bytes();
+    const double units =
+        operand.inner() > 0 ? operand.nnz() / block_rows / static_cast<double>(operand.inner()) : 0;
+    const double bytes = units * (block_rows * value_bytes + 2);
+    const bool far = operand.nnz() * (value_bytes + 2.0 / block_rows) > static_cast<double>(cache_sizes().l2);
+    // Of a unit: its micro-operations, and its bytes on the way through L1.
+    const double unit = costs().unit + costs().unit_byte * block_rows * value_bytes;
+    const double winner = costs().winner + std::max(units * unit, far ? bytes / costs().far_column_bytes : 0.0);
+    const double lines = static_cast<double>(operand.outer()) * bytes_of(subject.types.y) / cache_line;
+    return costs().sums_line * lines + request.winners * winner;
+}
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&);
+constexpr LayoutKind kind{"columns", cost, build, false, true};
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
+    const int block_rows = subject.known(blocks_of);
+    auto layout = subject.layout<ColumnsLayout>(
+        kind, [](const ColumnsLayout&) { return true; },
+        [&] { return derive_columns(subject.operand.by_input(), block_rows, panel_rows(subject, block_rows)); });
+    const auto row = strongest(&Table::columns, subject.levels, [&](const ColumnsRow& other) {
+        return other.types == subject.types && other.block_rows == block_rows;
+    });
+    char text[200];
+    std::snprintf(text, sizeof text, "columns: those that winners meet, %d row%s to a block%s", block_rows,
+                  block_rows == 1 ? "" : "s", layout->padded ? ", counts made alike" : "");
+    return make_choice<ColumnsChoice>(subject, std::string(text), row, std::move(layout));
+}
+
+}  // namespace
+
+List<LayoutKind> columns_kinds() { return {&kind, 1}; }
+
+RowName row_name(const ColumnsRow& row) {
+    return {"spspmm", "columns", name_of(row.types), by(row.block_rows, 1), row.block_rows, 1};
+}
+
+}  // namespace cs

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned.hpp"
+#include "kernels/columns.hpp"
+#include "layouts/layout.hpp"
+
+namespace cs {
+
+struct ColumnsLayout final : Layout {
+    int block_rows;
+    std::int64_t rows, cols, panel_rows, n_panels, n_units;  // n_units: with padding
+    bool padded = false;
+    std::vector<std::int64_t> first_unit;  // [panel]
+    std::vector<std::uint32_t> starts;     // [panel][column and one more]: relative to the panel's first unit
+    AlignedVector<std::uint16_t> targets;
+    AlignedVector<unsigned char> values;
+
+    std::int64_t bytes() const override;
+    std::int64_t slots() const override { return n_units * block_rows; }
+};
+// The most neighbouring rows, up to 16, that share one pattern throughout. `by_column` is the matrix transposed.
+int column_blocks(const StoredMatrix& by_column);
+// Panels of about panel_rows rows. Throws std::length_error where a panel has 2^32 units or more.
+ColumnsLayout derive_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows);
+// Whether no value is NaN or infinite.
+bool is_finite(const StoredMatrix& matrix);
+
+}  // namespace cs

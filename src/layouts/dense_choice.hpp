@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the choices of dense kinds have in common: their source and sink, and how many threads they get.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "layouts/layout.hpp"
+#include "layouts/matrix.hpp"
+#include "tiles/sink.hpp"
+#include "tiles/source.hpp"
+#include "tiles/work.hpp"
+
+namespace cs {
+
+// A product P on tiles or columns of a source. Whatever is a source serves as x: winners are written out.
+template <class P>
+class DenseChoice : public Choice {
+   public:
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+    void run(const Operands& operands, Workspace workspace) const final {
+        with_source(operands, [&](const Source<X>& source) {
+            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
+            int threads = threads_for(operands);
+            if (threads > 1 && bytes(source, sink, threads) > workspace.bytes) threads = 1;
+            multiply(source, sink, threads, workspace.memory);
+        });
+    }
+
+    std::int64_t workspace_bytes(const Operands& operands) const final {
+        return with_source(operands, [&](const Source<X>& source) {
+            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
+            const int threads = threads_for(operands);
+            const std::int64_t alone = bytes(source, sink, 1);
+            return threads == 1 ? alone : std::max(alone, bytes(source, sink, threads));
+        });
+    }
+
+   protected:
+    DenseChoice(Subject& subject, std::string name, std::string reason)
+        : Choice(std::move(name), std::move(reason)),
+          move_x_(strongest_of(&Table::move, subject.levels, type_of<X>).row),
+          move_y_(strongest_of(&Table::move, subject.levels, type_of<Y>).row),
+          // Inputs and outputs count like multiplications: a matrix of few entries is all reading and writing.
+          work_(subject.operand.nnz() + static_cast<double>(subject.operand.inner() + subject.operand.outer())) {}
+
+    // `memory`: of as many bytes as bytes() says for this number of threads.
+    virtual void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const = 0;
+    virtual std::int64_t bytes(const Source<X>& source, const Sink<Y>& sink, int threads) const = 0;
+
+    const MoveRow& move_y() const { return *move_y_; }
+
+   private:
+    template <class Body>
+    auto with_source(const Operands& operands, Body body) const {
+        if (operands.winners != nullptr) return body(WinnersSource<X>(*operands.winners));
+        return body(DenseSource<X>(operands.x, *move_x_));
+    }
+
+    int threads_for(const Operands& operands) const {
+        return choose_threads(work_ * static_cast<double>(operands.vectors()));
+    }
+
+    const MoveRow *move_x_, *move_y_;
+    const double work_;  // per column of x
+};
+
+// Of x as one column: where it lies, or copied with zeros behind it.
+template <class T>
+std::int64_t column_bytes(const Source<T>& source, std::int64_t zeros) {
+    if (zeros == 0 && source.has_contiguous_columns()) return 0;
+    return round_to_lines(source.rows() + zeros, sizeof(T)) * static_cast<std::int64_t>(sizeof(T));
+}
+
+template <class T>
+const T* column_of(const Source<T>& source, std::int64_t zeros, unsigned char* memory) {
+    if (zeros == 0 && source.has_contiguous_columns()) return static_cast<const T*>(source.view()->data);
+    T* const to = reinterpret_cast<T*>(memory);
+    source.pack_columns({0, 1}, source.rows() + zeros, to);
+    std::fill_n(to + source.rows(), zeros, T{});
+    return to;
+}
+
+// The choice Kind<Product> for the subject's product, made of what follows.
+template <template <class> class Kind, class... Parts>
+std::unique_ptr<const Choice> make_choice(Subject& subject, Parts&&... parts) {
+    return dispatch(subject.types, [&](auto product) -> std::unique_ptr<const Choice> {
+        return std::make_unique<const Kind<decltype(product)>>(subject, std::forward<Parts>(parts)...);
+    });
+}
+
+}  // namespace cs

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Layouts: orders of a matrix's entries in memory that kinds of micro-kernels read; the choice of one for a product; and
+// what every kind of layout says of itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/epilogue.hpp"
+#include "base/views.hpp"
+#include "base/workspace.hpp"
+#include "layouts/batch.hpp"
+
+namespace cs {
+
+// Derived once from the stored matrix, on first need (kernels/<kind>.hpp says how it is read).
+class Layout {
+   public:
+    virtual ~Layout() = default;
+    virtual std::int64_t bytes() const = 0;
+    virtual std::int64_t slots() const = 0;  // stored entries and padding
+};
+
+// What one product reads and writes. Shapes and types fit, and x and y do not overlap.
+struct Operands {
+    DenseView x;                      // unless there are winners
+    const WinnersView* winners;       // or null
+    DenseView y;
+    Epilogue finish;
+
+    std::int64_t vectors() const { return y.cols; }
+};
+
+// Micro-kernels and the layout that they read, chosen for one side of a matrix and a kind of batch.
+class Choice {
+   public:
+    virtual ~Choice() = default;
+    // y = epilogue(W x). The workspace has at least the bytes that are said here, for these operands.
+    virtual void run(const Operands& operands, Workspace workspace) const = 0;
+    virtual std::int64_t workspace_bytes(const Operands& operands) const = 0;
+
+    const std::string& name() const { return name_; }      // of the widest micro-kernel
+    const std::string& reason() const { return reason_; }  // why, in words
+    // x and y must lie in contiguous rows, or be one column.
+    virtual bool reads_in_place() const { return false; }
+
+   protected:
+    Choice(std::string name, std::string reason) : name_(std::move(name)), reason_(std::move(reason)) {}
+
+   private:
+    std::string name_, reason_;
+};
+
+class Subject;
+
+// What is asked for: a choice for this kind of batch. winners: of a vector, about; negative: activations are dense.
+struct Request {
+    Batch batch;
+    double winners = -1;
+};
+
+// One kind of layout. The functions are called under the lock of what the matrix holds.
+struct LayoutKind {
+    const char* name;
+    // Cycles per column of x, measured (docs/developer/performance/cost-model.md); nothing where the pattern or the
+    // batch is not for this kind.
+    std::optional<double> (*cost)(Subject& subject, const Request& request);
+    // Where cost() gave a figure.
+    std::unique_ptr<const Choice> (*build)(Subject& subject, const Request& request);
+    // Serves every matrix and batch, columns ascending in one accumulator: what is left where no other kind serves, and
+    // the one order of summation of deterministic products.
+    bool serves_all = false;
+    // Reads winners, not dense activations.
+    bool reads_winners = false;
+    // By how much the cost is off where it meets that of a kind that reads winners; null: not at all. far: the matrix
+    // comes from beyond L2.
+    double (*beside_winners)(Batch batch, bool far) = nullptr;
+};
+
+template <class Item>
+struct List {
+    const Item* first;
+    int count;
+    const Item* begin() const { return first; }
+    const Item* end() const { return first + count; }
+};
+
+// Each layout's file lists its kinds; equal costs are decided by the order of the table in src/meson.build.
+#define CS_LAYOUT(stem) List<LayoutKind> stem##_kinds();
+#include "kinds.inc"
+#undef CS_LAYOUT
+
+// All of them.
+const std::vector<const LayoutKind*>& layout_kinds();
+
+}  // namespace cs

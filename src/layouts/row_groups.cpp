@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Row groups, for batches: of rows with columns of their own, and of rows that share them.
+#include "layouts/row_groups.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+
+#include "base/caches.hpp"
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
+
+namespace cs {
+namespace {
+
+constexpr std::int64_t most_panel_rows = 2048;  // sums of a panel stay in L2 between blocks
+constexpr std::int64_t least_panel_rows = 128;  // shorter panels sort too few rows into a run
+
+std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
+// and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
+// them, and rows that share their columns at once, because they need a quarter of x
+// (docs/developer/performance/row-groups.md).
+std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows) {
+    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
+    std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
+    while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
+           static_cast<double>(block) * density(matrix) < least_entries)
+        block *= 2;
+    return block;
+}
+
+// Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
+// that the index of (panel, block) parts stays small beside its entries.
+std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
+    constexpr std::int64_t highest = 32768;
+    const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
+    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), most_shared_rows);
+    const std::int64_t n_blocks = matrix.cols / block_cols + 1;
+    while (panel < highest && (matrix.rows / panel) * n_blocks > matrix.nnz() / 8) panel *= 2;
+    return panel;
+}
+
+// Tiles of ascending width on one layout, each of the strongest level that has it.
+using Tiles = std::vector<Registered<RowGroupsRow>>;
+
+Tiles tiles_of(const Subject& subject, int shared_rows) {
+    Tiles tiles;
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        if (registered.row->types != subject.types || registered.row->shared_rows != shared_rows) continue;
+        auto same = std::find_if(tiles.begin(), tiles.end(), [&](const auto& other) {
+            return other.row->tile_cols == registered.row->tile_cols;
+        });
+        if (same != tiles.end())
+            *same = registered;
+        else
+            tiles.push_back(registered);
+    }
+    std::sort(tiles.begin(), tiles.end(),
+              [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
+    return tiles;
+}
+
+template <class P>
+class RowGroupsChoice final : public DenseChoice<P> {
+    using W = typename P::W;
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    RowGroupsChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const RowGroupsLayout> layout)
+        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
+          tiles_(std::move(tiles)),
+          layout_(std::move(layout)) {}
+
+   private:
+    // How a product is cut into tasks, and what each worker needs.
+    struct Cut {
+        int width;  // columns of a full tile
+        std::int64_t n_tiles, tasks_per_tile, x_bytes, y_bytes;
+        bool several_panels;  // per task: x is packed once for all of them
+
+        std::int64_t tasks() const { return n_tiles * tasks_per_tile; }
+        std::int64_t of_worker() const { return x_bytes + y_bytes; }
+    };
+
+    // The narrowest tile that holds n columns, else the widest.
+    const RowGroupsRow& tile_for(std::int64_t n) const {
+        const RowGroupsRow* row = tiles_.back().row;
+        for (auto it = tiles_.rbegin(); it != tiles_.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        return *row;
+    }
+
+    Cut cut(std::int64_t rows, std::int64_t cols, int threads) const {
+        const RowGroupsLayout& layout = *layout_;
+        Cut cut;
+        cut.width = tile_for(cols).tile_cols;
+        cut.n_tiles = (cols + cut.width - 1) / cut.width;
+        cut.tasks_per_tile =
+            threads == 1 || cut.n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(layout.n_panels, threads);
+        cut.several_panels = layout.n_panels > cut.tasks_per_tile;
+        const std::int64_t blocks = cut.several_panels ? layout.n_blocks : 1;
+        cut.x_bytes = round_to_lines(blocks * layout.block_cols * cut.width * std::int64_t{sizeof(X)}, 1);
+        cut.y_bytes = round_to_lines(std::min(layout.panel_rows, rows) * cut.width * std::int64_t{sizeof(Y)}, 1);
+        return cut;
+    }
+
+    std::int64_t bytes(const Source<X>&, const Sink<Y>& sink, int threads) const override {
+        const Cut c = cut(sink.rows(), sink.cols(), threads);
+        return std::min<std::int64_t>(threads, c.tasks()) * c.of_worker();
+    }
+
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const Cut c = cut(sink.rows(), sink.cols(), threads);
+        auto task = [&](std::int64_t number, int worker) {
+            const std::int64_t first_col = number / c.tasks_per_tile * c.width, share = number % c.tasks_per_tile;
+            const Part cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
+            unsigned char* const own = memory + worker * c.of_worker();
+            const std::int64_t first = layout_->n_panels * share / c.tasks_per_tile;
+            const std::int64_t last = layout_->n_panels * (share + 1) / c.tasks_per_tile;
+            const Tile tile{*this, source, sink, tile_for(cols.count), cols, reinterpret_cast<X*>(own),
+                            reinterpret_cast<Y*>(own + c.x_bytes), c.several_panels};
+            for (std::int64_t panel = first; panel < last; ++panel) tile.multiply_panel(panel, panel == first);
+        };
+        parallel_for(c.tasks(), threads, task);
+    }
+
+    // Some columns of x against panels of the matrix.
+    struct Tile {
+        const RowGroupsChoice& choice;
+        const Source<X>& source;
+        const Sink<Y>& sink;
+        const RowGroupsRow& row;
+        Part cols;
+        X* x_tile;
+        Y* sums;
+        bool several_panels;
+
+        bool is_full() const { return cols.count == row.tile_cols; }
+
+        // x where it lies, if that is as a packed tile would: full, aligned, without gaps.
+        const X* x_in_place() const {
+            const DenseView* const x = source.view();
+            if (x == nullptr || !choice.layout_->used.empty() || !is_full() || x->col_stride != 1 ||
+                x->row_stride != row.tile_cols)
+                return nullptr;
+            const X* const first = element<const X>(*x, 0, cols.first);
+            const std::size_t alignment = std::min(static_cast<std::size_t>(row.tile_cols) * sizeof(X), cache_line);
+            return reinterpret_cast<std::uintptr_t>(first) % alignment == 0 ? first : nullptr;
+        }
+
+        void multiply_panel(std::int64_t panel, bool pack) const {
+            const RowGroupsLayout& layout = *choice.layout_;
+            const std::int64_t width = row.tile_cols;
+            const Part rows{panel * layout.panel_rows,
+                            std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
+            // The last block's sums go straight to y where they are final there; earlier sums stay in the workspace (or
+            // in y, if its rows are as close).
+            const DenseView& y = sink.view();
+            const bool direct = y.col_stride == 1 && is_full() && sink.finish().changes_nothing();
+            Y* const y_part = element<Y>(y, rows.first, cols.first);
+            Y* const partial = direct && y.row_stride == width ? y_part : sums;
+            const X* const in_place = x_in_place();
+            for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
+                const Part columns{block * layout.block_cols,
+                                   std::min(layout.block_cols, layout.cols - block * layout.block_cols)};
+                const RowGroupsLayout::Part& part =
+                    layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+                X* const packed = x_tile + (several_panels ? columns.first * width : 0);
+                if (pack && in_place == nullptr && (several_panels || part.n_runs > 0))
+                    source.pack_tile(columns, cols, width, layout.used.empty() ? nullptr : layout.used.data(), packed);
+                const bool last = block == layout.n_blocks - 1;
+                RowGroupsArgs args;
+                args.runs = layout.runs.data() + part.run;
+                args.tails = layout.tails.data() + part.tail;
+                args.n_runs = part.n_runs;
+                args.n_tails = part.n_tails;
+                args.rows = layout.rows.data() + part.row;
+                args.columns =
+                    layout.columns.data() + (layout.shared_rows > 0 ? part.entry / layout.shared_rows : part.entry);
+                args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(W);
+                args.x = in_place != nullptr ? in_place + columns.first * width : packed;
+                args.from = partial;
+                args.from_stride = partial == sums ? width : y.row_stride;
+                args.to = last && direct ? y_part : partial;
+                args.to_stride = args.to == sums ? width : y.row_stride;
+                args.first = block == 0;
+                args.last = last && args.to != args.from;
+                row.function(args);
+            }
+            if (!direct) sink.take_tile(sums, width, rows, cols);
+        }
+    };
+
+    const Tiles tiles_;
+    const std::shared_ptr<const RowGroupsLayout> layout_;
+};
+
+// Rows of the groups that share their columns, of those that the pattern and a micro-kernel have; 0: none. Wide batches
+// take the groups with the widest tiles, others those with the most rows.
+int shared_rows_for(Subject& subject, Batch batch) {
+    const bool wide = typical_columns(batch) >= 64;
+    const RowGroupsRow* best = nullptr;
+    auto rank = [&](const RowGroupsRow& row) {
+        return wide ? std::make_tuple(row.tile_cols, row.shared_rows) : std::make_tuple(row.shared_rows, row.tile_cols);
+    };
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        const RowGroupsRow& row = *registered.row;
+        if (row.types == subject.types && row.shared_rows > 0 && row.shared_rows <= subject.known(rows_to_a_pattern) &&
+            subject.operand.outer() % row.shared_rows == 0 && (best == nullptr || rank(row) > rank(*best)))
+            best = &row;
+    }
+    return best == nullptr ? 0 : best->shared_rows;
+}
+
+// Per column of x: vector steps, tiles that the columns do not fill (half a vector stays idle, and x and y go through
+// the workspace), and the way of x and y into tiles and out.
+struct BatchCost {
+    double steps, idle, move;
+    bool ragged, wide;
+};
+
+BatchCost batch_cost(Subject& subject, Batch batch) {
+    const double n = typical_columns(batch), lanes = subject.lanes();
+    BatchCost found;
+    found.ragged = batch == Batch::some_columns;
+    found.wide = batch == Batch::packed_batch || has_contiguous_rows(batch);
+    found.steps = subject.operand.nnz() / std::min(n, lanes);
+    found.idle = found.ragged ? 1 + lanes / 2.0 / n : 1;
+    found.move = static_cast<double>(subject.known(columns_read) + subject.operand.outer()) *
+                 (found.ragged || batch == Batch::packed_batch ? costs().row_moved : costs().row_in_place);
+    return found;
+}
+
+std::optional<double> shared_cost(Subject& subject, const Request& request) {
+    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
+    const int rows = shared_rows_for(subject, request.batch);
+    if (rows == 0) return {};
+    const BatchCost of = batch_cost(subject, request.batch);
+    const double each = of.wide ? costs().shared_many : rows > 4 ? costs().shared_eights : costs().shared_fours;
+    return of.steps * each * of.idle + (of.ragged ? of.move : 0);
+}
+
+std::optional<double> plain_cost(Subject& subject, const Request& request) {
+    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
+    const BatchCost of = batch_cost(subject, request.batch);
+    return of.steps * (of.wide ? costs().groups_many : costs().groups_few) * of.idle + of.move;
+}
+
+std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, int shared_rows) {
+    Tiles tiles = tiles_of(subject, shared_rows);
+    const int widest = tiles.back().row->tile_cols;
+    auto layout = subject.layout<RowGroupsLayout>(
+        kind, [&](const RowGroupsLayout& other) { return other.shared_rows == shared_rows; },
+        [&] {
+            StoredMatrix matrix = subject.operand.by_output();
+            std::vector<std::int32_t> used, renumbered;
+            drop_unused_columns(subject.operand.by_output(), used, renumbered, matrix);
+            const std::int64_t block_cols = choose_block_cols(matrix, widest * bytes_of(subject.types.x), shared_rows);
+            RowGroupsLayout made =
+                derive_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared_rows);
+            made.used = std::move(used);
+            return made;
+        });
+    char text[200];
+    std::snprintf(text, sizeof text, "row groups%s: tiles of up to %d columns, blocks of %lld columns of W",
+                  shared_rows == 0  ? ""
+                  : shared_rows > 4 ? ", eight rows to a pattern"
+                                    : ", four rows to a pattern",
+                  widest, static_cast<long long>(layout->block_cols));
+    return make_choice<RowGroupsChoice>(subject, std::string(text), std::move(tiles), std::move(layout));
+}
+
+double shared_beside_winners(Batch, bool) { return costs().shared_beside; }
+
+std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request);
+std::unique_ptr<const Choice> build_plain(Subject& subject, const Request& request);
+
+constexpr LayoutKind kinds[] = {
+    {"shared_row_groups", shared_cost, build_shared, false, false, shared_beside_winners},
+    {"row_groups", plain_cost, build_plain, true},
+};
+
+std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request) {
+    return build(subject, kinds[0], shared_rows_for(subject, request.batch));
+}
+std::unique_ptr<const Choice> build_plain(Subject& subject, const Request&) { return build(subject, kinds[1], 0); }
+
+}  // namespace
+
+List<LayoutKind> row_groups_kinds() { return {kinds, 2}; }
+
+RowName row_name(const RowGroupsRow& row) {
+    const bool shared = row.shared_rows > 0;
+    const int rows = shared ? row.shared_rows : group_rows;
+    return {"spmm", shared ? "shared_row_groups" : "row_groups", name_of(row.types),
+            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols), rows,
+            row.tile_cols};
+}
+
+}  // namespace cs

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Windows, for one column of any matrix.
+#include "layouts/windows.hpp"
+
+#include <cstdio>
+
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
+
+namespace cs {
+namespace {
+
+// Windows per tile. Three cover more lanes of a sparse group than two, for a third more work; rows of few entries leave
+// no tile worth taking, and a layout without tiles is built ten times faster.
+int windows_of_tile(const StoredMatrix& matrix) {
+    const double d = density(matrix);
+    if (d < 0.015 || d * static_cast<double>(matrix.cols) < 16) return 0;
+    return d < 0.07 ? 3 : 2;
+}
+
+template <class P>
+class WindowsChoice final : public DenseChoice<P> {
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    WindowsChoice(Subject& subject, std::string reason, Registered<WindowsRow> row,
+                  std::shared_ptr<const WindowsLayout> layout)
+        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
+
+   private:
+    // Of rows in several parts; otherwise the sums go straight to y.
+    std::int64_t sums(const Sink<Y>& sink) const {
+        const auto extra = static_cast<std::int64_t>(layout_->extra_rows.size());
+        return extra > 0 ? sink.rows() + extra : 0;
+    }
+
+    std::int64_t bytes(const Source<X>& source, const Sink<Y>& sink, int) const override {
+        return column_bytes(source, 0) + sums(sink) * std::int64_t{sizeof(Y)};
+    }
+
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const WindowsLayout& layout = *layout_;
+        const X* const x = column_of(source, 0, memory);
+        Y* const parts = reinterpret_cast<Y*>(memory + column_bytes(source, 0));
+        const bool direct = layout.extra_rows.empty();
+        const Epilogue finish = direct ? sink.in_loop(row_.takes, 0) : Epilogue{};
+        const DenseView& y = sink.view();
+        parallel_shares(static_cast<std::int64_t>(layout.groups.size()), threads,
+                        [&](std::int64_t first, std::int64_t last) {
+                            row_.function({layout.groups.data() + first, last - first,
+                                           layout.rows.data() + first * window_lanes, layout.picks.data(),
+                                           layout.bases.data(), layout.tile_values.data(), layout.columns.data(),
+                                           layout.values.data(), x, direct ? y.data : parts,
+                                           direct ? y.row_stride : 1, finish});
+                        });
+        const Part rows{0, sink.rows()};
+        if (direct) return sink.finish_rest(row_.takes, rows, {0, 1});
+        Y* extra = parts + sink.rows();
+        for (const std::uint32_t row : layout.extra_rows) parts[row] += *extra++;
+        sink.take_tile(parts, 1, rows, {0, 1});
+    }
+
+    const WindowsRow& row_;
+    const std::shared_ptr<const WindowsLayout> layout_;
+};
+
+std::optional<double> cost(Subject& subject, const Request& request) {
+    if (request.batch != Batch::one_column || subject.operand.inner() > max_windows_cols) return {};
+    return subject.operand.nnz() * costs().windows_entry +
+           static_cast<double>(subject.operand.outer()) * costs().windows_row;
+}
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&);
+
+double beside_winners(Batch, bool) { return costs().windows_beside; }
+
+constexpr LayoutKind kind{"windows", cost, build, false, false, beside_winners};
+
+std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
+    const int wanted = windows_of_tile(subject.operand.by_output());
+    const auto row = strongest(&Table::windows, subject.levels, [&](const WindowsRow& other) {
+        return other.types == subject.types && (other.windows == 0 || other.windows == wanted);
+    });
+    const int windows = row.row->windows;
+    auto layout = subject.layout<WindowsLayout>(
+        kind, [&](const WindowsLayout& other) { return other.windows == windows; },
+        [&] { return derive_windows(subject.operand.by_output(), windows); });
+    char text[200];
+    std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
+                  subject.operand.nnz() > 0
+                      ? 100.0 * static_cast<double>(layout->tile_entries) / subject.operand.nnz()
+                      : 0.0);
+    return make_choice<WindowsChoice>(subject, std::string(text), row, std::move(layout));
+}
+
+}  // namespace
+
+List<LayoutKind> windows_kinds() { return {&kind, 1}; }
+
+RowName row_name(const WindowsRow& row) {
+    return {"spmv", "windows", name_of(row.types),
+            std::to_string(window_lanes) + (row.windows > 0 ? "w" + std::to_string(row.windows) : "g"), window_lanes,
+            1};
+}
+
+}  // namespace cs

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/dense.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+namespace cs {
+
+std::vector<Option> dense_options(Subject& subject, Batch batch) {
+    std::vector<Option> found;
+    const LayoutKind* last_resort = nullptr;
+    for (const LayoutKind* kind : layout_kinds()) {
+        if (kind->reads_winners) continue;
+        if (kind->serves_all) last_resort = kind;
+        if (const auto cost = kind->cost(subject, {batch})) found.push_back({kind, *cost});
+    }
+    if (found.empty()) found.push_back({last_resort, 0});
+    std::stable_sort(found.begin(), found.end(), [](const Option& a, const Option& b) { return a.cost < b.cost; });
+    return found;
+}
+
+const Choice* dense_choice(const Matrix& matrix, Side side, Types types, Batch batch, int candidate) {
+    Holdings& holdings = matrix.holdings(side);
+    auto& known = holdings.choices[index_of(types)][static_cast<int>(batch)];
+    if (candidate < 0)
+        if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    if (candidate < 0)
+        if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
+    Subject subject(matrix, side, types);
+    const auto options = dense_options(subject, batch);
+    const Option& option = options.at(candidate < 0 ? 0 : static_cast<std::size_t>(candidate));
+    std::shared_ptr<const Choice> built = option.kind->build(subject, {batch});
+    holdings.owned.push_back(built);
+    if (candidate < 0) known.store(built.get(), std::memory_order_release);
+    return built.get();
+}
+
+}  // namespace cs

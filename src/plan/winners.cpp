@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plan/winners.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+
+#include "base/caches.hpp"
+#include "layouts/columns.hpp"
+#include "layouts/costs.hpp"
+#include "plan/dense.hpp"
+
+namespace cs {
+
+// What a product with winners costs on either way, in cycles: linear in the winners of a vector.
+struct WinnersModel {
+    const LayoutKind* kind;  // that reads winners
+    bool finite;
+    double per_vector, per_winner;
+    double written_out_per_vector[n_batches], written_out_per_winner;
+};
+
+namespace {
+
+// Vectors are written out in the layout that the choice wants: a line of them is a tile.
+Batch written_out_batch(std::int64_t n) { return batch_of(n, n == line_columns, false); }
+
+WinnersModel estimate(Subject& subject) {
+    WinnersModel made{};
+    for (const LayoutKind* kind : layout_kinds())
+        if (kind->reads_winners) made.kind = kind;
+    const Request none{Batch::one_column, 0}, one{Batch::one_column, 1};
+    made.per_vector = *made.kind->cost(subject, none);
+    made.per_winner = *made.kind->cost(subject, one) - made.per_vector;
+    const double value_bytes = subject.operand.value_bytes();
+    const double zeros = static_cast<double>(subject.operand.inner()) * value_bytes / cache_line * costs().zeros_line;
+    // What the dense layouts add to the values is not much.
+    const bool far = subject.operand.nnz() * (value_bytes + 0.5) > static_cast<double>(cache_sizes().l2);
+    for (const std::int64_t n : {1, 4, 16, 24, 64}) {
+        const Batch batch = written_out_batch(n);
+        const Option best = dense_options(subject, batch).front();
+        const double share = best.kind->beside_winners == nullptr ? 1 : best.kind->beside_winners(batch, far);
+        made.written_out_per_vector[static_cast<int>(batch)] = best.cost * share + zeros;
+    }
+    made.written_out_per_winner = costs().written_winner;
+    return made;
+}
+
+const WinnersModel& model_of(const Matrix& matrix, Side side, Types types) {
+    Holdings& holdings = matrix.holdings(side);
+    auto& known = holdings.winners_models[index_of(types)];
+    if (const WinnersModel* model = known.load(std::memory_order_acquire)) return *model;
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    if (const WinnersModel* model = known.load(std::memory_order_relaxed)) return *model;
+    Subject subject(matrix, side, types);
+    auto made = std::make_shared<WinnersModel>(estimate(subject));
+    made->finite = is_finite(matrix.stored());
+    holdings.owned.push_back(made);
+    known.store(made.get(), std::memory_order_release);
+    return *made;
+}
+
+const Choice* winners_choice(const Matrix& matrix, Side side, Types types) {
+    Holdings& holdings = matrix.holdings(side);
+    auto& known = holdings.winners_choices[index_of(types)];
+    if (const Choice* choice = known.load(std::memory_order_acquire)) return choice;
+    const LayoutKind& kind = *model_of(matrix, side, types).kind;
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    if (const Choice* choice = known.load(std::memory_order_relaxed)) return choice;
+    Subject subject(matrix, side, types);
+    std::shared_ptr<const Choice> built = kind.build(subject, {Batch::one_column, 0});
+    holdings.owned.push_back(built);
+    known.store(built.get(), std::memory_order_release);
+    return built.get();
+}
+
+struct Costs {
+    double winners, written_out;  // per vector
+    bool winners_only;
+
+    bool writes_out_first() const { return !winners_only && written_out < winners; }
+};
+
+Costs costs_of(const WinnersModel& model, const PlanRequest& request) {
+    const double winners = request.n > 0 ? static_cast<double>(request.winners) / static_cast<double>(request.n) : 0.0;
+    Costs found{};
+    // Both orders of summation are the same in a deterministic product: columns ascending, one accumulator.
+    found.winners_only = request.deterministic || !model.finite;
+    found.winners = model.per_vector + winners * model.per_winner;
+    if (!found.winners_only)
+        found.written_out = model.written_out_per_vector[static_cast<int>(written_out_batch(request.n))] +
+                            winners * model.written_out_per_winner;
+    return found;
+}
+
+}  // namespace
+
+std::vector<Candidate> winners_candidates(const Matrix& matrix, const PlanRequest& request) {
+    const WinnersModel& model = model_of(matrix, request.side, request.types);
+    const Costs cost = costs_of(model, request);
+    std::vector<Candidate> found{{model.kind->name, cost.winners}};
+    if (!cost.winners_only) found.push_back({"dense", cost.written_out});
+    if (cost.writes_out_first()) std::swap(found[0], found[1]);
+    return found;
+}
+
+Plan make_winners_plan(const Matrix& matrix, const PlanRequest& request) {
+    const Costs cost = costs_of(model_of(matrix, request.side, request.types), request);
+    const int n_candidates = cost.winners_only ? 1 : 2, chosen = std::max(request.candidate, 0);
+    if (chosen >= n_candidates) throw std::out_of_range("no such candidate");
+    const bool write_out = (chosen == 0) == cost.writes_out_first();
+    const Choice* const choice =
+        write_out ? dense_choice(matrix, request.side, request.types, written_out_batch(request.n))
+                  : winners_choice(matrix, request.side, request.types);
+    return {&matrix, request.side, request.types, choice, write_out};
+}
+
+}  // namespace cs

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sources: activations as macro-kernels take them, as tiles or as columns, whatever they are: a dense array of any
+// strides, or winners, whose zeros are written out. Loops read a dense array where it lies, if they can.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "base/views.hpp"
+#include "kernels/move.hpp"
+
+namespace cs {
+
+struct Part {  // of the rows or columns of an operand
+    std::int64_t first, count;
+};
+
+// x, with one row per feature and one column per vector.
+template <class T>
+class Source {
+   public:
+    virtual ~Source() = default;
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+
+    std::int64_t rows() const { return rows_; }
+    std::int64_t cols() const { return cols_; }
+    // x as it lies in memory; null where it does not lie there as a matrix.
+    const DenseView* view() const { return view_; }
+    bool has_contiguous_columns() const { return view_ != nullptr && (view_->row_stride == 1 || rows_ <= 1); }
+
+    // x[rows, cols] as rows of `width` elements, those beyond the columns zero. Of all rows, or of those that `which`
+    // lists, ascending.
+    virtual void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const = 0;
+    // The columns, `step` elements apart.
+    virtual void pack_columns(Part cols, std::int64_t step, T* to) const = 0;
+
+   protected:
+    Source(std::int64_t rows, std::int64_t cols, const DenseView* view) : rows_(rows), cols_(cols), view_(view) {}
+
+   private:
+    const std::int64_t rows_, cols_;
+    const DenseView* const view_;
+};
+
+template <class T>
+class DenseSource final : public Source<T> {
+   public:
+    // Both must outlive the source.
+    DenseSource(const DenseView& x, const MoveRow& move) : Source<T>(x.rows, x.cols, &x), x_(x), move_(move) {}
+
+    void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const override {
+        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
+        const T* const from = element<const T>(x_, rows.first, cols.first);
+        if (which != nullptr)
+            for (std::int64_t k = 0; k < rows.count; ++k)
+                for (std::int64_t j = 0; j < cols.count; ++j)
+                    to[k * width + j] = *element<const T>(x_, which[rows.first + k], cols.first + j);
+        else if (x_.col_stride == 1)
+            move_.finish({from, to, rows.count, cols.count, x_.row_stride, width, {}});
+        else if (x_.row_stride == 1)
+            move_.transpose({from, to, cols.count, rows.count, x_.col_stride, width});
+        else
+            for (std::int64_t k = 0; k < rows.count; ++k)
+                for (std::int64_t j = 0; j < cols.count; ++j)
+                    to[k * width + j] = from[k * x_.row_stride + j * x_.col_stride];
+    }
+
+    void pack_columns(Part cols, std::int64_t step, T* to) const override {
+        const T* const from = element<const T>(x_, 0, cols.first);
+        if (x_.col_stride == 1 && cols.count > 1)
+            move_.transpose({from, to, x_.rows, cols.count, x_.row_stride, step});
+        else
+            for (std::int64_t j = 0; j < cols.count; ++j)
+                for (std::int64_t k = 0; k < x_.rows; ++k)
+                    to[j * step + k] = from[k * x_.row_stride + j * x_.col_stride];
+    }
+
+   private:
+    const DenseView& x_;
+    const MoveRow& move_;
+};
+
+template <class T>
+class WinnersSource final : public Source<T> {
+   public:
+    explicit WinnersSource(const WinnersView& x) : Source<T>(x.length, x.vectors, nullptr), x_(x) {}
+
+    void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const override {
+        std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
+        const T* const values = static_cast<const T*>(x_.values);
+        for (std::int64_t j = 0; j < cols.count; ++j) {
+            const std::int32_t *winner = x_.indices + x_.starts[cols.first + j], *first = winner,
+                               *const last = x_.indices + x_.starts[cols.first + j + 1];
+            const T* const value = values + x_.starts[cols.first + j];
+            if (which != nullptr) {
+                for (const std::int32_t *row = which + rows.first, *const end = row + rows.count; winner != last; ++winner) {
+                    row = std::lower_bound(row, end, *winner);
+                    if (row == end) break;
+                    if (*row == *winner) to[(row - which - rows.first) * width + j] = value[winner - first];
+                }
+                continue;
+            }
+            if (rows.first > 0) winner = std::lower_bound(winner, last, rows.first);
+            for (; winner != last && *winner < rows.first + rows.count; ++winner)
+                to[(*winner - rows.first) * width + j] = value[winner - first];
+        }
+    }
+
+    void pack_columns(Part cols, std::int64_t step, T* to) const override {
+        const T* const values = static_cast<const T*>(x_.values);
+        for (std::int64_t j = 0; j < cols.count; ++j) {
+            T* const column = to + j * step;
+            std::fill_n(column, x_.length, T{});
+            for (std::int64_t at = x_.starts[cols.first + j]; at < x_.starts[cols.first + j + 1]; ++at)
+                column[x_.indices[at]] = values[at];
+        }
+    }
+
+   private:
+    const WinnersView& x_;
+};
+
+}  // namespace cs

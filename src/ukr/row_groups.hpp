@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// spmm on row groups: four rows against one tile of x.
+//
+// Loads bound this loop: each entry needs its own row of the x tile (NV loads). Interleaving four rows saves the rest:
+// their four values come by one load and are spread over the lanes by in-register permutes, their four columns by one
+// 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
+//
+// Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
+#pragma once
+
+#include "kernels/row_groups.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+// Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own.
+template <class T, int Lanes, int NV, int Shared>
+struct RowGroups {
+    using V = vec<T, Lanes>;
+    static constexpr int rows_of_group = Shared > 0 ? Shared : group_rows;
+    static constexpr int tile = Lanes * NV;
+    static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
+    static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
+
+    const char* x;
+    const T* from;
+    T* to;
+    std::int64_t from_stride, to_stride;
+
+    static V x_row(const char* x, std::size_t column, int v) {
+        return load<V>(x + column * scale + static_cast<std::size_t>(v) * sizeof(V));
+    }
+
+    // Entry j of row R of a group.
+    template <int R>
+    CS_INLINE void entry(V (&sum)[NV], std::uint64_t columns, const T* values) const {
+        const std::size_t column = R == 3 ? columns >> 48 : (columns >> (16 * R)) & 0xffff;
+        const V value = spread<V, R>(values);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
+    }
+
+    // Entry j of all rows of a group that shares its columns: x is loaded once, and values come by broadcasts from
+    // memory, which leave the vector ports to the FMA.
+    CS_INLINE void shared_entry(V (*sum)[NV], std::size_t column, const T* values) const {
+        V x_part[NV];
+        for (int v = 0; v < NV; ++v) x_part[v] = x_row(x, column, v);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows_of_group; ++r) {
+            const V value = broadcast<V>(values[r]);
+#pragma GCC unroll 8
+            for (int v = 0; v < NV; ++v) sum[r][v] = fma(value, x_part[v], sum[r][v]);
+        }
+    }
+
+    template <int Groups>
+    CS_INLINE void steps(V (&sum)[Groups * rows_of_group][NV], const std::uint16_t* columns, const T* values,
+                         std::uint32_t count) const {
+        const std::size_t entries = std::size_t{rows_of_group} * count;  // from one group to the next
+        if constexpr (Shared > 0) {
+#pragma GCC unroll 1
+            for (std::uint32_t j = 0; j < count; ++j, ++columns, values += rows_of_group)
+#pragma GCC unroll 2
+                for (int g = 0; g < Groups; ++g)
+                    shared_entry(sum + g * rows_of_group, columns[static_cast<std::size_t>(g) * count],
+                                 values + static_cast<std::size_t>(g) * entries);
+            return;
+        }
+#pragma GCC unroll 1
+        for (std::uint32_t j = 0; j < count; ++j, columns += rows_of_group, values += rows_of_group)
+#pragma GCC unroll 2
+            for (int g = 0; g < Groups; ++g) {
+                const std::size_t at = static_cast<std::size_t>(g) * entries;
+                const auto packed = load<std::uint64_t>(columns + at);
+                entry<0>(sum[g * rows_of_group + 0], packed, values + at);
+                entry<1>(sum[g * rows_of_group + 1], packed, values + at);
+                entry<2>(sum[g * rows_of_group + 2], packed, values + at);
+                entry<3>(sum[g * rows_of_group + 3], packed, values + at);
+            }
+    }
+
+    template <int Groups, bool First>
+    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+                         std::uint32_t count) const {
+        V sum[Groups * rows_of_group][NV];
+        for (int r = 0; r < Groups * rows_of_group; ++r)
+            for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
+        steps<Groups>(sum, columns, values, count);
+        for (int r = 0; r < Groups * rows_of_group; ++r)
+            for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);
+    }
+
+    template <bool First>
+    void run(const RowGroupsArgs& args) const {
+        const std::uint16_t* rows = args.rows;
+        const std::uint16_t* columns = args.columns;
+        const T* values = static_cast<const T*>(args.values);
+        auto advance = [&](std::uint32_t groups, std::uint32_t count) {
+            rows += rows_of_group * groups;
+            columns += std::size_t{Shared > 0 ? 1 : rows_of_group} * groups * count;
+            values += std::size_t{rows_of_group} * groups * count;
+        };
+        for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
+            if (run->count == 0 && !First && !args.last) break;  // the rest of the rows own nothing here
+            std::uint32_t left = run->groups;
+            if constexpr (NV * rows_of_group <= 4)  // two groups give eight accumulators
+                for (; left >= 2; left -= 2) {
+                    group<2, First>(rows, columns, values, run->count);
+                    advance(2, run->count);
+                }
+            for (; left > 0; --left) {
+                group<1, First>(rows, columns, values, run->count);
+                advance(1, run->count);
+            }
+        }
+        for (const RowTail* tail = args.tails; tail != args.tails + args.n_tails; ++tail) {
+            T* const y = to + tail->row * to_stride;
+            V sum[NV];
+            for (int v = 0; v < NV; ++v) sum[v] = load<V>(y + v * Lanes);
+            for (std::uint32_t j = 0; j < tail->count; ++j, ++columns, ++values) {
+                const V value = broadcast<V>(*values);
+                for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, *columns, v), sum[v]);
+            }
+            for (int v = 0; v < NV; ++v) store(y + v * Lanes, sum[v]);
+        }
+    }
+};
+
+template <class T, int Lanes, int NV, int Shared = 0>
+void row_groups(const RowGroupsArgs& args) {
+    const RowGroups<T, Lanes, NV, Shared> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
+                                               static_cast<T*>(args.to), args.from_stride, args.to_stride};
+    if (args.first)
+        tile.template run<true>(args);
+    else
+        tile.template run<false>(args);
+}
+
+template <class T, int Lanes, int NV, int Shared = 0>
+inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>), Lanes* NV, Shared, row_groups<T, Lanes, NV, Shared>};
+
+}  // namespace cs::ukr::CS_ISA

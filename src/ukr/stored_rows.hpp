@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// spmm on the stored rows: for matrices so sparse that bringing x into tiles would cost as much as the product.
+//
+// x is read where it lies: each entry multiplies one row of it, up to eight registers wide, so that eight accumulators
+// hide the latency of the FMA and the entry's own loads are shared by all. Nothing is built for it.
+#pragma once
+
+#include "kernels/stored_rows.hpp"
+#include "ukr/finish.hpp"
+#include "ukr/levels.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+// NV registers of Lanes outputs of one row, from column `first` on.
+template <class T, int Lanes, int NV>
+CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
+    using V = vec<T, Lanes>;
+    const T* const x = static_cast<const T*>(args.x) + first;
+    const T* const values = static_cast<const T*>(args.values);
+    V sum[NV]{};
+    for (std::int64_t i = args.row_ptr[row]; i < args.row_ptr[row + 1]; ++i) {
+        const T* const x_row = x + args.columns[i] * args.x_stride;
+        const V value = broadcast<V>(values[i]);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) sum[v] = fma(value, load<V>(x_row + v * Lanes), sum[v]);
+    }
+    T* const y = static_cast<T*>(args.y) + row * args.y_stride + first;
+    const T* const bias = static_cast<const T*>(args.finish.bias);
+    for (int v = 0; v < NV; ++v)
+        store(y + v * Lanes, finished(sum[v], args.finish, [&] { return broadcast<V>(bias[row]); }));
+}
+
+// What is left of a row, by ever narrower parts of the same body.
+template <class T, int Lanes, int NV>
+inline void row_rest(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
+    if (args.n - first >= Lanes * NV) {
+        row_part<T, Lanes, NV>(args, row, first);
+        first += Lanes * NV;
+    }
+    if constexpr (NV > 1)
+        row_rest<T, Lanes, NV / 2>(args, row, first);
+    else if constexpr (Lanes > 1)
+        row_rest<T, Lanes / 2, 1>(args, row, first);
+}
+
+// One column: a plain sum per row, the entry's position carried from row to row.
+template <class T>
+CS_INLINE void one_column(const StoredRowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
+    const T* const x = static_cast<const T*>(args.x);
+    const T* const values = static_cast<const T*>(args.values);
+    const T* const bias = static_cast<const T*>(args.finish.bias);
+    T* const y = static_cast<T*>(args.y);
+    std::int64_t i = args.row_ptr[args.first_row];
+    for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
+        T sum{};
+        for (const std::int64_t end = args.row_ptr[row + 1]; i < end; ++i)
+            sum = fma(values[i], x[args.columns[i] * x_stride], sum);
+        y[row * y_stride] = finished(sum, args.finish, [&] { return bias[row]; });
+    }
+}
+
+template <class T>
+void stored_rows(const StoredRowsArgs& given) {
+    constexpr int L = native<T>, NV = 8;
+    const StoredRowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
+    if (args.n == 1) {
+        if (args.x_stride == 1 && args.y_stride == 1)
+            one_column<T>(args, 1, 1);
+        else
+            one_column<T>(args, args.x_stride, args.y_stride);
+        return;
+    }
+    for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
+        std::int64_t first = 0;
+        for (; first + L * NV <= args.n; first += L * NV) row_part<T, L, NV>(args, row, first);
+        if (first < args.n) row_rest<T, L, NV / 2>(args, row, first);
+    }
+}
+
+template <class T>
+inline constexpr StoredRowsRow stored_rows_row{uniform(type_of<T>), 8 * native<T>, stored_rows<T>};
+
+static constexpr StoredRowsRow stored_rows_of_every_level[] = {stored_rows_row<float>, stored_rows_row<double>, stored_rows_row<std::int64_t>};
+template <>
+struct EveryLevel<StoredRowsRow> {
+    static constexpr Rows<StoredRowsRow> rows = table_rows(stored_rows_of_every_level);
+};
+
+}  // namespace cs::ukr::CS_ISA
