@@ -12,6 +12,7 @@ extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+nitpicky = True  # a reference that leads nowhere is a warning, and .ci/run takes warnings for errors
 
 autodoc_typehints = "none"  # the docstrings say it in words
 numpydoc_show_class_members = False

@@ -16,6 +16,7 @@ from oracle import assert_product, draw, expected, random_csr
 import complsparse as cs
 from complsparse import _config, _core
 
+pytestmark = pytest.mark.alone
 parallel = pytest.mark.skipif(
     _core.thread_report()["backend"] == "serial", reason="not run: the library was built without threads"
 )
