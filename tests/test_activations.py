@@ -72,7 +72,9 @@ def test_with_winners(isa, name, dtype):
 
 def special_values(dtype):
     info = np.finfo(dtype)
-    steps = np.array([0.0, 1e-30, 1e-5, 0.01, 0.5, 1, 2.9999, 3, 3.0001, 5.999, 6, 6.001, 8, 13, 20, 38, 90, 700, 745, 1e4])
+    steps = np.array(
+        [0.0, 1e-30, 1e-5, 0.01, 0.5, 1, 2.9999, 3, 3.0001, 5.999, 6, 6.001, 8, 13, 20, 38, 90, 700, 745, 1e4]
+    )
     tiny = [info.smallest_subnormal, info.tiny, info.max, np.inf]
     values = np.concatenate([steps, tiny, np.linspace(0, 40, 400)]).astype(dtype)
     return np.concatenate([values, -values, [np.nan]]).astype(dtype)
@@ -92,8 +94,8 @@ def test_special_values(isa, name, dtype, n):
     assert_array_equal(np.isnan(y), np.isnan(X))
     here = np.isfinite(X)
     assert_activated(y[here], name, sums[here], name)
-    assert_array_equal(y[X == np.inf], min(6, np.inf) if name == "relu6" else np.inf)
-    assert_array_equal(y[X == -np.inf], -np.inf if name == "leaky_relu" else 0)
+    assert_array_equal(y[np.inf == X], min(6, np.inf) if name == "relu6" else np.inf)
+    assert_array_equal(y[-np.inf == X], -np.inf if name == "leaky_relu" else 0)
 
 
 @every_activation

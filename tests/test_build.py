@@ -88,7 +88,7 @@ def test_cpp_files_include_downward():
         assert room in floors, path
         for name in included(path):
             other = name.partition("/")[0]
-            if "/" in name and (SOURCE / other).is_dir() or name == "api.hpp":
+            if ("/" in name and (SOURCE / other).is_dir()) or name == "api.hpp":
                 assert other in floors, (path, name)
                 assert uses(room, other, floors), (path, name)
 
@@ -174,6 +174,7 @@ def test_every_source_file_names_its_licence():
 
 
 # --- layers of Python ------------------------------------------------------------------------------------------------
+
 
 def imports(folder, prefix=""):
     """Of each Python module below a folder: the other ones that it imports, wherever the statement stands."""
@@ -401,6 +402,7 @@ print(len(later), cs.load.__name__, cs._cli.__name__, set(cs._LATER) <= set(dir(
 
 
 # --- the kernel table ------------------------------------------------------------------------------------------------
+
 
 def test_rows_of_the_table():
     """Names are unique and say kind, type, tile and level; every level has its rows."""

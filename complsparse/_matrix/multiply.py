@@ -157,9 +157,7 @@ class Products(LikeScipy):
         """
         batch, compute = checked_batch(n), compute_dtype(self, dtype)
         deterministic = deterministic or _core.get_deterministic()
-        self._prepare(
-            batch, compute, deterministic, winners=None if winners is None else checked_winners(winners)
-        )
+        self._prepare(batch, compute, deterministic, winners=None if winners is None else checked_winners(winners))
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ namespace cs {
 // Longer vectors are faster one by one.
 inline constexpr std::int64_t longest_in_lanes = 512;
 
-// The contest of kernels/contest.hpp for as many vectors as there are lanes, of longest_in_lanes entries at most. Entries i of all vectors stand
-// side by side at x + i * stride. k <= n.
+// The contest of kernels/contest.hpp for as many vectors as there are lanes, of longest_in_lanes entries at most.
+// Entries i of all vectors stand side by side at x + i * stride. k <= n.
 struct ContestLanesArgs {
     const void* x;
     std::int64_t stride, n, k;

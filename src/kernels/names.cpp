@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kernels/names.hpp"
 
-#include "base/isa.hpp"
-
 #include "all_contracts.hpp"
+#include "base/isa.hpp"
 
 namespace cs {
 namespace {

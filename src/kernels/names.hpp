@@ -11,10 +11,10 @@ namespace cs {
 
 // What a kind says of one of its rows.
 struct RowName {
-    const char* op;       // the operation; null: no operation of its own, not listed
-    const char* layout;   // what it reads
-    std::string types;    // as in name_of()
-    std::string tile;     // what tells rows of a kind apart; may be empty
+    const char* op;      // the operation; null: no operation of its own, not listed
+    const char* layout;  // what it reads
+    std::string types;   // as in name_of()
+    std::string tile;    // what tells rows of a kind apart; may be empty
     int tile_rows, tile_cols;
 };
 #define CS_KIND(stem, Row) RowName row_name(const Row& row);

@@ -14,8 +14,8 @@ namespace cs {
 // lane pick its column by an in-register permute: it covers the entries that are near each other in column, for a
 // quarter of the loads. A *gather* step fetches the lanes' columns one by one and covers the rest. The packer chooses
 // how many entries go into tiles. Lanes without an entry hold the value -0.0 (which changes no finite sum) and any
-// column; a stored -0.0 becomes 0.0. Where a sum comes out non-finite, a masked variant that drops those lanes' products
-// runs again.
+// column; a stored -0.0 becomes 0.0. Where a sum comes out non-finite, a masked variant that drops those lanes'
+// products runs again.
 
 inline constexpr int window_lanes = 8;
 inline constexpr int window_cols = 4;

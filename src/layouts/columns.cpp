@@ -140,8 +140,7 @@ int blocks_of(Subject& subject) { return column_blocks(subject.operand.by_input(
 std::int64_t panel_rows(Subject& subject, int block_rows) {
     const Operand& operand = subject.operand;
     const double density =
-        operand.nnz() /
-        std::max(1.0, static_cast<double>(operand.inner()) * static_cast<double>(operand.outer()));
+        operand.nnz() / std::max(1.0, static_cast<double>(operand.inner()) * static_cast<double>(operand.outer()));
     const std::int64_t in_l1 = cache_sizes().l1d / 2 / bytes_of(subject.types.y);
     const std::int64_t share = operand.outer() / effective_threads() + 1;
     constexpr double least_units = 8;
@@ -153,8 +152,7 @@ std::int64_t panel_rows(Subject& subject, int block_rows) {
 std::optional<double> cost(Subject& subject, const Request& request) {
     const Operand& operand = subject.operand;
     const int block_rows = subject.known(blocks_of), value_bytes = operand.value_bytes();
-    const double units =
-        operand.inner() > 0 ? operand.nnz() / block_rows / static_cast<double>(operand.inner()) : 0;
+    const double units = operand.inner() > 0 ? operand.nnz() / block_rows / static_cast<double>(operand.inner()) : 0;
     const double bytes = units * (block_rows * value_bytes + 2);
     const bool far = operand.nnz() * (value_bytes + 2.0 / block_rows) > static_cast<double>(cache_sizes().l2);
     // Of a unit: its micro-operations, and its bytes on the way through L1.

@@ -36,9 +36,7 @@ int column_blocks(const StoredMatrix& by_column) {
     return rows;
 }
 
-std::int64_t ColumnsLayout::bytes() const {
-    return bytes_of_arrays(first_unit, starts, targets, values);
-}
+std::int64_t ColumnsLayout::bytes() const { return bytes_of_arrays(first_unit, starts, targets, values); }
 
 ColumnsLayout derive_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
     const std::int64_t n_columns = by_column.rows, rows = by_column.cols;

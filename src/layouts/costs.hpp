@@ -24,8 +24,8 @@ struct CostConstants {
     // Routed layers: per vector and port; to transpose a row of x or y of a batch, and of fewer columns.
     double routed_one = 0.65, routed_two = 0.75, routed_four = 0.9;
     double routed_batch_row = 1.2, routed_row = 0.6;
-    // Winners: a line of sums, cleared and written; to find a column; a unit of it, and each of its bytes; bytes a cycle
-    // of columns from beyond L2. Written out: a line of zeros, a winner.
+    // Winners: a line of sums, cleared and written; to find a column; a unit of it, and each of its bytes; bytes a
+    // cycle of columns from beyond L2. Written out: a line of zeros, a winner.
     double sums_line = 2.5, winner = 4, unit = 1.8, unit_byte = 0.042, far_column_bytes = 6;
     double zeros_line = 2, written_winner = 4;
     // By how much the costs of dense kinds are off beside those of winners.

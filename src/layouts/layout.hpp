@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Layouts: orders of a matrix's entries in memory that kinds of micro-kernels read; the choice of one for a product; and
-// what every kind of layout says of itself.
+// Layouts: orders of a matrix's entries in memory that kinds of micro-kernels read; the choice of one for a product;
+// and what every kind of layout says of itself.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ class Layout {
 
 // What one product reads and writes. Shapes and types fit, and x and y do not overlap.
 struct Operands {
-    DenseView x;                      // unless there are winners
-    const WinnersView* winners;       // or null
+    DenseView x;                 // unless there are winners
+    const WinnersView* winners;  // or null
     DenseView y;
     Epilogue finish;
 

@@ -194,9 +194,9 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const double together = n < 4 ? 1 : 4;
     // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
     // costlier.
-    const double convert = has_contiguous_rows(request.batch)                        ? costs().routed_batch_row
+    const double convert = has_contiguous_rows(request.batch)               ? costs().routed_batch_row
                            : request.batch == Batch::packed_batch || n == 1 ? 0
-                                                                                     : costs().routed_row;
+                                                                            : costs().routed_row;
     return std::max(ports, streaming_cost(bytes) / together) +
            convert * static_cast<double>(subject.operand.inner() + subject.operand.outer());
 }
@@ -234,10 +234,13 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
 List<LayoutKind> routed_kinds() { return {&kind, 1}; }
 
 RowName row_name(const RoutedRow& row) {
-    return {"spmm", "routed", name_of(row.types),
+    return {"spmm",
+            "routed",
+            name_of(row.types),
             (row.weights == Weights::bf16 ? "bf16w_" : "") + std::to_string(row.lanes) + "of" +
                 std::to_string(row.window) + "_" + by(row.block_rows, row.tile_cols),
-            row.lanes * row.block_rows, row.tile_cols};
+            row.lanes * row.block_rows,
+            row.tile_cols};
 }
 
 }  // namespace cs

@@ -16,8 +16,7 @@ constexpr double most_padding = 1.1;
 // The entries that the fullest row owns in each window of `width` columns; empty where that would leave too many lanes
 // without an entry.
 std::vector<std::int64_t> layers_per_window(const StoredMatrix& matrix, std::int64_t width) {
-    const double most_layers =
-        most_padding * static_cast<double>(matrix.nnz()) / static_cast<double>(matrix.rows);
+    const double most_layers = most_padding * static_cast<double>(matrix.nnz()) / static_cast<double>(matrix.rows);
     std::vector<std::int64_t> layers(as_size((matrix.cols + width - 1) / width), 0);
     std::int64_t total = 0;
     for (std::int64_t row = 0; row < matrix.rows; ++row)
@@ -60,13 +59,10 @@ RoutedPattern find_routed_pattern(const StoredMatrix& matrix, int widest) {
 bool fits_bf16(const StoredMatrix& matrix) {
     if (matrix.type != Type::f32) return false;
     const auto* const values = static_cast<const std::uint32_t*>(matrix.values);
-    return std::all_of(values, values + matrix.nnz(),
-                       [](std::uint32_t bits) { return (bits & 0xffffu) == 0; });
+    return std::all_of(values, values + matrix.nnz(), [](std::uint32_t bits) { return (bits & 0xffffu) == 0; });
 }
 
-std::int64_t RoutedLayout::bytes() const {
-    return bytes_of_arrays(bases, ids, values);
-}
+std::int64_t RoutedLayout::bytes() const { return bytes_of_arrays(bases, ids, values); }
 
 RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row) {
     constexpr std::uint32_t padding = 0x80000000u;  // -0.0

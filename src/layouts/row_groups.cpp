@@ -50,9 +50,8 @@ Tiles tiles_of(const Subject& subject, int shared_rows) {
     Tiles tiles;
     for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
         if (registered.row->types != subject.types || registered.row->shared_rows != shared_rows) continue;
-        auto same = std::find_if(tiles.begin(), tiles.end(), [&](const auto& other) {
-            return other.row->tile_cols == registered.row->tile_cols;
-        });
+        auto same = std::find_if(tiles.begin(), tiles.end(),
+                                 [&](const auto& other) { return other.row->tile_cols == registered.row->tile_cols; });
         if (same != tiles.end())
             *same = registered;
         else
@@ -120,8 +119,14 @@ class RowGroupsChoice final : public DenseChoice<P> {
             unsigned char* const own = memory + worker * c.of_worker();
             const std::int64_t first = layout_->n_panels * share / c.tasks_per_tile;
             const std::int64_t last = layout_->n_panels * (share + 1) / c.tasks_per_tile;
-            const Tile tile{*this, source, sink, tile_for(cols.count), cols, reinterpret_cast<X*>(own),
-                            reinterpret_cast<Y*>(own + c.x_bytes), c.several_panels};
+            const Tile tile{*this,
+                            source,
+                            sink,
+                            tile_for(cols.count),
+                            cols,
+                            reinterpret_cast<X*>(own),
+                            reinterpret_cast<Y*>(own + c.x_bytes),
+                            c.several_panels};
             for (std::int64_t panel = first; panel < last; ++panel) tile.multiply_panel(panel, panel == first);
         };
         parallel_for(c.tasks(), threads, task);
@@ -295,8 +300,11 @@ List<LayoutKind> row_groups_kinds() { return {kinds, 2}; }
 RowName row_name(const RowGroupsRow& row) {
     const bool shared = row.shared_rows > 0;
     const int rows = shared ? row.shared_rows : group_rows;
-    return {"spmm", shared ? "shared_row_groups" : "row_groups", name_of(row.types),
-            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols), rows,
+    return {"spmm",
+            shared ? "shared_row_groups" : "row_groups",
+            name_of(row.types),
+            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols),
+            rows,
             row.tile_cols};
 }
 

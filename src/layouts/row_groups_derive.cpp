@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "layouts/row_groups.hpp"
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
 
 #include "base/sizes.hpp"
+#include "layouts/row_groups.hpp"
 #include "layouts/stored.hpp"
 
 namespace cs {
@@ -142,9 +141,7 @@ class Builder {
 
 }  // namespace
 
-std::int64_t RowGroupsLayout::bytes() const {
-    return bytes_of_arrays(used, parts, runs, tails, rows, columns, values);
-}
+std::int64_t RowGroupsLayout::bytes() const { return bytes_of_arrays(used, parts, runs, tails, rows, columns, values); }
 
 RowGroupsLayout derive_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
                                   int shared_rows) {

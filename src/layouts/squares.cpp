@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Squares, for one column of a matrix of whole 4 x 4 blocks.
+#include "kernels/squares.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -8,7 +10,6 @@
 #include "base/aligned.hpp"
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
-#include "kernels/squares.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 #include "pattern/pattern.hpp"
@@ -135,9 +136,9 @@ constexpr LayoutKind kind{"squares", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<SquaresLayout>(
         kind, [](const SquaresLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<SquaresChoice>(
-        subject, std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"), row_for(subject),
-        std::move(layout));
+    return make_choice<SquaresChoice>(subject,
+                                      std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"),
+                                      row_for(subject), std::move(layout));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Strips, for one column of a matrix whose rows come in sixteens of one pattern.
+#include "kernels/strips.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -7,7 +9,6 @@
 #include "base/aligned.hpp"
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
-#include "kernels/strips.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 
@@ -104,7 +105,8 @@ Registered<StripsRow> row_for(const Subject& subject) {
 }
 
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (request.batch != Batch::one_column || row_for(subject).row == nullptr || !subject.known(is_of_strips)) return {};
+    if (request.batch != Batch::one_column || row_for(subject).row == nullptr || !subject.known(is_of_strips))
+        return {};
     const double value_bytes = subject.operand.nnz() * subject.operand.value_bytes();
     return std::max(subject.operand.nnz() / subject.lanes() * costs().strips_vector,
                     streaming_cost(value_bytes * 1.01));
@@ -116,8 +118,7 @@ constexpr LayoutKind kind{"strips", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<StripsLayout>(
         kind, [](const StripsLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<StripsChoice>(subject,
-                                     std::string("strips: 16 rows to a pattern, its columns four at a time"),
+    return make_choice<StripsChoice>(subject, std::string("strips: 16 rows to a pattern, its columns four at a time"),
                                      row_for(subject), std::move(layout));
 }
 

@@ -47,14 +47,13 @@ class WindowsChoice final : public DenseChoice<P> {
         const bool direct = layout.extra_rows.empty();
         const Epilogue finish = direct ? sink.in_loop(row_.takes, 0) : Epilogue{};
         const DenseView& y = sink.view();
-        parallel_shares(static_cast<std::int64_t>(layout.groups.size()), threads,
-                        [&](std::int64_t first, std::int64_t last) {
-                            row_.function({layout.groups.data() + first, last - first,
-                                           layout.rows.data() + first * window_lanes, layout.picks.data(),
-                                           layout.bases.data(), layout.tile_values.data(), layout.columns.data(),
-                                           layout.values.data(), x, direct ? y.data : parts,
-                                           direct ? y.row_stride : 1, finish});
-                        });
+        parallel_shares(
+            static_cast<std::int64_t>(layout.groups.size()), threads, [&](std::int64_t first, std::int64_t last) {
+                row_.function({layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes,
+                               layout.picks.data(), layout.bases.data(), layout.tile_values.data(),
+                               layout.columns.data(), layout.values.data(), x, direct ? y.data : parts,
+                               direct ? y.row_stride : 1, finish});
+            });
         const Part rows{0, sink.rows()};
         if (direct) return sink.finish_rest(row_.takes, rows, {0, 1});
         Y* extra = parts + sink.rows();
@@ -88,10 +87,9 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
         kind, [&](const WindowsLayout& other) { return other.windows == windows; },
         [&] { return derive_windows(subject.operand.by_output(), windows); });
     char text[200];
-    std::snprintf(text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
-                  subject.operand.nnz() > 0
-                      ? 100.0 * static_cast<double>(layout->tile_entries) / subject.operand.nnz()
-                      : 0.0);
+    std::snprintf(
+        text, sizeof text, "windows: %.0f%% of the entries in tiles, the rest gathered",
+        subject.operand.nnz() > 0 ? 100.0 * static_cast<double>(layout->tile_entries) / subject.operand.nnz() : 0.0);
     return make_choice<WindowsChoice>(subject, std::string(text), row, std::move(layout));
 }
 
@@ -100,8 +98,11 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
 List<LayoutKind> windows_kinds() { return {&kind, 1}; }
 
 RowName row_name(const WindowsRow& row) {
-    return {"spmv", "windows", name_of(row.types),
-            std::to_string(window_lanes) + (row.windows > 0 ? "w" + std::to_string(row.windows) : "g"), window_lanes,
+    return {"spmv",
+            "windows",
+            name_of(row.types),
+            std::to_string(window_lanes) + (row.windows > 0 ? "w" + std::to_string(row.windows) : "g"),
+            window_lanes,
             1};
 }
 

@@ -14,14 +14,15 @@
 
 namespace cs::windows_packing {
 
-// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance/windows.md): a tile must cover
-// at least so many entries of the longest lane to pay.
+// Cycles of a tile and of a gather step on the cores measured (docs/developer/performance/windows.md): a tile must
+// cover at least so many entries of the longest lane to pay.
 inline constexpr int gather_cost = 12;
 constexpr int tile_cost(int windows) { return windows == 2 ? 6 : 7; }
 
-inline constexpr int base_step = 2;           // windows start at even columns: finer gains nothing, coarser loses 3-5%
-inline constexpr std::size_t horizon = 1024;  // candidate windows looked at per choice: packing stays linear in the entries
-inline constexpr int patience = 24;           // tiles without a gain before the group is closed
+inline constexpr int base_step = 2;  // windows start at even columns: finer gains nothing, coarser loses 3-5%
+inline constexpr std::size_t horizon =
+    1024;                            // candidate windows looked at per choice: packing stays linear in the entries
+inline constexpr int patience = 24;  // tiles without a gain before the group is closed
 
 // What a lane sums: the entries of a row, or a piece of a long row.
 struct Piece {

@@ -23,8 +23,8 @@ struct BoundCall {
 };
 // Operands and arrays stay where they are. small: one thread will do, now and later. May throw as make_plan().
 void bind(BoundCall& call, const Plan& plan, const Operands& operands, bool small);
-// Where another thread is inside this call, in a workspace of the calling thread. Ends the process if there is no memory
-// for that.
+// Where another thread is inside this call, in a workspace of the calling thread. Ends the process if there is no
+// memory for that.
 void run_bound_call(void* call) noexcept;
 
 }  // namespace cs

@@ -112,19 +112,19 @@ class Work {
         }
         const auto wanted = static_cast<std::int64_t>(6 * std::sqrt(static_cast<double>(k))) + 16;
         ContestArgs args{x,
-                      n,
-                      k,
-                      c_.bias,
-                      c_.boost,
-                      c_.relu,
-                      keys,
-                      candidates,
-                      sums,
-                      wanted,
-                      &hint,
-                      values_ + v * k * width_,
-                      indices_ + v * k,
-                      0};
+                         n,
+                         k,
+                         c_.bias,
+                         c_.boost,
+                         c_.relu,
+                         keys,
+                         candidates,
+                         sums,
+                         wanted,
+                         &hint,
+                         values_ + v * k * width_,
+                         indices_ + v * k,
+                         0};
         one_->function(args);
         counts_[v] = args.count;
     }
@@ -152,17 +152,17 @@ class Work {
             stride = lanes;
         }
         ContestLanesArgs args{data,
-                           stride,
-                           n,
-                           c_.k,
-                           c_.bias,
-                           c_.boost,
-                           c_.relu,
-                           count,
-                           keys,
-                           values_ + v * c_.k * width_,
-                           indices_ + v * c_.k,
-                           counts_ + v};
+                              stride,
+                              n,
+                              c_.k,
+                              c_.bias,
+                              c_.boost,
+                              c_.relu,
+                              count,
+                              keys,
+                              values_ + v * c_.k * width_,
+                              indices_ + v * c_.k,
+                              counts_ + v};
         lanes_->function(args);
     }
 

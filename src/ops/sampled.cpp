@@ -14,7 +14,8 @@ namespace {
 
 template <class T>
 void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, T* out) {
-    const SampledFunction row_function = strongest_of(&Table::sampled, usable_levels(), uniform(pattern.type)).row->function;
+    const SampledFunction row_function =
+        strongest_of(&Table::sampled, usable_levels(), uniform(pattern.type)).row->function;
     const std::int64_t depth = p.cols;
     // The columns of q become contiguous rows; so do the rows of p where they are not.
     AlignedVector<T> q_rows(static_cast<std::size_t>(pattern.cols * depth));

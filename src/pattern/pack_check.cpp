@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstddef>
 
+#include "base/sizes.hpp"
 #include "pattern/column_numbers.hpp"
 #include "pattern/pack.hpp"
-#include "base/sizes.hpp"
 
 namespace cs {
 

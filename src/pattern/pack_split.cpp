@@ -3,9 +3,9 @@
 #include <limits>
 #include <stdexcept>
 
+#include "base/sizes.hpp"
 #include "pattern/column_numbers.hpp"
 #include "pattern/pack.hpp"
-#include "base/sizes.hpp"
 
 namespace cs {
 

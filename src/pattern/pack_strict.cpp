@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <numeric>
 
+#include "base/sizes.hpp"
 #include "pattern/column_numbers.hpp"
 #include "pattern/pack.hpp"
-#include "base/sizes.hpp"
 
 namespace cs {
 

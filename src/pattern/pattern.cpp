@@ -5,8 +5,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "pattern/column_numbers.hpp"
 #include "base/sizes.hpp"
+#include "pattern/column_numbers.hpp"
 
 namespace cs {
 

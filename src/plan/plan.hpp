@@ -29,8 +29,8 @@ struct Plan {
     const Choice* choice = nullptr;
     bool written_out = false;  // winners for a choice of dense activations
 
-    // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides that fit() has seen; x and y do
-    // not overlap. The workspace has at least the bytes that are said here, for these operands.
+    // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides that fit() has seen; x and y
+    // do not overlap. The workspace has at least the bytes that are said here, for these operands.
     void run(const Operands& operands, Workspace workspace) const;
     std::int64_t workspace_bytes(const Operands& operands) const;
     // A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice

@@ -109,9 +109,9 @@ Plan make_winners_plan(const Matrix& matrix, const PlanRequest& request) {
     const int n_candidates = cost.winners_only ? 1 : 2, chosen = std::max(request.candidate, 0);
     if (chosen >= n_candidates) throw std::out_of_range("no such candidate");
     const bool write_out = (chosen == 0) == cost.writes_out_first();
-    const Choice* const choice =
-        write_out ? dense_choice(matrix, request.side, request.types, written_out_batch(request.n))
-                  : winners_choice(matrix, request.side, request.types);
+    const Choice* const choice = write_out
+                                     ? dense_choice(matrix, request.side, request.types, written_out_batch(request.n))
+                                     : winners_choice(matrix, request.side, request.types);
     return {&matrix, request.side, request.types, choice, write_out};
 }
 

@@ -91,11 +91,12 @@ class WinnersSource final : public Source<T> {
         std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
         const T* const values = static_cast<const T*>(x_.values);
         for (std::int64_t j = 0; j < cols.count; ++j) {
-            const std::int32_t *winner = x_.indices + x_.starts[cols.first + j], *first = winner,
-                               *const last = x_.indices + x_.starts[cols.first + j + 1];
+            const std::int32_t *winner = x_.indices + x_.starts[cols.first + j],
+                               *first = winner, *const last = x_.indices + x_.starts[cols.first + j + 1];
             const T* const value = values + x_.starts[cols.first + j];
             if (which != nullptr) {
-                for (const std::int32_t *row = which + rows.first, *const end = row + rows.count; winner != last; ++winner) {
+                for (const std::int32_t *row = which + rows.first, *const end = row + rows.count; winner != last;
+                     ++winner) {
                     row = std::lower_bound(row, end, *winner);
                     if (row == end) break;
                     if (*row == *winner) to[(row - which - rows.first) * width + j] = value[winner - first];

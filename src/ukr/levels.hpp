@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The rows that every level with vectors of its own has: the same loops, on the level's vectors. The file of a loop lists
-// them; tiles that differ from level to level are listed in the levels' own files.
+// The rows that every level with vectors of its own has: the same loops, on the level's vectors. The file of a loop
+// lists them; tiles that differ from level to level are listed in the levels' own files.
 #pragma once
 
 #include "kernels/table.hpp"

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "kernels/routed.hpp"
-#include "ukr/unpack.hpp"
 #include "ukr/finish.hpp"
+#include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -237,8 +237,7 @@ struct Routed {
             float* const y = static_cast<float*>(args.y) + first_row + c * args.y_stride;
             if (n >= unit_rows) {
                 for (int r = 0; r < BlockRows; ++r)
-                    store(y + r * L,
-                          finished(rows[r], args.finish, [&] { return load<V>(bias + first_row + r * L); }));
+                    store(y + r * L, finished(rows[r], args.finish, [&] { return load<V>(bias + first_row + r * L); }));
             } else {
                 float values[unit_rows];
                 for (int r = 0; r < BlockRows; ++r) store(values + r * L, rows[r]);

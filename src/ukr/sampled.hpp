@@ -32,7 +32,8 @@ void sampled(const SampledArgs& args) {
 template <class T>
 inline constexpr SampledRow sampled_row{uniform(type_of<T>), sampled<T>};
 
-static constexpr SampledRow sampled_of_every_level[] = {sampled_row<float>, sampled_row<double>, sampled_row<std::int64_t>};
+static constexpr SampledRow sampled_of_every_level[] = {sampled_row<float>, sampled_row<double>,
+                                                        sampled_row<std::int64_t>};
 template <>
 struct EveryLevel<SampledRow> {
     static constexpr Rows<SampledRow> rows = table_rows(sampled_of_every_level);

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "kernels/squares.hpp"
-#include "ukr/unpack.hpp"
 #include "ukr/finish.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {

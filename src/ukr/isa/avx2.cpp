@@ -15,7 +15,8 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
 };
 
 static constexpr WindowsRow windows_tiles[] = {
-    windows_row<float, 0>, windows_row<float, 3>, windows_row<float, 2>, windows_row<double, 0>, windows_row<std::int64_t, 0>,
+    windows_row<float, 0>,  windows_row<float, 3>,        windows_row<float, 2>,
+    windows_row<double, 0>, windows_row<std::int64_t, 0>,
 };
 
 static constexpr RoutedRow routed_tiles[] = {
