@@ -7,7 +7,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "kernels/names.hpp"
 #include "layouts/layout.hpp"
 #include "layouts/matrix.hpp"
 #include "tiles/sink.hpp"
@@ -85,6 +87,41 @@ const T* column_of(const Source<T>& source, std::int64_t zeros, unsigned char* m
     std::fill_n(to + source.rows(), zeros, T{});
     return to;
 }
+
+// A choice of one micro-kernel for all there is to do, and of its layout.
+template <class P, class Row, class L>
+class OneRowChoice : public DenseChoice<P> {
+   public:
+    OneRowChoice(Subject& subject, std::string reason, Registered<Row> row, std::shared_ptr<const L> layout)
+        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
+
+   protected:
+    const Row& row() const { return row_; }
+    const L& layout() const { return *layout_; }
+
+   private:
+    const Row& row_;
+    const std::shared_ptr<const L> layout_;
+};
+
+// A choice among tiles of ascending width on one layout; it goes by the name of the widest.
+template <class P, class Row, class L>
+class TilesChoice : public DenseChoice<P> {
+   public:
+    using Tiles = std::vector<Registered<Row>>;
+    TilesChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const L> layout)
+        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
+          tiles_(std::move(tiles)),
+          layout_(std::move(layout)) {}
+
+   protected:
+    const Tiles& tiles() const { return tiles_; }
+    const L& layout() const { return *layout_; }
+
+   private:
+    const Tiles tiles_;
+    const std::shared_ptr<const L> layout_;
+};
 
 // The choice Kind<Product> for the subject's product, made of what follows.
 template <template <class> class Kind, class... Parts>

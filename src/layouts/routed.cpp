@@ -19,15 +19,14 @@ using Tiles = std::vector<Registered<RoutedRow>>;
 
 // Columns of x and y are contiguous for the micro-kernels: where they are not, panels of columns are transposed.
 template <class P>
-class RoutedChoice final : public DenseChoice<P> {
+class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
     using X = typename P::X;
     using Y = typename P::Y;
+    using Base = TilesChoice<P, RoutedRow, RoutedLayout>;
+    using Base::layout, Base::tiles;
 
    public:
-    RoutedChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const RoutedLayout> layout)
-        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
-          tiles_(std::move(tiles)),
-          layout_(std::move(layout)) {}
+    using Base::Base;
 
    private:
     // How a product is cut into tasks, and what each worker needs.
@@ -43,7 +42,7 @@ class RoutedChoice final : public DenseChoice<P> {
         }
     };
 
-    const RoutedRow& row() const { return *tiles_.front().row; }
+    const RoutedRow& row() const { return *tiles().front().row; }
 
     Cut cut(const Source<X>& source, const Sink<Y>& sink, int threads) const {
         constexpr std::int64_t widest_panel = 16;  // a cache line of floats
@@ -53,7 +52,7 @@ class RoutedChoice final : public DenseChoice<P> {
         c.copy_x = !source.has_contiguous_columns() || source.rows() < row().window;
         c.copy_y = y.row_stride != 1 && y.rows > 1;
         c.panel_cols = c.copy_x || c.copy_y || threads > 1 ? std::min(widest_panel, y.cols) : y.cols;
-        c.n_groups = (layout_->n_units + group_units - 1) / group_units;
+        c.n_groups = (layout().n_units + group_units - 1) / group_units;
         c.n_panels = (y.cols + c.panel_cols - 1) / c.panel_cols;
         c.shares = threads == 1 || c.n_panels >= 2 * threads ? 1 : std::min<std::int64_t>(c.n_groups, 2 * threads);
         // One line more than a column needs: columns whose distance is a power of two would share cache sets.
@@ -87,28 +86,28 @@ class RoutedChoice final : public DenseChoice<P> {
 
     void multiply_units(const Source<X>& source, const Sink<Y>& sink, const Cut& c, Part cols, Groups groups,
                         unsigned char* memory) const {
-        const RoutedLayout& layout = *layout_;
+        const RoutedLayout& held = layout();
         const std::int64_t unit_rows = std::int64_t{row().lanes} * row().block_rows;
         const std::int64_t first_unit = groups.first * group_units;
-        const std::int64_t n_units = std::min(groups.last * group_units, layout.n_units) - first_unit;
+        const std::int64_t n_units = std::min(groups.last * group_units, held.n_units) - first_unit;
         const Part rows{first_unit * unit_rows, std::min(n_units * unit_rows, sink.rows() - first_unit * unit_rows)};
         X* const x_columns = reinterpret_cast<X*>(memory);
         Y* const y_columns = reinterpret_cast<Y*>(memory + c.x_elements() * std::int64_t{sizeof(X)});
         if (c.copy_x) pack(source, cols, c.x_step, x_columns);
 
-        const std::int64_t super = superlayer(row().window), n_super = (layout.n_layers + super - 1) / super;
+        const std::int64_t super = superlayer(row().window), n_super = (held.n_layers + super - 1) / super;
         RoutedArgs args;
-        args.bases = layout.bases.data();
-        args.n_layers = layout.n_layers;
-        args.ids = layout.ids.data() + first_unit * n_super * row().lanes;
+        args.bases = held.bases.data();
+        args.n_layers = held.n_layers;
+        args.ids = held.ids.data() + first_unit * n_super * row().lanes;
         args.values =
-            layout.values.data() + first_unit * layout.n_layers * unit_rows / (row().weights == Weights::bf16 ? 2 : 1);
+            held.values.data() + first_unit * held.n_layers * unit_rows / (row().weights == Weights::bf16 ? 2 : 1);
         args.n_units = n_units;
         args.n_rows = rows.count;
         args.x_stride = c.x_step;
         args.y_stride = c.y_step;
         args.finish = sink.in_loop(row().takes, rows.first);
-        args.padded = layout.padded;
+        args.padded = held.padded;
         for (std::int64_t col = 0; col < cols.count;) {
             const RoutedRow& tile = tile_for(cols.count - col);
             args.x = c.copy_x ? x_columns + col * c.x_step : element<X>(*source.view(), 0, cols.first + col);
@@ -128,14 +127,11 @@ class RoutedChoice final : public DenseChoice<P> {
 
     // The widest tile that n columns fill.
     const RoutedRow& tile_for(std::int64_t n) const {
-        const RoutedRow* tile = tiles_.front().row;
-        for (const auto& registered : tiles_)
+        const RoutedRow* tile = tiles().front().row;
+        for (const auto& registered : tiles())
             if (registered.row->tile_cols <= n) tile = registered.row;
         return *tile;
     }
-
-    const Tiles tiles_;
-    const std::shared_ptr<const RoutedLayout> layout_;
 };
 
 // Up to the widest window of any level that the CPU has.

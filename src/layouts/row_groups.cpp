@@ -63,16 +63,15 @@ Tiles tiles_of(const Subject& subject, int shared_rows) {
 }
 
 template <class P>
-class RowGroupsChoice final : public DenseChoice<P> {
+class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayout> {
     using W = typename P::W;
     using X = typename P::X;
     using Y = typename P::Y;
+    using Base = TilesChoice<P, RowGroupsRow, RowGroupsLayout>;
+    using Base::layout, Base::tiles;
 
    public:
-    RowGroupsChoice(Subject& subject, std::string reason, Tiles tiles, std::shared_ptr<const RowGroupsLayout> layout)
-        : DenseChoice<P>(subject, name_of(tiles.back()), std::move(reason)),
-          tiles_(std::move(tiles)),
-          layout_(std::move(layout)) {}
+    using Base::Base;
 
    private:
     // How a product is cut into tasks, and what each worker needs.
@@ -87,22 +86,22 @@ class RowGroupsChoice final : public DenseChoice<P> {
 
     // The narrowest tile that holds n columns, else the widest.
     const RowGroupsRow& tile_for(std::int64_t n) const {
-        const RowGroupsRow* row = tiles_.back().row;
-        for (auto it = tiles_.rbegin(); it != tiles_.rend() && it->row->tile_cols >= n; ++it) row = it->row;
+        const RowGroupsRow* row = tiles().back().row;
+        for (auto it = tiles().rbegin(); it != tiles().rend() && it->row->tile_cols >= n; ++it) row = it->row;
         return *row;
     }
 
     Cut cut(std::int64_t rows, std::int64_t cols, int threads) const {
-        const RowGroupsLayout& layout = *layout_;
+        const RowGroupsLayout& held = layout();
         Cut cut;
         cut.width = tile_for(cols).tile_cols;
         cut.n_tiles = (cols + cut.width - 1) / cut.width;
         cut.tasks_per_tile =
-            threads == 1 || cut.n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(layout.n_panels, threads);
-        cut.several_panels = layout.n_panels > cut.tasks_per_tile;
-        const std::int64_t blocks = cut.several_panels ? layout.n_blocks : 1;
-        cut.x_bytes = round_to_lines(blocks * layout.block_cols * cut.width * std::int64_t{sizeof(X)}, 1);
-        cut.y_bytes = round_to_lines(std::min(layout.panel_rows, rows) * cut.width * std::int64_t{sizeof(Y)}, 1);
+            threads == 1 || cut.n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(held.n_panels, threads);
+        cut.several_panels = held.n_panels > cut.tasks_per_tile;
+        const std::int64_t blocks = cut.several_panels ? held.n_blocks : 1;
+        cut.x_bytes = round_to_lines(blocks * held.block_cols * cut.width * std::int64_t{sizeof(X)}, 1);
+        cut.y_bytes = round_to_lines(std::min(held.panel_rows, rows) * cut.width * std::int64_t{sizeof(Y)}, 1);
         return cut;
     }
 
@@ -117,8 +116,8 @@ class RowGroupsChoice final : public DenseChoice<P> {
             const std::int64_t first_col = number / c.tasks_per_tile * c.width, share = number % c.tasks_per_tile;
             const Part cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
             unsigned char* const own = memory + worker * c.of_worker();
-            const std::int64_t first = layout_->n_panels * share / c.tasks_per_tile;
-            const std::int64_t last = layout_->n_panels * (share + 1) / c.tasks_per_tile;
+            const std::int64_t first = layout().n_panels * share / c.tasks_per_tile;
+            const std::int64_t last = layout().n_panels * (share + 1) / c.tasks_per_tile;
             const Tile tile{*this,
                             source,
                             sink,
@@ -148,7 +147,7 @@ class RowGroupsChoice final : public DenseChoice<P> {
         // x where it lies, if that is as a packed tile would: full, aligned, without gaps.
         const X* x_in_place() const {
             const DenseView* const x = source.view();
-            if (x == nullptr || !choice.layout_->used.empty() || !is_full() || x->col_stride != 1 ||
+            if (x == nullptr || !choice.layout().used.empty() || !is_full() || x->col_stride != 1 ||
                 x->row_stride != row.tile_cols)
                 return nullptr;
             const X* const first = element<const X>(*x, 0, cols.first);
@@ -157,10 +156,9 @@ class RowGroupsChoice final : public DenseChoice<P> {
         }
 
         void multiply_panel(std::int64_t panel, bool pack) const {
-            const RowGroupsLayout& layout = *choice.layout_;
+            const RowGroupsLayout& held = choice.layout();
             const std::int64_t width = row.tile_cols;
-            const Part rows{panel * layout.panel_rows,
-                            std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
+            const Part rows{panel * held.panel_rows, std::min(held.panel_rows, sink.rows() - panel * held.panel_rows)};
             // The last block's sums go straight to y where they are final there; earlier sums stay in the workspace (or
             // in y, if its rows are as close).
             const DenseView& y = sink.view();
@@ -168,24 +166,23 @@ class RowGroupsChoice final : public DenseChoice<P> {
             Y* const y_part = element<Y>(y, rows.first, cols.first);
             Y* const partial = direct && y.row_stride == width ? y_part : sums;
             const X* const in_place = x_in_place();
-            for (std::int64_t block = 0; block < layout.n_blocks; ++block) {
-                const Part columns{block * layout.block_cols,
-                                   std::min(layout.block_cols, layout.cols - block * layout.block_cols)};
-                const RowGroupsLayout::Part& part =
-                    layout.parts[static_cast<std::size_t>(panel * layout.n_blocks + block)];
+            for (std::int64_t block = 0; block < held.n_blocks; ++block) {
+                const Part columns{block * held.block_cols,
+                                   std::min(held.block_cols, held.cols - block * held.block_cols)};
+                const RowGroupsLayout::Part& part = held.parts[static_cast<std::size_t>(panel * held.n_blocks + block)];
                 X* const packed = x_tile + (several_panels ? columns.first * width : 0);
                 if (pack && in_place == nullptr && (several_panels || part.n_runs > 0))
-                    source.pack_tile(columns, cols, width, layout.used.empty() ? nullptr : layout.used.data(), packed);
-                const bool last = block == layout.n_blocks - 1;
+                    source.pack_tile(columns, cols, width, held.used.empty() ? nullptr : held.used.data(), packed);
+                const bool last = block == held.n_blocks - 1;
                 RowGroupsArgs args;
-                args.runs = layout.runs.data() + part.run;
-                args.tails = layout.tails.data() + part.tail;
+                args.runs = held.runs.data() + part.run;
+                args.tails = held.tails.data() + part.tail;
                 args.n_runs = part.n_runs;
                 args.n_tails = part.n_tails;
-                args.rows = layout.rows.data() + part.row;
+                args.rows = held.rows.data() + part.row;
                 args.columns =
-                    layout.columns.data() + (layout.shared_rows > 0 ? part.entry / layout.shared_rows : part.entry);
-                args.values = layout.values.data() + static_cast<std::size_t>(part.entry) * sizeof(W);
+                    held.columns.data() + (held.shared_rows > 0 ? part.entry / held.shared_rows : part.entry);
+                args.values = held.values.data() + static_cast<std::size_t>(part.entry) * sizeof(W);
                 args.x = in_place != nullptr ? in_place + columns.first * width : packed;
                 args.from = partial;
                 args.from_stride = partial == sums ? width : y.row_stride;
@@ -198,9 +195,6 @@ class RowGroupsChoice final : public DenseChoice<P> {
             if (!direct) sink.take_tile(sums, width, rows, cols);
         }
     };
-
-    const Tiles tiles_;
-    const std::shared_ptr<const RowGroupsLayout> layout_;
 };
 
 // Rows of the groups that share their columns, of those that the pattern and a micro-kernel have; 0: none. Wide batches

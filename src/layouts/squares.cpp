@@ -81,41 +81,38 @@ SquaresLayout derive(const StoredMatrix& matrix) {
 }
 
 template <class P>
-class SquaresChoice final : public DenseChoice<P> {
+class SquaresChoice final : public OneRowChoice<P, SquaresRow, SquaresLayout> {
     using W = typename P::W;
     using X = typename P::X;
     using Y = typename P::Y;
+    using Base = OneRowChoice<P, SquaresRow, SquaresLayout>;
+    using Base::layout, Base::row;
 
    public:
-    SquaresChoice(Subject& subject, std::string reason, Registered<SquaresRow> row,
-                  std::shared_ptr<const SquaresLayout> layout)
-        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
+    using Base::Base;
 
    private:
     // Steps that a shorter row of blocks does not have read zeros behind x.
-    std::int64_t zeros() const { return layout_->padded ? square_side : 0; }
+    std::int64_t zeros() const { return layout().padded ? square_side : 0; }
 
     std::int64_t bytes(const Source<X>& source, const Sink<Y>&, int) const override {
         return column_bytes(source, zeros());
     }
 
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
-        const SquaresLayout& layout = *layout_;
+        const SquaresLayout& held = layout();
         const X* const x = column_of(source, zeros(), memory);
-        const Epilogue finish = sink.in_loop(row_.takes, 0);
-        parallel_shares(static_cast<std::int64_t>(layout.counts.size()), threads,
+        const Epilogue finish = sink.in_loop(row().takes, 0);
+        parallel_shares(static_cast<std::int64_t>(held.counts.size()), threads,
                         [&](std::int64_t first, std::int64_t last) {
-                            const auto block = as_size(layout.first_block[as_size(first)]);
-                            row_.function({layout.first_rows.data() + first * rows_at_once,
-                                           layout.counts.data() + first, last - first, layout.columns.data() + block,
-                                           layout.values.data() + block * square_side * square_side * sizeof(W), x,
-                                           sink.view().data, sink.view().row_stride, finish});
+                            const auto block = as_size(held.first_block[as_size(first)]);
+                            row().function({held.first_rows.data() + first * rows_at_once, held.counts.data() + first,
+                                            last - first, held.columns.data() + block,
+                                            held.values.data() + block * square_side * square_side * sizeof(W), x,
+                                            sink.view().data, sink.view().row_stride, finish});
                         });
-        sink.finish_rest(row_.takes, {0, sink.rows()}, {0, 1});
+        sink.finish_rest(row().takes, {0, sink.rows()}, {0, 1});
     }
-
-    const SquaresRow& row_;
-    const std::shared_ptr<const SquaresLayout> layout_;
 };
 
 Registered<SquaresRow> row_for(const Subject& subject) {

@@ -69,35 +69,33 @@ StripsLayout derive(const StoredMatrix& matrix) {
 }
 
 template <class P>
-class StripsChoice final : public DenseChoice<P> {
+class StripsChoice final : public OneRowChoice<P, StripsRow, StripsLayout> {
     using W = typename P::W;
     using X = typename P::X;
     using Y = typename P::Y;
+    using Base = OneRowChoice<P, StripsRow, StripsLayout>;
+    using Base::layout, Base::row;
 
    public:
-    StripsChoice(Subject& subject, std::string reason, Registered<StripsRow> row,
-                 std::shared_ptr<const StripsLayout> layout)
-        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
+    using Base::Base;
 
    private:
     std::int64_t bytes(const Source<X>& source, const Sink<Y>&, int) const override { return column_bytes(source, 0); }
 
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
-        const StripsLayout& layout = *layout_;
+        const StripsLayout& held = layout();
         const X* const x = column_of(source, 0, memory);
         const DenseView& y = sink.view();
         parallel_shares(
-            static_cast<std::int64_t>(layout.counts.size()), threads, [&](std::int64_t first, std::int64_t last) {
-                const std::int64_t row = first * strip_rows, quad = layout.first_quad[as_size(first)];
-                row_.function({layout.counts.data() + first, layout.columns.data() + quad,
-                               reinterpret_cast<const W*>(layout.values.data()) + quad * strip_rows * strip_cols,
-                               last - first, x, element<Y>(y, row, 0), y.row_stride, sink.in_loop(row_.takes, row)});
+            static_cast<std::int64_t>(held.counts.size()), threads, [&](std::int64_t first, std::int64_t last) {
+                const std::int64_t first_row = first * strip_rows, quad = held.first_quad[as_size(first)];
+                row().function({held.counts.data() + first, held.columns.data() + quad,
+                                reinterpret_cast<const W*>(held.values.data()) + quad * strip_rows * strip_cols,
+                                last - first, x, element<Y>(y, first_row, 0), y.row_stride,
+                                sink.in_loop(row().takes, first_row)});
             });
-        sink.finish_rest(row_.takes, {0, sink.rows()}, {0, 1});
+        sink.finish_rest(row().takes, {0, sink.rows()}, {0, 1});
     }
-
-    const StripsRow& row_;
-    const std::shared_ptr<const StripsLayout> layout_;
 };
 
 Registered<StripsRow> row_for(const Subject& subject) {

@@ -20,19 +20,19 @@ int windows_of_tile(const StoredMatrix& matrix) {
 }
 
 template <class P>
-class WindowsChoice final : public DenseChoice<P> {
+class WindowsChoice final : public OneRowChoice<P, WindowsRow, WindowsLayout> {
     using X = typename P::X;
     using Y = typename P::Y;
+    using Base = OneRowChoice<P, WindowsRow, WindowsLayout>;
+    using Base::layout, Base::row;
 
    public:
-    WindowsChoice(Subject& subject, std::string reason, Registered<WindowsRow> row,
-                  std::shared_ptr<const WindowsLayout> layout)
-        : DenseChoice<P>(subject, name_of(row), std::move(reason)), row_(*row.row), layout_(std::move(layout)) {}
+    using Base::Base;
 
    private:
     // Of rows in several parts; otherwise the sums go straight to y.
     std::int64_t sums(const Sink<Y>& sink) const {
-        const auto extra = static_cast<std::int64_t>(layout_->extra_rows.size());
+        const auto extra = static_cast<std::int64_t>(layout().extra_rows.size());
         return extra > 0 ? sink.rows() + extra : 0;
     }
 
@@ -41,28 +41,24 @@ class WindowsChoice final : public DenseChoice<P> {
     }
 
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
-        const WindowsLayout& layout = *layout_;
+        const WindowsLayout& held = layout();
         const X* const x = column_of(source, 0, memory);
         Y* const parts = reinterpret_cast<Y*>(memory + column_bytes(source, 0));
-        const bool direct = layout.extra_rows.empty();
-        const Epilogue finish = direct ? sink.in_loop(row_.takes, 0) : Epilogue{};
+        const bool direct = held.extra_rows.empty();
+        const Epilogue finish = direct ? sink.in_loop(row().takes, 0) : Epilogue{};
         const DenseView& y = sink.view();
         parallel_shares(
-            static_cast<std::int64_t>(layout.groups.size()), threads, [&](std::int64_t first, std::int64_t last) {
-                row_.function({layout.groups.data() + first, last - first, layout.rows.data() + first * window_lanes,
-                               layout.picks.data(), layout.bases.data(), layout.tile_values.data(),
-                               layout.columns.data(), layout.values.data(), x, direct ? y.data : parts,
-                               direct ? y.row_stride : 1, finish});
+            static_cast<std::int64_t>(held.groups.size()), threads, [&](std::int64_t first, std::int64_t last) {
+                row().function({held.groups.data() + first, last - first, held.rows.data() + first * window_lanes,
+                                held.picks.data(), held.bases.data(), held.tile_values.data(), held.columns.data(),
+                                held.values.data(), x, direct ? y.data : parts, direct ? y.row_stride : 1, finish});
             });
         const Part rows{0, sink.rows()};
-        if (direct) return sink.finish_rest(row_.takes, rows, {0, 1});
+        if (direct) return sink.finish_rest(row().takes, rows, {0, 1});
         Y* extra = parts + sink.rows();
-        for (const std::uint32_t row : layout.extra_rows) parts[row] += *extra++;
+        for (const std::uint32_t whole : held.extra_rows) parts[whole] += *extra++;
         sink.take_tile(parts, 1, rows, {0, 1});
     }
-
-    const WindowsRow& row_;
-    const std::shared_ptr<const WindowsLayout> layout_;
 };
 
 std::optional<double> cost(Subject& subject, const Request& request) {

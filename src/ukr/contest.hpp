@@ -205,95 +205,56 @@ CS_INLINE Bracket<Key<T>> sampled_window(const T* x, const T* bias, const T* boo
     return window;
 }
 
+// How many keys the first pass found above the window, and inside.
+struct WindowCounts {
+    std::int64_t above = 0, inside = 0;
+};
+
+// The k-th largest of n keys: among the candidates if the window held it, else on the side where it lies.
+template <class K>
+CS_INLINE Verdict<K> decide_by_window(const K* keys, std::int64_t n, K* candidates, std::int64_t k, Bracket<K> window,
+                                      WindowCounts counts) {
+    const std::int64_t from_window = counts.above + counts.inside;
+    if (counts.above >= k)
+        return decide<K>(keys, n, candidates, k,
+                         {plus<K>(window.high, 1), std::numeric_limits<K>::max(), counts.above, 0});
+    if (from_window < k)
+        return decide<K>(keys, n, candidates, k,
+                         {least_key<K>, plus<K>(window.low, Unsigned<K>(0) - 1), n, from_window});
+    store(candidates + counts.inside, broadcast<Keys<K>>(least_key<K>));
+    return decide<K>(candidates, counts.inside, candidates, k, {window.low, window.high, from_window, counts.above});
+}
+
+// The next window: as wide as it takes for a few hundred keys at most.
+template <class K>
+CS_INLINE void learn(ContestHint& hint, const ContestArgs& args, K threshold, Bracket<K> window, WindowCounts counts) {
+    const bool held = counts.above < args.k && counts.above + counts.inside >= args.k;
+    std::uint64_t spread = hint.spread;
+    if (spread == 0) spread = distance(window.high, window.low) / 4;
+    if (!held)
+        spread = spread < std::uint64_t(1) << 60 ? spread * 4 : spread;
+    else if (counts.inside > args.wanted_candidates)
+        spread -= spread / 4;
+    else
+        spread += spread / 8;
+    hint.threshold = threshold;
+    hint.spread = spread + (spread == 0);
+}
+
+// The second pass: the winners, in their order.
 template <class T>
-void contest(ContestArgs& args) {
+CS_INLINE void write_winners(ContestArgs& args, const T* x, const Key<T>* keys, Verdict<Key<T>> verdict) {
     using K = Key<T>;
     using V = Keys<K>;
     using Values = vec<Ranked<T>, key_lanes<K>>;
     constexpr int L = key_lanes<K>;
-    const T *x = static_cast<const T*>(args.x), *bias = static_cast<const T*>(args.bias);
-    const T* const boost = static_cast<const T*>(args.boost);
-    K *const keys = static_cast<K*>(args.keys), *const candidates = static_cast<K*>(args.candidates);
-    const std::int64_t n = args.n, k = args.k;
-    ContestHint& hint = *args.hint;
-
-    Bracket<K> window{least_key<K>, std::numeric_limits<K>::max()};
-    const bool large = n >= 4 * sample_vectors * L;
-    if (large && hint.spread != 0)
-        window = {down<K>(static_cast<K>(hint.threshold), static_cast<Unsigned<K>>(hint.spread)),
-                  up<K>(static_cast<K>(hint.threshold), static_cast<Unsigned<K>>(hint.spread))};
-    else if (large)
-        window = sampled_window<T>(x, bias, boost, n, k);
-
-    // First pass. The last, incomplete vector is read from a copy; the keys behind it are the least.
-    T* const sums = static_cast<T*>(args.sums);
-    const V lows = broadcast<V>(window.low), highs = broadcast<V>(window.high);
-    std::int64_t above_window = 0, inside_window = 0;
-    auto step = [&](const T* values_at, const T* bias_at, const T* boost_at, std::int64_t i, Mask all, T* sums_at) {
-        Values values = load_ranked<T>(values_at);
-        if (bias_at != nullptr) {
-            values = values + load_ranked<T>(bias_at);
-            if constexpr (sizeof(T) > 1) store(sums_at, values);
-        }
-        if (boost_at != nullptr) values = values * load_ranked<T>(boost_at);
-        const V found = keys_of<T>(values);
-        store(keys + i, found);
-        const Mask over = all & above<K>(found, highs);
-        above_window += count_of(over);
-        if (large) inside_window += compress(candidates + inside_window, all & ~over & ~above<K>(lows, found), found);
-    };
-    constexpr Mask whole = static_cast<Mask>((std::uint64_t(1) << L) - 1);
-    std::int64_t i = 0;
-    for (; i + L <= n; i += L)
-        step(x + i, bias ? bias + i : nullptr, boost ? boost + i : nullptr, i, whole, sums + (bias ? i : 0));
-    if (i < n) {
-        T rest[3][L] = {};
-        const std::size_t bytes = static_cast<std::size_t>(n - i) * sizeof(T);
-        std::memcpy(rest[0], x + i, bytes);
-        if (bias != nullptr) std::memcpy(rest[1], bias + i, bytes);
-        if (boost != nullptr) std::memcpy(rest[2], boost + i, bytes);
-        step(rest[0], bias ? rest[1] : nullptr, boost ? rest[2] : nullptr, i, (Mask(1) << (n - i)) - 1,
-             sums + (bias ? i : 0));
-    }
-    if (bias != nullptr) x = sums;
-
-    Verdict<K> verdict{least_key<K>, n};
-    const std::int64_t from_window = above_window + inside_window;
-    if (k >= n) {
-    } else if (!large) {
-        verdict = decide<K>(keys, n, candidates, k, range_of(keys, n));
-    } else if (above_window >= k) {
-        verdict = decide<K>(keys, n, candidates, k,
-                            {plus<K>(window.high, 1), std::numeric_limits<K>::max(), above_window, 0});
-    } else if (from_window < k) {
-        verdict =
-            decide<K>(keys, n, candidates, k, {least_key<K>, plus<K>(window.low, Unsigned<K>(0) - 1), n, from_window});
-    } else {
-        store(candidates + inside_window, broadcast<V>(least_key<K>));
-        verdict =
-            decide<K>(candidates, inside_window, candidates, k, {window.low, window.high, from_window, above_window});
-    }
-    if (large && k < n) {  // the next window: as wide as it takes for a few hundred keys at most
-        const bool held = above_window < k && from_window >= k;
-        std::uint64_t spread = hint.spread;
-        if (spread == 0) spread = distance(window.high, window.low) / 4;
-        if (!held)
-            spread = spread < std::uint64_t(1) << 60 ? spread * 4 : spread;
-        else if (inside_window > args.wanted_candidates)
-            spread -= spread / 4;
-        else
-            spread += spread / 8;
-        hint.threshold = verdict.threshold;
-        hint.spread = spread + (spread == 0);
-    }
-
-    // Second pass.
+    const std::int64_t n = args.n;
     T* const values_out = static_cast<T*>(args.values);
     const V thresholds = broadcast<V>(verdict.threshold);
     std::int64_t ties = verdict.ties, count = 0;
     V places;
     for (int lane = 0; lane < L; ++lane) places[lane] = lane;
-    for (i = 0; i < n; i += L, places += L) {
+    for (std::int64_t i = 0; i < n; i += L, places += L) {
         const V found = load<V>(keys + i);
         Mask winners = above<K>(found, thresholds), equal = same<K>(found, thresholds);
         if (i + L > n) equal &= (Mask(1) << (n - i)) - 1, winners &= (Mask(1) << (n - i)) - 1;
@@ -320,6 +281,66 @@ void contest(ContestArgs& args) {
         count += compress(args.indices + count, winners, places);
     }
     args.count = count;
+}
+
+template <class T>
+void contest(ContestArgs& args) {
+    using K = Key<T>;
+    using V = Keys<K>;
+    using Values = vec<Ranked<T>, key_lanes<K>>;
+    constexpr int L = key_lanes<K>;
+    const T *x = static_cast<const T*>(args.x), *bias = static_cast<const T*>(args.bias);
+    const T* const boost = static_cast<const T*>(args.boost);
+    K *const keys = static_cast<K*>(args.keys), *const candidates = static_cast<K*>(args.candidates);
+    const std::int64_t n = args.n, k = args.k;
+    ContestHint& hint = *args.hint;
+
+    Bracket<K> window{least_key<K>, std::numeric_limits<K>::max()};
+    const bool large = n >= 4 * sample_vectors * L;
+    if (large && hint.spread != 0)
+        window = {down<K>(static_cast<K>(hint.threshold), static_cast<Unsigned<K>>(hint.spread)),
+                  up<K>(static_cast<K>(hint.threshold), static_cast<Unsigned<K>>(hint.spread))};
+    else if (large)
+        window = sampled_window<T>(x, bias, boost, n, k);
+
+    // First pass. The last, incomplete vector is read from a copy; the keys behind it are the least.
+    T* const sums = static_cast<T*>(args.sums);
+    const V lows = broadcast<V>(window.low), highs = broadcast<V>(window.high);
+    WindowCounts counts;
+    auto step = [&](const T* values_at, const T* bias_at, const T* boost_at, std::int64_t i, Mask all, T* sums_at) {
+        Values values = load_ranked<T>(values_at);
+        if (bias_at != nullptr) {
+            values = values + load_ranked<T>(bias_at);
+            if constexpr (sizeof(T) > 1) store(sums_at, values);
+        }
+        if (boost_at != nullptr) values = values * load_ranked<T>(boost_at);
+        const V found = keys_of<T>(values);
+        store(keys + i, found);
+        const Mask over = all & above<K>(found, highs);
+        counts.above += count_of(over);
+        if (large) counts.inside += compress(candidates + counts.inside, all & ~over & ~above<K>(lows, found), found);
+    };
+    constexpr Mask whole = static_cast<Mask>((std::uint64_t(1) << L) - 1);
+    std::int64_t i = 0;
+    for (; i + L <= n; i += L)
+        step(x + i, bias ? bias + i : nullptr, boost ? boost + i : nullptr, i, whole, sums + (bias ? i : 0));
+    if (i < n) {
+        T rest[3][L] = {};
+        const std::size_t bytes = static_cast<std::size_t>(n - i) * sizeof(T);
+        std::memcpy(rest[0], x + i, bytes);
+        if (bias != nullptr) std::memcpy(rest[1], bias + i, bytes);
+        if (boost != nullptr) std::memcpy(rest[2], boost + i, bytes);
+        step(rest[0], bias ? rest[1] : nullptr, boost ? rest[2] : nullptr, i, (Mask(1) << (n - i)) - 1,
+             sums + (bias ? i : 0));
+    }
+    if (bias != nullptr) x = sums;
+
+    Verdict<K> verdict{least_key<K>, n};
+    if (k < n)
+        verdict = large ? decide_by_window<K>(keys, n, candidates, k, window, counts)
+                        : decide<K>(keys, n, candidates, k, range_of(keys, n));
+    if (large && k < n) learn<K>(hint, args, verdict.threshold, window, counts);
+    write_winners<T>(args, x, keys, verdict);
 }
 
 template <class T>

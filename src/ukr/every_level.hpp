@@ -15,4 +15,16 @@ constexpr Table every_level() {
     return table;
 }
 
+// A table with other rows of some kinds: which ones, their type says.
+#define CS_KIND(stem, Row) \
+    constexpr void set_rows(Table& table, Rows<Row> rows) { table.stem = rows; }
+#include "kinds.inc"
+#undef CS_KIND
+
+template <class... Row>
+constexpr Table with(Table table, Rows<Row>... rows) {
+    (set_rows(table, rows), ...);
+    return table;
+}
+
 }  // namespace cs::ukr::CS_ISA

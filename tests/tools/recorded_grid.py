@@ -202,7 +202,7 @@ def digest(*arrays, letters=LETTERS):
     for array in arrays:
         array = np.ascontiguousarray(array)
         if array.dtype.kind == "f" and np.isnan(array).any():
-            # One NaN is as good as another: which of two operands passes its bits on is the compiler's choice.
+            # Which of two operands passes its sign and payload on is the compiler's choice.
             array, nan = np.where(np.isnan(array), array.dtype.type(np.nan), array), True
         found.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     return base64.b64encode(found.digest()).decode()[:letters] + ("!" if nan else "")

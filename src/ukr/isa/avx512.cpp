@@ -30,14 +30,7 @@ static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::bf16, 16, 32, 4, 4>,
 };
 
-constexpr Table with_tiles() {
-    Table table = every_level();
-    table.row_groups = table_rows(row_groups_tiles);
-    table.routed = table_rows(routed_tiles);
-    return table;
-}
-
 extern const Table table;
-constexpr Table table = with_tiles();
+constexpr Table table = with(every_level(), table_rows(row_groups_tiles), table_rows(routed_tiles));
 
 }  // namespace cs::ukr::CS_ISA

@@ -22,15 +22,8 @@ static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::as_computed, 4, 64, 1, 1>,
 };
 
-constexpr Table with_tiles() {
-    Table table = every_level();
-    table.row_groups = table_rows(row_groups_tiles);
-    table.windows = table_rows(windows_tiles);
-    table.routed = table_rows(routed_tiles);
-    return table;
-}
-
 extern const Table table;
-constexpr Table table = with_tiles();
+constexpr Table table =
+    with(every_level(), table_rows(row_groups_tiles), table_rows(windows_tiles), table_rows(routed_tiles));
 
 }  // namespace cs::ukr::CS_ISA
