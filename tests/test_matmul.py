@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 
+import guarded
 import hypothesis.strategies as st
+import levels
 import numpy as np
 import pytest
 import scipy.sparse
@@ -33,7 +35,8 @@ from strategies import unaligned
 import complsparse as cs
 from complsparse import _core, _dtypes
 
-BATCHES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129)
+# None, the edges of every tile, and the widest tile of row groups with half of another.
+BATCHES = (*levels.edges(), 3 * levels.widths("row_groups")[-1] // 2)
 INTEGERS = tuple(map(np.dtype, "bBhHiIlLqQ"))
 FLOATS = tuple(map(np.dtype, "efd"))
 DTYPES = (np.dtype(np.bool_), *INTEGERS, *FLOATS)
@@ -429,8 +432,8 @@ def test_nothing_is_read_or_written_outside_the_arrays(level):
     """Operands end (and begin) at pages that nobody may touch; a process of its own, as a fault ends it."""
     if level not in cs.isa_levels():
         pytest.skip(f"not run: {level} is not supported by this CPU")
-    script = __file__.replace("test_matmul.py", "guarded.py")
-    done = subprocess.run([sys.executable, script, level], capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, guarded.__file__, level]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
 
 

@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
+from activations import activated, activations, units_off
 from numpy.testing import assert_array_equal
-from tools.activations import activated, activations, units_off
 
 # x, silu(x), gelu(x), by mpmath with 60 digits.
 BY_MPMATH = [

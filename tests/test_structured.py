@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 
+import guarded
 import hypothesis.strategies as st
+import levels
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,10 +23,8 @@ from test_data import files, read_lyra
 import complsparse as cs
 from complsparse import _core
 
-BATCHES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 15, 16, 17, 31, 33, 64, 65, 130)
+BATCHES = sorted({1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 15, 16, 17, 31, 33, 64, 65, 130, *levels.edges("routed")} - {0})
 FINISHES = ((False, None), (True, None), (False, "relu"), (True, "relu"))  # (bias, activation)
-LANES = {"portable": 4, "avx2": 8, "avx512": 16}
-WIDEST = {"portable": 64, "avx2": 32, "avx512": 64}  # columns that a window of this level can have
 # Each output is one sum whose order no batch size changes; a plan of `rows` may fall back on another layout.
 ONE_ORDER = ("routed", "strips", "squares", "windows", "shared_row_groups", "row_groups")
 ONE_COLUMN = ("strips", "squares", "windows")
@@ -94,14 +94,14 @@ def test_windows_of_every_width(isa, width):
     for per_window, (n_windows, ragged) in zip((1, 2, 3, 8), ((9, 0), (7, 1), (4, 0), (3, 0)), strict=True):
         if per_window < width:
             S = windowed_csr(rng, (67, n_windows * width + ragged), width, per_window)
-            check_candidates(S, BATCHES, rng, must=["routed"] if width <= WIDEST[isa] else [])
+            check_candidates(S, BATCHES, rng, must=["routed"] if width <= levels.widest_window_at(isa) else [])
 
 
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 8, 16])
 def test_rows_around_units_and_groups_of_units(isa, height):
     """A unit is so many lanes of so many rows each, a group has four units; the last one lacks rows, or members."""
     rng = np.random.default_rng(height)
-    unit = LANES[isa] * height
+    unit = levels.lanes_at(isa) * height
     for i, rows in enumerate((1, 2, unit - 1, unit, unit + 1, 2 * unit, 3 * unit + 1, 4 * unit - 1, 4 * unit,
                               4 * unit + 1, 5 * unit, 7 * unit - 1, 8 * unit + 2)):  # fmt: skip
         width = (16, 9, 32, 20)[i % 4]
@@ -112,7 +112,7 @@ def test_rows_around_units_and_groups_of_units(isa, height):
 @pytest.mark.parametrize("width", [8, 16, 31, 64])
 def test_layers_around_superlayers(isa, width):
     """Four, six or eight layers share a word of ids, two layers a step; an odd number is filled up."""
-    if width > WIDEST[isa]:
+    if width > levels.widest_window_at(isa):
         pytest.skip(f"not run: no window of {isa} has {width} columns")
     rng = np.random.default_rng(3)
     for layers, height in itertools.product((1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 24, 25), (1, 4)):
@@ -125,7 +125,7 @@ def test_x_shorter_than_a_window(isa):
     rng = np.random.default_rng(4)
     for cols in (2, 3, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65):
         for width in {2, cols - 1, cols, (cols + 1) // 2, 16, 20}:
-            if 2 <= width <= min(cols, WIDEST[isa]):
+            if 2 <= width <= min(cols, levels.widest_window_at(isa)):
                 S = windowed_csr(rng, (37, cols), width)
                 check_candidates(S, (1, 2, 4, 9), rng)
     check_candidates(windowed_csr(rng, (37, 5), 5), BATCHES, rng, must=["routed"])
@@ -170,7 +170,7 @@ def test_every_form_of_a_product_chooses_what_plans_do(isa, batch_major):
             actual = cs.linear(x, W) if batch_major else cs.matmul(W, x).T
             assert_product(np.ascontiguousarray(actual), expected(T, X, np.float32, "linear"), np.float32)
             assert_array_equal(actual, cs.matmul(X, W.T))
-    if isa != "portable":
+    if isa != levels.BASELINE:
         assert S.packed().plan(n=1).microkernel.startswith("routed_")
 
 
@@ -182,8 +182,8 @@ def test_these_patterns_run_every_routed_micro_kernel(isa):
         S = windowed_csr(rng, (64, 3 * width), width, 1, height)
         if plan := plan_of(S.packed(), 8, "routed"):
             names.add(plan.microkernel)
-    table = {row["name"] for row in cs.microkernels() if row["name"].startswith(f"routed_f32_{LANES[isa]}of")}
-    assert {family(name) for name in names} == {family(name) for name in table}
+    table = [row for row in levels.rows_at(isa) if row["name"].startswith(f"routed_f32_{levels.lanes_at(isa)}of")]
+    assert {family(name) for name in names} == {family(row["name"]) for row in table}
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def test_nothing_is_read_or_written_outside_the_arrays(level):
     """Operands end (and begin) at pages that nobody may touch; a process of its own, as a fault ends it."""
     if level not in cs.isa_levels():
         pytest.skip(f"not run: {level} is not supported by this CPU")
-    command = [sys.executable, __file__.replace("test_structured.py", "guarded.py"), level, "structured"]
+    command = [sys.executable, guarded.__file__, level, "structured"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
 

@@ -5,7 +5,7 @@
 // pattern's blocks allow. Every micro-operation counts: targets are distances in memory. Four units are loaded before
 // any is stored: their targets differ, and a load that waits for an older store with the same low address bits (sums of
 // a thousand rows have them all) would hold up the others. One unit at a time took up to twice as long. Scatters and
-// masked registers lost too (docs/developer/performance-notes.md).
+// masked registers lost too (docs/developer/performance/columns.md).
 #pragma once
 
 #include <cstddef>

@@ -102,4 +102,5 @@ def main():
                     check(dtype, m, k, n, rng.choice([0.05, 0.3, 1]), at_end, rng)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 """Hypothesis strategies: matrices whose sizes lie round the edges of the tiles, with all that scipy lets in."""
 
 import hypothesis.strategies as st
+import levels
 import numpy as np
 import scipy.sparse
 from oracle import blocked_csr, strips_csr, windowed_csr
@@ -119,7 +120,7 @@ def structured(draw):
         return strips_csr(rng, (16 * draw(st.integers(1, 9)), draw(st.integers(4, 200))), draw(st.floats(0, 1)))
     height, per_window = draw(st.sampled_from([1, 1, 2, 3, 4, 8])), draw(st.integers(1, 8))
     width = draw(st.integers(max(2, per_window), 64))
-    lanes = draw(st.sampled_from([4, 8, 16]))
+    lanes = draw(st.sampled_from(levels.LANES))
     rows = max(
         1, lanes * height * draw(st.integers(0, 9)) + draw(st.integers(-1, 1)) * draw(st.sampled_from([1, height]))
     )
