@@ -10,7 +10,7 @@ namespace cs::ukr::CS_ISA {
 // bias(): that of these sums; called where there is one.
 template <class V, class Bias>
 CS_INLINE V finished(V sum, const Epilogue& finish, Bias bias) {
-    if (finish.bias != nullptr) sum += bias();
+    if (finish.bias != nullptr) sum = static_cast<V>(sum + bias());
     return finish.activation == Activation::relu ? relu(sum) : sum;
 }
 
