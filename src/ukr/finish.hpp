@@ -20,13 +20,13 @@ struct Finish {
     // Sums of neighbouring rows from `row` on; one of them, where V is T.
     template <class V>
     CS_INLINE V rows(V sum, std::int64_t row) const {
-        if (bias != nullptr) sum += load<V>(bias + row);
+        if (bias != nullptr) sum = static_cast<V>(sum + load<V>(bias + row));
         return with_relu ? relu(sum) : sum;
     }
     // Sums of one row.
     template <class V>
     CS_INLINE V of_row(V sum, std::int64_t row) const {
-        if (bias != nullptr) sum += broadcast<V>(bias[row]);
+        if (bias != nullptr) sum = static_cast<V>(sum + broadcast<V>(bias[row]));
         return with_relu ? relu(sum) : sum;
     }
 };

@@ -80,8 +80,11 @@ void stored_rows(const StoredRowsArgs& given) {
 template <class T>
 inline constexpr StoredRowsRow stored_rows_row{uniform(type_of<T>), 8 * native<T>, stored_rows<T>};
 
-static constexpr StoredRowsRow stored_rows_of_every_level[] = {stored_rows_row<float>, stored_rows_row<double>,
-                                                               stored_rows_row<std::int64_t>};
+static constexpr StoredRowsRow stored_rows_of_every_level[] = {
+    stored_rows_row<float>,
+    stored_rows_row<double>,
+    stored_rows_row<std::int64_t>,
+};
 template <>
 struct EveryLevel<StoredRowsRow> {
     static constexpr Rows<StoredRowsRow> rows = table_rows(stored_rows_of_every_level);

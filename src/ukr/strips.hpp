@@ -53,8 +53,10 @@ void strips(const StripsArgs& args) {
 template <class T, int L>
 inline constexpr StripsRow strips_row{uniform(type_of<T>), strips<T, L>};
 
-static constexpr StripsRow strips_of_every_level[] = {strips_row<float, native<float>>,
-                                                      strips_row<double, native<double>>};
+static constexpr StripsRow strips_of_every_level[] = {
+    strips_row<float, native<float>>,
+    strips_row<double, native<double>>,
+};
 template <>
 struct EveryLevel<StripsRow> {
     static constexpr Rows<StripsRow> rows = table_rows(strips_of_every_level);
