@@ -57,7 +57,7 @@ _CONVERTED = (
         "bool, integers",
         "bool, integers",
         "np.result_type; int8 with int8 or uint8: int32",
-        "int64, exact modulo 2**bits",
+        ", ".join(str(dtype) for dtype in _OWN if dtype.kind in "iu") + ", exact modulo 2**bits",
     ),
     ("floats", "bool, integers", "np.result_type, 16-bit floats counting as float32", "float32 or float64"),
 )

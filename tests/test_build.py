@@ -388,7 +388,7 @@ def test_rows_of_the_table():
             raise AssertionError(row)
     assert {row["isa"] for row in table} == set(supported)
     weakest = next(iter(supported))
-    for layout in ("stored_rows", "row_groups", "windows", "columns"):
+    for layout in ("row_groups", "columns"):  # those that serve every matrix; other kinds leave types out
         found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
         assert found == set(COMPUTE), layout
     assert len(types) == len(COMPUTE)

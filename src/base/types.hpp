@@ -39,10 +39,31 @@ struct TypeList {
     }
 };
 
-// Every type that a micro-kernel reads or writes. A new one is a line here, in both lists.
-enum class Type : std::uint8_t { f32, f64, i64, s8, u8, s32 };
-using AllTypes = TypeList<float, double, std::int64_t, std::int8_t, std::uint8_t, std::int32_t>;
-inline constexpr const char* type_names[AllTypes::count] = {"f32", "f64", "i64", "s8", "u8", "s32"};
+// Every type that a micro-kernel reads or writes: a line each.
+#define CS_TYPES               \
+    CS_TYPE(f32, float)        \
+    CS_TYPE(f64, double)       \
+    CS_TYPE(i64, std::int64_t) \
+    CS_TYPE(s8, std::int8_t)   \
+    CS_TYPE(u8, std::uint8_t)  \
+    CS_TYPE(s32, std::int32_t)
+
+#define CS_TYPE(name, T) name,
+enum class Type : std::uint8_t { CS_TYPES };
+#undef CS_TYPE
+
+#define CS_TYPE(name, T) #name,
+inline constexpr const char* type_names[] = {CS_TYPES};
+#undef CS_TYPE
+
+template <class None, class... T>
+struct WithoutFirst {
+    using List = TypeList<T...>;
+};
+#define CS_TYPE(name, T) , T
+using AllTypes = WithoutFirst<void CS_TYPES>::List;
+#undef CS_TYPE
+#undef CS_TYPES
 
 template <class T>
 inline constexpr Type type_of = static_cast<Type>(AllTypes::index_of<T>());

@@ -16,11 +16,9 @@ class StoredRowsChoice final : public DenseChoice<P> {
 
    public:
     StoredRowsChoice(Subject& subject, std::string reason, Registered<StoredRowsRow> row)
-        : DenseChoice<P>(subject, name_of(row), std::move(reason)),
+        : DenseChoice<P>(subject, name_of(row), std::move(reason), true),
           row_(*row.row),
           stored_(subject.operand.by_output()) {}
-
-    bool reads_in_place() const override { return true; }
 
    private:
     std::int64_t bytes(const Source<X>& source, const Sink<Y>&, int) const override {
@@ -44,8 +42,12 @@ class StoredRowsChoice final : public DenseChoice<P> {
     const StoredMatrix stored_;  // the matrix's own: only what is stored by output has this choice
 };
 
+Registered<StoredRowsRow> row_for(const Subject& subject) {
+    return strongest_of(&Table::stored_rows, subject.levels, subject.types);
+}
+
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (!subject.operand.is_stored()) return {};
+    if (!subject.operand.is_stored() || row_for(subject).row == nullptr) return {};
     const double nnz = subject.operand.nnz();
     if (request.batch == Batch::one_column)
         return nnz * costs().stored_entry + static_cast<double>(subject.operand.outer()) * costs().stored_row;
@@ -58,7 +60,7 @@ std::optional<double> cost(Subject& subject, const Request& request) {
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     return make_choice<StoredRowsChoice>(subject, std::string("stored rows: too few entries per column to pack x for"),
-                                         strongest_of(&Table::stored_rows, subject.levels, subject.types));
+                                         row_for(subject));
 }
 
 constexpr LayoutKind kind{"stored_rows", cost, build};

@@ -56,13 +56,21 @@ class WindowsChoice final : public OneRowChoice<P, WindowsRow, WindowsLayout> {
         const Part rows{0, sink.rows()};
         if (direct) return sink.finish_rest(row().takes, rows, {0, 1});
         Y* extra = parts + sink.rows();
-        for (const std::uint32_t whole : held.extra_rows) parts[whole] += *extra++;
+        for (const std::uint32_t whole : held.extra_rows) parts[whole] = static_cast<Y>(parts[whole] + *extra++);
         sink.take_tile(parts, 1, rows, {0, 1});
     }
 };
 
+Registered<WindowsRow> row_for(const Subject& subject, int windows) {
+    return strongest(&Table::windows, subject.levels, [&](const WindowsRow& row) {
+        return row.types == subject.types && (row.windows == 0 || row.windows == windows);
+    });
+}
+
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (request.batch != Batch::one_column || subject.operand.inner() > max_windows_cols) return {};
+    if (request.batch != Batch::one_column || subject.operand.inner() > max_windows_cols ||
+        row_for(subject, 0).row == nullptr)
+        return {};
     return subject.operand.nnz() * costs().windows_entry +
            static_cast<double>(subject.operand.outer()) * costs().windows_row;
 }
@@ -74,10 +82,7 @@ double beside_winners(Batch, bool) { return costs().windows_beside; }
 constexpr LayoutKind kind{"windows", cost, build, false, false, beside_winners};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
-    const int wanted = windows_of_tile(subject.operand.by_output());
-    const auto row = strongest(&Table::windows, subject.levels, [&](const WindowsRow& other) {
-        return other.types == subject.types && (other.windows == 0 || other.windows == wanted);
-    });
+    const auto row = row_for(subject, windows_of_tile(subject.operand.by_output()));
     const int windows = row.row->windows;
     auto layout = subject.layout<WindowsLayout>(
         kind, [&](const WindowsLayout& other) { return other.windows == windows; },

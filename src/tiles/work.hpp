@@ -38,10 +38,11 @@ inline std::int64_t round_to_lines(std::int64_t elements, std::size_t size) {
     return (elements + line - 1) / line * line;
 }
 
-// Returns body(Word{}) for an unsigned integer of 1, 4 or 8 bytes: who moves values need not know their type.
+// Returns body(Word{}) for an unsigned integer of 1, 2, 4 or 8 bytes: who moves values need not know their type.
 template <class Body>
 auto dispatch_width(std::int64_t bytes, Body body) {
-    return TypeList<std::uint8_t, std::uint32_t, std::uint64_t>::call(static_cast<int>(bytes / 4), body);
+    using Words = TypeList<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t>;
+    return Words::call(__builtin_ctz(static_cast<unsigned>(bytes)), body);
 }
 
 }  // namespace cs

@@ -19,11 +19,12 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
     auto exchange = [&row](auto half) {
         constexpr int h = decltype(half)::value;
         using Index = decltype(row[0] < row[1]);
+        using Place = std::remove_reference_t<decltype(Index{}[0])>;
         Index low, high;  // lanes of (a, b): the blocks of h lanes with an even number, those with an odd number
         for (int i = 0; i < L; ++i) {
             const bool second = (i / h) % 2 != 0;
-            low[i] = second ? L + i - h : i;
-            high[i] = second ? L + i : i + h;
+            low[i] = static_cast<Place>(second ? L + i - h : i);
+            high[i] = static_cast<Place>(second ? L + i : i + h);
         }
         for (int r = 0; r < L; ++r)
             if ((r / h) % 2 == 0) {
@@ -153,7 +154,8 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
 
 template <class T>
 void transpose(const TransposeArgs& args) {
-    transpose_part<T, native<T>>(args, 0, args.rows, 0, args.cols);
+    constexpr int side = native<T> < 16 ? native<T> : 16;  // larger squares do not fit the registers
+    transpose_part<T, side>(args, 0, args.rows, 0, args.cols);
 }
 
 // Columns [c, cols) of one row: whole vectors, then the first lanes of one, or ever narrower ones where a level has no
@@ -162,7 +164,7 @@ template <class T, int Lanes, class Apply>
 inline void finish_row(const T* from, T* to, std::int64_t c, std::int64_t cols, const T* bias, Apply apply) {
     using V = vec<T, Lanes>;
     auto finish = [&](V v) {
-        if (bias != nullptr) v += broadcast<V>(*bias);
+        if (bias != nullptr) v = static_cast<V>(v + broadcast<V>(*bias));
         return apply(v);
     };
     for (; c + Lanes <= cols; c += Lanes) store(to + c, finish(load<V>(from + c)));
@@ -194,7 +196,11 @@ void finish(const FinishArgs& args) {
 template <class T>
 inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>};
 
-static constexpr MoveRow move_of_every_level[] = {move_row<float>, move_row<double>, move_row<std::int64_t>};
+static constexpr MoveRow move_of_every_level[] = {
+    move_row<float>,
+    move_row<double>,
+    move_row<std::int64_t>,
+};
 template <>
 struct EveryLevel<MoveRow> {
     static constexpr Rows<MoveRow> rows = table_rows(move_of_every_level);

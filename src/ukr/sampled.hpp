@@ -23,8 +23,8 @@ void sampled(const SampledArgs& args) {
         for (; r + L <= args.depth; r += L) sum[0] = fma(load<V>(p + r), load<V>(q + r), sum[0]);
         const V all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
         T total{};
-        for (int l = 0; l < L; ++l) total += all[l];
-        for (; r < args.depth; ++r) total += p[r] * q[r];
+        for (int l = 0; l < L; ++l) total = static_cast<T>(total + all[l]);
+        for (; r < args.depth; ++r) total = static_cast<T>(total + p[r] * q[r]);
         out[i] = total;
     }
 }
@@ -32,8 +32,11 @@ void sampled(const SampledArgs& args) {
 template <class T>
 inline constexpr SampledRow sampled_row{uniform(type_of<T>), sampled<T>};
 
-static constexpr SampledRow sampled_of_every_level[] = {sampled_row<float>, sampled_row<double>,
-                                                        sampled_row<std::int64_t>};
+static constexpr SampledRow sampled_of_every_level[] = {
+    sampled_row<float>,
+    sampled_row<double>,
+    sampled_row<std::int64_t>,
+};
 template <>
 struct EveryLevel<SampledRow> {
     static constexpr Rows<SampledRow> rows = table_rows(sampled_of_every_level);

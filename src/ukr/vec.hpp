@@ -61,7 +61,7 @@ inline void store(void* to, V v) {
 
 template <class V, class T>
 inline V broadcast(T value) {
-    return value - V{};  // x - 0 is x for every x, -0.0 and NaN included
+    return static_cast<V>(value - V{});  // x - 0 is x for every x, -0.0 and NaN included
 }
 
 // Value `Which` of the four at `from`, in every lane. One load serves all four (the compiler shares it) and the
@@ -82,13 +82,15 @@ inline V spread(const T* from) {
 }
 
 // Whether the first lanes of a register can be loaded and stored by themselves: the others touch no memory.
+template <class V>
+constexpr bool knows_first_lanes() {
 #if defined(__AVX2__)
-template <class V>
-inline constexpr bool has_first_lanes = sizeof(V) == vector_bytes;
-#else
-template <class V>
-inline constexpr bool has_first_lanes = false;
+    if constexpr (!std::is_arithmetic_v<V>) return sizeof(V) == vector_bytes && sizeof(V{}[0]) >= 4;
 #endif
+    return false;
+}
+template <class V>
+inline constexpr bool has_first_lanes = knows_first_lanes<V>();
 
 #if defined(__AVX512F__)
 // Zeros in the lanes from `count` on.
@@ -168,7 +170,7 @@ CS_INLINE V fma(V a, V b, V c) {
         }
     }
 #endif
-    return a * b + c;
+    return static_cast<V>(a * b + c);  // a narrow integer was widened
 }
 
 // NaN stays NaN, as in np.maximum.

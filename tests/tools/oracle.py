@@ -14,7 +14,11 @@ from numpy.testing import assert_array_equal
 import complsparse as cs
 
 FORMS = ("W @ X", "X @ W", "linear")
-COMPUTE = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64), "i64": np.dtype(np.int64)}
+COMPUTE = {  # the products of one type, and what NumPy calls it
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+    "i64": np.dtype(np.int64),
+}
 
 
 def cases(n):

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A level for tests (-Dprobe_level=true), with features that no CPU has together. It has the rows of every level, and
+// of the tiles that levels choose more than any other, and each of its functions ends the process: none may ever run.
+#include "ukr/every_level.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+template <class Args>
+void end(Args&) {
+    __builtin_trap();
+}
+
+template <class Row>
+constexpr Row ending(Row row) {
+    row.function = end;
+    return row;
+}
+constexpr MoveRow ending(MoveRow row) {
+    row.transpose = end;
+    row.finish = end;
+    return row;
+}
+
+template <class Row, int n>
+struct Made {
+    Row rows[n]{};
+};
+
+template <class Row, int n, class Make>
+constexpr Made<Row, n> make_rows(Make make) {
+    Made<Row, n> made;
+    for (int i = 0; i < n; ++i) made.rows[i] = ending(make(i));
+    return made;
+}
+
+template <class Row>
+struct Probe {
+    static constexpr Rows<Row> listed = EveryLevel<Row>::rows;
+    static constexpr auto made = make_rows<Row, listed.count>([](int i) { return listed.first[i]; });
+};
+
+// Tiles of 16 to 256 bytes, of rows that share no columns, and of four and eight that do.
+template <>
+struct Probe<RowGroupsRow> {
+    static constexpr auto made = make_rows<RowGroupsRow, n_products * 15>([](int i) {
+        const Types types = products.types[i % n_products];
+        const int width = i / n_products % 5, shared = i / n_products / 5 * group_rows;
+        return RowGroupsRow{types, (column_unit << width) / bytes_of(types.x), shared, nullptr};
+    });
+};
+
+template <>
+struct Probe<WindowsRow> {
+    static constexpr auto made = make_rows<WindowsRow, n_products * 3>([](int i) {
+        constexpr int windows[] = {0, 2, 3};
+        return WindowsRow{products.types[i % n_products], windows[i / n_products], nullptr};
+    });
+};
+
+template <>
+struct Probe<RoutedRow> {
+    static constexpr auto made = make_rows<RoutedRow, 2 * 3 * 4 * 4>([](int i) {
+        constexpr int heights[] = {1, 2, 4}, windows[] = {8, 16, 32, 64};
+        return RoutedRow{uniform(Type::f32),
+                         static_cast<Weights>(i % 2),
+                         16,
+                         windows[i / 6 % 4],
+                         heights[i / 2 % 3],
+                         1 << i / 24,
+                         nullptr};
+    });
+};
+
+constexpr Table all_rows() {
+    Table table;
+#define CS_KIND(stem, Row) table.stem = table_rows(Probe<Row>::made.rows);
+#include "kinds.inc"
+#undef CS_KIND
+    return table;
+}
+
+extern const Table table;
+constexpr Table table = all_rows();
+
+}  // namespace cs::ukr::CS_ISA
