@@ -77,7 +77,7 @@ struct Request {
 // One kind of layout. The functions are called under the lock of what the matrix holds.
 struct LayoutKind {
     const char* name;
-    // Cycles per column of x, measured (docs/developer/performance/cost-model.md); nothing where the pattern or the
+    // Cycles per column of x, measured (docs/developer/performance/cost_model.md); nothing where the pattern or the
     // batch is not for this kind.
     std::optional<double> (*cost)(Subject& subject, const Request& request);
     // Where cost() gave a figure.
