@@ -79,8 +79,11 @@ def matrices(l2: int) -> tuple[Problem, ...]:
         balanced((1024, size * (l2 // 4096 + 8)), size, height)
         for height, size in itertools.product((1, 2, 4), (8, 16, 32))
     ]
-    integral = [_integral(problem) for problem in (*random, *patterns, *large)]
-    return (*integral[: -len(large)], _squares(4), _squares(16), *integral[-len(large) :])
+    structured = (
+        _squares(4),
+        _squares(16),
+    )
+    return (*map(_integral, random), *map(_integral, patterns), *structured, *map(_integral, large))
 
 
 def _candidates(core: Any, packed: Any, n: int, winners: int | None, dtype: np.dtype[Any]) -> Iterator[str]:
