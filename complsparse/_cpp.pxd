@@ -77,7 +77,11 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         DenseView y
         Epilogue finish
 
+    cdef cppclass Choice:
+        pass
+
     cdef cppclass Plan:
+        const Choice* choice
         const string& name()
         string reason() except +
 
@@ -87,12 +91,13 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     vector[Candidate] c_candidates "cs::candidates"(const Matrix&, const PlanRequest&) except +
     Plan make_plan(const Matrix&, const PlanRequest&) except +
+    Plan known_plan(const Matrix&, const PlanRequest&)
     void multiply(const Plan&, const Operands&) except +
 
     cdef cppclass BoundCall:
         Operands operands
 
-    void bind(BoundCall&, const Plan&, const Operands&, cbool) except +
+    void bind(BoundCall&, const Plan&, const Operands&) except +
     void run_bound_call(void*) noexcept
 
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +

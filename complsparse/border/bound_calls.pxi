@@ -170,7 +170,7 @@ cdef class Plan:
         else:
             raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
         with nogil:
-            c.bind(bound.call, self.plan, operands, self.small)
+            c.bind(bound.call, self.plan, operands)
         bound.small = self.small
         bound.owners = (self, x, y)
         return bound

@@ -13,9 +13,9 @@ cdef object add_choice(list found, n, str name, str reason):
         found.append(dict(n_first=n, n_last=n, microkernel=name, reason=reason))
 
 
-cdef inline PlanRequest request_for(Operand W, int product, bint from_right, int64_t n, int64_t winners,
-                                    bint deterministic, bint contiguous_rows, int candidate) noexcept:
-    cdef PlanRequest request
+cdef inline void fill_request(PlanRequest* request, Operand W, int product, bint from_right, int64_t n, int64_t winners,
+                              bint deterministic, bint contiguous_rows, int candidate) noexcept:
+    """Where it lies: copying what was just written byte by byte would cost as much as finding the plan."""
     request.side = Side.columns if W.transposed != from_right else Side.rows
     request.types = c.product_list()[product]
     request.n = n
@@ -23,18 +23,19 @@ cdef inline PlanRequest request_for(Operand W, int product, bint from_right, int
     request.deterministic = deterministic
     request.contiguous_rows = contiguous_rows
     request.candidate = candidate
-    return request
 
 
 cdef CPlan plan_for(Operand W, int product, bint from_right, int64_t n, int64_t winners, bint deterministic,
                     bint contiguous_rows, int candidate=-1) except *:
     """The plan of a product for n vectors; winners: of all of them together, -1 where they are dense."""
     cdef const Matrix* matrix = W.store.matrix(product)
-    cdef PlanRequest request = request_for(
-        W, product, from_right, n, winners, deterministic, contiguous_rows, candidate)
+    cdef PlanRequest request
     cdef CPlan plan
-    with nogil:
-        plan = c.make_plan(matrix[0], request)
+    fill_request(&request, W, product, from_right, n, winners, deterministic, contiguous_rows, candidate)
+    plan = c.known_plan(matrix[0], request)
+    if plan.choice == NULL:
+        with nogil:
+            plan = c.make_plan(matrix[0], request)
     return plan
 
 
@@ -43,8 +44,9 @@ def candidates(Operand W, int64_t n, dtype, bint batch_major=False, winners=None
     cdef int product = compute_type(np.dtype(dtype).num)
     cdef const Matrix* matrix = W.store.matrix(product)
     cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
-    cdef PlanRequest request = request_for(W, product, False, n, all_winners, False, not batch_major, -1)
+    cdef PlanRequest request
     cdef vector[c.Candidate] found
+    fill_request(&request, W, product, False, n, all_winners, False, not batch_major, -1)
     with nogil:
         found = c.c_candidates(matrix[0], request)
     return [dict(layout=found[i].layout.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]

@@ -26,9 +26,8 @@ class KeptWorkspace {
             AlignedVector<unsigned char>().swap(kept_);
             kept_.resize(wanted);
         }
-        return all();
+        return {kept_.data(), static_cast<std::int64_t>(kept_.size())};
     }
-    Workspace all() { return {kept_.data(), static_cast<std::int64_t>(kept_.size())}; }
 
    private:
     AlignedVector<unsigned char> kept_;

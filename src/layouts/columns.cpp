@@ -25,7 +25,7 @@ class ColumnsChoice final : public Choice {
    public:
     ColumnsChoice(Subject& subject, std::string reason, Registered<ColumnsRow> row,
                   std::shared_ptr<const ColumnsLayout> layout)
-        : Choice(name_of(row), std::move(reason)),
+        : Choice(subject, name_of(row), std::move(reason)),
           row_(*row.row),
           move_(*strongest_of(&Table::move, subject.levels, type_of<Y>).row),
           layout_(std::move(layout)),
@@ -33,21 +33,19 @@ class ColumnsChoice final : public Choice {
 
     std::int64_t workspace_bytes(const Operands& operands) const override {
         const int threads = threads_for(operands);
-        const Cut c = cut(operands, threads), alone = cut(operands, 1);
-        return std::max(alone.of_worker, std::min<std::int64_t>(threads, c.tasks(*layout_)) * c.of_worker) *
-               std::int64_t{sizeof(Y)};
+        return std::max(bytes(cut(operands, 1), 1), bytes(cut(operands, threads), threads));
     }
 
     void run(const Operands& operands, Workspace workspace) const override {
         int threads = threads_for(operands);
-        if (threads > 1 && workspace_bytes(operands) > workspace.bytes) threads = 1;
+        if (threads > 1 && bytes(cut(operands, threads), threads) > workspace.bytes) threads = 1;
+        multiply(operands, cut(operands, threads), threads, workspace.memory);
+    }
+
+    void run(const Operands& operands, KeptWorkspace& kept) const override {
+        const int threads = threads_for(operands);
         const Cut c = cut(operands, threads);
-        const DenseSink<Y> sink(operands.y, operands.finish, move_);
-        auto task = [&](std::int64_t number, int worker) {
-            Y* const sums = reinterpret_cast<Y*>(workspace.memory) + worker * c.of_worker;
-            multiply_chunk(*operands.winners, sink, c, number / c.n_chunks, number % c.n_chunks, sums);
-        };
-        parallel_for(c.tasks(*layout_), threads, task);
+        multiply(operands, c, threads, kept.at_least(bytes(c, threads)).memory);
     }
 
    private:
@@ -56,6 +54,19 @@ class ColumnsChoice final : public Choice {
         std::int64_t n_chunks, sums_step, of_worker;  // elements
         std::int64_t tasks(const ColumnsLayout& layout) const { return n_chunks * layout.n_panels; }
     };
+
+    std::int64_t bytes(const Cut& c, int threads) const {
+        return std::min<std::int64_t>(threads, c.tasks(*layout_)) * c.of_worker * std::int64_t{sizeof(Y)};
+    }
+
+    void multiply(const Operands& operands, const Cut& c, int threads, unsigned char* memory) const {
+        const DenseSink<Y> sink(operands.y, operands.finish, move_);
+        auto task = [&](std::int64_t number, int worker) {
+            Y* const sums = reinterpret_cast<Y*>(memory) + worker * c.of_worker;
+            multiply_chunk(*operands.winners, sink, c, number / c.n_chunks, number % c.n_chunks, sums);
+        };
+        parallel_for(c.tasks(*layout_), threads, task);
+    }
 
     int threads_for(const Operands& operands) const {
         const WinnersView& x = *operands.winners;

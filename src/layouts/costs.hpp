@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The constants of the cost model: cycles, measured and fitted (docs/developer/performance/cost-model.md).
+// The constants of the cost model: cycles, measured and fitted (docs/developer/performance/cost_model.md).
 // benchmarks/fit_costs.py measures them on the machine at hand.
 #pragma once
 

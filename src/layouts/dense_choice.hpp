@@ -34,6 +34,15 @@ class DenseChoice : public Choice {
         });
     }
 
+    void run(const Operands& operands, KeptWorkspace& kept) const final {
+        with_source(operands, [&](const Source<X>& source) {
+            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
+            const int threads = threads_for(operands);
+            const std::int64_t needed = bytes(source, sink, threads);
+            multiply(source, sink, threads, needed > 0 ? kept.at_least(needed).memory : nullptr);
+        });
+    }
+
     std::int64_t workspace_bytes(const Operands& operands) const final {
         return with_source(operands, [&](const Source<X>& source) {
             const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
@@ -44,8 +53,8 @@ class DenseChoice : public Choice {
     }
 
    protected:
-    DenseChoice(Subject& subject, std::string name, std::string reason)
-        : Choice(std::move(name), std::move(reason)),
+    DenseChoice(Subject& subject, std::string name, std::string reason, bool reads_in_place = false)
+        : Choice(subject, std::move(name), std::move(reason), reads_in_place),
           move_x_(strongest_of(&Table::move, subject.levels, type_of<X>).row),
           move_y_(strongest_of(&Table::move, subject.levels, type_of<Y>).row),
           // Inputs and outputs count like multiplications: a matrix of few entries is all reading and writing.

@@ -25,6 +25,9 @@ class Layout {
     virtual std::int64_t slots() const = 0;  // stored entries and padding
 };
 
+class Matrix;
+class Subject;
+
 // What one product reads and writes. Shapes and types fit, and x and y do not overlap.
 struct Operands {
     DenseView x;                 // unless there are winners
@@ -42,20 +45,28 @@ class Choice {
     // y = epilogue(W x). The workspace has at least the bytes that are said here, for these operands.
     virtual void run(const Operands& operands, Workspace workspace) const = 0;
     virtual std::int64_t workspace_bytes(const Operands& operands) const = 0;
+    // Likewise, in a workspace that grows to what it takes.
+    virtual void run(const Operands& operands, KeptWorkspace& kept) const = 0;
 
     const std::string& name() const { return name_; }      // of the widest micro-kernel
     const std::string& reason() const { return reason_; }  // why, in words
+    // What it is a choice for.
+    const Matrix& matrix() const { return matrix_; }
+    Side side() const { return side_; }
+    Types types() const { return types_; }
     // x and y must lie in contiguous rows, or be one column.
-    virtual bool reads_in_place() const { return false; }
+    bool reads_in_place() const { return reads_in_place_; }
 
    protected:
-    Choice(std::string name, std::string reason) : name_(std::move(name)), reason_(std::move(reason)) {}
+    Choice(const Subject& subject, std::string name, std::string reason, bool reads_in_place = false);
 
    private:
-    std::string name_, reason_;
+    const std::string name_, reason_;
+    const Matrix& matrix_;
+    const Side side_;
+    const Types types_;
+    const bool reads_in_place_;
 };
-
-class Subject;
 
 // What is asked for: a choice for this kind of batch. winners: of a vector, about; negative: activations are dense.
 struct Request {
@@ -66,7 +77,7 @@ struct Request {
 // One kind of layout. The functions are called under the lock of what the matrix holds.
 struct LayoutKind {
     const char* name;
-    // Cycles per column of x, measured (docs/developer/performance/cost-model.md); nothing where the pattern or the
+    // Cycles per column of x, measured (docs/developer/performance/cost_model.md); nothing where the pattern or the
     // batch is not for this kind.
     std::optional<double> (*cost)(Subject& subject, const Request& request);
     // Where cost() gave a figure.

@@ -8,6 +8,14 @@
 
 namespace cs {
 
+Choice::Choice(const Subject& subject, std::string name, std::string reason, bool reads_in_place)
+    : name_(std::move(name)),
+      reason_(std::move(reason)),
+      matrix_(subject.matrix),
+      side_(subject.side),
+      types_(subject.types),
+      reads_in_place_(reads_in_place) {}
+
 int Subject::lanes() const { return strongest_of(&Table::move, levels, types.x).row->lanes; }
 
 int rows_to_a_pattern(Subject& subject) { return shared_rows(subject.operand.by_output()); }

@@ -51,9 +51,16 @@ class Matrix {
 // One side of a matrix, for one product and the ISA levels in use. Used under the matrix's lock.
 class Subject {
    public:
-    Subject(const Matrix& matrix, Side side, Types of)
-        : types(of), levels(usable_levels()), operand(matrix.stored(), side), holdings_(matrix.holdings(side)) {}
+    Subject(const Matrix& matrix_, Side side_, Types of)
+        : matrix(matrix_),
+          side(side_),
+          types(of),
+          levels(usable_levels()),
+          operand(matrix.stored(), side),
+          holdings_(matrix.holdings(side)) {}
 
+    const Matrix& matrix;
+    const Side side;
     const Types types;
     const LevelSet levels;
     Operand operand;

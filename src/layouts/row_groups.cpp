@@ -22,7 +22,7 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1)
 // A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
 // and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
 // them, and rows that share their columns at once, because they need a quarter of x
-// (docs/developer/performance/row-groups.md).
+// (docs/developer/performance/row_groups.md).
 std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows) {
     const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);

@@ -16,11 +16,9 @@ class StoredRowsChoice final : public DenseChoice<P> {
 
    public:
     StoredRowsChoice(Subject& subject, std::string reason, Registered<StoredRowsRow> row)
-        : DenseChoice<P>(subject, name_of(row), std::move(reason)),
+        : DenseChoice<P>(subject, name_of(row), std::move(reason), true),
           row_(*row.row),
           stored_(subject.operand.by_output()) {}
-
-    bool reads_in_place() const override { return true; }
 
    private:
     std::int64_t bytes(const Source<X>& source, const Sink<Y>&, int) const override {

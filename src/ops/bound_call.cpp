@@ -2,36 +2,34 @@
 #include "ops/bound_call.hpp"
 
 namespace cs {
+namespace {
 
-void multiply(const Plan& given, const Operands& operands) {
+// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run().
+KeptWorkspace& workspace_of_thread() {
     thread_local KeptWorkspace kept;
-    const Plan plan = given.fit(operands);
-    const std::int64_t bytes = plan.workspace_bytes(operands);
-    plan.run(operands, bytes > 0 ? kept.at_least(bytes) : Workspace{});
+    return kept;
 }
 
-void bind(BoundCall& call, const Plan& plan, const Operands& operands, bool small) {
+}  // namespace
+
+void multiply(const Plan& plan, const Operands& operands) { plan.fit(operands).run(operands, workspace_of_thread()); }
+
+void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
     call.operands = operands;
     if (operands.winners != nullptr) {
         call.winners = *operands.winners;
         call.operands.winners = &call.winners;
     }
     call.plan = plan.fit(call.operands);
-    const std::int64_t bytes = call.plan.workspace_bytes(call.operands);
-    call.workspace.at_least(bytes);
-    call.needs_workspace = bytes > 0;
-    call.has_fixed_workspace = small;
+    call.needs_workspace = call.plan.workspace_bytes(call.operands) > 0;
 }
 
 void run_bound_call(void* context) noexcept {
-    auto& call = *static_cast<BoundCall*>(context);
-    if (!call.needs_workspace) return call.plan.run(call.operands, {});
-    if (call.busy.exchange(true, std::memory_order_acquire)) return multiply(call.plan, call.operands);
-    // More threads than when it was bound want more.
-    call.plan.run(call.operands, call.has_fixed_workspace
-                                     ? call.workspace.all()
-                                     : call.workspace.at_least(call.plan.workspace_bytes(call.operands)));
-    call.busy.store(false, std::memory_order_release);
+    const auto& call = *static_cast<const BoundCall*>(context);
+    if (call.needs_workspace)
+        call.plan.run(call.operands, workspace_of_thread());
+    else
+        call.plan.run(call.operands, Workspace{});
 }
 
 }  // namespace cs

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Products bound to their arrays, for loops in C.
+// Products as the border calls them: in a workspace of the calling thread, and bound to their arrays for loops in C.
 #pragma once
-
-#include <atomic>
-#include <cstdint>
 
 #include "plan/plan.hpp"
 
@@ -12,19 +9,16 @@ namespace cs {
 // y = epilogue(W x), in a workspace of the calling thread.
 void multiply(const Plan& plan, const Operands& operands);
 
-// A plan, its operands and its workspace: run_bound_call(&call). Filled by bind().
+// A plan and its operands: run_bound_call(&call), from any thread. Filled by bind(); stays where it is.
 struct BoundCall {
     Plan plan;
     Operands operands{};
     WinnersView winners{};
-    KeptWorkspace workspace;
-    bool needs_workspace = false, has_fixed_workspace = true;
-    std::atomic<bool> busy{false};  // its workspace
+    bool needs_workspace = false;
 };
-// Operands and arrays stay where they are. small: one thread will do, now and later. May throw as make_plan().
-void bind(BoundCall& call, const Plan& plan, const Operands& operands, bool small);
-// Where another thread is inside this call, in a workspace of the calling thread. Ends the process if there is no
-// memory for that.
+// Arrays stay where they are. May throw as make_plan().
+void bind(BoundCall& call, const Plan& plan, const Operands& operands);
+// Ends the process if there is no memory for the thread's workspace.
 void run_bound_call(void* call) noexcept;
 
 }  // namespace cs

@@ -8,19 +8,8 @@
 
 namespace cs {
 
-void Plan::run(const Operands& operands, Workspace workspace) const {
-    if (operands.y.rows > 0 && operands.y.cols > 0) choice->run(operands, workspace);
-}
-
-std::int64_t Plan::workspace_bytes(const Operands& operands) const {
-    return operands.y.rows > 0 && operands.y.cols > 0 ? choice->workspace_bytes(operands) : 0;
-}
-
-Plan Plan::fit(const Operands& operands) const {
-    if (!choice->reads_in_place() || operands.winners != nullptr || operands.y.cols == 1 ||
-        (operands.x.col_stride == 1 && operands.y.col_stride == 1))
-        return *this;
-    return {matrix, side, types, dense_choice(*matrix, side, types, Batch::packed_batch)};
+Plan Plan::for_any_strides() const {
+    return {dense_choice(choice->matrix(), choice->side(), choice->types(), Batch::packed_batch)};
 }
 
 std::string Plan::reason() const {
@@ -38,11 +27,18 @@ std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& reque
     return found;
 }
 
+Plan known_plan(const Matrix& matrix, const PlanRequest& request) {
+    if (request.candidate >= 0) return {};
+    if (request.winners >= 0) return known_winners_plan(matrix, request);
+    const Batch batch = batch_of(request.n, request.contiguous_rows, request.deterministic);
+    const auto& choices = matrix.holdings(request.side).choices[index_of(request.types)];
+    return {choices[static_cast<int>(batch)].load(std::memory_order_acquire)};
+}
+
 Plan make_plan(const Matrix& matrix, const PlanRequest& request) {
     if (request.winners >= 0) return make_winners_plan(matrix, request);
     const Batch batch = batch_of(request.n, request.contiguous_rows, request.deterministic);
-    return {&matrix, request.side, request.types,
-            dense_choice(matrix, request.side, request.types, batch, request.candidate)};
+    return {dense_choice(matrix, request.side, request.types, batch, request.candidate)};
 }
 
 }  // namespace cs

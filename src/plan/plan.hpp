@@ -23,22 +23,34 @@ struct PlanRequest {
 
 // A choice for a matrix and a batch size, its layout built. Valid while the matrix lives.
 struct Plan {
-    const Matrix* matrix = nullptr;
-    Side side = Side::rows;
-    Types types{};
     const Choice* choice = nullptr;
     bool written_out = false;  // winners for a choice of dense activations
 
     // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides that fit() has seen; x and y
-    // do not overlap. The workspace has at least the bytes that are said here, for these operands.
-    void run(const Operands& operands, Workspace workspace) const;
-    std::int64_t workspace_bytes(const Operands& operands) const;
+    // do not overlap. The workspace has at least the bytes that are said here, for these operands,
+    // or grows to that.
+    void run(const Operands& operands, Workspace workspace) const {
+        if (operands.y.rows > 0 && operands.y.cols > 0) choice->run(operands, workspace);
+    }
+    void run(const Operands& operands, KeptWorkspace& kept) const {
+        if (operands.y.rows > 0 && operands.y.cols > 0) choice->run(operands, kept);
+    }
+    std::int64_t workspace_bytes(const Operands& operands) const {
+        return operands.y.rows > 0 && operands.y.cols > 0 ? choice->workspace_bytes(operands) : 0;
+    }
     // A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice
     // for any strides, its layout built. May throw as make_plan().
-    Plan fit(const Operands& operands) const;
+    Plan fit(const Operands& operands) const { return fits(operands) ? *this : for_any_strides(); }
 
     const std::string& name() const { return choice->name(); }  // of the micro-kernel
     std::string reason() const;
+
+   private:
+    bool fits(const Operands& operands) const {
+        return !choice->reads_in_place() || operands.winners != nullptr || operands.y.cols == 1 ||
+               (operands.x.col_stride == 1 && operands.y.col_stride == 1);
+    }
+    Plan for_any_strides() const;
 };
 
 // What could serve a request, by ascending cost as the model sees it. cost: cycles per column of x.
@@ -51,5 +63,7 @@ std::vector<Candidate> candidates(const Matrix& matrix, const PlanRequest& reque
 // Builds the layout under a lock on first need. May throw std::bad_alloc; std::out_of_range where there is no such
 // candidate.
 Plan make_plan(const Matrix& matrix, const PlanRequest& request);
+// The same if it is at hand; without a choice where something would have to be found out or built. Never waits.
+Plan known_plan(const Matrix& matrix, const PlanRequest& request);
 
 }  // namespace cs

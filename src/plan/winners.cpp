@@ -104,6 +104,17 @@ std::vector<Candidate> winners_candidates(const Matrix& matrix, const PlanReques
     return found;
 }
 
+Plan known_winners_plan(const Matrix& matrix, const PlanRequest& request) {
+    const Holdings& holdings = matrix.holdings(request.side);
+    const int product = index_of(request.types);
+    const WinnersModel* const model = holdings.winners_models[product].load(std::memory_order_acquire);
+    if (model == nullptr) return {};
+    const bool write_out = costs_of(*model, request).writes_out_first();
+    const auto& known = write_out ? holdings.choices[product][static_cast<int>(written_out_batch(request.n))]
+                                  : holdings.winners_choices[product];
+    return {known.load(std::memory_order_acquire), write_out};
+}
+
 Plan make_winners_plan(const Matrix& matrix, const PlanRequest& request) {
     const Costs cost = costs_of(model_of(matrix, request.side, request.types), request);
     const int n_candidates = cost.winners_only ? 1 : 2, chosen = std::max(request.candidate, 0);
@@ -112,7 +123,7 @@ Plan make_winners_plan(const Matrix& matrix, const PlanRequest& request) {
     const Choice* const choice = write_out
                                      ? dense_choice(matrix, request.side, request.types, written_out_batch(request.n))
                                      : winners_choice(matrix, request.side, request.types);
-    return {&matrix, request.side, request.types, choice, write_out};
+    return {choice, write_out};
 }
 
 }  // namespace cs

@@ -12,5 +12,6 @@ namespace cs {
 // their product with a zero that is not stored would be NaN.
 std::vector<Candidate> winners_candidates(const Matrix& matrix, const PlanRequest& request);
 Plan make_winners_plan(const Matrix& matrix, const PlanRequest& request);
+Plan known_winners_plan(const Matrix& matrix, const PlanRequest& request);
 
 }  // namespace cs

@@ -39,9 +39,14 @@ class Sink {
     // Columns, `step` elements apart, that have what in_loop() says.
     virtual void take_columns(const T* columns, std::int64_t step, Part rows, Part cols) const = 0;
     // What in_loop() left out, to y[rows, cols] where it lies.
-    virtual void finish_rest(Activations takes, Part rows, Part cols) const = 0;
+    void finish_rest(Activations takes, Part rows, Part cols) const {
+        if (!takes.have(finish_.activation)) activate(rows, cols);
+    }
 
    protected:
+    // The activation alone, to y[rows, cols] where it lies.
+    virtual void activate(Part rows, Part cols) const = 0;
+
     Sink(const DenseView& view, const Epilogue& finish) : view_(view), finish_(finish) {}
 
    private:
@@ -82,8 +87,8 @@ class DenseSink final : public Sink<T> {
                     to[i * y_.row_stride + j * y_.col_stride] = columns[j * step + i];
     }
 
-    void finish_rest(Activations takes, Part rows, Part cols) const override {
-        if (takes.have(finish_.activation)) return;
+   private:
+    void activate(Part rows, Part cols) const override {
         const Epilogue rest{nullptr, finish_.activation, finish_.parameter};
         T* const first = element<T>(y_, rows.first, cols.first);
         // Without a bias rows and columns are alike.
@@ -95,7 +100,6 @@ class DenseSink final : public Sink<T> {
             for (std::int64_t j = 0; j < cols.count; ++j) finish_scattered(first + j * y_.col_stride, rows.count, rest);
     }
 
-   private:
     // Elements a row's stride apart, some at a time.
     void finish_scattered(T* first, std::int64_t n, const Epilogue& rest) const {
         constexpr std::int64_t at_once = 256;

@@ -84,13 +84,11 @@ CS_INLINE void prefetch_column(const ColumnsArgs& args, std::int32_t column) {
 
 // to[i] = activation(from[i] + bias[i])
 template <class T>
-void finish_sums(const T* from, T* to, std::int64_t n, const Epilogue& finish) {
+void finish_sums(const T* from, T* to, std::int64_t n, Finish<T> finish) {
     using V = vec<T, native<T>>;
-    const T* const bias = static_cast<const T*>(finish.bias);
     std::int64_t i = 0;
-    for (; i + native<T> <= n; i += native<T>)
-        store(to + i, finished(load<V>(from + i), finish, [&] { return load<V>(bias + i); }));
-    for (; i < n; ++i) to[i] = finished(from[i], finish, [&] { return bias[i]; });
+    for (; i + native<T> <= n; i += native<T>) store(to + i, finish.rows(load<V>(from + i), i));
+    for (; i < n; ++i) to[i] = finish.rows(from[i], i);
 }
 
 template <class T, int B>
@@ -117,7 +115,7 @@ void columns(const ColumnsArgs& given) {
         for (; unit < last; ++unit) add_units<T, B, 1>(args.targets + unit, values + unit * B, activation, sums);
     }
     T* const y = static_cast<T*>(args.y);
-    if (y != sums || !args.finish.changes_nothing()) finish_sums(sums, y, args.n_rows, args.finish);
+    if (y != sums || !args.finish.changes_nothing()) finish_sums(sums, y, args.n_rows, Finish<T>::of(args.finish));
 }
 
 template <class T, int B>

@@ -7,11 +7,28 @@
 
 namespace cs::ukr::CS_ISA {
 
-// bias(): that of these sums; called where there is one.
-template <class V, class Bias>
-CS_INLINE V finished(V sum, const Epilogue& finish, Bias bias) {
-    if (finish.bias != nullptr) sum = static_cast<V>(sum + bias());
-    return finish.activation == Activation::relu ? relu(sum) : sum;
-}
+// What of an epilogue stays in registers: the original might change with every store to y.
+template <class T>
+struct Finish {
+    const T* bias;
+    bool with_relu;
+
+    static CS_INLINE Finish of(const Epilogue& epilogue) {
+        return {static_cast<const T*>(epilogue.bias), epilogue.activation == Activation::relu};
+    }
+
+    // Sums of neighbouring rows from `row` on; one of them, where V is T.
+    template <class V>
+    CS_INLINE V rows(V sum, std::int64_t row) const {
+        if (bias != nullptr) sum = static_cast<V>(sum + load<V>(bias + row));
+        return with_relu ? relu(sum) : sum;
+    }
+    // Sums of one row.
+    template <class V>
+    CS_INLINE V of_row(V sum, std::int64_t row) const {
+        if (bias != nullptr) sum = static_cast<V>(sum + broadcast<V>(bias[row]));
+        return with_relu ? relu(sum) : sum;
+    }
+};
 
 }  // namespace cs::ukr::CS_ISA

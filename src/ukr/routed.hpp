@@ -225,7 +225,7 @@ struct Routed {
     CS_INLINE void write(std::int64_t unit, V (&sum)[BlockRows][TileCols]) {
         const std::int64_t first_row = unit * unit_rows;
         const std::int64_t n = args.n_rows - first_row;
-        const float* const bias = static_cast<const float*>(args.finish.bias);
+        const auto finish = Finish<float>::of(args.finish);
 #pragma GCC unroll 8
         for (int c = 0; c < TileCols; ++c) {
             V rows[BlockRows];
@@ -236,14 +236,12 @@ struct Routed {
             unpack_quads<L, BlockRows>(rows);  // lanes are members: interleaved, the rows are in order
             float* const y = static_cast<float*>(args.y) + first_row + c * args.y_stride;
             if (n >= unit_rows) {
-                for (int r = 0; r < BlockRows; ++r)
-                    store(y + r * L, finished(rows[r], args.finish, [&] { return load<V>(bias + first_row + r * L); }));
+                for (int r = 0; r < BlockRows; ++r) store(y + r * L, finish.rows(rows[r], first_row + r * L));
             } else {
                 float values[unit_rows];
                 for (int r = 0; r < BlockRows; ++r) store(values + r * L, rows[r]);
 #pragma GCC unroll 1
-                for (std::int64_t i = 0; i < n; ++i)
-                    y[i] = finished(values[i], args.finish, [&] { return bias[first_row + i]; });
+                for (std::int64_t i = 0; i < n; ++i) y[i] = finish.rows(values[i], first_row + i);
             }
         }
     }

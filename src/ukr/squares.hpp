@@ -32,7 +32,7 @@ void squares(const SquaresArgs& args) {
     constexpr int of_block = square_side * square_side, parts = of_block / L;  // vectors in a block
     const float* const x = static_cast<const float*>(args.x);
     float* const y = static_cast<float*>(args.y);
-    const float* const bias = static_cast<const float*>(args.finish.bias);
+    const auto finish = Finish<float>::of(args.finish);
     const float* values = static_cast<const float*>(args.values);
     const std::uint16_t* columns = args.columns;
     for (std::int64_t group = 0; group < args.n_groups; ++group) {
@@ -60,7 +60,7 @@ void squares(const SquaresArgs& args) {
         for (int q = 0; q < rows_at_once; ++q) {
             const std::uint32_t first = args.first_rows[group * rows_at_once + q];
             if (first == no_row) break;
-            const Row row = finished(part[q], args.finish, [&] { return load<Row>(bias + first); });
+            const Row row = finish.rows(part[q], first);
             if (args.y_stride == 1)
                 store(y + first, row);
             else

@@ -26,9 +26,8 @@ CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64
         for (int v = 0; v < NV; ++v) sum[v] = fma(value, load<V>(x_row + v * Lanes), sum[v]);
     }
     T* const y = static_cast<T*>(args.y) + row * args.y_stride + first;
-    const T* const bias = static_cast<const T*>(args.finish.bias);
-    for (int v = 0; v < NV; ++v)
-        store(y + v * Lanes, finished(sum[v], args.finish, [&] { return broadcast<V>(bias[row]); }));
+    const auto finish = Finish<T>::of(args.finish);
+    for (int v = 0; v < NV; ++v) store(y + v * Lanes, finish.of_row(sum[v], row));
 }
 
 // What is left of a row, by ever narrower parts of the same body.
@@ -49,14 +48,14 @@ template <class T>
 CS_INLINE void one_column(const StoredRowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
     const T* const x = static_cast<const T*>(args.x);
     const T* const values = static_cast<const T*>(args.values);
-    const T* const bias = static_cast<const T*>(args.finish.bias);
+    const auto finish = Finish<T>::of(args.finish);
     T* const y = static_cast<T*>(args.y);
     std::int64_t i = args.row_ptr[args.first_row];
     for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
         T sum{};
         for (const std::int64_t end = args.row_ptr[row + 1]; i < end; ++i)
             sum = fma(values[i], x[args.columns[i] * x_stride], sum);
-        y[row * y_stride] = finished(sum, args.finish, [&] { return bias[row]; });
+        y[row * y_stride] = finish.rows(sum, row);
     }
 }
 

@@ -19,7 +19,7 @@ void strips(const StripsArgs& args) {
     // Sums of their own for as many columns of a quad as it takes to hide the latency of the FMA.
     constexpr int chains = parts >= 8 ? 1 : parts >= 4 ? 2 : strip_cols;
     const T* const x = static_cast<const T*>(args.x);
-    const T* const bias = static_cast<const T*>(args.finish.bias);
+    const auto finish = Finish<T>::of(args.finish);
     T* const y = static_cast<T*>(args.y);
     const T* values = static_cast<const T*>(args.values);
     const std::uint16_t* columns = args.columns;
@@ -42,7 +42,7 @@ void strips(const StripsArgs& args) {
         for (int p = 0; p < parts; ++p) {
             for (int c = chains / 2; c > 0; c /= 2)
                 for (int i = 0; i < c; ++i) sum[i][p] = sum[i][p] + sum[i + c][p];
-            const V row = finished(sum[0][p], args.finish, [&] { return load<V>(bias + first + p * L); });
+            const V row = finish.rows(sum[0][p], first + p * L);
             store(args.y_stride == 1 ? y + first + p * L : sums + p * L, row);
         }
         if (args.y_stride != 1)

@@ -121,7 +121,7 @@ Lanes<float> pick(const float*, const std::uint8_t*, const std::uint16_t*) = del
 template <class T>
 CS_INLINE void write_rows(const WindowsArgs& args, bool consecutive, const std::uint32_t* rows, const Lanes<T>& lanes) {
     T* const y = static_cast<T*>(args.y);
-    const T* const bias = static_cast<const T*>(args.finish.bias);
+    const auto finish = Finish<T>::of(args.finish);
     const bool plain = args.finish.changes_nothing();
     if (plain && consecutive && args.y_stride == 1) {
         for (int i = 0; i < Lanes<T>::n; ++i) store(y + rows[0] + i * Lanes<T>::width, lanes.part[i]);
@@ -132,7 +132,7 @@ CS_INLINE void write_rows(const WindowsArgs& args, bool consecutive, const std::
     int n = window_lanes;
     while (rows[n - 1] == no_row) --n;  // only the last group of a matrix has empty lanes
     if (!plain)
-        for (int l = 0; l < n; ++l) sums[l] = finished(sums[l], args.finish, [&] { return bias[rows[l]]; });
+        for (int l = 0; l < n; ++l) sums[l] = finish.rows(sums[l], rows[l]);
     if (n == window_lanes) {
 #pragma GCC unroll 8
         for (int l = 0; l < window_lanes; ++l) y[rows[l] * args.y_stride] = sums[l];
