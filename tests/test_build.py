@@ -266,6 +266,15 @@ def isa_rows():
     return levels
 
 
+def write_generated(folder):
+    """What micro-kernels include and meson writes: all kinds of the tables in src/meson.build."""
+    kinds = re.findall(r"^  \['(\w+)', '(\w+)'\],$", (SOURCE / "meson.build").read_text(), re.MULTILINE)
+    lines = "".join(f"CS_KIND({stem}, {row})\n" for stem, row in kinds)
+    (folder / "kinds.inc").write_text(f"#ifdef CS_KIND\n{lines}#endif\n")
+    for name, room in (("all_contracts.hpp", "kernels"), ("all_loops.hpp", "ukr")):
+        (folder / name).write_text("#pragma once\n" + "".join(f'#include "{room}/{stem}.hpp"\n' for stem, _ in kinds))
+
+
 @pytest.fixture(scope="module")
 def isa_objects(tmp_path_factory):
     """One file of object code for each ISA level: what the extension was linked with, or compiled for the occasion."""
@@ -285,10 +294,11 @@ def isa_objects(tmp_path_factory):
     if compiler is None or not cs._core.build_info()["compiler"].startswith("gcc"):
         pytest.skip("not run: neither the libraries that the extension was linked with nor g++ are here")
     folder = tmp_path_factory.mktemp("objects")
+    write_generated(folder)
     numeric = ["-ffp-contract=off", "-fno-math-errno", "-O3", "-fno-exceptions", "-fno-rtti"]
     running = []
     for name, features in levels.items():
-        flags = [*numeric, *(f"-m{feature}" for feature in features), f"-DCS_ISA={name}", f"-I{SOURCE}"]
+        flags = [*numeric, *(f"-m{feature}" for feature in features), f"-DCS_ISA={name}", f"-I{folder}", f"-I{SOURCE}"]
         source, target = SOURCE / "ukr" / "isa" / f"{name}.cpp", folder / f"{name}.o"
         command = [compiler, "-std=c++17", "-fPIC", "-fvisibility=hidden", *flags, "-c", source, "-o", target]
         running.append(subprocess.Popen(command))
