@@ -110,6 +110,9 @@ def winners_into(
     activation: str | None,
     candidate: int = -1,
 ) -> None: ...
+def dtypes() -> tuple[np.dtype[Any], ...]:
+    """Those of C++'s types."""
+
 def products() -> list[dict[str, str]]:
     """The products that exist: the dtypes of W (key w), of x, of the result (y), and in which is summed (sum)."""
 

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import pytest
 from levels import BASELINE, edges, family, rows_at, strongest
@@ -18,6 +20,7 @@ from oracle import COMPUTE, random_csr
 from test_matmul import BATCHES
 
 import complsparse as cs
+from benchmarks.problems import kernels
 from complsparse import _core
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -392,6 +395,8 @@ def test_rows_of_the_table():
         found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
         assert found == set(COMPUTE), layout
     assert len(types) == len(COMPUTE)
+    competing = {row["type"] for row in table if row["layout"] == "vectors" and row["isa"] == weakest}
+    assert len(competing) == len(_core.dtypes())  # every type that there is
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
 
 
@@ -409,9 +414,8 @@ def matrices_of_every_layout():
     rng = np.random.default_rng(1)
     for dtype, density in itertools.product(COMPUTE.values(), (0.01, 0.05, 0.2)):
         yield random_csr(rng, (64, 400), density, dtype).packed()
-    for dtype in COMPUTE.values():
-        for side in (4, 16):
-            yield cs.from_dense(np.kron(np.eye(8, 7), np.ones((side, side))).astype(dtype))
+    for problem, dtype in itertools.product(kernels.structured(), COMPUTE.values()):
+        yield cs.from_scipy(problem.csr(dtype))
     for height, width in itertools.product((1, 2, 4, 8), (8, 16, 32, 64)):
         yield cs.random((256, 8 * width), set_size=width, block=(height, 1), rng=0)
     for height, width in itertools.product((1, 4), (8, 16, 32)):  # weights that lose nothing as bfloat16, beyond L2

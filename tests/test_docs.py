@@ -19,12 +19,20 @@ MODULES = sorted(
 )
 FLAGS = doctest.NORMALIZE_WHITESPACE
 
-FENCE = re.compile(r"^```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>\w+)\b[^\n]* -->\n)?```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+FOLLOWED = {"file", "after", "instead", "run", "session"}  # by tests/test_developer_pages.py, in a copy of the tree
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(#[^)]*)?\)")
 TEST_ID = re.compile(r"`(?P<file>(?:tests|benchmarks)/[\w/]+\.py)(?:::(?P<name>\w+))?`")
 LANGUAGES = {"pycon", "sh", "text", "cpp", "meson", "{toctree}", "{eval-rst}", "{include}"}
 
 named = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def prose(page):
+    """A page without its code."""
+    return FENCE.sub("", page.read_text())
 
 
 def run_doctest(test):
@@ -40,6 +48,8 @@ def test_code_of_a_page_runs(page):
     text = page.read_text()
     namespace = {}
     for block in FENCE.finditer(text):
+        if block["mark"] in FOLLOWED:
+            continue
         assert block["language"] in LANGUAGES, f"a block of {block['language']!r} would not be run"
         if block["language"] == "pycon":
             line = text.count("\n", 0, block.start("code"))
@@ -70,13 +80,13 @@ def test_figures_of_the_theory_page(tmp_path):
 
 @named
 def test_links_of_a_page_lead_somewhere(page):
-    for link in LINK.finditer(page.read_text()):
+    for link in LINK.finditer(prose(page)):
         assert (page.parent / link["target"]).exists(), link["target"]
 
 
 @named
 def test_claims_name_tests_that_exist(page):
-    for found in TEST_ID.finditer(page.read_text()):
+    for found in TEST_ID.finditer(prose(page)):
         path = ROOT / found["file"]
         assert path.is_file(), found[0]
         if found["name"]:

@@ -143,8 +143,10 @@ def test_rows_read_in_place_have_the_same_bits_for_every_width(isa, dtype):
     rng = np.random.default_rng(31)
     S = random_csr(rng, (150, 70_001), 3e-5, dtype)
     W = S.packed()
+    if "stored_rows" not in [candidate["layout"] for candidate in _core.candidates(W, 1, dtype)]:
+        pytest.skip("not run: no micro-kernel reads the stored rows of this type")
     X, bias = draw(rng, (70_001, 36), dtype), draw(rng, 150, dtype)
-    if dtype != np.int64:
+    if dtype.kind == "f":
         X[:, 7] = np.nan
     for options in ({}, {"bias": bias}, {"bias": bias, "activation": "relu"}):
         assert W.plan(n=1).microkernel.startswith("stored_rows_")

@@ -68,6 +68,14 @@ def _squares(side: int) -> Problem:
     return Problem(f"squares_{side}", "kernels", lambda: sp.csr_array(np.kron(np.eye(8, 7), np.ones((side, side)))))
 
 
+def structured() -> tuple[Problem, ...]:
+    """Of the layouts for patterns that are not balanced; tests/test_build.py reads them too."""
+    return (
+        _squares(4),
+        _squares(16),
+    )
+
+
 @functools.cache
 def matrices(l2: int) -> tuple[Problem, ...]:
     """Of every layout, small ones first; the last are larger than a cache of `l2` bytes, where weights become
@@ -79,8 +87,7 @@ def matrices(l2: int) -> tuple[Problem, ...]:
         balanced((1024, size * (l2 // 4096 + 8)), size, height)
         for height, size in itertools.product((1, 2, 4), (8, 16, 32))
     ]
-    integral = [_integral(problem) for problem in (*random, *patterns, *large)]
-    return (*integral[: -len(large)], _squares(4), _squares(16), *integral[-len(large) :])
+    return (*map(_integral, random), *map(_integral, patterns), *structured(), *map(_integral, large))
 
 
 def _candidates(core: Any, packed: Any, n: int, winners: int | None, dtype: np.dtype[Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from complsparse import _core
 from complsparse._dtypes import is_bfloat16
 
-DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int8", "uint8", "int32", "int64"))
+DTYPES = tuple(sorted(_core.dtypes(), key=lambda dtype: (dtype.kind, dtype.itemsize)))
 
 
 def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:

@@ -53,6 +53,11 @@ cdef inline int compute_type(int type_num) noexcept nogil:
     return product_of(type_num, type_num)
 
 
+def dtypes():
+    """Those of C++'s types."""
+    return type_dtypes
+
+
 def products():
     """The products that exist: the dtypes of W, of x, of the result, and in which is summed."""
     found = []

@@ -22,7 +22,7 @@ cdef bint is_contest(cnp.ndarray x, int axis, object bias, object boost, bint re
     if type < 0 or not is_batch(x, axis, &contest.x):
         return False
     # What the contract of contests leaves out.
-    if (bias is not None and c.bytes_of(<Type> type) == 1) or (boost is not None and c.kind_of(<Type> type) != c'f'):
+    if (bias is not None and c.bytes_of(<Type> type) < 4) or (boost is not None and c.kind_of(<Type> type) != c'f'):
         return False
     contest.type = <Type> type
     contest.relu = relu

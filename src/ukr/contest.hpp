@@ -311,7 +311,7 @@ void contest(ContestArgs& args) {
         Values values = load_ranked<T>(values_at);
         if (bias_at != nullptr) {
             values = values + load_ranked<T>(bias_at);
-            if constexpr (sizeof(T) > 1) store(sums_at, values);
+            if constexpr (sizeof(T) == sizeof(K)) store(sums_at, values);
         }
         if (boost_at != nullptr) values = values * load_ranked<T>(boost_at);
         const V found = keys_of<T>(values);

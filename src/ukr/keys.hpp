@@ -23,7 +23,7 @@ using Key = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
 template <class K>
 inline constexpr K least_key = std::numeric_limits<K>::min();
 
-// What is ranked: T itself, 8-bit integers as 32-bit ones.
+// What is ranked: T itself, narrower integers as 32-bit ones.
 template <class T>
 using Ranked = std::conditional_t<std::is_floating_point_v<T>, T, Key<T>>;
 
@@ -49,11 +49,11 @@ CS_INLINE Keys<Key<T>> keys_of(vec<Ranked<T>, key_lanes<Key<T>>> values) {
     }
 }
 
-// key_lanes values, 8-bit ones widened.
+// key_lanes values, narrow ones widened.
 template <class T>
 CS_INLINE vec<Ranked<T>, key_lanes<Key<T>>> load_ranked(const T* from) {
     constexpr int L = key_lanes<Key<T>>;
-    if constexpr (sizeof(T) == 1)
+    if constexpr (sizeof(T) < sizeof(Key<T>))
         return __builtin_convertvector(load<vec<T, L>>(from), Keys<Key<T>>);
     else
         return load<vec<Ranked<T>, L>>(from);
