@@ -21,7 +21,7 @@ Constants = dict[str, float]
 # three times of four.
 SHARPNESS = 20.0
 # What a constant that is e times what it was has to bring in the mean of the logarithms of all regrets.
-PULL = 3e-4
+PULL = 1e-3
 # A candidate that a record has no time of, where the best one is known: that it is slower, not by how much.
 UNRECORDED = math.log(1.1)
 STEPS = (0.6, 0.8, 0.92, 1.08, 1.25, 1.6)
