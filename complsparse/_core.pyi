@@ -55,6 +55,9 @@ class BoundCall:
 
     function: int
     context: int
+    @property
+    def workspace_bytes(self) -> int: ...
+    def run_in(self, workspace: NDArray[np.uint8]) -> None: ...
     def __call__(self) -> None: ...
 
 def matmul(

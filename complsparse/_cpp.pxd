@@ -80,8 +80,14 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     cdef cppclass Choice:
         pass
 
+    cdef cppclass Workspace:
+        unsigned char* memory
+        int64_t bytes
+
     cdef cppclass Plan:
         const Choice* choice
+        void run(const Operands&, Workspace)
+        int64_t workspace_bytes(const Operands&)
         const string& name()
         string reason() except +
 
@@ -95,6 +101,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     void multiply(const Plan&, const Operands&) except +
 
     cdef cppclass BoundCall:
+        Plan plan
         Operands operands
 
     void bind(BoundCall&, const Plan&, const Operands&) except +

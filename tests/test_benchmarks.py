@@ -18,14 +18,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks import problems, rivals, timing
+from benchmarks import fit_costs, problems, rivals, timing
 from benchmarks.reports import page
 from benchmarks.reports.results import Results, load
 from benchmarks.reports.tables import LOSS
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
 from benchmarks.rivals.case import ALIGNMENT
 from benchmarks.rivals.mkl_sparse import exact_blocks
-from benchmarks.targets import judge, kernels, winners
+from benchmarks.targets import cost_fit, costs, judge, kernels, winners
+from benchmarks.targets.costs import Measured, Product
 from benchmarks.targets.target import judged
 from benchmarks.timing import SMOKE, Candidate, Effort, Samples
 
@@ -216,6 +217,53 @@ def test_comparison_keeps_the_best_variants():
         assert record["peers"][peer]["ns"] == min(
             result.samples.median(v.name) for v in result.variants if v.peer == peer
         )
+
+
+def times_of_the_model() -> list[Measured]:
+    """Products whose candidates take what the constants in use say."""
+    names = ("balanced_64x96_b1_s16", "balanced_64x96_b4_s16", "bernoulli_64x96_90")
+    found = [Measured(Product(name, n, order), {}) for name in names for n, order in ((1, "f"), (16, "f"), (64, "b"))]
+    found.append(Measured(Product("balanced_64x96_b4_s16", 1, "f", 20), {}))
+    model = cost_fit.Model(found, costs.isa())
+    in_use = rivals.import_ours()._core.cost_constants()
+    return [Measured(m.product, of) for m, of in zip(found, model.costs(in_use), strict=True)]
+
+
+def test_choices_of_known_constants_are_fitted_from_their_times():
+    model = cost_fit.Model(times_of_the_model(), costs.isa())
+    known = rivals.import_ours()._core.cost_constants()
+    wrong = known | {"windows_entry": 9 * known["windows_entry"], "groups_many": 0.2 * known["groups_many"],
+                     "groups_few": 0.2 * known["groups_few"]}  # fmt: skip
+    assert cost_fit.worst(model.regrets(known)).ratio == 1
+    assert cost_fit.worst(model.regrets(wrong)).ratio > 1.5
+    found = cost_fit.fitted([model], wrong)
+    assert cost_fit.worst(model.regrets(found)).ratio < 1.05
+    assert found["l2_share"] == known["l2_share"]  # nothing here is larger than L2
+    assert rivals.import_ours()._core.cost_constants() == known
+
+
+def test_constants_are_judged_by_a_record(tmp_path, capsys):
+    path = tmp_path / "here.json"
+    found = costs.record(times_of_the_model(), {"cpu": "a processor", "model": [1, 2]})
+    costs.write(path, found | {"fitted": rivals.import_ours()._core.cost_constants()})
+    assert len(costs.measured_of(costs.read(path))) == 10
+    assert fit_costs.main(["--judge", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "a processor" in lines[0]
+    assert [line.split()[:5:2] for line in lines[1:]] == [["in", "mean", "worst"], ["here", "0.00%", "0.00%"]]
+
+
+def test_every_candidate_is_measured():
+    measured, _ = costs.measure(Product("balanced_64x96_b4_s16", 64, "f"), None, SMOKE)
+    assert measured.cycles.keys() >= {"stored_rows", "row_groups"}
+    assert min(measured.cycles.values()) > 0
+
+
+def test_constants_are_printed_as_they_are_declared():
+    in_use = rivals.import_ours()._core.cost_constants()
+    text = fit_costs.struct_text(in_use | {"winner": 4.25})
+    assert "winner = 4.25, unit = 1.8" in text
+    assert text.count(" = ") == len(in_use)
 
 
 def test_a_row_of_the_kernel_table_that_nothing_runs_is_named():

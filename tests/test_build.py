@@ -247,74 +247,26 @@ def test_every_python_module_is_installed():
 # --- object files ----------------------------------------------------------------------------------------------------
 
 
-def isa_rows():
-    """Name and features of the levels of this build, as src/meson.build lists them."""
-    text = (SOURCE / "meson.build").read_text()
-
-    def features(value):  # a sum of lists and of names of such sums
-        for part in value.split(" + "):
-            if part.startswith("["):
-                yield from re.findall(r"'([^']+)'", part)
-            else:
-                yield from features(re.search(rf"^{part} = (.*)$", text, re.MULTILINE)[1])
-
-    listed = re.findall(r"isas \+?= \[\['(\w+)', (.*)\]\]$", text, re.MULTILINE)
-    built = [level["name"] for level in _core.isa_levels()]
-    levels = {name: list(features(value)) for name, value in listed if name in built}
-    assert list(levels) == built
-    assert [name for name, wanted in levels.items() if not wanted] == [BASELINE]
-    return levels
-
-
-def write_generated(folder):
-    """What micro-kernels include and meson writes: all kinds of the tables in src/meson.build."""
-    kinds = re.findall(r"^  \['(\w+)', '(\w+)'\],$", (SOURCE / "meson.build").read_text(), re.MULTILINE)
-    lines = "".join(f"CS_KIND({stem}, {row})\n" for stem, row in kinds)
-    (folder / "kinds.inc").write_text(f"#ifdef CS_KIND\n{lines}#endif\n")
-    for name, room in (("all_contracts.hpp", "kernels"), ("all_loops.hpp", "ukr")):
-        (folder / name).write_text("#pragma once\n" + "".join(f'#include "{room}/{stem}.hpp"\n' for stem, _ in kinds))
-
-
 @pytest.fixture(scope="module")
-def isa_objects(tmp_path_factory):
-    """One file of object code for each ISA level: what the extension was linked with, or compiled for the occasion."""
-    if not SOURCE.is_dir():
-        pytest.skip("not run: the source tree is absent")
+def isa_objects():
+    """The library of each ISA level that the extension was linked with, where its build folder still is."""
     for tool in ("nm", "objdump", "c++filt"):
         if shutil.which(tool) is None:
             pytest.skip(f"not run: there is no {tool}")
-    levels = isa_rows()
-    kept = os.environ.get("COMPLSPARSE_BUILD")  # the build folder of the installed extension, where it still is
-    folders = [pathlib.Path(kept)] if kept else pathlib.Path(_core.__file__).resolve().parents[:3]
-    for folder in folders:
+    kept = os.environ.get("COMPLSPARSE_BUILD")
+    for folder in [pathlib.Path(kept)] if kept else pathlib.Path(_core.__file__).resolve().parents[:3]:
+        levels = [level["name"] for level in _core.isa_levels()]
         built = {name: next(folder.glob(f"src/**/libukr_{name}.a"), None) for name in levels}
         if all(built.values()):
             return built
-    compiler = shutil.which("g++")
-    if compiler is None or not cs._core.build_info()["compiler"].startswith("gcc"):
-        pytest.skip("not run: neither the libraries that the extension was linked with nor g++ are here")
-    folder = tmp_path_factory.mktemp("objects")
-    write_generated(folder)
-    numeric = ["-ffp-contract=off", "-fno-math-errno", "-O3", "-fno-exceptions", "-fno-rtti"]
-    running = []
-    for name, features in levels.items():
-        flags = [*numeric, *(f"-m{feature}" for feature in features), f"-DCS_ISA={name}", f"-I{folder}", f"-I{SOURCE}"]
-        source, target = SOURCE / "ukr" / "isa" / f"{name}.cpp", folder / f"{name}.o"
-        command = [compiler, "-std=c++17", "-fPIC", "-fvisibility=hidden", *flags, "-c", source, "-o", target]
-        running.append(subprocess.Popen(command))
-    assert [process.wait(timeout=300) for process in running] == [0] * len(running)
-    return {name: folder / f"{name}.o" for name in levels}
-
-
-# Where tests run side by side, one process compiles.
-one_compilation = pytest.mark.xdist_group("objects")
+        assert not kept, f"COMPLSPARSE_BUILD={kept} lacks libraries: {built}"
+    pytest.skip("not run: the folder in which the extension was built is gone (COMPLSPARSE_BUILD names it)")
 
 
 def output_of(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@one_compilation
 def test_what_the_linker_may_merge_is_inside_the_namespace_of_its_level(isa_objects):
     """A template compiled with AVX-512 flags must never become the copy that the baseline calls."""
     for level, path in isa_objects.items():
@@ -329,7 +281,6 @@ def test_what_the_linker_may_merge_is_inside_the_namespace_of_its_level(isa_obje
             assert not foreign, (level, name)
 
 
-@one_compilation
 def test_micro_kernels_call_nothing_but_memory_functions(isa_objects):
     for level, path in isa_objects.items():
         lines = output_of("nm", "-C", "--undefined-only", path).splitlines()
@@ -337,7 +288,6 @@ def test_micro_kernels_call_nothing_but_memory_functions(isa_objects):
         assert needed <= {"memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}, (level, needed)
 
 
-@one_compilation
 def test_nothing_runs_when_a_level_is_loaded(isa_objects):
     """A constructor would run AVX-512 code on a CPU without it."""
     for level, path in isa_objects.items():
@@ -346,7 +296,6 @@ def test_nothing_runs_when_a_level_is_loaded(isa_objects):
         assert not re.search(r"\.init_array|\.ctors|\.preinit", sections), level
 
 
-@one_compilation
 def test_the_baseline_uses_no_wide_registers(isa_objects):
     code = output_of("objdump", "-d", "--no-show-raw-insn", isa_objects[BASELINE])
     assert "ret" in code

@@ -252,3 +252,38 @@ def test_a_batch_major_plan_names_what_it_runs():
     W = cs.from_coo(np.ones(2000, np.float32), (rows, rows[::-1]), (2000, 2000))
     assert W.plan(n=64).microkernel.startswith("stored_rows_")
     assert W.plan(n=64, batch_major=True).microkernel.startswith("row_groups_")
+
+
+def aligned(n_bytes):
+    """Bytes from a cache line on, and some behind them that nobody may touch."""
+    memory = np.full(n_bytes + 192, 0xA5, np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + n_bytes], memory[first + n_bytes :]
+
+
+@every_type
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_call_needs_the_workspace_that_it_states_and_no_more(isa, dtype, n_threads, threads):
+    rng = np.random.default_rng(9)
+    S = random_csr(rng, (600, 900), 0.05, dtype)
+    W = S.packed()
+    with threads(n_threads):
+        for n, batch_major, share in itertools.product((1, 5, 16, 40, 130), (False, True), (None, 0.1)):
+            x = draw(rng, (n, 900) if batch_major else (900, n), dtype)
+            y = np.empty((n, 600) if batch_major else (600, n), dtype)
+            if share is not None:
+                x = cs.kwta(x, share, axis=-1 if batch_major else 0)
+            winners = None if share is None else 90
+            bound = W.plan(n=n, batch_major=batch_major, winners=winners).bind(x, y)
+            bound()
+            wanted = y.copy()
+            workspace, behind = aligned(bound.workspace_bytes)
+            y[...] = 7
+            bound.run_in(workspace)
+            assert_array_equal(y, wanted)
+            assert (behind == 0xA5).all()
+            if workspace.size:
+                with pytest.raises(ValueError, match=f"needs {workspace.size} contiguous"):
+                    bound.run_in(workspace[:-1])
+                with pytest.raises(ValueError, match="multiple of 64"):
+                    bound.run_in(np.zeros(workspace.size + 128, np.uint8)[1:])

@@ -106,6 +106,23 @@ def balanced(shape: tuple[int, int], set_size: int, height: int = 1, group: str 
     return Problem(name, group, functools.partial(balanced_pattern, shape, set_size, height, seed_of(name)))
 
 
+def whole_blocks(shape: tuple[int, int], block: tuple[int, int], density: float, seed: int) -> sp.csr_array:
+    """Whole blocks at random places, the same number in every row of blocks."""
+    rng = np.random.default_rng(seed)
+    height, width = block
+    places = shape[1] // width
+    columns = []
+    for _ in range(shape[0] // height):
+        chosen = np.sort(rng.choice(places, round(places * density), replace=False))
+        columns += [(chosen[:, None] * width + np.arange(width)).ravel()] * height
+    return _csr(columns, shape, rng)
+
+
+def in_blocks(shape: tuple[int, int], block: tuple[int, int], sparsity: float) -> Problem:
+    name = f"blocks_{shape[0]}x{shape[1]}_{block[0]}x{block[1]}_{sparsity:g}"
+    return Problem(name, "blocks", functools.partial(whole_blocks, shape, block, 1 - sparsity / 100, seed_of(name)))
+
+
 def balanced_problems() -> list[Problem]:
     return [balanced(shape, size, height) for shape in BALANCED_SHAPES for size in (16, 20) for height in HEIGHTS]
 

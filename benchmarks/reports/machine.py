@@ -19,17 +19,19 @@ _FLAGS = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512
           "asimd", "asimddp", "sve", "sve2", "bf16", "i8mm")  # fmt: skip
 
 
-def _cpu() -> tuple[str, list[str]]:
+def _cpu() -> tuple[str, list[int], list[str]]:
+    """Its name, family and model (which tell apart what is sold under one name), and flags; what the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor(), []
+        return platform.processor(), [], []
     found: dict[str, str] = {}
     for line in lines:
         key, _, value = line.partition(":")
         found.setdefault(key.strip(), value.strip())
     flags = set(found.get("flags", found.get("Features", "")).split())
-    return found.get("model name", platform.machine()), [flag for flag in _FLAGS if flag in flags]
+    model = [int(found[key]) for key in ("cpu family", "model") if found.get(key, "").isdigit()]
+    return found.get("model name", platform.machine()), model, [flag for flag in _FLAGS if flag in flags]
 
 
 def _ours() -> dict[str, Any]:
@@ -43,9 +45,10 @@ def _ours() -> dict[str, Any]:
 
 def record(threads: int, roof: bool = False) -> dict[str, Any]:
     """Plain data; `roof` adds the measured peaks (about two seconds)."""
-    cpu, flags = _cpu()
+    cpu, model, flags = _cpu()
     found: dict[str, Any] = {
         "cpu": cpu,
+        "model": model,
         "flags": flags,
         "cores": os.cpu_count(),
         "affinity": sorted(os.sched_getaffinity(0)),

@@ -102,6 +102,7 @@ class Choice:
     """A plan that could run a product, and whether it is the one that `W.plan` chooses."""
 
     name: str
+    layout: str
     plan: Any
     chosen: bool
 
@@ -116,6 +117,6 @@ def candidates(packed: Any, case: Case) -> list[Choice]:
         for i in range(len(rows))
     ]
     return [
-        Choice(f"{plan.microkernel} {row['layout']}", plan, i == 0)
+        Choice(f"{plan.microkernel} {row['layout']}", row["layout"], plan, i == 0)
         for i, (row, plan) in enumerate(zip(rows, plans, strict=True))
     ]

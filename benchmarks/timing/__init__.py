@@ -14,7 +14,7 @@ from benchmarks.timing.loop import (
     race,
     race_python,
 )
-from benchmarks.timing.peaks import cache_sizes, roof
+from benchmarks.timing.peaks import cache_sizes, clock_ghz, roof
 
 __all__ = [
     "HEAT",
@@ -25,6 +25,7 @@ __all__ = [
     "Samples",
     "address",
     "cache_sizes",
+    "clock_ghz",
     "compiler_version",
     "geometric_mean",
     "in_turn",

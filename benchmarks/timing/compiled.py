@@ -83,7 +83,7 @@ def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:
     for name in ("load_gbytes", "fma_load_gflops_f32", "fma_load_gflops_f64", "gather_rate"):
         getattr(lib, name).argtypes = [ctypes.c_int64]
         getattr(lib, name).restype = ctypes.c_double
-    for name in ("fma_gflops_f32", "fma_gflops_f64"):
+    for name in ("fma_gflops_f32", "fma_gflops_f64", "clock_ghz"):
         getattr(lib, name).restype = ctypes.c_double
     return lib
 

@@ -30,6 +30,11 @@ def roof() -> dict[str, Any]:
     }
 
 
+def clock_ghz() -> float:
+    """The clock of the current core, as it is now."""
+    return float(library().clock_ghz())
+
+
 @functools.cache
 def cache_sizes() -> dict[str, int]:
     """Bytes of the caches one core sees, from sysfs; empty where the system does not tell."""

@@ -109,6 +109,23 @@ double stream_rate(int64_t bytes) {
 
 extern "C" {
 
+// Billions of cycles a second, now: each addition waits for the one before, for a cycle.
+double clock_ghz() {
+    uint64_t sum = 1, step = 3;
+    constexpr int64_t additions = 100000;
+    double best = 1e30;
+    for (int repeat = 0; repeat < 7; ++repeat) {
+        const double start = now_ns();
+        for (int64_t n = 0; n < additions; n += 10)
+            for (int i = 0; i < 10; ++i) {
+                sum += step;
+                asm volatile("" : "+r"(sum), "+r"(step));
+            }
+        best = std::min(best, now_ns() - start);
+    }
+    return static_cast<double>(additions) / best;
+}
+
 int vector_width() { return vector_bytes; }
 double fma_gflops_f32() { return fma_rate<float>(); }
 double fma_gflops_f64() { return fma_rate<double>(); }

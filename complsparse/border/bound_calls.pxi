@@ -35,9 +35,30 @@ cdef class BoundCall:
     def context(self):
         return <uintptr_t> &self.call
 
+    @property
+    def workspace_bytes(self):
+        """What the call needs beside its arrays, for as many threads as it may take now."""
+        return self.call.plan.workspace_bytes(self.call.operands)
+
     def __cinit__(self, token=None):
         if token is not _token:
             raise TypeError("a BoundCall is made by Plan.bind")
+
+    def run_in(self, cnp.ndarray workspace not None):
+        """The call in memory of the caller's, of which it takes what `workspace_bytes` says.
+
+        ValueError where that is too small, cannot be written, or does not start at a multiple of 64.
+        """
+        cdef c.Workspace room
+        room.memory = <unsigned char*> cnp.PyArray_DATA(workspace)
+        room.bytes = cnp.PyArray_NBYTES(workspace)
+        cdef int64_t needed = self.workspace_bytes
+        if needed > 0 and (
+                not cnp.PyArray_ISCARRAY(workspace) or <uintptr_t> room.memory % 64 or room.bytes < needed):
+            raise ValueError(f"a workspace of {room.bytes} bytes at {<uintptr_t> room.memory:#x}: this call needs "
+                             f"{needed} contiguous, writeable bytes at a multiple of 64")
+        with nogil:
+            self.call.plan.run(self.call.operands, room)
 
     def __call__(self):
         if self.small:

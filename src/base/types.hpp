@@ -105,24 +105,36 @@ struct TypesOf {
 };
 inline constexpr TypesOf products{Products{}};
 
-// The place of a product in the list; the length of the list where there is none.
-constexpr int index_of(Types types) {
+// The place of a product in a list; the length of the list where there is none.
+template <class... P>
+constexpr int index_in(TypeList<P...> list, Types types) {
+    constexpr TypesOf known{list};
     int index = 0;
-    while (index < Products::count && products.types[index] != types) ++index;
+    while (index < list.count && known.types[index] != types) ++index;
     return index;
 }
+constexpr int index_of(Types types) { return index_in(Products{}, types); }
 // For the border.
 inline const Types* product_list() { return products.types; }
 inline constexpr int n_products = Products::count, n_types = AllTypes::count;
 
-// Returns body(Product<...>{}) for a product of the list.
-template <class Body>
+// Returns body(Product<...>{}) for a product of the list, or of a shorter one that has it.
+template <class List = Products, class Body>
 auto dispatch(Types types, Body body) {
-    return Products::call(index_of(types), body);
+    return List::call(index_in(List{}, types), body);
 }
 
 // Stands for no row among 32-bit row numbers.
 inline constexpr std::uint32_t no_row = 0xffffffff;
+
+// Returns body(W{}) for the C++ type of the weights of a product.
+template <class Body>
+auto dispatch_weights(Type w, Body body) {
+    int index = 0;
+    while (products.types[index].w != w) ++index;
+    auto with_product = [&](auto product) { return body(typename decltype(product)::W{}); };
+    return Products::call(index, with_product);
+}
 
 // Of products whose three types are one.
 constexpr Types uniform(Type type) { return {type, type, type}; }

@@ -21,7 +21,7 @@ std::int64_t whole_steps(std::int64_t units) { return (units + columns_unroll - 
 }  // namespace
 
 bool is_finite(const StoredMatrix& matrix) {
-    return dispatch(matrix.type, [&](auto zero) {
+    return dispatch_weights(matrix.type, [&](auto zero) {
         using T = decltype(zero);
         const T* const values = static_cast<const T*>(matrix.values);
         return std::is_integral_v<T> ||

@@ -25,23 +25,8 @@ class DenseChoice : public Choice {
     using X = typename P::X;
     using Y = typename P::Y;
 
-    void run(const Operands& operands, Workspace workspace) const final {
-        with_source(operands, [&](const Source<X>& source) {
-            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
-            int threads = threads_for(operands);
-            if (threads > 1 && bytes(source, sink, threads) > workspace.bytes) threads = 1;
-            multiply(source, sink, threads, workspace.memory);
-        });
-    }
-
-    void run(const Operands& operands, KeptWorkspace& kept) const final {
-        with_source(operands, [&](const Source<X>& source) {
-            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
-            const int threads = threads_for(operands);
-            const std::int64_t needed = bytes(source, sink, threads);
-            multiply(source, sink, threads, needed > 0 ? kept.at_least(needed).memory : nullptr);
-        });
-    }
+    void run(const Operands& operands, Workspace workspace) const final { run_in(operands, workspace, nullptr); }
+    void run(const Operands& operands, KeptWorkspace& kept) const final { run_in(operands, {}, &kept); }
 
     std::int64_t workspace_bytes(const Operands& operands) const final {
         return with_source(operands, [&](const Source<X>& source) {
@@ -67,6 +52,21 @@ class DenseChoice : public Choice {
     const MoveRow& move_y() const { return *move_y_; }
 
    private:
+    // In the workspace given, on one thread where it has no room for more; or in one that grows.
+    void run_in(const Operands& operands, Workspace workspace, KeptWorkspace* kept) const {
+        with_source(operands, [&](const Source<X>& source) {
+            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
+            int threads = threads_for(operands);
+            if (kept != nullptr) {
+                const std::int64_t needed = bytes(source, sink, threads);
+                if (needed > 0) workspace = kept->at_least(needed);
+            } else if (threads > 1 && bytes(source, sink, threads) > workspace.bytes) {
+                threads = 1;
+            }
+            multiply(source, sink, threads, workspace.memory);
+        });
+    }
+
     template <class Body>
     auto with_source(const Operands& operands, Body body) const {
         if (operands.winners != nullptr) return body(WinnersSource<X>(*operands.winners));
@@ -132,10 +132,11 @@ class TilesChoice : public DenseChoice<P> {
     const std::shared_ptr<const L> layout_;
 };
 
-// The choice Kind<Product> for the subject's product, made of what follows.
-template <template <class> class Kind, class... Parts>
+// The choice Kind<Product> for the subject's product, made of what follows. Of: the products that the kind has
+// micro-kernels for; what is not listed is not compiled.
+template <template <class> class Kind, class Of = Products, class... Parts>
 std::unique_ptr<const Choice> make_choice(Subject& subject, Parts&&... parts) {
-    return dispatch(subject.types, [&](auto product) -> std::unique_ptr<const Choice> {
+    return dispatch<Of>(subject.types, [&](auto product) -> std::unique_ptr<const Choice> {
         return std::make_unique<const Kind<decltype(product)>>(subject, std::forward<Parts>(parts)...);
     });
 }

@@ -222,7 +222,8 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     std::snprintf(text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
                   pattern.layers.size(), static_cast<long long>(pattern.width), best.block_rows,
                   best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
-    return make_choice<RoutedChoice>(subject, std::string(text), std::move(tiles), std::move(layout));
+    return make_choice<RoutedChoice, TypeList<Product<float, float, float>>>(subject, std::string(text),
+                                                                             std::move(tiles), std::move(layout));
 }
 
 }  // namespace

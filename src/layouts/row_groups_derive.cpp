@@ -154,7 +154,7 @@ RowGroupsLayout derive_row_groups(const StoredMatrix& matrix, std::int64_t panel
     layout.n_panels = (matrix.rows + panel_rows - 1) / panel_rows;
     layout.n_blocks =
         std::max<std::int64_t>(1, (matrix.cols + block_cols - 1) / block_cols);  // 0 columns: outputs are 0
-    dispatch(matrix.type, [&](auto zero) { Builder<decltype(zero)>(matrix, layout).build(); });
+    dispatch_weights(matrix.type, [&](auto zero) { Builder<decltype(zero)>(matrix, layout).build(); });
     return layout;
 }
 

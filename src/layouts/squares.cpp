@@ -133,9 +133,9 @@ constexpr LayoutKind kind{"squares", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<SquaresLayout>(
         kind, [](const SquaresLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<SquaresChoice>(subject,
-                                      std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"),
-                                      row_for(subject), std::move(layout));
+    return make_choice<SquaresChoice, TypeList<Product<float, float, float>>>(
+        subject, std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"), row_for(subject),
+        std::move(layout));
 }
 
 }  // namespace

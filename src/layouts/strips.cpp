@@ -116,8 +116,9 @@ constexpr LayoutKind kind{"strips", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<StripsLayout>(
         kind, [](const StripsLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<StripsChoice>(subject, std::string("strips: 16 rows to a pattern, its columns four at a time"),
-                                     row_for(subject), std::move(layout));
+    return make_choice<StripsChoice, TypeList<Product<float, float, float>, Product<double, double, double>>>(
+        subject, std::string("strips: 16 rows to a pattern, its columns four at a time"), row_for(subject),
+        std::move(layout));
 }
 
 }  // namespace

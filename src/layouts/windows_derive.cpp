@@ -116,7 +116,7 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 
 WindowsLayout derive_windows(const StoredMatrix& matrix, int windows) {
     WindowsLayout layout =
-        dispatch(matrix.type, [&](auto zero) { return pack_shares<decltype(zero)>(matrix, windows); });
+        dispatch_weights(matrix.type, [&](auto zero) { return pack_shares<decltype(zero)>(matrix, windows); });
     layout.windows = windows;
     layout.value_bytes = bytes_of(matrix.type);
     return layout;

@@ -45,7 +45,7 @@ void sampled_typed(const StoredMatrix& pattern, const DenseView& p, const DenseV
 
 void sampled_multiply(const StoredMatrix& pattern, const DenseView& p, const DenseView& q, void* out) {
     if (pattern.nnz() == 0) return;
-    dispatch(pattern.type, [&](auto zero) { sampled_typed(pattern, p, q, static_cast<decltype(zero)*>(out)); });
+    dispatch_weights(pattern.type, [&](auto zero) { sampled_typed(pattern, p, q, static_cast<decltype(zero)*>(out)); });
 }
 
 RowName row_name(const SampledRow& row) { return {"sampled", "stored_rows", name_of(row.types), "", 1, 1}; }

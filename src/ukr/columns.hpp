@@ -84,7 +84,7 @@ CS_INLINE void prefetch_column(const ColumnsArgs& args, std::int32_t column) {
 
 // to[i] = activation(from[i] + bias[i])
 template <class T>
-void finish_sums(const T* from, T* to, std::int64_t n, Finish<T> finish) {
+__attribute__((noinline)) void finish_sums(const T* from, T* to, std::int64_t n, Finish<T> finish) {
     using V = vec<T, native<T>>;
     std::int64_t i = 0;
     for (; i + native<T> <= n; i += native<T>) store(to + i, finish.rows(load<V>(from + i), i));

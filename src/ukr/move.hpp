@@ -121,6 +121,70 @@ inline void transpose_fours(const TransposeArgs& args, std::int64_t row, std::in
             squares(std::integral_constant<int, 4>{}, std::true_type{}, r, c);
 }
 
+// Two floats each from `step` elements apart, and back. A wider register than four floats takes them only where they
+// lie one behind the other.
+template <int L>
+CS_INLINE vec<float, L> load_pairs(const float* from, [[maybe_unused]] std::int64_t step) {
+    if constexpr (L > 4) {
+        return load<vec<float, L>>(from);
+    } else {
+        double first, second;  // stay in vector registers
+        std::memcpy(&first, from, sizeof first);
+        std::memcpy(&second, from + step, sizeof second);
+        return reinterpret_cast<vec<float, 4>>(vec<double, 2>{first, second});
+    }
+}
+
+template <int L>
+CS_INLINE void store_pairs(float* to, [[maybe_unused]] std::int64_t step, vec<float, L> v) {
+    if constexpr (L > 4) {
+        store(to, v);
+    } else {
+        const auto pairs = reinterpret_cast<vec<double, 2>>(v);
+        const double first = pairs[0], second = pairs[1];
+        std::memcpy(to, &first, sizeof first);
+        std::memcpy(to + step, &second, sizeof second);
+    }
+}
+
+// Two columns of n become two rows (Down), or two rows two columns.
+template <bool Down>
+inline void transpose_pairs(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride,
+                            std::int64_t n) {
+    std::int64_t i = 0;
+    auto some = [&](auto lanes) {
+        constexpr int L = lanes();
+        using V = vec<float, L>;
+        const std::int64_t half = L / 2, step = Down ? from_stride : to_stride;
+        const V a = Down ? load_pairs<L>(from + i * step, step) : load<V>(from + i);
+        const V b = Down ? load_pairs<L>(from + (i + half) * step, step) : load<V>(from + from_stride + i);
+        using Index = decltype(a < b);
+        Index first, second;  // lanes of (a, b): the first and the second of each pair; or pairs of the first half, ...
+        for (int lane = 0; lane < L; ++lane) {
+            first[lane] = Down ? 2 * lane : lane / 2 + lane % 2 * L;
+            second[lane] = first[lane] + (Down ? 1 : L / 2);
+        }
+        const V c = __builtin_shuffle(a, b, first), d = __builtin_shuffle(a, b, second);
+        if constexpr (Down) {
+            store(to + i, c);
+            store(to + to_stride + i, d);
+        } else {
+            store_pairs<L>(to + i * step, step, c);
+            store_pairs<L>(to + (i + half) * step, step, d);
+        }
+        i += L;
+    };
+    if ((Down ? from_stride : to_stride) == 2)
+        while (i + native<float> <= n) some(std::integral_constant<int, native<float>>{});
+    while (i + 4 <= n) some(std::integral_constant<int, 4>{});
+    for (; i < n; ++i)
+        for (std::int64_t j = 0; j < 2; ++j)
+            if constexpr (Down)
+                to[j * to_stride + i] = from[i * from_stride + j];
+            else
+                to[i * to_stride + j] = from[j * from_stride + i];
+}
+
 // Rows [row, last_row) and columns [col, last_col): squares of L, what is left by ever smaller ones.
 template <class T, int L>
 inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
@@ -137,6 +201,15 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
     const std::int64_t end_row = last_row - (last_row - row) % L, end_col = last_col - (last_col - col) % L;
     if constexpr (L == 4 && std::is_same_v<T, float>) {
         transpose_fours(args, row, end_row, col, end_col);
+    } else if constexpr (L == 2 && std::is_same_v<T, float>) {
+        if (last_row - row >= last_col - col)
+            for (std::int64_t c = col; c < end_col; c += 2)
+                transpose_pairs<true>(from + row * args.from_stride + c, args.from_stride,
+                                      to + c * args.to_stride + row, args.to_stride, end_row - row);
+        else
+            for (std::int64_t r = row; r < end_row; r += 2)
+                transpose_pairs<false>(from + r * args.from_stride + col, args.from_stride,
+                                       to + col * args.to_stride + r, args.to_stride, end_col - col);
     } else if (args.from_stride >= args.to_stride) {
         // Along the long side of the operand with long rows: its cache lines are used up before the next ones come.
         for (std::int64_t r = row; r < end_row; r += L)
@@ -146,7 +219,8 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
             for (std::int64_t r = row; r < end_row; r += L) square(r, c);
     }
     if constexpr (L > 1) {
-        constexpr int smaller = sizeof(T) * L > 16 ? L / 2 : 1;  // vectors of less than 16 bytes do not pay
+        // Vectors of less than 16 bytes do not pay, pairs of floats do: of many rows or columns.
+        constexpr int smaller = sizeof(T) * L > 16 || (std::is_same_v<T, float> && L == 4) ? L / 2 : 1;
         if (end_row < last_row) transpose_part<T, smaller>(args, end_row, last_row, col, end_col);
         if (end_col < last_col) transpose_part<T, smaller>(args, row, last_row, end_col, last_col);
     }

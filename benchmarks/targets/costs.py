@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every candidate of a product takes, in cycles: the record that the cost model's constants are fitted to."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import problems, rivals, timing
+from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, OursWinners, Variant, WinnersCase
+from benchmarks.timing import Effort
+
+# Where candidates are near each other: half a second a product at most.
+EFFORT = Effort(sample_ms=1.0, min_calls=10, max_sample_ms=40.0, min_rounds=5, max_rounds=9, budget_s=0.4, alone=True)
+QUICK = replace(EFFORT, sample_ms=0.3, min_rounds=3, max_rounds=5, budget_s=0.1)
+BATCHES = (1, 4, 8, 16, 24, 64, 256)
+QUICK_BATCHES = (1, 16, 64)
+ORDERS = {"f": FEATURE_MAJOR, "b": BATCH_MAJOR}
+SHARES = (0.02, 0.05, 0.1, 0.2)
+
+# Matrices by what their products tell apart.
+MATRICES = {
+    # Windows, stored rows, row groups.
+    "random": ("bernoulli_1024x1024_95", "bernoulli_3072x768_90", "equal_1500x1600_98"),
+    "few entries": ("bernoulli_1024x1024_99.5", "bernoulli_1024x1024_99", "bernoulli_4096x1024_99.8"),
+    # Strips and squares, both from L2 and from beyond.
+    "blocks": ("blocks_1024x1024_16x4_90", "blocks_1024x1024_4x4_90", "blocks_2048x2048_16x4_80",
+               "blocks_2048x2048_4x4_80"),
+    # Routed rows beside row groups, from blocks of two on with shared ones.
+    "(1, 1)": ("balanced_1024x1024_b1_s16", "balanced_1500x1600_b1_s20", "balanced_1024x1024_b1_s5"),
+    "(2, 1)": ("balanced_1024x1024_b2_s16", "balanced_1500x1600_b2_s20", "balanced_3072x768_b2_s16"),
+    "(4, 1)": ("balanced_3072x768_b4_s16", "balanced_1024x1024_b4_s20", "balanced_1024x1024_b4_s50"),
+    "(8, 1)": ("balanced_1024x1024_b8_s16",),
+    "(16, 1)": ("balanced_1024x1024_b16_s16", "balanced_3072x768_b16_s16"),
+    "far": ("balanced_4096x4096_b1_s16", "balanced_4096x4096_b4_s16"),
+    "real": ("lyra/gru_layer", "lyra/proj"),
+}  # fmt: skip
+# Columns beside what is written out.
+WINNERS = ("balanced_1024x1024_b1_s20", "balanced_1024x1024_b4_s20", "balanced_1024x1024_b8_s16",
+           "balanced_1024x1024_b16_s16", "balanced_3072x768_b1_s20", "balanced_3072x768_b16_s16",
+           "balanced_4096x4096_b1_s16", "balanced_4096x4096_b16_s16", "bernoulli_1024x1024_95")  # fmt: skip
+QUICK_MATRICES = ("bernoulli_1024x1024_95", "balanced_1024x1024_b4_s20", "blocks_1024x1024_16x4_90")
+
+
+class Product(NamedTuple):
+    """`order`: of x and y, a key of `ORDERS`; `winners` of each vector, or None where all activations count."""
+
+    matrix: str
+    n: int
+    order: str
+    winners: int | None = None
+
+    @property
+    def kind(self) -> str:
+        if self.winners is not None:
+            return "winners"
+        return next((kind for kind, names in MATRICES.items() if self.matrix in names), "other")
+
+    def __str__(self) -> str:
+        winners = "" if self.winners is None else f" {self.winners} winners"
+        return f"{self.matrix} n={self.n}{self.order if self.n > 1 else ''}{winners}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Cycles for a column of x, by layout."""
+
+    product: Product
+    cycles: dict[str, float]
+
+
+def products(folder: Path | None, quick: bool = False) -> list[Product]:
+    found = []
+    for kind, names in MATRICES.items():
+        if kind == "real" and folder is None:
+            continue
+        for name in names:
+            if quick and name not in QUICK_MATRICES:
+                continue
+            for n in QUICK_BATCHES if quick else BATCHES:
+                found += [Product(name, n, order) for order in ("f" if n == 1 else "fb")]
+    for name in WINNERS:
+        if quick and name not in QUICK_MATRICES:
+            continue
+        columns = problems.get(name, folder).csr().shape[1]
+        found += [Product(name, n, "f", round(share * columns)) for n in (1, 16) for share in SHARES]
+    return found
+
+
+@contextlib.contextmanager
+def constants(values: dict[str, float]) -> Iterator[None]:
+    """Choices made inside are those of other constants."""
+    core = rivals.import_ours()._core
+    before = core.cost_constants()
+    core.set_cost_constants(values)
+    try:
+        yield
+    finally:
+        core.set_cost_constants(before)
+
+
+def _variants(product: Product, folder: Path | None) -> list[Variant]:
+    problem, order = problems.get(product.matrix, folder), ORDERS[product.order]
+    if product.winners is not None:
+        case = WinnersCase(problem, product.n, order, winners=product.winners)
+        packed = Ours().convert(case.matrix)
+        return rivals.checked(case, OursWinners().all_ways(packed, case))
+    dense, ours = Case(problem, product.n, order), Ours()
+    packed = ours.convert(dense.matrix)
+    plans = rivals.candidates(packed, dense)
+    return rivals.checked(dense, [ours.bound(packed, dense, p.layout, p.plan) for p in plans]) if plans[1:] else []
+
+
+def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> tuple[Measured | None, float]:
+    """Every candidate in one race, and the share of samples that were disturbed. None where there is no choice. Times
+    are the best candidate's median and ratios of the same rounds."""
+    # Whatever the limit, the rows as they are stored are a candidate.
+    with constants({"stored_few": 1e9, "stored_few_wide": 1e9}):
+        variants = _variants(product, folder)
+    if not variants:
+        return None, 0.0
+    ghz = timing.clock_ghz()
+    samples = timing.race([v.call for v in variants], effort)
+    best = min((v.name for v in variants), key=samples.median)
+    cycles = samples.median(best) * ghz / product.n
+    return Measured(product, {v.form: cycles * samples.ratio(v.name, best) for v in variants}), samples.disturbed
+
+
+def measure_all(
+    folder: Path | None, quick: bool, step: Callable[[str], None] = lambda name: None
+) -> tuple[list[Measured], float]:
+    """All products with a choice, and the share of disturbed samples."""
+    found, disturbed = [], []
+    for product in products(folder, quick):
+        step(str(product))
+        measured, share = measure(product, folder, QUICK if quick else EFFORT)
+        if measured is not None:
+            found.append(measured)
+            disturbed.append(share)
+    return found, sum(disturbed) / max(1, len(disturbed))
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def _rounded(value: float) -> float:
+    """To four digits, as short as JSON has it."""
+    value = float(f"{value:.4g}")
+    return int(value) if value.is_integer() else value
+
+
+def record(measured: Sequence[Measured], machine: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Plain data: of each matrix a row for each product, [n, order, winners, {layout: cycles for a column}]."""
+    core = rivals.import_ours()._core
+    by_matrix: dict[str, list[Any]] = {}
+    for product, cycles in ((m.product, m.cycles) for m in measured):
+        row = [product.n, product.order, product.winners, {name: _rounded(value) for name, value in cycles.items()}]
+        by_matrix.setdefault(product.matrix, []).append(row)
+    return {"kind": "costs", "cpu": machine["cpu"], "model": machine["model"], "isa": isa(),
+            "caches": core.cache_sizes(), "date": f"{datetime.date.today()}", "ghz": _rounded(timing.clock_ghz()),
+            **more, "cycles": by_matrix}  # fmt: skip
+
+
+def isa() -> str:
+    return str(next(level["name"] for level in rivals.import_ours()._core.isa_levels() if level["selected"]))
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """One matrix a line."""
+    head = json.dumps({key: value for key, value in found.items() if key != "cycles"}, indent=1)
+    rows = [f" {json.dumps(name)}: {json.dumps(rows, separators=(',', ':'))}" for name, rows in found["cycles"].items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(head.removesuffix("\n}") + ',\n "cycles": {\n' + ",\n".join(rows) + "\n }\n}\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text())
+    if not isinstance(found, dict) or found.get("kind") != "costs":
+        raise ValueError(f"{path} is not a record of benchmarks/fit_costs.py")
+    return found
+
+
+def measured_of(found: dict[str, Any]) -> list[Measured]:
+    return [
+        Measured(Product(name, n, order, winners), cycles)
+        for name, rows in found["cycles"].items()
+        for n, order, winners, cycles in rows
+    ]
