@@ -148,11 +148,12 @@ bool windows_groups(const WindowsArgs& args) {
     Lanes<T> not_finite{};  // sum * 0 is 0 for a finite sum and NaN otherwise; NaN stays
     const T* const x = static_cast<const T*>(args.x);
     const std::uint32_t* rows = args.rows;
+    constexpr int of_tile = tile_bases(Windows);  // a constant: a call would be a function that levels share
     // The groups of a call lie one after the other: all pointers only ever advance.
     const std::int64_t first_tile = args.groups->first_block * block_tiles;
     const std::int64_t first_entry = args.groups->first_step * window_lanes;
     const std::uint8_t* picks = args.picks + args.groups->first_block * block_picks;
-    const std::uint16_t* bases = args.bases + first_tile * tile_bases(Windows);
+    const std::uint16_t* bases = args.bases + first_tile * of_tile;
     const T* tile_values = static_cast<const T*>(args.tile_values) + first_tile * window_lanes;
     const std::uint16_t* columns = args.columns + first_entry;
     const T* values = static_cast<const T*>(args.values) + first_entry;
@@ -161,9 +162,8 @@ bool windows_groups(const WindowsArgs& args) {
         auto tile_step = [&](auto tile) {
             constexpr int j = decltype(tile)::value;
             if constexpr (Windows > 0)
-                tile_sum[j % 2].template multiply_add<Masked>(
-                    Lanes<T>::load_from(tile_values + j * window_lanes),
-                    pick<Windows>(x, picks + j, bases + j * tile_bases(Windows)));
+                tile_sum[j % 2].template multiply_add<Masked>(Lanes<T>::load_from(tile_values + j * window_lanes),
+                                                              pick<Windows>(x, picks + j, bases + j * of_tile));
         };
         auto gather_step = [&](int which) {
             gather_sum[which].template multiply_add<Masked>(Lanes<T>::load_from(values), gather(x, columns));
@@ -172,7 +172,7 @@ bool windows_groups(const WindowsArgs& args) {
         };
         auto next_block = [&] {
             picks += block_picks;
-            bases += block_tiles * tile_bases(Windows);
+            bases += block_tiles * of_tile;
             tile_values += block_tiles * window_lanes;
         };
         using std::integral_constant;
