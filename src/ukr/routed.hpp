@@ -39,8 +39,9 @@ struct Window {
     const float* x;
     static CS_INLINE Window at(const float* from) { return {from}; }
     CS_INLINE V route(Ids ids) const {
+        constexpr std::uint32_t columns = 1u << id_bits(Columns);
         V routed;
-        for (int l = 0; l < L; ++l) routed[l] = x[ids[l] % (1u << id_bits(Columns))];
+        for (int l = 0; l < L; ++l) routed[l] = x[ids[l] % columns];
         return routed;
     }
 };
