@@ -103,7 +103,10 @@ class Environment:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", self.site, copy]
         here = all(importlib.util.find_spec(name) for name in ("mesonpy", "mesonbuild", "ninja", "Cython"))
         isolation = ["--no-build-isolation"] if here else []
-        self.run([*command, *isolation, *(f"-Csetup-args={option}" for option in options)], copy.parent)
+        build = copy.parent / "build"
+        settings = [f"-Cbuild-dir={build}", *(f"-Csetup-args={option}" for option in options)]
+        self.run([*command, *isolation, *settings], copy.parent)
+        self.variables["COMPLSPARSE_BUILD"] = str(build)  # whose object files tests/test_build.py reads
 
 
 def follow(pages, folder, *options):

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from oracle import COMPUTE, assert_product, draw, expected, random_csr
+from oracle import COMPUTE, assert_product, compute_dtype, draw, expected, is_exact, random_csr, result_dtype
 
 import complsparse as cs
 
@@ -117,6 +117,8 @@ def test_a_plan_computes_in_the_compute_dtype(w, x, computed):
     S = random_csr(rng, (20, 30), 0.3, np.int8)
     S = S._replace(data=S.data.astype(w))
     f = S.packed().plan(n=2, dtype=x)
+    if is_exact(computed):  # or in a narrower type, once there is one
+        computed = compute_dtype(result_dtype(w, x or w))
     assert f.dtype == np.dtype(computed)
     X = draw(rng, (30, 2), computed)
     assert_product(f(X), expected(S, X, np.dtype(computed)), computed)

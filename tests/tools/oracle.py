@@ -46,8 +46,9 @@ def result_dtype(w, x):
 
 
 def compute_dtype(result):
-    if is_exact(result):
-        return np.dtype(np.int64)
+    if is_exact(result):  # exact modulo 2**bits in any type as wide
+        wide = (dtype for dtype in COMPUTE.values() if is_exact(dtype) and dtype.itemsize >= np.dtype(result).itemsize)
+        return min(wide, key=lambda dtype: dtype.itemsize)
     return np.dtype(np.float64 if result == np.float64 else np.float32)
 
 
