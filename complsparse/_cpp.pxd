@@ -86,7 +86,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     cdef cppclass Plan:
         const Choice* choice
-        void run(const Operands&, Workspace)
+        void run(const Operands&, Workspace) except +
         int64_t workspace_bytes(const Operands&)
         const string& name()
         string reason() except +

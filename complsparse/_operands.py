@@ -29,10 +29,10 @@ def as_dense(operand: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def check_activation(activation: Any, compute: np.dtype[Any]) -> None:
-    """Raises unless a product that is computed in this dtype can end with the activation."""
+def checked_activation(activation: Any, compute: np.dtype[Any]) -> str | None:
+    """The name of an activation that a product in this dtype can end with, whatever kind of string it came as."""
     if activation is None:
-        return
+        return None
     names = _core.activations()
     if not isinstance(activation, str) or activation not in names:
         raise ValueError(f"activation={activation!r} is not known; use {', '.join(['None', *map(repr, names)])}")
@@ -41,6 +41,7 @@ def check_activation(activation: Any, compute: np.dtype[Any]) -> None:
             f"activation={activation!r} exists for float products; this one is computed in {compute}: use None or "
             "'relu', or convert W or x with astype(np.float32)"
         )
+    return names[names.index(activation)]
 
 
 def checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any] | None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Activations of products: every one, out of every layout, within a few units of the last place of their definition."""
 
+import enum
 import itertools
 
 import numpy as np
@@ -136,6 +137,18 @@ def test_products_of_integers_have_relu_only(name, dtype):
         else:
             with pytest.raises(TypeError, match=f"'{name}'.*float"):
                 call()
+
+
+class Named(enum.StrEnum):
+    RELU = "relu"
+
+
+@pytest.mark.parametrize("name", [Named.RELU, np.str_("relu")], ids=["StrEnum", "numpy.str_"])
+def test_names_are_any_kind_of_string(name):
+    W, x = cs.from_dense(np.diag([-1.0, 2.0])), np.ones(2)
+    assert_array_equal(cs.matmul(W, x, activation=name), [0, 2])
+    assert_array_equal(cs.linear(cs.kwta(x, 2), W, activation=name), [0, 2])
+    assert_array_equal(W.plan(n=1, activation=name)(x), [0, 2])
 
 
 def test_sixteen_bit_floats_are_rounded_once():

@@ -456,7 +456,7 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
 def test_choices_are_those_of_plans(isa, pattern):
     """For every batch size of the range that describe() prints, not only its first."""
     W = cs.random((256, 320), rng=0, **pattern)
-    choices = W._choices()
+    choices = W._choices(W.dtype)
     for choice, following in zip(choices, [*choices[1:], {"n_first": 140}], strict=True):
         for n in range(choice["n_first"], following["n_first"]):
             assert W.plan(n=n).microkernel == choice["microkernel"], n
@@ -465,7 +465,7 @@ def test_choices_are_those_of_plans(isa, pattern):
 def test_describe_and_choices_name_rows_of_the_table(isa):
     names = {row["name"] for row in cs.microkernels() if row["runnable"]}
     W = random_csr(np.random.default_rng(2), (30, 40), 0.2).packed()
-    choices = W._choices()
+    choices = W._choices(W.dtype)
     assert choices[0]["n_first"] == 1
     for choice in choices:
         assert choice["microkernel"] in names

@@ -86,7 +86,9 @@ class Environment:
         pytest_program = self.programs / "pytest"
         pytest_program.write_text(f"#!{self.python}\nimport sys\nfrom pytest import main\nsys.exit(main())\n")
         pytest_program.chmod(0o755)
-        passed = {name: value for name, value in os.environ.items() if not name.startswith(("COMPLSPARSE", "PYTEST"))}
+        # Nor what names the folder that this package was built in: the copy's build would take its place.
+        ours = ("COMPLSPARSE", "PYTEST", "PIP_CONFIG_SETTINGS")
+        passed = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         path = os.pathsep.join([str(self.programs), os.path.dirname(sys.executable), os.environ["PATH"]])
         beside = ROOT.parent / "shared" / "data"
         data = os.environ.get("COMPLSPARSE_DATA") or (beside if beside.is_dir() else "")

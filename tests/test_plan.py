@@ -256,6 +256,30 @@ def test_a_batch_major_plan_names_what_it_runs():
     assert W.plan(n=64, batch_major=True).microkernel.startswith("row_groups_")
 
 
+def test_plans_of_more_winners_than_can_be_counted():
+    """They stay plans for winners."""
+    W = random_csr(np.random.default_rng(3), (30, 50), 0.2).packed()
+    f = W.plan(n=2**33, winners=2**30)
+    assert f.winners == 2**30
+    plain = cs._core.candidates(W, 2**33, W.dtype)
+    assert [way["layout"] for way in cs._core.candidates(W, 2**33, W.dtype, winners=2**30)] != [
+        way["layout"] for way in plain
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.longdouble, np.complex64])
+def test_the_border_refuses_dtypes_without_a_product(dtype):
+    W = random_csr(np.random.default_rng(3), (30, 50), 0.2).packed()
+    for call in (
+        lambda: cs._core.candidates(W, 4, dtype),
+        lambda: cs._core.make_plan(W, 4, dtype, False, None, None, False),
+        lambda: W._prepare(4, dtype, False),
+        lambda: W._choices(dtype),
+    ):
+        with pytest.raises(TypeError, match=f"no product computes in {np.dtype(dtype)}"):
+            call()
+
+
 def aligned(n_bytes):
     """Bytes from a cache line on, and some behind them that nobody may touch."""
     memory = np.full(n_bytes + 192, 0xA5, np.uint8)

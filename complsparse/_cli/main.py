@@ -21,6 +21,7 @@ from complsparse._cli.tables import has, print_json, print_table, results_table,
 from complsparse._config import __version__
 from complsparse._files import readers
 from complsparse._files.saved import save
+from complsparse._operands import compute_dtype
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
@@ -135,7 +136,7 @@ def _info(args: argparse.Namespace) -> int:
 
 def _choices(W: Any) -> list[dict[str, Any]]:
     try:
-        return list(W._choices())
+        return list(W._choices(compute_dtype(W)))
     except (TypeError, ValueError):  # a type that does not multiply
         return []
 

@@ -108,11 +108,12 @@ def _report(W: Products, winners: int | None = None) -> str:
     fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
     try:
         payoff = _break_even(W, fresh)
-        choices = fresh._choices()
+        compute = compute_dtype(W)
+        choices = fresh._choices(compute)
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
-        of_winners = fresh._choices(of_vector)
-    except ValueError as error:
-        return "\n".join([*lines, f"  none: {error}"])
+        of_winners = fresh._choices(compute, of_vector)
+    except (TypeError, ValueError) as error:  # a dtype that does not multiply, or too many rows
+        return "\n".join([*lines, f"  none: {str(error).splitlines()[0]}"])
     lines += _by_batch(choices)
     lines.append(f"with {of_vector} winners in each column of X")
     lines += _by_batch(of_winners)

@@ -106,7 +106,7 @@ class Products(LikeScipy):
         batch_major : bool
             Whether x is (n, K) and y (n, M), as `linear` has them, rather than (K, n) and (M, n).
         bias : array_like, shape (M,), optional
-        activation : None or "relu"
+        activation : None or str
         deterministic : bool
             One order of summation whatever `n` is: ascending columns, one accumulator.
         winners : int, optional

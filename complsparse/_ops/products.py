@@ -18,8 +18,8 @@ from complsparse._dtypes import ProductTypes, product_types
 from complsparse._operands import (
     as_compute,
     as_dense,
-    check_activation,
     check_out,
+    checked_activation,
     checked_batch,
     checked_bias,
     checked_winners,
@@ -74,7 +74,7 @@ def _product(
     name = "x" if features_last else "X"
     x = as_dense(dense, name)
     types = product_types(W.dtype, x.dtype, dtype)
-    check_activation(activation, types.compute)
+    activation = checked_activation(activation, types.compute)
     rows, cols = W.shape
     inner, outer = (rows, cols) if from_right else (cols, rows)
     if x.ndim == 0:
@@ -123,7 +123,7 @@ def _winners_shape(w: _core.Compressed, W: _core.Operand, form: str) -> tuple[in
 def winners_product(
     W: _core.Operand, w: _core.Compressed, form: str, out: Any, bias: Any, activation: Any, types: ProductTypes
 ) -> NDArray[Any]:
-    check_activation(activation, types.compute)
+    activation = checked_activation(activation, types.compute)
     shape = _winners_shape(w, W, form)
     offset = checked_bias(bias, W.shape[1 if form == "X @ W" else 0], types)
     if out is not None:
@@ -194,7 +194,7 @@ def plan(
     if winners is not None:
         winners = checked_winners(winners)
     compute = compute_dtype(W, dtype)
-    check_activation(activation, compute)
+    activation = checked_activation(activation, compute)
     offset = checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan

@@ -58,6 +58,14 @@ def dtypes():
     return type_dtypes
 
 
+cdef int product_in(dtype) except -1:
+    """The product whose weights and activations are of this dtype, for callers that the checks in Python may have missed."""
+    cdef int found = compute_type(np.dtype(dtype).num)
+    if found < 0:
+        raise TypeError(f"no product computes in {np.dtype(dtype)}")
+    return found
+
+
 def products():
     """The products that exist: the dtypes of W, of x, of the result, and in which is summed."""
     found = []

@@ -53,6 +53,8 @@ cdef class BoundCall:
         room.memory = <unsigned char*> cnp.PyArray_DATA(workspace)
         room.bytes = cnp.PyArray_NBYTES(workspace)
         cdef int64_t needed = self.workspace_bytes
+        if cnp.PyArray_TYPE(workspace) != cnp.NPY_UINT8:
+            raise TypeError(f"a workspace has dtype uint8, not {workspace.dtype}")
         if needed > 0 and (
                 not cnp.PyArray_ISCARRAY(workspace) or <uintptr_t> room.memory % 64 or room.bytes < needed):
             raise ValueError(f"a workspace of {room.bytes} bytes at {<uintptr_t> room.memory:#x}: this call needs "
@@ -233,12 +235,12 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     `candidates(W, n, dtype, batch_major, winners)`; IndexError where there is none. -1: the first.
     """
     cdef Plan plan = Plan(_token)
-    cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
+    cdef int64_t all_winners = winners_of_all(n, winners)
     plan.W = W
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    plan.number = compute_type(np.dtype(dtype).num)
+    plan.number = product_in(dtype)
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     if not set_activation(&plan.epilogue, activation, plan.number):

@@ -115,10 +115,6 @@ cdef class Operand:
     def nnz(self):
         return cnp.PyArray_SIZE(self.store.data)
 
-    cdef inline int own_product(self) noexcept:
-        """That with activations of the same type; the first of all where the dtype has none of its own."""
-        return max(compute_type(self.w_num), 0)
-
     def _layouts(self):
         found = []
         cdef vector[c.LayoutInfo] infos
@@ -133,18 +129,21 @@ cdef class Operand:
                                   transposed=of_transpose, bytes=infos[i].bytes, slots=infos[i].slots))
         return found
 
-    def _choices(self, winners=None):
-        """For each range of batch sizes (of vectors with so many winners): the micro-kernel and why. Builds the layouts."""
+    def _choices(self, dtype, winners=None):
+        """For each range of batch sizes (of vectors with so many winners) in a compute dtype: the micro-kernel and why.
+
+        Builds the layouts.
+        """
         cdef CPlan plan
-        cdef int64_t each = -1 if winners is None else winners
+        cdef int product = product_in(dtype)
         found = []
         for n in _described_batches:
-            plan = plan_for(self, self.own_product(), False, n, -1 if winners is None else n * each, _deterministic, True)
+            plan = plan_for(self, product, False, n, winners_of_all(n, winners), _deterministic, True)
             add_choice(found, n, plan.name().decode(), plan.reason().decode())
         return found
 
     def _prepare(self, int64_t n, dtype, bint deterministic, bint from_right=False, winners=None):
         """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given, dense or of
         so many winners each."""
-        cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
-        plan_for(self, compute_type(np.dtype(dtype).num), from_right, n, all_winners, deterministic, not from_right)
+        cdef int64_t all_winners = winners_of_all(n, winners)
+        plan_for(self, product_in(dtype), from_right, n, all_winners, deterministic, not from_right)

@@ -13,6 +13,11 @@ cdef object add_choice(list found, n, str name, str reason):
         found.append(dict(n_first=n, n_last=n, microkernel=name, reason=reason))
 
 
+cdef int64_t winners_of_all(int64_t n, winners) except? -2:
+    """Of n vectors together, as plans count them: -1 where activations are dense."""
+    return -1 if winners is None else min(n * int(winners), 2**62)
+
+
 cdef inline void fill_request(PlanRequest* request, Operand W, int product, bint from_right, int64_t n, int64_t winners,
                               bint deterministic, bint contiguous_rows, int candidate) noexcept:
     """Where it lies: copying what was just written byte by byte would cost as much as finding the plan."""
@@ -41,9 +46,9 @@ cdef CPlan plan_for(Operand W, int product, bint from_right, int64_t n, int64_t 
 
 def candidates(Operand W, int64_t n, dtype, bint batch_major=False, winners=None):
     """What could serve ``W @ X`` with n columns (of so many winners each), cheapest first as the cost model sees it."""
-    cdef int product = compute_type(np.dtype(dtype).num)
+    cdef int product = product_in(dtype)
     cdef const Matrix* matrix = W.store.matrix(product)
-    cdef int64_t all_winners = -1 if winners is None else n * <int64_t> winners
+    cdef int64_t all_winners = winners_of_all(n, winners)
     cdef PlanRequest request
     cdef vector[c.Candidate] found
     fill_request(&request, W, product, False, n, all_winners, False, not batch_major, -1)

@@ -118,7 +118,7 @@ void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {
     pool.reserve(static_cast<std::size_t>(threads));
     try {
         for (int i = 1; i < threads; ++i) pool.emplace_back(work, i);
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
         // Fewer threads than asked for: those that started, and this one, do all the tasks.
     }
     work(0);

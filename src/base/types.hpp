@@ -121,7 +121,9 @@ inline constexpr int n_products = Products::count, n_types = AllTypes::count;
 // Returns body(Product<...>{}) for a product of the list, or of a shorter one that has it.
 template <class List = Products, class Body>
 auto dispatch(Types types, Body body) {
-    return List::call(index_in(List{}, types), body);
+    const int index = index_in(List{}, types);
+    if (index == List::count) __builtin_trap();  // who asks has a product of the list
+    return List::call(index, body);
 }
 
 // Stands for no row among 32-bit row numbers.
@@ -131,7 +133,8 @@ inline constexpr std::uint32_t no_row = 0xffffffff;
 template <class Body>
 auto dispatch_weights(Type w, Body body) {
     int index = 0;
-    while (products.types[index].w != w) ++index;
+    while (index < Products::count && products.types[index].w != w) ++index;
+    if (index == Products::count) __builtin_trap();
     auto with_product = [&](auto product) { return body(typename decltype(product)::W{}); };
     return Products::call(index, with_product);
 }

@@ -174,7 +174,7 @@ std::optional<double> cost(Subject& subject, const Request& request) {
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);
-constexpr LayoutKind kind{"columns", cost, build, false, true};
+constexpr LayoutKind kind{"columns", cost, build, LayoutKind::Serves::winners};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const int block_rows = subject.known(blocks_of);

@@ -26,7 +26,5 @@ struct ColumnsLayout final : Layout {
 int column_blocks(const StoredMatrix& by_column);
 // Panels of about panel_rows rows. Throws std::length_error where a panel has 2^32 units or more.
 ColumnsLayout derive_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows);
-// Whether no value is NaN or infinite.
-bool is_finite(const StoredMatrix& matrix);
 
 }  // namespace cs

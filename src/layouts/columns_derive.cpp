@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -19,15 +18,6 @@ constexpr std::int64_t most_target = 65535;
 std::int64_t whole_steps(std::int64_t units) { return (units + columns_unroll - 1) / columns_unroll * columns_unroll; }
 
 }  // namespace
-
-bool is_finite(const StoredMatrix& matrix) {
-    return dispatch_weights(matrix.type, [&](auto zero) {
-        using T = decltype(zero);
-        const T* const values = static_cast<const T*>(matrix.values);
-        return std::is_integral_v<T> ||
-               std::all_of(values, values + matrix.nnz(), [](T value) { return std::isfinite(value); });
-    });
-}
 
 int column_blocks(const StoredMatrix& by_column) {
     const Pattern<std::int32_t> pattern{by_column.rows, by_column.cols, by_column.row_ptr, by_column.columns};

@@ -35,7 +35,7 @@ struct CostConstants {
 // Those in use. Plans that are made keep what they chose.
 CostConstants& costs();
 
-// By name, for whoever fits them.
+// By name, for whoever fits them while nobody plans.
 struct CostField {
     const char* name;
     double CostConstants::* value;

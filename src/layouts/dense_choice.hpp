@@ -49,8 +49,6 @@ class DenseChoice : public Choice {
     virtual void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const = 0;
     virtual std::int64_t bytes(const Source<X>& source, const Sink<Y>& sink, int threads) const = 0;
 
-    const MoveRow& move_y() const { return *move_y_; }
-
    private:
     // In the workspace given, on one thread where it has no room for more; or in one that grows.
     void run_in(const Operands& operands, Workspace workspace, KeptWorkspace* kept) const {

@@ -82,11 +82,11 @@ struct LayoutKind {
     std::optional<double> (*cost)(Subject& subject, const Request& request);
     // Where cost() gave a figure.
     std::unique_ptr<const Choice> (*build)(Subject& subject, const Request& request);
-    // Serves every matrix and batch, columns ascending in one accumulator: what is left where no other kind serves, and
-    // the one order of summation of deterministic products.
-    bool serves_all = false;
-    // Reads winners, not dense activations.
-    bool reads_winners = false;
+    // some: dense activations, of what has a cost. all: of every matrix and batch, columns ascending in one
+    // accumulator; what is left where no other kind serves, and the one order of summation of deterministic products.
+    // winners: not dense activations.
+    enum class Serves : std::uint8_t { some, all, winners };
+    Serves serves = Serves::some;
     // By how much the cost is off where it meets that of a kind that reads winners; null: not at all. far: the matrix
     // comes from beyond L2.
     double (*beside_winners)(Batch batch, bool far) = nullptr;

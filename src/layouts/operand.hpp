@@ -19,7 +19,6 @@ class Operand {
     std::int64_t inner() const { return is_stored() ? stored_.cols : stored_.rows; }
     std::int64_t outer() const { return is_stored() ? stored_.rows : stored_.cols; }
     double nnz() const { return static_cast<double>(stored_.nnz()); }
-    Type type() const { return stored_.type; }
     int value_bytes() const { return bytes_of(stored_.type); }
 
     // The matrix whose rows are the outputs, and that whose rows are the inputs. One of them is stored; the other is

@@ -106,7 +106,7 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
         args.n_rows = rows.count;
         args.x_stride = c.x_step;
         args.y_stride = c.y_step;
-        args.finish = sink.in_loop(row().takes, rows.first);
+        args.finish = sink.in_loop(takes(), rows.first);
         args.padded = held.padded;
         for (std::int64_t col = 0; col < cols.count;) {
             const RoutedRow& tile = tile_for(cols.count - col);
@@ -116,13 +116,20 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
             col += tile.tile_cols;
         }
         if (c.copy_y) sink.take_columns(y_columns, c.y_step, rows, cols);
-        sink.finish_rest(row().takes, rows, cols);
+        sink.finish_rest(takes(), rows, cols);
     }
 
     void pack(const Source<X>& source, Part cols, std::int64_t step, X* to) const {
         for (std::int64_t j = 0; j < cols.count && source.rows() < row().window; ++j)
             std::fill_n(to + j * step + source.rows(), row().window - source.rows(), X{});
         source.pack_columns(cols, step, to);
+    }
+
+    // What every tile takes.
+    Activations takes() const {
+        Activations all = every_activation;
+        for (const auto& registered : tiles()) all.bits &= registered.row->takes.bits;
+        return all;
     }
 
     // The widest tile that n columns fill.
@@ -203,7 +210,7 @@ double beside_winners(Batch batch, bool far) {
     return batch == Batch::one_column && far ? costs().routed_far_beside : 1;
 }
 
-constexpr LayoutKind kind{"routed", cost, build, false, false, beside_winners};
+constexpr LayoutKind kind{"routed", cost, build, LayoutKind::Serves::some, beside_winners};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const RoutedRow& best = *best_row(subject);

@@ -278,8 +278,8 @@ std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& requ
 std::unique_ptr<const Choice> build_plain(Subject& subject, const Request& request);
 
 constexpr LayoutKind kinds[] = {
-    {"shared_row_groups", shared_cost, build_shared, false, false, shared_beside_winners},
-    {"row_groups", plain_cost, build_plain, true},
+    {"shared_row_groups", shared_cost, build_shared, LayoutKind::Serves::some, shared_beside_winners},
+    {"row_groups", plain_cost, build_plain, LayoutKind::Serves::all},
 };
 
 std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request) {

@@ -2,6 +2,7 @@
 #include "layouts/stored.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
@@ -65,6 +66,15 @@ int shared_rows(const StoredMatrix& matrix) {
 double density(const StoredMatrix& matrix) {
     const double size = static_cast<double>(matrix.rows) * static_cast<double>(matrix.cols);
     return size > 0 ? static_cast<double>(matrix.nnz()) / size : 0;
+}
+
+bool is_finite(const StoredMatrix& matrix) {
+    return dispatch_weights(matrix.type, [&](auto zero) {
+        using T = decltype(zero);
+        const T* const values = static_cast<const T*>(matrix.values);
+        return std::is_integral_v<T> ||
+               std::all_of(values, values + matrix.nnz(), [](T value) { return std::isfinite(value); });
+    });
 }
 
 }  // namespace cs

@@ -15,7 +15,7 @@ struct OwnedCsr {
     std::vector<std::int32_t> columns;
     std::vector<unsigned char> values;
 };
-// Counting sort, O(nnz + rows + cols). `view` refers to `owned`.
+// Counting sort, O(nnz + rows + cols). What it returns refers to `owned`.
 StoredMatrix transpose(const StoredMatrix& stored, OwnedCsr& owned);
 
 // The columns that own an entry, where these are less than half: activations that nobody reads need not be packed.
@@ -29,6 +29,8 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
 int shared_rows(const StoredMatrix& matrix);
 
 double density(const StoredMatrix& matrix);
+// Whether no value is NaN or infinite.
+bool is_finite(const StoredMatrix& matrix);
 
 // Bytes of arrays.
 template <class... Vectors>

@@ -93,8 +93,8 @@ class StripsChoice final : public OneRowChoice<P, StripsRow, StripsLayout> {
                                 reinterpret_cast<const W*>(held.values.data()) + quad * strip_rows * strip_cols,
                                 last - first, x, element<Y>(y, first_row, 0), y.row_stride,
                                 sink.in_loop(row().takes, first_row)});
+                sink.finish_rest(row().takes, {first_row, (last - first) * strip_rows}, {0, 1});
             });
-        sink.finish_rest(row().takes, {0, sink.rows()}, {0, 1});
     }
 };
 

@@ -79,7 +79,7 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 
 double beside_winners(Batch, bool) { return costs().windows_beside; }
 
-constexpr LayoutKind kind{"windows", cost, build, false, false, beside_winners};
+constexpr LayoutKind kind{"windows", cost, build, LayoutKind::Serves::some, beside_winners};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const auto row = row_for(subject, windows_of_tile(subject.operand.by_output()));

@@ -9,7 +9,7 @@
 
 namespace cs {
 
-// Writes winners of value_bytes (1, 4 or 8) each into an array of zeros of shape (vectors / inner, n, inner).
+// Writes winners of value_bytes (1, 2, 4 or 8) each into an array of zeros of shape (vectors / inner, n, inner).
 void expand(const WinnersView& winners, int value_bytes, void* dense, std::int64_t inner);
 
 // The entries of dense vectors whose magnitude is not at most `limit`, NaN among them. First which they are, as bits,

@@ -10,8 +10,8 @@ std::vector<Option> dense_options(Subject& subject, Batch batch) {
     std::vector<Option> found;
     const LayoutKind* last_resort = nullptr;
     for (const LayoutKind* kind : layout_kinds()) {
-        if (kind->reads_winners) continue;
-        if (kind->serves_all) last_resort = kind;
+        if (kind->serves == LayoutKind::Serves::winners) continue;
+        if (kind->serves == LayoutKind::Serves::all) last_resort = kind;
         if (const auto cost = kind->cost(subject, {batch})) found.push_back({kind, *cost});
     }
     if (found.empty()) found.push_back({last_resort, 0});

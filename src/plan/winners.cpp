@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "base/caches.hpp"
-#include "layouts/columns.hpp"
 #include "layouts/costs.hpp"
 #include "plan/dense.hpp"
 
@@ -28,7 +27,7 @@ Batch written_out_batch(std::int64_t n) { return batch_of(n, n == line_columns, 
 WinnersModel estimate(Subject& subject) {
     WinnersModel made{};
     for (const LayoutKind* kind : layout_kinds())
-        if (kind->reads_winners) made.kind = kind;
+        if (kind->serves == LayoutKind::Serves::winners) made.kind = kind;
     const Request none{Batch::one_column, 0}, one{Batch::one_column, 1};
     made.per_vector = *made.kind->cost(subject, none);
     made.per_winner = *made.kind->cost(subject, one) - made.per_vector;

@@ -94,7 +94,8 @@ class WinnersSource final : public Source<T> {
             const std::int32_t *winner = x_.indices + x_.starts[cols.first + j],
                                *first = winner, *const last = x_.indices + x_.starts[cols.first + j + 1];
             const T* const value = values + x_.starts[cols.first + j];
-            if (which != nullptr) {
+            if (which != nullptr && rows.count > 0) {
+                winner = std::lower_bound(winner, last, which[rows.first]);
                 for (const std::int32_t *row = which + rows.first, *const end = row + rows.count; winner != last;
                      ++winner) {
                     row = std::lower_bound(row, end, *winner);
