@@ -313,3 +313,11 @@ def test_a_call_needs_the_workspace_that_it_states_and_no_more(isa, dtype, n_thr
                     bound.run_in(workspace[:-1])
                 with pytest.raises(ValueError, match="multiple of 64"):
                     bound.run_in(np.zeros(workspace.size + 128, np.uint8)[1:])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.bool_, np.float16])
+def test_descriptions_name_what_products_run_on(dtype, capsys):
+    """Of dtypes that compute in another one too."""
+    W = cs.from_dense((np.random.default_rng(0).random((40, 60)) < 0.2).astype(dtype))
+    W.describe()
+    assert f"{W.plan(n=1).microkernel}:" in capsys.readouterr().out
