@@ -98,8 +98,8 @@ class ColumnsChoice final : public Choice {
                         Y* sums) const {
         const ColumnsLayout& layout = *layout_;
         const std::int64_t first = x.vectors * chunk / c.n_chunks, last = x.vectors * (chunk + 1) / c.n_chunks;
-        const Part rows{panel * layout.panel_rows,
-                        std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
+        const Range rows{panel * layout.panel_rows,
+                         std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
         const std::int64_t first_unit = layout.first_unit[static_cast<std::size_t>(panel)];
         ColumnsArgs args;
         args.starts = layout.starts.data() + panel * (layout.cols + 1);
@@ -120,7 +120,7 @@ class ColumnsChoice final : public Choice {
             return;
         }
         for (std::int64_t v = first; v < last; v += vectors_at_once) {
-            const Part cols{v, std::min(vectors_at_once, last - v)};
+            const Range cols{v, std::min(vectors_at_once, last - v)};
             for (std::int64_t i = 0; i < cols.count; ++i)
                 add_columns(args, x, v + i, sums + i * c.sums_step, sums + i * c.sums_step);
             sink.take_columns(sums, c.sums_step, rows, cols);

@@ -71,8 +71,8 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
         const Cut c = cut(source, sink, threads);
         auto task = [&](std::int64_t number, int worker) {
-            const Part cols{number / c.shares * c.panel_cols,
-                            std::min(c.panel_cols, sink.cols() - number / c.shares * c.panel_cols)};
+            const Range cols{number / c.shares * c.panel_cols,
+                             std::min(c.panel_cols, sink.cols() - number / c.shares * c.panel_cols)};
             const std::int64_t share = number % c.shares;
             multiply_units(source, sink, c, cols, {c.n_groups * share / c.shares, c.n_groups * (share + 1) / c.shares},
                            memory + worker * c.of_worker());
@@ -84,13 +84,13 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
         std::int64_t first, last;
     };
 
-    void multiply_units(const Source<X>& source, const Sink<Y>& sink, const Cut& c, Part cols, Groups groups,
+    void multiply_units(const Source<X>& source, const Sink<Y>& sink, const Cut& c, Range cols, Groups groups,
                         unsigned char* memory) const {
         const RoutedLayout& held = layout();
         const std::int64_t unit_rows = std::int64_t{row().lanes} * row().block_rows;
         const std::int64_t first_unit = groups.first * group_units;
         const std::int64_t n_units = std::min(groups.last * group_units, held.n_units) - first_unit;
-        const Part rows{first_unit * unit_rows, std::min(n_units * unit_rows, sink.rows() - first_unit * unit_rows)};
+        const Range rows{first_unit * unit_rows, std::min(n_units * unit_rows, sink.rows() - first_unit * unit_rows)};
         X* const x_columns = reinterpret_cast<X*>(memory);
         Y* const y_columns = reinterpret_cast<Y*>(memory + c.x_elements() * std::int64_t{sizeof(X)});
         if (c.copy_x) pack(source, cols, c.x_step, x_columns);
@@ -119,7 +119,7 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
         sink.finish_rest(takes(), rows, cols);
     }
 
-    void pack(const Source<X>& source, Part cols, std::int64_t step, X* to) const {
+    void pack(const Source<X>& source, Range cols, std::int64_t step, X* to) const {
         for (std::int64_t j = 0; j < cols.count && source.rows() < row().window; ++j)
             std::fill_n(to + j * step + source.rows(), row().window - source.rows(), X{});
         source.pack_columns(cols, step, to);

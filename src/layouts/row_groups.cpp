@@ -114,7 +114,7 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
         const Cut c = cut(sink.rows(), sink.cols(), threads);
         auto task = [&](std::int64_t number, int worker) {
             const std::int64_t first_col = number / c.tasks_per_tile * c.width, share = number % c.tasks_per_tile;
-            const Part cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
+            const Range cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
             unsigned char* const own = memory + worker * c.of_worker();
             const std::int64_t first = layout().n_panels * share / c.tasks_per_tile;
             const std::int64_t last = layout().n_panels * (share + 1) / c.tasks_per_tile;
@@ -137,7 +137,7 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
         const Source<X>& source;
         const Sink<Y>& sink;
         const RowGroupsRow& row;
-        Part cols;
+        Range cols;
         X* x_tile;
         Y* sums;
         bool several_panels;
@@ -158,7 +158,7 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
         void multiply_panel(std::int64_t panel, bool pack) const {
             const RowGroupsLayout& held = choice.layout();
             const std::int64_t width = row.tile_cols;
-            const Part rows{panel * held.panel_rows, std::min(held.panel_rows, sink.rows() - panel * held.panel_rows)};
+            const Range rows{panel * held.panel_rows, std::min(held.panel_rows, sink.rows() - panel * held.panel_rows)};
             // The last block's sums go straight to y where they are final there; earlier sums stay in the workspace (or
             // in y, if its rows are as close).
             const DenseView& y = sink.view();
@@ -167,8 +167,8 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
             Y* const partial = direct && y.row_stride == width ? y_part : sums;
             const X* const in_place = x_in_place();
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-                const Part columns{block * held.block_cols,
-                                   std::min(held.block_cols, held.cols - block * held.block_cols)};
+                const Range columns{block * held.block_cols,
+                                    std::min(held.block_cols, held.cols - block * held.block_cols)};
                 const RowGroupsLayout::Part& part = held.parts[static_cast<std::size_t>(panel * held.n_blocks + block)];
                 X* const packed = x_tile + (several_panels ? columns.first * width : 0);
                 if (pack && in_place == nullptr && (several_panels || part.n_runs > 0))

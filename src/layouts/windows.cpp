@@ -53,7 +53,7 @@ class WindowsChoice final : public OneRowChoice<P, WindowsRow, WindowsLayout> {
                                 held.picks.data(), held.bases.data(), held.tile_values.data(), held.columns.data(),
                                 held.values.data(), x, direct ? y.data : parts, direct ? y.row_stride : 1, finish});
             });
-        const Part rows{0, sink.rows()};
+        const Range rows{0, sink.rows()};
         if (direct) return sink.finish_rest(row().takes, rows, {0, 1});
         Y* extra = parts + sink.rows();
         for (const std::uint32_t whole : held.extra_rows) parts[whole] = static_cast<Y>(parts[whole] + *extra++);

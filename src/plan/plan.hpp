@@ -27,8 +27,8 @@ struct Plan {
     bool written_out = false;  // winners for a choice of dense activations
 
     // y = epilogue(W x), W the side of the matrix that the plan was made for. Any strides that fit() has seen; x and y
-    // do not overlap. The workspace has at least the bytes that are said here, for these operands,
-    // or grows to that.
+    // do not overlap. The workspace has at least the bytes that are said here, for these operands; one that is kept
+    // grows.
     void run(const Operands& operands, Workspace workspace) const {
         if (operands.y.rows > 0 && operands.y.cols > 0) choice->run(operands, workspace);
     }

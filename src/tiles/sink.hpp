@@ -35,17 +35,17 @@ class Sink {
     }
 
     // Sums of y[rows, cols], row by row, `width` elements apart: nothing is done to them yet. They may be changed.
-    virtual void take_tile(T* sums, std::int64_t width, Part rows, Part cols) const = 0;
+    virtual void take_tile(T* sums, std::int64_t width, Range rows, Range cols) const = 0;
     // Columns, `step` elements apart, that have what in_loop() says.
-    virtual void take_columns(const T* columns, std::int64_t step, Part rows, Part cols) const = 0;
+    virtual void take_columns(const T* columns, std::int64_t step, Range rows, Range cols) const = 0;
     // What in_loop() left out, to y[rows, cols] where it lies.
-    void finish_rest(Activations takes, Part rows, Part cols) const {
+    void finish_rest(Activations takes, Range rows, Range cols) const {
         if (!takes.have(finish_.activation)) activate(rows, cols);
     }
 
    protected:
     // The activation alone, to y[rows, cols] where it lies.
-    virtual void activate(Part rows, Part cols) const = 0;
+    virtual void activate(Range rows, Range cols) const = 0;
 
     Sink(const DenseView& view, const Epilogue& finish) : view_(view), finish_(finish) {}
 
@@ -61,7 +61,7 @@ class DenseSink final : public Sink<T> {
     DenseSink(const DenseView& y, const Epilogue& finish, const MoveRow& move)
         : Sink<T>(y, finish), y_(y), finish_(finish), move_(move) {}
 
-    void take_tile(T* sums, std::int64_t width, Part rows, Part cols) const override {
+    void take_tile(T* sums, std::int64_t width, Range rows, Range cols) const override {
         T* const to = element<T>(y_, rows.first, cols.first);
         const Epilogue finish = this->in_loop(every_activation, rows.first);
         if (y_.col_stride == 1) {
@@ -77,7 +77,7 @@ class DenseSink final : public Sink<T> {
                     to[i * y_.row_stride + j * y_.col_stride] = sums[i * width + j];
     }
 
-    void take_columns(const T* columns, std::int64_t step, Part rows, Part cols) const override {
+    void take_columns(const T* columns, std::int64_t step, Range rows, Range cols) const override {
         T* const to = element<T>(y_, rows.first, cols.first);
         if (y_.col_stride == 1 && cols.count > 1)
             move_.transpose({columns, to, cols.count, rows.count, step, y_.row_stride});
@@ -88,7 +88,7 @@ class DenseSink final : public Sink<T> {
     }
 
    private:
-    void activate(Part rows, Part cols) const override {
+    void activate(Range rows, Range cols) const override {
         const Epilogue rest{nullptr, finish_.activation, finish_.parameter};
         T* const first = element<T>(y_, rows.first, cols.first);
         // Without a bias rows and columns are alike.

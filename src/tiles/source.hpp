@@ -12,7 +12,7 @@
 
 namespace cs {
 
-struct Part {  // of the rows or columns of an operand
+struct Range {  // of the rows or columns of an operand
     std::int64_t first, count;
 };
 
@@ -32,9 +32,9 @@ class Source {
 
     // x[rows, cols] as rows of `width` elements, those beyond the columns zero. Of all rows, or of those that `which`
     // lists, ascending.
-    virtual void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const = 0;
+    virtual void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const = 0;
     // The columns, `step` elements apart.
-    virtual void pack_columns(Part cols, std::int64_t step, T* to) const = 0;
+    virtual void pack_columns(Range cols, std::int64_t step, T* to) const = 0;
 
    protected:
     Source(std::int64_t rows, std::int64_t cols, const DenseView* view) : rows_(rows), cols_(cols), view_(view) {}
@@ -50,7 +50,7 @@ class DenseSource final : public Source<T> {
     // Both must outlive the source.
     DenseSource(const DenseView& x, const MoveRow& move) : Source<T>(x.rows, x.cols, &x), x_(x), move_(move) {}
 
-    void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const override {
+    void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
         if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
         const T* const from = element<const T>(x_, rows.first, cols.first);
         if (which != nullptr)
@@ -67,7 +67,7 @@ class DenseSource final : public Source<T> {
                     to[k * width + j] = from[k * x_.row_stride + j * x_.col_stride];
     }
 
-    void pack_columns(Part cols, std::int64_t step, T* to) const override {
+    void pack_columns(Range cols, std::int64_t step, T* to) const override {
         const T* const from = element<const T>(x_, 0, cols.first);
         if (x_.col_stride == 1 && cols.count > 1)
             move_.transpose({from, to, x_.rows, cols.count, x_.row_stride, step});
@@ -87,7 +87,7 @@ class WinnersSource final : public Source<T> {
    public:
     explicit WinnersSource(const WinnersView& x) : Source<T>(x.length, x.vectors, nullptr), x_(x) {}
 
-    void pack_tile(Part rows, Part cols, std::int64_t width, const std::int32_t* which, T* to) const override {
+    void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
         std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
         const T* const values = static_cast<const T*>(x_.values);
         for (std::int64_t j = 0; j < cols.count; ++j) {
@@ -110,7 +110,7 @@ class WinnersSource final : public Source<T> {
         }
     }
 
-    void pack_columns(Part cols, std::int64_t step, T* to) const override {
+    void pack_columns(Range cols, std::int64_t step, T* to) const override {
         const T* const values = static_cast<const T*>(x_.values);
         for (std::int64_t j = 0; j < cols.count; ++j) {
             T* const column = to + j * step;
