@@ -179,8 +179,7 @@ constexpr LayoutKind kind{"columns", cost, build, LayoutKind::Serves::winners};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const int block_rows = subject.known(blocks_of);
     auto layout = subject.layout<ColumnsLayout>(
-        kind, [](const ColumnsLayout&) { return true; },
-        [&] { return derive_columns(subject.operand.by_input(), block_rows, panel_rows(subject, block_rows)); });
+        kind, [&] { return derive_columns(subject.operand.by_input(), block_rows, panel_rows(subject, block_rows)); });
     const auto row = strongest(&Table::columns, subject.levels, [&](const ColumnsRow& other) {
         return other.types == subject.types && other.block_rows == block_rows;
     });

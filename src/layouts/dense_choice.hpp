@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/names.hpp"
+#include "layouts/costs.hpp"
 #include "layouts/layout.hpp"
 #include "layouts/matrix.hpp"
 #include "tiles/sink.hpp"
@@ -129,6 +130,21 @@ class TilesChoice : public DenseChoice<P> {
     const Tiles tiles_;
     const std::shared_ptr<const L> layout_;
 };
+
+// The micro-kernel for the subject's product, of a kind that has one for each product of the list; null for others.
+template <class Of, class Row>
+Registered<Row> only_row(Rows<Row> Table::* kind, const Subject& subject) {
+    if (index_in(Of{}, subject.types) == Of::count) return {nullptr, 0};
+    return strongest_of(kind, subject.levels, subject.types);
+}
+
+// Cycles of one column whose entries fill vectors: so many for each, or the weights' way, whose indices take a share of
+// the values' bytes.
+inline double cost_of_vectors(Subject& subject, double of_vector, double index_share) {
+    const Operand& operand = subject.operand;
+    return std::max(operand.nnz() / subject.lanes() * of_vector,
+                    streaming_cost(operand.nnz() * operand.value_bytes() * (1 + index_share)));
+}
 
 // The choice Kind<Product> for the subject's product, made of what follows. Of: the products that the kind has
 // micro-kernels for; what is not listed is not compiled.

@@ -90,6 +90,12 @@ class Subject {
         return made;
     }
 
+    // Likewise where the pattern alone says what the layout is.
+    template <class L, class Make>
+    std::shared_ptr<const L> layout(const LayoutKind& kind, Make make) {
+        return layout<L>(kind, [](const L&) { return true; }, make);
+    }
+
    private:
     Holdings& holdings_;
 };

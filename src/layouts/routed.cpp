@@ -151,9 +151,12 @@ RoutedPattern pattern_of(Subject& subject) {
 
 bool narrow_weights_lose_nothing(Subject& subject) { return fits_bf16(subject.operand.by_output()); }
 
+using Supported = TypeList<Product<float, float, float>>;
+
 // Of the level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest window,
 // the most rows of a pattern. Null where the pattern is not for it.
 const RoutedRow* best_row(Subject& subject) {
+    if (index_in(Supported{}, subject.types) == Supported::count) return nullptr;
     const auto all = rows_of(&Table::routed, subject.levels);
     const RoutedRow* best = nullptr;
     int lanes = 0;
@@ -229,8 +232,7 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     std::snprintf(text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
                   pattern.layers.size(), static_cast<long long>(pattern.width), best.block_rows,
                   best.block_rows == 1 ? "" : "s", best.weights == Weights::bf16 ? ", weights as bfloat16" : "");
-    return make_choice<RoutedChoice, TypeList<Product<float, float, float>>>(subject, std::string(text),
-                                                                             std::move(tiles), std::move(layout));
+    return make_choice<RoutedChoice, Supported>(subject, std::string(text), std::move(tiles), std::move(layout));
 }
 
 }  // namespace

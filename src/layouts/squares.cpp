@@ -10,7 +10,6 @@
 #include "base/aligned.hpp"
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
-#include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 #include "pattern/pattern.hpp"
 
@@ -115,27 +114,23 @@ class SquaresChoice final : public OneRowChoice<P, SquaresRow, SquaresLayout> {
     }
 };
 
-Registered<SquaresRow> row_for(const Subject& subject) {
-    return strongest_of(&Table::squares, subject.levels, subject.types);
-}
+using Supported = TypeList<Product<float, float, float>>;
 
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (request.batch != Batch::one_column || row_for(subject).row == nullptr || !subject.known(is_of_squares))
+    if (request.batch != Batch::one_column || only_row<Supported>(&Table::squares, subject).row == nullptr ||
+        !subject.known(is_of_squares))
         return {};
-    const double value_bytes = subject.operand.nnz() * subject.operand.value_bytes();
-    return std::max(subject.operand.nnz() / subject.lanes() * costs().squares_vector,
-                    streaming_cost(value_bytes * 1.03));
+    return cost_of_vectors(subject, costs().squares_vector, 0.03);
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 constexpr LayoutKind kind{"squares", cost, build};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
-    auto layout = subject.layout<SquaresLayout>(
-        kind, [](const SquaresLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<SquaresChoice, TypeList<Product<float, float, float>>>(
-        subject, std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"), row_for(subject),
-        std::move(layout));
+    auto layout = subject.layout<SquaresLayout>(kind, [&] { return derive(subject.operand.by_output()); });
+    return make_choice<SquaresChoice, Supported>(
+        subject, std::string("squares: whole blocks of 4 x 4, a row's values of x by one load"),
+        only_row<Supported>(&Table::squares, subject), std::move(layout));
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include "base/aligned.hpp"
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
-#include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 
 namespace cs {
@@ -98,27 +97,23 @@ class StripsChoice final : public OneRowChoice<P, StripsRow, StripsLayout> {
     }
 };
 
-Registered<StripsRow> row_for(const Subject& subject) {
-    return strongest_of(&Table::strips, subject.levels, subject.types);
-}
+using Supported = TypeList<Product<float, float, float>, Product<double, double, double>>;
 
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (request.batch != Batch::one_column || row_for(subject).row == nullptr || !subject.known(is_of_strips))
+    if (request.batch != Batch::one_column || only_row<Supported>(&Table::strips, subject).row == nullptr ||
+        !subject.known(is_of_strips))
         return {};
-    const double value_bytes = subject.operand.nnz() * subject.operand.value_bytes();
-    return std::max(subject.operand.nnz() / subject.lanes() * costs().strips_vector,
-                    streaming_cost(value_bytes * 1.01));
+    return cost_of_vectors(subject, costs().strips_vector, 0.01);
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 constexpr LayoutKind kind{"strips", cost, build};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
-    auto layout = subject.layout<StripsLayout>(
-        kind, [](const StripsLayout&) { return true; }, [&] { return derive(subject.operand.by_output()); });
-    return make_choice<StripsChoice, TypeList<Product<float, float, float>, Product<double, double, double>>>(
-        subject, std::string("strips: 16 rows to a pattern, its columns four at a time"), row_for(subject),
-        std::move(layout));
+    auto layout = subject.layout<StripsLayout>(kind, [&] { return derive(subject.operand.by_output()); });
+    return make_choice<StripsChoice, Supported>(subject,
+                                                std::string("strips: 16 rows to a pattern, its columns four at a time"),
+                                                only_row<Supported>(&Table::strips, subject), std::move(layout));
 }
 
 }  // namespace

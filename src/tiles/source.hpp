@@ -25,7 +25,6 @@ class Source {
     Source& operator=(const Source&) = delete;
 
     std::int64_t rows() const { return rows_; }
-    std::int64_t cols() const { return cols_; }
     // x as it lies in memory; null where it does not lie there as a matrix.
     const DenseView* view() const { return view_; }
     bool has_contiguous_columns() const { return view_ != nullptr && (view_->row_stride == 1 || rows_ <= 1); }
@@ -37,10 +36,10 @@ class Source {
     virtual void pack_columns(Range cols, std::int64_t step, T* to) const = 0;
 
    protected:
-    Source(std::int64_t rows, std::int64_t cols, const DenseView* view) : rows_(rows), cols_(cols), view_(view) {}
+    Source(std::int64_t rows, const DenseView* view) : rows_(rows), view_(view) {}
 
    private:
-    const std::int64_t rows_, cols_;
+    const std::int64_t rows_;
     const DenseView* const view_;
 };
 
@@ -48,7 +47,7 @@ template <class T>
 class DenseSource final : public Source<T> {
    public:
     // Both must outlive the source.
-    DenseSource(const DenseView& x, const MoveRow& move) : Source<T>(x.rows, x.cols, &x), x_(x), move_(move) {}
+    DenseSource(const DenseView& x, const MoveRow& move) : Source<T>(x.rows, &x), x_(x), move_(move) {}
 
     void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
         if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
@@ -85,7 +84,7 @@ class DenseSource final : public Source<T> {
 template <class T>
 class WinnersSource final : public Source<T> {
    public:
-    explicit WinnersSource(const WinnersView& x) : Source<T>(x.length, x.vectors, nullptr), x_(x) {}
+    explicit WinnersSource(const WinnersView& x) : Source<T>(x.length, nullptr), x_(x) {}
 
     void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
         std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
