@@ -15,6 +15,10 @@ void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context);
 
 template <class Body>
 void parallel_for(std::int64_t n_tasks, int threads, Body& body) {
+    if (threads <= 1) {  // small products notice two calls by pointer
+        for (std::int64_t task = 0; task < n_tasks; ++task) body(task, 0);
+        return;
+    }
     parallel_for(
         n_tasks, threads,
         [](void* context, std::int64_t task, int worker) { (*static_cast<Body*>(context))(task, worker); }, &body);
