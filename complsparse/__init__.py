@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from complsparse._files.saved import load, save
     from complsparse._patterns.masks import complementary_mask, random
     from complsparse._patterns.prune import PruneReport, prune
+    from complsparse._pictures.roofline import plot_roofline
 
 __all__ = [
     "ComplementaryMatrix",
@@ -109,6 +110,7 @@ __all__ = [
     "microkernels",
     "no_kernel",
     "num_threads",
+    "plot_roofline",
     "prune",
     "random",
     "sampled_matmul",
@@ -122,6 +124,7 @@ _LATER = {
     "PruneReport": "complsparse._patterns.prune",
     "complementary_mask": "complsparse._patterns.masks",
     "load": "complsparse._files.saved",
+    "plot_roofline": "complsparse._pictures.roofline",
     "prune": "complsparse._patterns.prune",
     "random": "complsparse._patterns.masks",
     "save": "complsparse._files.saved",

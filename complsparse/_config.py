@@ -44,6 +44,13 @@ def _read_environment() -> None:
         _core.set_num_threads(int(threads))
 
 
+def _is_command_line() -> bool:
+    """Whether this process is the command line. The package is imported before it: until then `-m` stands in argv."""
+    if sys.argv[:1] == ["-m"]:
+        return "complsparse" in sys.orig_argv[1:]
+    return bool(sys.argv) and os.path.basename(sys.argv[0]) == "complsparse"
+
+
 def isa_levels() -> list[str]:
     """The ISA levels that this CPU supports, weakest first. ``COMPLSPARSE_ISA`` caps the level in use.
 
@@ -208,5 +215,11 @@ def show_config(mode: str = "text") -> dict[str, dict[str, Any]] | None:
     return None
 
 
-_read_environment()
+try:
+    _read_environment()
+except ValueError as wrong:
+    if not _is_command_line():
+        raise
+    print(f"complsparse: error: {wrong}", file=sys.stderr)
+    raise SystemExit(2) from None
 threadpoolctl.register(_ThreadController)

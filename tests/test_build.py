@@ -59,7 +59,7 @@ FLOORS = {
         ("_config", "_progress"),
         ("_dtypes",),
         ("_operands",),
-        ("_ops",),
+        ("_ops", "_pictures"),
         ("_matrix",),
         ("_patterns", "_files"),
         ("_cli",),

@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import scipy.io
 import scipy.sparse
 
 import complsparse as cs
-from complsparse._cli import examples, measure, picture, rivals, tables
+from complsparse._cli import examples, measure, rivals, sparsities, tables
 from complsparse._cli import main as commands
 from complsparse._cli.main import main
 
@@ -86,9 +87,12 @@ def tensors(tmp_path, matrix):
 def test_demo_prints_a_table_of_checked_products(capsys):
     assert main(["demo", "--quick"]) == 0
     out = capsys.readouterr().out
-    n_products = len(examples.QUICK) * len(commands.BATCHES)
+    # Each matrix with every batch, and the complementary ones in three ways more: the two sparsities.
+    n_products = len(examples.QUICK) * len(commands.BATCHES) + 3 * len(examples.COMPLEMENTARY)
     assert f"all {n_products} products are within the error bound" in out
-    for word in ("bernoulli", "complementary", "sets, fill", "GFLOP/s", "scipy", "called from Python"):
+    for word in ("bernoulli", "complementary (1, 1)", "complementary (16, 1)", "sets, fill", "GFLOP/s", "scipy"):
+        assert word in out
+    for word in ("W @ winners", "In short:", "called from Python"):
         assert word in out
 
 
@@ -106,6 +110,35 @@ def test_demo_json(capsys):
             assert set(product["ratios"]) == set(document["rivals"])
             assert all(ratio > 0 for ratio in product["ratios"].values())
     assert [mean["n"] for mean in document["means"]] == [1, 4]
+
+
+def test_demo_of_two_sparsities(capsys):
+    document = json_of(capsys, "demo", "--quick", "--n", "1")
+    two = document["two_sparsities"]
+    assert [record["name"].partition(" 9")[0] for record in two] == list(examples.COMPLEMENTARY)
+    for record in two:
+        assert record["correct"]
+        assert record["winners"] == round(0.1 * record["shape"][1])
+        dense = min(ns for name, ns in record["seconds"].items() if name in ("NumPy dense", "MKL dense"))
+        for way, ratio in record["ratios_to_dense"].items():
+            assert ratio == pytest.approx(dense / record["seconds"][way])
+    packed = {record["name"]: record for record in document["matrices"]}
+    for record in two:
+        assert packed[record["name"]]["packing_efficiency"] == 1
+        assert packed[record["name"]]["density"] == 1 / 16
+    figure = two[-1]["ratios_to_dense"]["both, contest counted"]
+    assert document["conclusion"].startswith("In short: beside the best dense product of one vector")
+    assert tables.times(figure) in document["conclusion"]
+
+
+def test_demo_says_that_a_product_with_winners_is_wrong(capsys, monkeypatch):
+    def wrong(W, x, out):
+        out[...] = 1.0
+
+    monkeypatch.setattr(sparsities, "matmul", wrong)
+    assert main(["demo", "--quick", "--n", "1", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [name.rpartition(" with ")[2] for name in document["wrong"]] == ["winners"] * len(examples.COMPLEMENTARY)
 
 
 def test_demo_names_mkl_as_absent(capsys, monkeypatch):
@@ -131,7 +164,8 @@ def test_demo_says_that_a_product_is_wrong(capsys, monkeypatch):
 
     monkeypatch.setattr(measure, "matmul", wrong)
     assert main(["demo", "--quick", "--n", "1"]) == 1
-    assert "WRONG: 4 of 4 products" in capsys.readouterr().out
+    n_products = len(examples.QUICK) + 3 * len(examples.COMPLEMENTARY)
+    assert f"WRONG: {len(examples.QUICK)} of {n_products} products" in capsys.readouterr().out
 
 
 def test_demo_draws_a_packing(capsys, tmp_path):
@@ -182,6 +216,7 @@ def test_progress_goes_to_the_terminal_on_stderr(capsys, monkeypatch):
 def test_info_describes_a_matrix(capsys, file):
     assert main(["info", str(file)]) == 0
     out = capsys.readouterr().out
+    assert out.startswith(f"w of {file}\n")
     for word in ("40 x 60", "sets", "lower bound", "micro-kernels", "strict", "split", "(chosen)"):
         assert word in out
 
@@ -195,6 +230,13 @@ def test_info_json(capsys, file, matrix):
     assert found["strategies"]["split"]["n_sets"] == W.lower_bound
     assert found["strategies"]["strict"]["n_sets"] >= W.lower_bound
     assert found["microkernels"][0]["n_first"] == 1
+    # As rich as the text: its layouts, its winners, when packing pays off.
+    assert found["with_winners"]["winners"] == 6
+    assert found["with_winners"]["microkernels"][0]["n_first"] == 1
+    assert found["layouts"]
+    assert all(layout["bytes"] > 0 for layout in found["layouts"])
+    assert "scipy's CSR" in found["pays_off"]
+    assert found["pack_seconds"] > 0
 
 
 def test_info_lists_the_matrices_of_a_file_or_shows_one(capsys, tensors):
@@ -219,27 +261,6 @@ def test_info_draws_the_packing(tmp_path, file):
     path = tmp_path / "picture.svg"
     assert main(["info", str(file), "--plot", str(path)]) == 0
     assert b"<svg" in path.read_bytes()
-
-
-@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (3, 4)])
-def test_picture_of_nothing(tmp_path, shape):
-    picture.draw(cs.ComplementaryMatrix(shape), str(tmp_path / "picture.png"))
-
-
-@pytest.mark.parametrize("strategy", ["strict", "split"])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (200, 3), (100, 100)])
-def test_picture_of_any_size(tmp_path, shape, strategy):
-    A = scipy.sparse.random_array(shape, density=0.3, rng=np.random.default_rng(2))
-    W = cs.ComplementaryMatrix(A, strategy=strategy)
-    picture.draw(W, str(tmp_path / "picture.png"), dpi=40)
-    picture.draw(W.T, str(tmp_path / "transposed.png"), dpi=40)
-
-
-def test_the_example_picture_shows_full_sets():
-    W = picture.example()
-    assert W.strategy == "strict"
-    assert W.n_sets == W.lower_bound == 4
-    assert W.packing_efficiency > 0.9
 
 
 @pytest.mark.parametrize("strategy", ["auto", "strict", "split"])
@@ -364,7 +385,6 @@ def test_pack_needs_one_matrix_and_a_name_for_it(capsys, tmp_path, file, tensors
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["unknown"],
         ["demo", "--n", "0"],
         ["demo", "--n", "x"],
@@ -385,6 +405,81 @@ def test_wrong_arguments(capsys, words):
     refused(capsys, *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["inof", "w.npz"], "info"),
+        (["demos"], "demo"),
+        (["info", "w.npz", "--jsno"], "--json"),
+        (["bench", "w.npz", "--thread=2"], "--threads"),
+        (["demo", "--dtype", "float23"], "float32"),
+        (["pack", "w.npz", "-o", "out.npz", "--strategy", "spilt"], "split"),
+        (["--verison"], "--version"),
+        (["--completion", "bsh"], "bash"),
+    ],
+)
+def test_misspelt_words_get_a_suggestion(capsys, words, meant):
+    assert f"did you mean {meant!r}?" in refused(capsys, *words)
+
+
+def test_no_suggestion_for_a_word_that_is_like_none(capsys):
+    assert "did you mean" not in refused(capsys, "quux")
+
+
+def test_no_arguments_print_the_help(capsys):
+    assert main([]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("usage: complsparse")
+    assert all(command in captured.out for command in ("demo", "info", "pack", "bench"))
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_of_a_shell(capsys, shell):
+    pytest.importorskip("shtab", reason="not run: shtab is not installed")
+    assert main(["--completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("demo", "info", "--tensor", "--threads", "float32"):
+        assert word in script
+    if shell == "bash" and shutil.which("bash"):
+        ask = "COMP_WORDS=(complsparse in); COMP_CWORD=1; _shtab_complsparse; echo ${COMPREPLY[@]}"
+        found = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+        assert found.stdout.split() == ["info"]
+
+
+def test_completion_without_shtab_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert "complsparse[completion]" in refused(capsys, "--completion", "bash")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("COMPLSPARSE_ISA", "sse9"), ("COMPLSPARSE_NUM_THREADS", "0"), ("COMPLSPARSE_DETERMINISTIC", "maybe")],
+)
+def test_a_bad_variable_of_the_environment_is_one_line(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    found = run("--version")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"complsparse: error: {variable}={value!r} is not valid; use ")
+    assert found.stderr.count("\n") == 1
+    imported = subprocess.run([sys.executable, "-c", "import complsparse"], capture_output=True, text=True)
+    assert imported.returncode == 1
+    assert imported.stderr.rstrip().splitlines()[-1].startswith(f"ValueError: {variable}={value!r}")
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(capsys, tmp_path):
+    name = "layer\x1b[2J\r1"
+    path = tmp_path / "\x1b[31mw.npz"
+    np.savez(path, **{name: np.eye(3), "other": np.eye(2)})
+    for words in (["info", path], ["info", path, "--tensor", name], ["bench", path, "--n", "1", "--rounds", "1"]):
+        assert main([str(word) for word in words]) == 0
+        out = capsys.readouterr().out
+        assert "layer\\x1b[2J\\r1" in out
+        assert "\x1b[2J" not in out
+        assert "\x1b[31m" not in out
+    assert "\x1b" not in refused(capsys, "info", path, "--tensor", "\x1b[2Jnone")
+
+
 def test_folder_without_matrices(capsys, tmp_path):
     assert "no matrices" in refused(capsys, "demo", "--data", tmp_path)
 
@@ -397,14 +492,14 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_the_work(capsys, tensors,
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], *([c, "--help"] for c in ("demo", "info", "pack", "bench"))]
+    "words", [["--help"], ["--version"], ["-V"], *([c, "--help"] for c in ("demo", "info", "pack", "bench"))]
 )
 def test_help_and_version(capsys, words):
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 0
     out = capsys.readouterr().out
-    assert cs.__version__ in out if words == ["--version"] else "usage: complsparse" in out
+    assert cs.__version__ in out if words in (["--version"], ["-V"]) else "usage: complsparse" in out
 
 
 def test_status_of_a_process(file, tmp_path):

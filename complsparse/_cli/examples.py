@@ -16,6 +16,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from complsparse._files import readers
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._patterns import masks
 
 PER_COLLECTION = 6  # matrices shown of each collection, unless all are asked for
 LARGEST_RAW = 2**30  # bytes that one array of a raw collection may expand to
@@ -59,16 +61,13 @@ def blocks_of_4(size: int, density: float, rng: np.random.Generator) -> Any:
     return scipy.sparse.csr_array((values, dense.indices, dense.indptr), shape=dense.shape)
 
 
-def complementary(size: int, density: float, rng: np.random.Generator) -> Any:
-    """Rows whose columns were chosen so that sets of 1/density rows share none, in random order."""
-    count = max(1, round(size * density))
-    members = size // count
-    rows: list[NDArray[Any]] = []
-    while len(rows) < size:
-        columns = rng.permutation(size)
-        rows += [np.sort(columns[i * count : (i + 1) * count]) for i in range(members)]
-    order = rng.permutation(size)
-    return _csr([rows[i] for i in order], size, rng)
+def complementary(height: int) -> Callable[[int, float, np.random.Generator], Any]:
+    """Patterns that pack without a gap, of blocks of so many rows."""
+
+    def make(size: int, density: float, rng: np.random.Generator) -> Any:
+        return masks.random((size, size), density=density, block=(height, 1), rng=rng)
+
+    return make
 
 
 def block_diagonal(size: int, density: float, rng: np.random.Generator) -> Any:
@@ -78,24 +77,29 @@ def block_diagonal(size: int, density: float, rng: np.random.Generator) -> Any:
     return _csr([np.arange(start, min(start + width, size)) for start in starts], size, rng)
 
 
+HEIGHTS = (1, 4, 16)  # of the blocks of complementary patterns
 GENERATORS = {
     "bernoulli": bernoulli,
     "equal rows": equal_rows,
     "4x4 blocks": blocks_of_4,
-    "complementary": complementary,
     "block diagonal": block_diagonal,
+    **{f"complementary ({height}, 1)": complementary(height) for height in HEIGHTS},
 }
+COMPLEMENTARY = tuple(name for name in GENERATORS if name.startswith("complementary"))
+SPARSITY = 93.75  # one entry of sixteen is there, in every pattern that is compared with the complementary ones
+SMALL, LARGE = 512, 1024
 FULL = (
-    ("bernoulli", 1024, 90),
-    ("bernoulli", 1024, 95),
-    ("bernoulli", 1024, 98),
-    ("equal rows", 1024, 95),
-    ("4x4 blocks", 1024, 95),
-    ("complementary", 1024, 95),
-    ("block diagonal", 1024, 96.875),
-    ("bernoulli", 256, 95),
+    ("bernoulli", 256, SPARSITY),
+    ("bernoulli", LARGE, 98),
+    ("bernoulli", LARGE, 90),
+    ("bernoulli", LARGE, SPARSITY),
+    *((kind, LARGE, SPARSITY) for kind in ("equal rows", "4x4 blocks", "block diagonal", *COMPLEMENTARY)),
 )
-QUICK = (("bernoulli", 512, 95), ("equal rows", 512, 95), ("complementary", 512, 95), ("block diagonal", 512, 93.75))
+QUICK = (("bernoulli", SMALL, SPARSITY), *((name, SMALL, SPARSITY) for name in COMPLEMENTARY))
+
+
+def name_of(kind: str, sparsity: float) -> str:
+    return f"{kind} {sparsity:g}%"
 
 
 def _generate(kind: str, size: int, sparsity: float) -> Any:
@@ -106,9 +110,22 @@ def _generate(kind: str, size: int, sparsity: float) -> Any:
 
 def generated(quick: bool = False) -> list[Example]:
     return [
-        Example(f"{kind} {sparsity:g}%", "generated", functools.partial(_generate, kind, size, sparsity))
+        Example(name_of(kind, sparsity), "generated", functools.partial(_generate, kind, size, sparsity))
         for kind, size, sparsity in (QUICK if quick else FULL)
     ]
+
+
+def packed_picture() -> Any:
+    """A small matrix whose rows fall into four sets that are almost full: what is drawn."""
+    rng = np.random.default_rng(7)
+    n_sets, members, width = 4, 5, 30
+    owner = np.stack([rng.permutation(np.repeat(np.arange(members), width // members)) for _ in range(n_sets)])
+    owner[rng.random(owner.shape) < 0.06] = -1  # a few slots stay empty
+    sets, columns = np.nonzero(owner >= 0)
+    rows = rng.permutation(n_sets * members)[sets * members + owner[sets, columns]]
+    values = rng.standard_normal(len(rows)).astype(np.float32)
+    matrix = scipy.sparse.coo_array((values, (rows, columns)), shape=(n_sets * members, width))
+    return ComplementaryMatrix(matrix, strategy="strict")
 
 
 # --- from a folder ----------------------------------------------------------------------------------------------------

@@ -11,24 +11,29 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from complsparse._cli import picture
-from complsparse._cli.examples import from_folder, generated
-from complsparse._cli.measure import PROGRAM, benchmark, compare_strategies, facts, machine, means, pack
+from complsparse._cli import sparsities
+from complsparse._cli.examples import from_folder, generated, packed_picture
+from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
+from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, whole_number
 from complsparse._cli.rivals import Rivals
-from complsparse._cli.tables import has, print_json, print_table, results_table, strategies_table, tensors_table
+from complsparse._cli.tables import (
+    has,
+    print_json,
+    print_table,
+    printable,
+    results_table,
+    strategies_table,
+    tensors_table,
+)
 from complsparse._config import __version__
 from complsparse._files import readers
 from complsparse._files.saved import save
-from complsparse._operands import compute_dtype
+from complsparse._pictures import packing as picture
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
-
-
-class BadInput(Exception):
-    """What the user gave cannot be worked with; the message is one line."""
 
 
 def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
@@ -37,9 +42,20 @@ def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
     return readers.read_matrix(path, tensor=tensor)
 
 
-def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argparse.Namespace) -> int:
+def _report(
+    title: str,
+    records: list[dict[str, Any]],
+    rivals: Any,
+    args: argparse.Namespace,
+    two: list[dict[str, Any]] | None = None,
+) -> int:
+    """`two`: what was measured of two sparsities."""
+    two = two or []
     wrong = [f"{r['name']} at N = {p['n']}" for r in records for p in r["products"] if not p["correct"]]
+    wrong += [f"{r['name']} with winners" for r in two if not r["correct"]]
+    in_short = sparsities.conclusion(records, two) if two else ""
     if args.json:
+        of_two = {"two_sparsities": two, "conclusion": in_short} if two else {}
         print_json(
             {
                 "version": 1,
@@ -50,6 +66,7 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
                 "absent": rivals.absent,
                 "matrices": records,
                 "means": means(records, rivals.names, args.n),
+                **of_two,
                 "wrong": wrong,
             }
         )
@@ -57,7 +74,9 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
     here = machine()
     threads = f"{rivals.threads} thread{'s' if rivals.threads > 1 else ''}"
     print_table(results_table(title, records, rivals.names, args.n))
-    n_products = sum(len(record["products"]) for record in records)
+    if two:
+        print_table(sparsities.table(two))
+    n_products = sum(len(record["products"]) for record in records) + 3 * len(two)
     print(f"{here['cpu']}, {threads}, micro-kernels up to {here['isa']}")
     print(f"Columns with an x: their time over ours; above 1 {PROGRAM} is faster. All sides are called from Python, in")
     print("turn, with row-major arrays; times are medians and include the call, which is most of a small product.")
@@ -68,6 +87,8 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
         print(f"WRONG: {len(wrong)} of {n_products} products are outside the error bound: {'; '.join(wrong)}")
         return 1
     print(f"checked: all {n_products} products are within the error bound gamma_k |A| |B| of scipy's in float64")
+    if in_short:
+        print(in_short)
     return 0
 
 
@@ -77,16 +98,17 @@ def _report(title: str, records: list[dict[str, Any]], rivals: Any, args: argpar
 def _demo(args: argparse.Namespace) -> int:
     folder = args.data or os.environ.get("COMPLSPARSE_DATA")
     examples = generated(args.quick)
-    if folder:
-        examples += from_folder(folder, args.all)
+    real = from_folder(folder, args.all) if folder else []
     if args.plot:
         _check_drawable(args.plot)
     rivals = Rivals(args.threads)
-    records = benchmark(examples, args.n, args.dtype, rivals, QUICK_ROUNDS if args.quick else ROUNDS)
+    rounds = QUICK_ROUNDS if args.quick else ROUNDS
+    records = benchmark([*examples, *real], args.n, args.dtype, rivals, rounds)
+    two = sparsities.measured(examples, args.dtype, rivals, rounds)
     title = f"W @ X in {args.dtype}, X with N columns" if args.dtype else "W @ X, X with N columns, in W's own type"
-    status = _report(title, records, rivals, args)
+    status = _report(title, records, rivals, args, two)
     if args.plot:
-        picture.draw(picture.example(), args.plot)
+        picture.save(packed_picture(), args.plot)
         if not args.json:
             print(f"picture: {args.plot}")
     elif not args.json and not folder:
@@ -105,7 +127,7 @@ def _check_writable(option: str, path: str, suffixes: tuple[str, ...]) -> None:
 
 def _check_drawable(path: str) -> None:
     if not has("matplotlib"):
-        raise BadInput("--plot needs matplotlib: pip install 'complsparse[demo]'")
+        raise BadInput("--plot needs matplotlib: pip install 'complsparse[plot]'")
     _check_writable("--plot", path, (".png", ".svg", ".pdf"))
 
 
@@ -117,28 +139,19 @@ def _info(args: argparse.Namespace) -> int:
     if args.plot and not single:
         raise BadInput(f"{args.file} holds {len(packed)} matrices: choose one with --tensor NAME to draw it")
     if args.json:
-        documents = []
-        for name, W in packed.items():
-            document = {"name": name, **facts(W), "strategies": compare_strategies(W)}
-            documents.append({**document, "microkernels": _choices(W)})
+        documents = [{"name": name, **facts(W), **details(W)} for name, W in packed.items()]
         print_json({"version": 1, "file": args.file, "matrices": documents})
     elif single:
-        (W,) = packed.values()
+        ((name, W),) = packed.items()
+        print(printable(f"{name} of {args.file}"))
         W.describe()
         print_table(strategies_table(W))
     else:
         print_table(tensors_table(args.file, packed))
     if args.plot:
         (W,) = packed.values()
-        picture.draw(W, args.plot)
+        picture.save(W, args.plot)
     return 0
-
-
-def _choices(W: Any) -> list[dict[str, Any]]:
-    try:
-        return list(W._choices(compute_dtype(W)))
-    except (TypeError, ValueError):  # a type that does not multiply
-        return []
 
 
 def _pack_command(args: argparse.Namespace) -> int:
@@ -155,7 +168,7 @@ def _pack_command(args: argparse.Namespace) -> int:
     else:
         rows, cols = W.shape
         fill = f"{W.strategy}, {W.n_sets} sets, {100 * W.packing_efficiency:.1f}% full"
-        print(f"{args.output}: {rows} x {cols}, {W.dtype}, {W.nnz} entries, {fill}")
+        print(printable(args.output) + f": {rows} x {cols}, {W.dtype}, {W.nnz} entries, {fill}")
     return 0
 
 
@@ -171,54 +184,37 @@ def _bench(args: argparse.Namespace) -> int:
 
 # --- arguments --------------------------------------------------------------------------------------------------------
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message} ({self.prog} --help shows the usage)")
-
-
-def _count(least: int, most: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
-        return int(text)
-
-    return convert
-
-
-def _block(text: str) -> Any:
-    sizes = text.lower().split("x")
-    if text == "auto":
-        return text
-    if len(sizes) != 2 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is not 'auto' or ROWSxCOLUMNS, such as 4x1")
-    return int(sizes[0]), int(sizes[1])
-
-
 FILES = (
     "Files: .npz (of `pack`, of scipy.sparse.save_npz, or of arrays), .npy, .mtx, .smtx, .safetensors, also with .gz."
 )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parsers() -> list[Parser]:
+    """That of the program, and those of its commands."""
+    parser = Parser(
         prog=PROGRAM,
         description="Pack sparse matrices into complementary sets and multiply them.",
         epilog="Exit status: 0 done, 1 a product was wrong, 2 bad input, 130 interrupted.",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument(
+        "--completion", choices=SHELLS, metavar="SHELL", help=f"print a completion script for {', '.join(SHELLS)}"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parsers = [parser]
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Parser:
         sub = commands.add_parser(name, help=text, description=f"{text}.", epilog=FILES)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, parser=sub)
         sub.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+        parser.words.append(name)
+        parsers.append(sub)
         return sub
 
-    def measuring(sub: argparse.ArgumentParser) -> None:
-        batch = _count(1, 4096)
+    def measuring(sub: Parser) -> None:
+        batch = whole_number(1, 4096)
         sub.add_argument("--n", type=batch, nargs="+", default=list(BATCHES), help="columns of X (default: 1 16 64)")
-        sub.add_argument("--threads", type=_count(1, 1024), default=1, help="for every side (default: 1)")
+        sub.add_argument("--threads", type=whole_number(1, 1024), default=1, help="for every side (default: 1)")
         sub.add_argument(
             "--dtype", choices=("float32", "float64"), help="default: float32 for floats up to 32 bits, else float64"
         )
@@ -240,14 +236,14 @@ def _parser() -> argparse.ArgumentParser:
     packing.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
     packing.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
     packing.add_argument("--strategy", choices=("auto", "strict", "split"), default="auto", help="default: auto")
-    packing.add_argument("--block", type=_block, default="auto", metavar="RxC", help="force a block (default: auto)")
+    packing.add_argument("--block", type=block, default="auto", metavar="RxC", help="force a block (default: auto)")
 
     bench = command("bench", _bench, "time products with the matrices of files, beside others")
     bench.add_argument("files", metavar="FILE", nargs="+")
     bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
-    bench.add_argument("--rounds", type=_count(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
+    bench.add_argument("--rounds", type=whole_number(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
     measuring(bench)
-    return parser
+    return parsers
 
 
 def _one_line(error: BaseException) -> str:
@@ -256,14 +252,19 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
     lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return printable(lines[0]) if lines else type(error).__name__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
     try:
-        args = _parser().parse_args(argv)
-        status: int = args.run(args)
+        parsers = _parsers()
+        args = parsers[0].parse(argv)
+        if args.completion:
+            print(completion(parsers, args.completion))
+        elif args.command is None:
+            parsers[0].print_help()
+        status: int = args.run(args) if args.command else 0
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

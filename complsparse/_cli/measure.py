@@ -16,7 +16,9 @@ import numpy as np
 from complsparse import _config
 from complsparse._cli.rivals import Reference
 from complsparse._core import matmul
+from complsparse._matrix.describe import break_even
 from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse._operands import compute_dtype
 from complsparse._progress import progress
 
 PROGRAM = "complsparse"
@@ -75,6 +77,21 @@ def compare_strategies(W: Any) -> dict[str, dict[str, Any]]:
             "seconds": seconds,
         }
     return found
+
+
+def details(W: Any) -> dict[str, Any]:
+    """What `describe` prints beyond the facts, as values."""
+    found: dict[str, Any] = {"pack_seconds": W._packing.seconds, "strategies": compare_strategies(W)}
+    fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
+    winners = max(1, W.shape[1] // 10)
+    try:
+        compute = compute_dtype(W)
+        found["pays_off"] = break_even(W, fresh)
+        found["microkernels"] = list(fresh._choices(compute))
+        found["with_winners"] = {"winners": winners, "microkernels": list(fresh._choices(compute, winners))}
+    except (TypeError, ValueError) as error:  # a type that does not multiply, or too many rows
+        found |= {"pays_off": None, "microkernels": [], "with_winners": None, "no_products": str(error)}
+    return {**found, "layouts": fresh._layouts()}
 
 
 # --- products ---------------------------------------------------------------------------------------------------------

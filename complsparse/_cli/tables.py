@@ -34,6 +34,11 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
+def printable(text: str) -> str:
+    """Names of files and tensors are anybody's: what would move the cursor is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _ratio_style(cell: str) -> str:
     """Colours a ratio: who is faster."""
     try:
@@ -44,6 +49,8 @@ def _ratio_style(cell: str) -> str:
 
 
 def print_table(table: Table) -> None:
+    rows = [[printable(cell) for cell in row] for row in table.rows]
+    table = table._replace(title=printable(table.title), rows=rows)
     if has("rich"):
         _print_rich(table)
     else:
@@ -107,14 +114,14 @@ def _finite(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     for scale, unit in ((1e-6, "us"), (1e-3, "ms")):
         if seconds < 1000 * scale:
             return f"{seconds / scale:.3g} {unit}" if seconds < 999.5 * scale else f"{seconds / scale:.0f} {unit}"
     return f"{seconds:.3g} s"
 
 
-def _times(ratio: float | None) -> str:
+def times(ratio: float | None) -> str:
     if ratio is None:
         return "-"
     return f"{ratio:.0f}x" if ratio >= 100 else f"{ratio:.1f}x" if ratio >= 9.95 else f"{ratio:.2f}x"
@@ -127,7 +134,7 @@ def _lines_of(record: dict[str, Any]) -> list[str]:
     """What the table says of a matrix, in lines beside its products."""
     name = record["name"] if len(record["name"]) <= NAME_WIDTH else f"...{record['name'][3 - NAME_WIDTH :]}"
     rows, cols = record["shape"]
-    fill = f"{100 * record['packing_efficiency']:.0f}%, {_duration(record['pack_seconds'])}"
+    fill = f"{100 * record['packing_efficiency']:.0f}%, {duration(record['pack_seconds'])}"
     return [
         name,
         f"{rows}x{cols}, {100 * (1 - record['density']):.1f}% sparse",
@@ -151,12 +158,12 @@ def results_table(title: str, records: list[dict[str, Any]], names: list[str], b
         cells = []
         for product in record["products"]:
             speed = f"{product['gflops']:.1f}" if product["correct"] else "WRONG"
-            ratios = [_times(product["ratios"].get(name)) for name in names]
-            cells.append([str(product["n"]), _duration(product["seconds"][PROGRAM]), speed, *ratios])
+            ratios = [times(product["ratios"].get(name)) for name in names]
+            cells.append([str(product["n"]), duration(product["seconds"][PROGRAM]), speed, *ratios])
         add(_lines_of(record), cells)
     averages = means(records, names, batches)
     if averages[0]["matrices"] > 1:
-        cells = [[str(mean["n"]), "", "", *(_times(mean["ratios"][name]) for name in names)] for mean in averages]
+        cells = [[str(mean["n"]), "", "", *(times(mean["ratios"][name]) for name in names)] for mean in averages]
         counted = averages[0]["matrices"]
         add(
             ["geometric means over", f"{counted} of {len(records)} matrices", f"({COUNTED_NNZ} non-zeros or more)"],
@@ -174,7 +181,7 @@ def strategies_table(W: Any) -> Table:
             str(W.lower_bound),
             f"{100 * found['packing_efficiency']:.1f}%",
             f"{found['set_size']} rows",
-            _duration(found["seconds"]),
+            duration(found["seconds"]),
         ]
         for name, found in compare_strategies(W).items()
     ]

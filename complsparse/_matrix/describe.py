@@ -13,13 +13,11 @@ import numpy as np
 from complsparse._matrix.multiply import Products
 from complsparse._matrix.stored import part_of_matrix
 from complsparse._operands import checked_winners, compute_dtype
+from complsparse._pictures import notebook, packing
 
 BREAK_EVEN_BATCH = 16
 BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
 MAX_TIMED = 2_000_000  # entries, rows and columns together; above, one multiply takes longer than a reader waits
-PICTURE_SETS, PICTURE_COLUMNS, CELL = 16, 64, 9
-MAX_PICTURE_NNZ = 5_000_000
-PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
 
 
 def _size(n_bytes: float) -> str:
@@ -69,8 +67,8 @@ def _best_time(call: Callable[[], Any]) -> float:
             return best
 
 
-def _break_even(W: Products, fresh: Products) -> str:
-    """`fresh`: the same matrix without layouts, so that building one can be timed."""
+def break_even(W: Products, fresh: Products) -> str:
+    """After how many multiplies packing has paid, in words; `fresh`: the same matrix without layouts, to time one."""
     if W.nnz == 0:
         return "not measured: nothing is stored"
     if W.nnz + sum(W.shape) > MAX_TIMED:
@@ -107,7 +105,7 @@ def _report(W: Products, winners: int | None = None) -> str:
     lines.append("micro-kernels of W @ X, by the number of columns of X")
     fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
     try:
-        payoff = _break_even(W, fresh)
+        payoff = break_even(W, fresh)
         compute = compute_dtype(W)
         choices = fresh._choices(compute)
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
@@ -130,29 +128,11 @@ def _report(W: Products, winners: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _picture(W: Products) -> str:
-    """The first slots of the first sets; the colour tells the member that owns a slot."""
-    packing = W._packing
-    n_sets, n_columns = min(W.n_sets, PICTURE_SETS), min(packing.shape[1], PICTURE_COLUMNS)
-    set_of_entry, kernel_id = packing.slots
-    shown = (set_of_entry < n_sets) & (packing.indices < n_columns)
-    side = CELL - 1
-    cells = [
-        f'<rect x="{c * CELL}" y="{s * CELL}" width="{side}" height="{side}" fill="{PALETTE[k % len(PALETTE)]}"/>'
-        for s, c, k in zip(set_of_entry[shown], packing.indices[shown], kernel_id[shown], strict=True)
-    ]
-    return (
-        f'<svg width="{n_columns * CELL}" height="{n_sets * CELL}" role="img" aria-label="the first slots">'
-        f'<rect width="100%" height="100%" fill="#dddddd"/>{"".join(cells)}</svg>'
-    )
-
-
 def _html(W: Products) -> str:
     import html as markup  # slow to import, and few need it
 
     rows = "".join(f"<tr><th>{markup.escape(a)}</th><td>{markup.escape(b)}</td></tr>" for a, b in _facts(W))
-    picture = _picture(W) if 0 < W.nnz <= MAX_PICTURE_NNZ else ""
-    return f"<div><table>{rows}</table>{picture}</div>"
+    return f"<div><table>{rows}</table>{notebook.picture(W)}</div>"
 
 
 @part_of_matrix
@@ -178,6 +158,28 @@ class Described(Products):
             where it is not given.
         """
         print(_report(self, None if winners is None else checked_winners(winners)))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws the packing: the matrix on the left, the sets that its rows are overlaid into on the right.
+
+        The hue of an entry tells its set, the shade the row of the set that owns it. Of large matrices the first rows
+        and columns are drawn, and the words say so. ``W.T`` shares its packing with W and is drawn as W.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure otherwise.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib (``pip install 'complsparse[plot]'``).
+        """
+        return packing.plot(self, ax)
 
     def _repr_html_(self) -> str:
         return _html(self)

@@ -20,7 +20,7 @@ from matplotlib.path import Path as Curve
 from numpy.typing import NDArray
 
 import complsparse as cs
-from complsparse._cli.picture import EMPTY, INK, PAPER
+from complsparse._pictures.packing import EMPTY, INK, PAPER
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 SOFT, LINE = "#5b636c", "#c3c8ce"
