@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks import problems, rivals, timing
 from benchmarks.reports import machine
+from benchmarks.rows import Latest
 from benchmarks.timing import Effort, Samples
 
 
@@ -104,6 +105,11 @@ def ours() -> rivals.Ours:
     if not there:
         pytest.skip(f"complsparse is {why}")
     return peer
+
+
+@pytest.fixture(scope="session")
+def latest() -> Latest:
+    return Latest()
 
 
 class Replay:

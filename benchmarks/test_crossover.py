@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from benchmarks import problems, rivals, timing
-from benchmarks.rivals import Case, Ours
+from benchmarks.rivals import Case
+from benchmarks.rows import PEERS, Latest, Replay, of_sides, show
 
 SPARSITIES = (0, 30, 50, 60, 70, 80, 85, 90, 95, 98, 99)
 
@@ -19,14 +19,12 @@ def _case(sparsity: int, n: int) -> Any:
     return pytest.param(sparsity, n, id=f"{sparsity}-n{n}", marks=marks)
 
 
+@of_sides(PEERS)
 @pytest.mark.parametrize(("sparsity", "n"), [_case(s, n) for n in (1, 16, 64) for s in SPARSITIES])
 def test_crossover(
-    sparsity: int, n: int, threads: int, effort: timing.Effort, smoke: bool, replay: Callable[..., None]
+    side: str, sparsity: int, n: int, threads: int, effort: timing.Effort, smoke: bool, latest: Latest, replay: Replay
 ) -> None:
-    side = 256 if smoke else 1024
-    case = Case(problems.generated("bernoulli", (side, side), sparsity, group="crossover"), n, threads=threads)
-    result = rivals.compare(case, effort=effort)
-    shown = result.best(Ours.name) or result.variants[0]
-    replay(
-        result.samples, shown.name, f"crossover n={n}", {"kind": "crossover", "sparsity": sparsity, **result.record()}
-    )
+    size = 256 if smoke else 1024
+    case = Case(problems.generated("bernoulli", (size, size), sparsity, group="crossover"), n, threads=threads)
+    result = latest(("crossover", case), lambda: rivals.compare(case, effort=effort))
+    show(replay, side, f"crossover {case}", {"kind": "crossover", "sparsity": sparsity, **result.record()}, result)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The products, ours against every rival: N = 1, 16, 64, 256, feature- and batch-major, float32 and float64.
 
-The benchmark of a test is ours (nanoseconds per call, compiled loop), or the first rival's where the library is absent;
-the rivals, their ratios and the cost of the public Python call stand in `extra_info`.
+A case is a group with a row for each side: ours and the best variant of every rival in nanoseconds per call of the
+compiled loop, then ours and scipy's as called from Python. All the variants stand in `extra_info` of the first row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ import pytest
 from benchmarks import problems, rivals, timing
 from benchmarks.problems import Problem
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours
+from benchmarks.rows import FROM_PYTHON, PEERS, Latest, Replay, of_sides, show
+from benchmarks.timing import Samples
 
 BATCHES = (1, 16, 64, 256)
 SMOKE = {"bernoulli_256x320_95", "lyra/conv1d"}
@@ -53,17 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("problem", "n", "layout", "dtype"), cases)
 
 
-def test_matmul(
-    problem: Problem,
-    n: int,
-    layout: str,
-    dtype: str,
-    threads: int,
-    effort: timing.Effort,
-    smoke: bool,
-    replay: Callable[..., None],
-) -> None:
-    case = Case(problem, n, layout, np.dtype(dtype), threads)
+def _measured(case: Case, effort: timing.Effort, smoke: bool) -> tuple[rivals.Comparison, Samples, dict[str, Any]]:
     ours = Ours()
     there = ours.available()[0]
     packed = ours.convert(case.matrix) if there else None
@@ -73,8 +64,25 @@ def test_matmul(
     public = timing.race_python(calls, rounds=rounds, sample_ms=sample_ms, min_calls=3)
     record: dict[str, Any] = {"kind": "matmul", **result.record()}
     record["python_ns"] = {name: public.median(name) for name in public.names}
-    shown = result.best(Ours.name) or result.variants[0]
-    replay(result.samples, shown.name, f"{problem.group} n={n} {layout} {dtype}", record)
+    return result, public, record
+
+
+@of_sides([*PEERS, *FROM_PYTHON])
+def test_matmul(
+    side: str,
+    problem: Problem,
+    n: int,
+    layout: str,
+    dtype: str,
+    threads: int,
+    effort: timing.Effort,
+    smoke: bool,
+    latest: Latest,
+    replay: Replay,
+) -> None:
+    case = Case(problem, n, layout, np.dtype(dtype), threads)
+    result, public, record = latest(case, lambda: _measured(case, effort, smoke))
+    show(replay, side, str(case), record, result, public)
 
 
 @pytest.mark.parametrize("group", list(problems.REAL))

@@ -9,6 +9,7 @@ import ctypes
 import json
 import pathlib
 import shutil
+import subprocess
 import sys
 
 # Last, so that the installed complsparse is the one that is tested.
@@ -25,10 +26,13 @@ from benchmarks.reports.tables import LOSS
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
 from benchmarks.rivals.case import ALIGNMENT
 from benchmarks.rivals.mkl_sparse import exact_blocks
+from benchmarks.rows import Latest
 from benchmarks.targets import cost_fit, costs, judge, kernels, winners
 from benchmarks.targets.costs import Measured, Product
 from benchmarks.targets.target import judged
 from benchmarks.timing import SMOKE, Candidate, Effort, Samples
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler found")
 
@@ -330,3 +334,58 @@ def test_report_refuses_other_files(tmp_path):
     path.write_text("{}")
     with pytest.raises(ValueError, match="neither"):
         load([path])
+
+
+# --- rows of pytest-benchmark -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """Twice the smallest product, as a user asks for it."""
+    folder = tmp_path_factory.mktemp("runs")
+    chosen = ["-k", "test_matmul and bernoulli_256x320_95-n1-feature-major-float32", "--benchmark-smoke"]
+    for name in ("one", "two"):
+        command = [sys.executable, "-m", "pytest", ROOT / "benchmarks", *chosen, "-q", "-p", "no:cacheprovider"]
+        command.append(f"--benchmark-json={folder / name}.json")
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_each_side_of_a_product_is_a_row_of_one_group(two_runs):
+    found = json.loads((two_runs / "one.json").read_text())["benchmarks"]
+    assert {row["group"] for row in found} == {"bernoulli_256x320_95 n=1 feature-major float32 1t"}
+    medians = {row["param"].rpartition("-")[2]: row["stats"]["median"] for row in found}
+    (record,) = [row["extra_info"] for row in found if "kind" in row["extra_info"]]
+    there = [peer.name for peer in rivals.all_peers() if peer.available()[0]]
+    from_python = ["complsparse_from_Python", "scipy_from_Python"]
+    assert sorted(medians) == sorted([name.replace(" ", "_") for name in there] + from_python)
+    for name in there:  # the rows are the race that the record tells of
+        assert medians[name.replace(" ", "_")] == pytest.approx(record["peers"][name]["ns"] * 1e-9)
+    assert medians["scipy_from_Python"] == pytest.approx(record["python_ns"]["scipy"] * 1e-9)
+    assert medians["complsparse_from_Python"] == pytest.approx(record["python_ns"]["public"] * 1e-9)
+
+
+def test_a_run_is_one_case_of_the_report(two_runs):
+    results = load([two_runs / "one.json"])
+    assert [case["problem"] for case in results.products()] == ["bernoulli_256x320_95"]
+
+
+def test_pytest_benchmark_compares_two_runs(two_runs):
+    command = [sys.executable, "-m", "pytest_benchmark", "compare", two_runs / "one.json", two_runs / "two.json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=two_runs)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("complsparse_from_Python") == 2
+
+
+def test_what_was_measured_last_is_kept_and_nothing_else():
+    latest, asked = Latest(), []
+
+    def measure(name):
+        return latest(name, lambda: asked.append(name) or len(asked))
+
+    assert [measure(name) for name in ("a", "a", "b", "b", "a")] == [1, 1, 2, 2, 3]
+    with pytest.raises(ZeroDivisionError):
+        latest("c", lambda: 1 // 0)
+    assert measure("c") == 4
+    assert asked == ["a", "b", "a", "c"]

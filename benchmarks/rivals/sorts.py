@@ -20,6 +20,7 @@ from benchmarks.rivals.case import aligned
 from benchmarks.rivals.ours import import_ours
 
 Calls = dict[str, Callable[[], object]]
+NAMES = ("cs.kwta", "cs.kwta_dense", "bound, cold", "bound, warm", "np.argpartition", "np.partition", "torch.topk")
 
 
 def torch() -> tuple[Any, str]:

@@ -15,6 +15,15 @@ from benchmarks.timing import Samples
 
 SIZE = 8
 BATCHES = (None, 8)  # None: a vector
+NAMES = (
+    "cs.matmul(W, x, out=y)",
+    "W @ x",
+    "plan(x, out=y)",
+    "plan.bind(x, y)()",
+    "np.matmul(D, x, out=y)",
+    "scipy W @ x",
+    "empty lambda",
+)
 
 
 def calls(n: int | None) -> dict[str, Callable[[], object]]:
@@ -27,15 +36,16 @@ def calls(n: int | None) -> dict[str, Callable[[], object]]:
     out, y, z = (np.empty(x.shape, np.float32) for _ in range(3))
     plan = packed.plan(1 if n is None else n)
     bound = plan.bind(x, z)
-    return {
-        "np.matmul(D, x, out=y)": lambda: np.matmul(dense, x, out=out),
-        "cs.matmul(W, x, out=y)": lambda: cs.matmul(packed, x, out=y),
-        "W @ x": lambda: packed @ x,
-        "plan(x, out=y)": lambda: plan(x, out=z),
-        "plan.bind(x, y)()": lambda: bound(),
-        "scipy W @ x": lambda: matrix @ x,
-        "empty lambda": lambda: None,
-    }
+    made = (
+        lambda: cs.matmul(packed, x, out=y),
+        lambda: packed @ x,
+        lambda: plan(x, out=z),
+        lambda: bound(),
+        lambda: np.matmul(dense, x, out=out),
+        lambda: matrix @ x,
+        lambda: None,
+    )
+    return dict(zip(NAMES, made, strict=True))
 
 
 def measure(n: int | None, rounds: int = 15, sample_ms: float = 4.0) -> tuple[Samples, Record]:

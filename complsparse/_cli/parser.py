@@ -21,10 +21,10 @@ class BadInput(Exception):
 class Parser(argparse.ArgumentParser):
     """Raises `BadInput` where argparse would print a usage, and knows all words that could have been meant."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         self.words: list[str] = []
         self.arguments: list[argparse.Action] = []
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        super().__init__(allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: Any, **how: Any) -> argparse.Action:
         action = super().add_argument(*names, **how)
