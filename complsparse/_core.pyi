@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse._ops.winners import Winners  # what set_fallbacks is given, and users get; _core itself imports nobody
+from complsparse._typing import Activation
 
 T = TypeVar("T", bound="Compressed")
 
@@ -66,19 +67,19 @@ def matmul(
     /,
     *,
     out: NDArray[Any] | None = None,
-    bias: Any = None,
-    activation: str | None = None,
-    dtype: Any = None,
-) -> Any: ...
+    bias: ArrayLike | None = None,
+    activation: Activation | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]: ...
 def linear(
     x: Any,
-    W: Any,
-    bias: Any = None,
+    W: Operand,
+    bias: ArrayLike | None = None,
     *,
-    activation: str | None = None,
+    activation: Activation | None = None,
     out: NDArray[Any] | None = None,
-    dtype: Any = None,
-) -> Any: ...
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]: ...
 def product_into(
     W: Operand,
     x: NDArray[Any],

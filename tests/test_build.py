@@ -55,7 +55,7 @@ FLOORS = {
     ),
     # complsparse/: what a module imports, at the top of a file, for types, or in a function
     "python": (
-        ("_core",),
+        ("_core", "_typing"),
         ("_config", "_progress"),
         ("_dtypes",),
         ("_operands",),

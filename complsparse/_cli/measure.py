@@ -20,6 +20,7 @@ from complsparse._matrix.describe import break_even
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import compute_dtype
 from complsparse._progress import progress
+from complsparse._typing import Block, Strategy
 
 PROGRAM = "complsparse"
 # Below this many non-zeros a product takes less time than its call: shown, but left out of the means.
@@ -38,7 +39,7 @@ def machine() -> dict[str, Any]:
 # --- packings ---------------------------------------------------------------------------------------------------------
 
 
-def pack(matrix: Any, strategy: str = "auto", block: Any = "auto") -> tuple[Any, float]:
+def pack(matrix: Any, strategy: Strategy = "auto", block: Block = "auto") -> tuple[Any, float]:
     """A ComplementaryMatrix and the seconds it took to make it."""
     if isinstance(matrix, ComplementaryMatrix) and strategy == "auto" and block == "auto":
         return matrix, matrix._packing.seconds
@@ -67,8 +68,9 @@ def facts(W: Any) -> dict[str, Any]:
 
 
 def compare_strategies(W: Any) -> dict[str, dict[str, Any]]:
-    found = {}
-    for strategy in ("strict", "split"):
+    found: dict[str, dict[str, Any]] = {}
+    both: tuple[Strategy, ...] = ("strict", "split")
+    for strategy in both:
         packed, seconds = pack(W, strategy, W.block)
         found[strategy] = {
             "n_sets": packed.n_sets,

@@ -20,7 +20,7 @@ class Conversions(StoredMatrix):
 
     __slots__ = ()
 
-    def tocsr(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+    def tocsr(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> scipy.sparse.csr_array:
         """A `scipy.sparse.csr_array`.
 
         Parameters
@@ -38,12 +38,12 @@ class Conversions(StoredMatrix):
         """
         return to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
 
-    def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> Any:
+    def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> scipy.sparse.csc_array:
         """A `scipy.sparse.csc_array`; parameters as `tocsr`."""
         csr_of_transpose = self._stored() if self._transposed else transposed(self._stored())[0]
         return to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
 
-    def tocoo(self, copy: bool = True) -> Any:
+    def tocoo(self, copy: bool = True) -> scipy.sparse.coo_array:
         """A `scipy.sparse.coo_array`, row-major."""
         return self.tocsr().tocoo(copy=copy)
 

@@ -13,6 +13,7 @@ from complsparse import _core
 from complsparse._dtypes import counted, product_types
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import as_compute, as_dense
+from complsparse._typing import Block, Strategy
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def from_scipy(
     A: Any,
     *,
-    strategy: str = "auto",
-    block: Any = "auto",
+    strategy: Strategy = "auto",
+    block: Block = "auto",
     dtype: DTypeLike | None = None,
     eliminate_zeros: bool = False,
 ) -> ComplementaryMatrix:
@@ -65,8 +66,8 @@ def from_scipy(
 def from_dense(
     D: Any,
     *,
-    strategy: str = "auto",
-    block: Any = "auto",
+    strategy: Strategy = "auto",
+    block: Block = "auto",
     dtype: DTypeLike | None = None,
     eliminate_zeros: bool = False,
 ) -> ComplementaryMatrix:
@@ -106,8 +107,8 @@ def from_coo(
     coords: Any,
     shape: tuple[int, int],
     *,
-    strategy: str = "auto",
-    block: Any = "auto",
+    strategy: Strategy = "auto",
+    block: Block = "auto",
     dtype: DTypeLike | None = None,
     eliminate_zeros: bool = False,
 ) -> ComplementaryMatrix:

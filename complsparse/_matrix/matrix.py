@@ -15,6 +15,7 @@ from complsparse._matrix.formats import canonical
 from complsparse._matrix.packing import Packing
 from complsparse._matrix.state import checked_parts, state_of
 from complsparse._matrix.stored import part_of_matrix
+from complsparse._typing import Block, Strategy
 
 
 @part_of_matrix
@@ -78,8 +79,8 @@ class ComplementaryMatrix(Described):
         dtype: DTypeLike | None = None,
         copy: bool = False,
         *,
-        strategy: str = "auto",
-        block: Any = "auto",
+        strategy: Strategy = "auto",
+        block: Block = "auto",
         eliminate_zeros: bool = False,
     ) -> None:
         if hasattr(self, "_packing"):

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse import _core
 from complsparse._matrix.like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
 from complsparse._matrix.stored import as_csr, part_of_matrix
 from complsparse._operands import checked_batch, checked_winners, compute_dtype
 from complsparse._ops import products
+from complsparse._typing import Activation
 
 _ndarray, _Compressed, _matmul = (
     np.ndarray,
@@ -32,11 +33,21 @@ class Products(LikeScipy):
 
     __array_priority__ = 15.0  # for libraries that look at it; NumPy itself asks __array_ufunc__
 
+    @overload
+    def __matmul__(self, other: NDArray[Any] | _core.Compressed) -> NDArray[Any]: ...
+    @overload
+    def __matmul__(self, other: _core.Operand) -> scipy.sparse.csr_array: ...
+    @overload
+    def __matmul__(self, other: Any) -> Any: ...
     def __matmul__(self, other: Any) -> Any:
         if (type(other) is _ndarray and other.ndim) or isinstance(other, _Compressed):
             return _matmul(self, other)
         return self._product(other, from_right=False)
 
+    @overload
+    def __rmatmul__(self, other: NDArray[Any] | _core.Compressed) -> NDArray[Any]: ...
+    @overload
+    def __rmatmul__(self, other: Any) -> Any: ...
     def __rmatmul__(self, other: Any) -> Any:
         return self._product(other, from_right=True)
 
@@ -82,7 +93,7 @@ class Products(LikeScipy):
         if not fits or array.shape[0] != size:
             expected = f"({size}, N)" if ndim == 2 else f"({size},) or ({size}, 1)"
             raise ValueError(f"{name} takes an array of shape {expected}, not {array.shape}")
-        return _core.matmul(W, array)  # type: ignore[no-any-return]
+        return _core.matmul(W, array)
 
     def plan(
         self,
@@ -90,8 +101,8 @@ class Products(LikeScipy):
         *,
         dtype: DTypeLike | None = None,
         batch_major: bool = False,
-        bias: Any = None,
-        activation: str | None = None,
+        bias: ArrayLike | None = None,
+        activation: Activation | None = None,
         deterministic: bool = False,
         winners: int | None = None,
     ) -> _core.Plan:

@@ -17,6 +17,7 @@ from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._patterns.contest import assigned, greedy
 from complsparse._patterns.masks import Contest, Pattern, checked_pattern, csr_of_owners, packed
 from complsparse._progress import progress
+from complsparse._typing import Method
 
 METHODS = {"assignment": assigned, "greedy": greedy}
 
@@ -300,7 +301,7 @@ def prune(
     per_group: int = 1,
     block: tuple[int, int] = (1, 1),
     balanced: bool = True,
-    method: str = "assignment",
+    method: Method = "assignment",
 ) -> tuple[ComplementaryMatrix, PruneReport]:
     """Keeps what fits a pattern that packs perfectly, drops the rest, and says how much that was.
 

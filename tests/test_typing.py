@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a type checker sees: a small typed program, and the names that arguments may have."""
+
+import importlib.util
+import inspect
+import os
+import pathlib
+import subprocess
+import sys
+import typing
+
+import pytest
+
+import complsparse as cs
+from complsparse import _core, _typing
+from complsparse._matrix.packing import STRATEGIES
+
+FOLDER = pathlib.Path(cs.__file__).resolve().parents[1]
+
+PROGRAM = """
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import complsparse as cs
+
+x = np.ones((4, 8), dtype=np.float32)
+W = cs.random((16, 8), set_size=4, rng=0)
+assert_type(W, cs.ComplementaryMatrix)
+assert_type(cs.from_dense(x, strategy="split", block=(1, 1)), cs.ComplementaryMatrix)
+assert_type(cs.linear(x, W, activation="relu"), NDArray[Any])
+assert_type(cs.matmul(W, x.T, bias=[0.0] * 16), NDArray[Any])
+assert_type(W @ x.T, NDArray[Any])
+assert_type(x @ W.T, NDArray[Any])
+assert_type(W.T, cs.ComplementaryMatrix)
+assert_type(W.toarray(), NDArray[Any])
+w = cs.kwta(x, 0.5)
+assert_type(w, cs.Winners)
+assert_type(cs.linear(w, W), NDArray[Any])
+assert_type(W @ cs.kwta(x.T, 2, axis=0), NDArray[Any])
+plan = W.plan(4, batch_major=True, activation="gelu")
+assert_type(plan(x), NDArray[Any])
+assert_type(W.astype(np.float64), cs.ComplementaryMatrix)
+assert_type(W.with_values(np.ones(W.nnz)), cs.ComplementaryMatrix)
+pruned, report = cs.prune(np.ones((16, 16)), set_size=4, method="greedy")
+assert_type(pruned, cs.ComplementaryMatrix)
+assert_type(report, cs.PruneReport)
+assert_type(W.shape, tuple[int, int])
+assert_type(W.nnz, int)
+assert_type(cs.load("w.npz"), cs.ComplementaryMatrix)
+assert_type(cs.isa_levels(), list[str])
+reveal_type(W.tocsr())
+reveal_type(W.tocsc())
+reveal_type(W.tocoo())
+reveal_type(W @ W.T)
+"""
+
+MISTAKES = """
+import numpy as np
+
+import complsparse as cs
+
+x = np.ones((4, 8), dtype=np.float32)
+W = cs.random((16, 8), set_size=4, rng=0)
+cs.linear(x, W, activation="rleu")
+cs.from_dense(x, strategy="best")
+cs.from_dense(x, block="large")
+W.plan(4, activation="tanh")
+cs.prune(x, set_size=4, method="fast")
+cs.linear(x, x)
+"""
+
+
+def checked(tmp_path, text):
+    """The lines of mypy, strictly, of a program that uses the package."""
+    pytest.importorskip("mypy", reason="not run: mypy is not installed")
+    program = tmp_path / "program.py"
+    program.write_text(text)
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy]\nstrict = True\nshow_error_codes = True\n[mypy-scipy.*]\nignore_missing_imports = True\n")
+    environment = dict(os.environ)
+    if not any(part in ("site-packages", "dist-packages") for part in FOLDER.parts):
+        environment["MYPYPATH"] = str(FOLDER)  # a checkout: mypy does not follow the hooks of an editable install
+    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", program]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, cwd=tmp_path)
+    return [line for line in done.stdout.splitlines() if line.startswith("program.py")]
+
+
+@pytest.mark.slow
+def test_a_typed_program_is_typed(tmp_path):
+    found = checked(tmp_path, PROGRAM)
+    assert [line for line in found if "error" in line] == []
+    revealed = [line.partition("Revealed type is ")[2].strip('"') for line in found if "Revealed" in line]
+    # Without stubs of SciPy its classes are Any; with them they have names.
+    stubs = importlib.util.find_spec("scipy-stubs") is not None
+    assert len(revealed) == 4
+    for name, kind in zip(("csr_array", "csc_array", "coo_array", "csr_array"), revealed):
+        assert name in kind if stubs else kind == "Any"
+
+
+@pytest.mark.slow
+def test_a_type_checker_finds_mistakes(tmp_path):
+    found = checked(tmp_path, MISTAKES)
+    lines = {int(line.split(":")[1]) for line in found if "error" in line}
+    first = MISTAKES[: MISTAKES.index("cs.linear")].count("\n") + 1
+    assert lines == set(range(first, first + 6)), found
+
+
+def test_activations_are_those_of_the_kernels():
+    assert typing.get_args(_typing.Activation) == tuple(_core.activations())
+
+
+def test_strategies_are_those_of_packings():
+    assert sorted(typing.get_args(_typing.Strategy)) == sorted(STRATEGIES)
+
+
+def test_methods_are_those_of_prune():
+    for method in typing.get_args(_typing.Method):
+        assert cs.prune([[1.0, 2.0]], set_size=2, method=method)[1].method == method
+    with pytest.raises(ValueError, match="method"):
+        cs.prune([[1.0, 2.0]], set_size=2, method="none of them")
+
+
+@pytest.mark.parametrize("name", [name for name in cs.__all__ if inspect.isfunction(getattr(cs, name))])
+def test_public_functions_are_annotated(name):
+    signature = inspect.signature(getattr(cs, name))
+    assert signature.return_annotation is not inspect.Signature.empty
+    assert all(p.annotation is not inspect.Parameter.empty for p in signature.parameters.values())
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (FOLDER / "complsparse" / "py.typed").is_file()
