@@ -23,6 +23,7 @@ FENCE = re.compile(
     r"^(?:<!-- (?P<mark>\w+)\b[^\n]* -->\n)?```(?P<language>\S*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 FOLLOWED = {"file", "after", "instead", "run", "session"}  # by tests/test_developer_pages.py, in a copy of the tree
+NEEDS = re.compile(r"^<!-- needs: (?P<packages>[\w ]+) -->$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(#[^)]*)?\)")
 TEST_ID = re.compile(r"`(?P<file>(?:tests|benchmarks)/[\w/]+\.py)(?:::(?P<name>\w+))?`")
 LANGUAGES = {"pycon", "sh", "text", "cpp", "meson", "{toctree}", "{eval-rst}", "{include}"}
@@ -46,6 +47,9 @@ def run_doctest(test):
 def test_code_of_a_page_runs(page):
     """The interactive sessions of a page, from top to bottom, in one namespace."""
     text = page.read_text()
+    needed = NEEDS.search(text)
+    for package in needed["packages"].split() if needed else ():
+        pytest.importorskip(package, reason=f"not run: {package} is not installed")
     namespace = {}
     for block in FENCE.finditer(text):
         if block["mark"] in FOLLOWED:
