@@ -20,7 +20,7 @@ import pytest
 import scipy.sparse as sp
 
 from benchmarks import fit_costs, problems, rivals, timing
-from benchmarks.reports import page
+from benchmarks.reports import machines, page
 from benchmarks.reports.results import Results, load
 from benchmarks.reports.tables import LOSS
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
@@ -323,10 +323,50 @@ def test_report_marks_losses(tmp_path):
     slow = matmul_record(problem="slow_one")
     slow["peers"]["MKL sparse"] = slow["peers"]["MKL sparse"] | {"ratio": 0.5}
     results = Results(machine={"cpu": "a processor"}, cases=[matmul_record(), slow])
-    text = page.write_markdown(results, tmp_path, []).read_text()
-    assert f"**0.50** {LOSS}" in text
-    assert "2.50" in text
-    assert "a processor" in text
+    index, tables = (path.read_text() for path in page.write_markdown(results, tmp_path, [], tmp_path))
+    assert f"**0.50** {LOSS}" in tables
+    assert "2.50" in tables
+    assert "a processor" in tables
+    assert "a processor" in index
+
+
+def test_the_report_begins_with_sentences_of_its_figures(tmp_path):
+    lost = matmul_record(problem="lost")
+    lost["peers"]["MKL sparse"] = lost["peers"]["MKL sparse"] | {"ratio": 0.4}
+    packed = matmul_record(problem="packed", group="balanced")
+    packed["peers"]["MKL sparse"] = packed["peers"]["MKL sparse"] | {"ratio": 9.0}
+    grid = [
+        {"kind": "grid", "problem": "p", "height": height, "weight_sparsity": 0.95,
+         "points": [{"share": 0.1, "winners": 3, "way": "w", "ns": 1.0, "ratio": ratio}, {"share": 1.0, "ratio": 1.0,
+                     "winners": 9, "way": "w", "ns": 1.0}]}
+        for height, ratio in ((1, 41.0), (16, 150.0))
+    ]  # fmt: skip
+    results = Results(machine={"cpu": "a processor"}, cases=[matmul_record(), lost, packed, *grid])
+    index, _ = page.write_markdown(results, tmp_path, list(page.FIRST), tmp_path)
+    text = index.read_text()
+    assert "geometric mean: 1.00 at N = 1; 1 of 2 products are lost, the worst at 0.40." in text
+    assert "95% of the weights" in text
+    assert (
+        "product with one vector: 41 in (1, 1) blocks, 150 in (16, 1) blocks; one multiplication of 200 is left."
+        in text
+    )
+    assert "at N = 1 1.0 without structure and 9.0 in patterns that pack perfectly." in text
+    places = [text.index(f"({picture})") for picture in page.FIRST]
+    assert places == sorted(places)
+
+
+def test_machines_stand_beside_each_other(tmp_path):
+    for cpu, ratio in (("Maker(R) One", 2.0), ("Other Two", 0.5)):
+        record = matmul_record()
+        record["peers"]["MKL sparse"] = record["peers"]["MKL sparse"] | {"ratio": ratio}
+        machine = {"cpu": cpu, "complsparse": {"version": "1.2", "isa": "avx2"}}
+        machines.keep(Results(machine=machine, cases=[record]), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maker-one-avx2.json", "other-two-avx2.json"]
+    head, _, row = machines.side_by_side(tmp_path).splitlines()
+    assert "Maker(R) One, avx2 (1.2, " in head
+    assert row == f"| random | 1 | 2.00 (1) | **0.50** {LOSS} (1) |"
+    assert machines.keep(Results(machine={"cpu": "x"}), tmp_path) is None
+    assert machines.side_by_side(tmp_path / "none") == ""
 
 
 def test_report_refuses_other_files(tmp_path):

@@ -112,6 +112,7 @@ def test_scipy_matrices_come_back(form, container, axis):
         assert back.has_canonical_format
         assert np.array_equal(back.toarray(), dense)
     assert w.tocsr().format == "csr"
+    assert w.tocsr().indptr.dtype == w.tocsr().indices.dtype == w.tocsc().indptr.dtype == np.int32
     assert w.tocsc().format == "csc"
     w.tocsr().data[:] = 7
     assert np.array_equal(w.toarray(), dense)

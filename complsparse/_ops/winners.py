@@ -267,7 +267,9 @@ class Winners(_core.Compressed):
     def _compressed(self) -> scipy.sparse.csr_array:
         """(vectors, length): one row per vector."""
         left, contest = (math.prod(part) for part in split_shape(self.shape, self._axes))
-        entries = (self.values.copy(), self.indices.copy(), self.indptr.copy())
+        # Both index arrays of one dtype, as scipy makes them: with one of int64 scikit-learn refuses the matrix.
+        starts = self.indptr.astype(np.int32 if self.nnz < 2**31 else np.int64)
+        entries = (self.values.copy(), self.indices.copy(), starts)
         return scipy.sparse.csr_array(entries, shape=(left, contest))
 
     def tocsr(self) -> scipy.sparse.csr_array:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws the pictures of the guide that show how the library draws: ``python docs/figures/guide.py``.
 
-The roofline is measured on the machine that runs this. The notebook picture is a photograph: what `_repr_html_` gives of
-the two matrices below, in a browser.
+The roofline is measured on the machine that runs this. The notebook picture is a photograph: what `_repr_html_` gives
+of the two matrices below, in a browser.
 """
 
 from __future__ import annotations
