@@ -16,7 +16,7 @@ def _inline(writer: Any, node: nodes.math) -> None:
 
 def _block(writer: Any, node: nodes.math_block) -> None:
     formula = latex2mathml.converter.convert(node.astext(), display="block")
-    writer.body.append(f'<div class="formula">{formula}</div>\n')
+    writer.body.append(f'<div style="margin: 1em 0">{formula}</div>\n')
     raise nodes.SkipNode
 
 

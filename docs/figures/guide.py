@@ -37,7 +37,7 @@ def main(browser: str | None = None) -> None:
     if browser:
         page = IMAGES / "notebook.html"
         page.write_text(notebook_page())
-        size = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=630,520"]
+        size = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=630,570"]
         subprocess.run([browser, *size, f"--screenshot={IMAGES / 'notebook.png'}", page.as_uri()], check=True)
         page.unlink()
 
