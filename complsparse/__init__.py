@@ -49,6 +49,7 @@ except ImportError as error:
     ) from error
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from complsparse._config import (
@@ -133,7 +134,8 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # With name and obj Python suggests what could have been meant.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     module = importlib.import_module(_LATER[name])
     found = globals()[name] = module if _LATER[name] == f"{__name__}.{name}" else getattr(module, name)
     return found

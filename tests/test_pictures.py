@@ -121,6 +121,8 @@ def test_roofline_places_a_point_for_each_batch(dtype, monkeypatch):
         (x0, x1), (y0, y1) = line.get_data()
         assert y1 == pytest.approx(ceiling.get_ydata()[0])
         assert y0 / x0 == pytest.approx(y1 / x1)
+    (point,) = [line for line in cs.plot_roofline(W, 4).lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(point.get_xdata(), expected[1:])
     other = Figure().add_subplot()
     assert cs.plot_roofline(W, [1], ax=other) is other
 
@@ -134,6 +136,7 @@ def test_roofline_places_a_point_for_each_batch(dtype, monkeypatch):
         (cs.from_dense(np.eye(3)), [], ValueError, r"batches=\[\]"),
         (cs.from_dense(np.eye(3)), [4, 0], ValueError, r"batches=\[4, 0\]"),
         (cs.from_dense(np.eye(3)), [1.5], TypeError, "float"),
+        (cs.from_dense(np.eye(3)), "16", TypeError, "str"),
     ],
 )
 def test_roofline_of_what_cannot_be_drawn(W, batches, error, text):

@@ -122,6 +122,13 @@ def test_methods_are_those_of_prune():
         cs.prune([[1.0, 2.0]], set_size=2, method="none of them")
 
 
+@pytest.mark.parametrize("wrong", ["plotroofline", "from_sicpy", "rando"])
+def test_misspelt_names_get_a_suggestion(wrong):
+    code = f"import complsparse\ncomplsparse.{wrong}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "Did you mean: '" in done.stderr
+
+
 @pytest.mark.parametrize("name", [name for name in cs.__all__ if inspect.isfunction(getattr(cs, name))])
 def test_public_functions_are_annotated(name):
     signature = inspect.signature(getattr(cs, name))

@@ -69,7 +69,7 @@ def measured_products(W: Any, batches: Sequence[int], dtype: Any) -> list[tuple[
     return found
 
 
-def plot_roofline(W: Any, batches: Sequence[int] = BATCHES, *, ax: Any = None) -> Any:
+def plot_roofline(W: Any, batches: int | Sequence[int] = BATCHES, *, ax: Any = None) -> Any:
     """Draws what the products of a matrix reach below what one core of this machine allows.
 
     Both are measured on the spot, on one thread. The ceiling is a dense product of NumPy's BLAS, the slopes are what
@@ -81,7 +81,7 @@ def plot_roofline(W: Any, batches: Sequence[int] = BATCHES, *, ax: Any = None) -
     ----------
     W : ComplementaryMatrix
         Of a float dtype, with entries.
-    batches : sequence of int
+    batches : int or sequence of int
         Columns of X.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure otherwise.
@@ -117,9 +117,9 @@ def plot_roofline(W: Any, batches: Sequence[int] = BATCHES, *, ax: Any = None) -
         raise TypeError(f"plot_roofline draws products of floats; this matrix is {W.dtype}")
     if W.nnz == 0:
         raise ValueError(f"a matrix of shape {W.shape} without entries has no products to measure")
-    columns = [checked_batch(n) for n in batches]
+    columns = [checked_batch(n) for n in np.atleast_1d(np.asarray(batches, dtype=object))]
     if not columns or min(columns) == 0:
-        raise ValueError(f"batches={list(columns)}: a roofline needs at least one number of columns, none of them 0")
+        raise ValueError(f"batches={columns}: a roofline needs at least one number of columns, none of them 0")
     with num_threads(1), threadpoolctl.threadpool_limits(1, user_api="blas"):
         roof = measured_roof(dtype)
         points = measured_products(W, columns, dtype)
