@@ -7,6 +7,7 @@ Nothing here asserts how fast anything is.
 import ast
 import ctypes
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -384,10 +385,12 @@ def two_runs(tmp_path_factory):
     """Twice the smallest product, as a user asks for it."""
     folder = tmp_path_factory.mktemp("runs")
     chosen = ["-k", "test_matmul and bernoulli_256x320_95-n1-feature-major-float32", "--benchmark-smoke"]
+    # A pytest of its own: not a worker of the one that runs this, and without the options of that one.
+    alone = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     for name in ("one", "two"):
         command = [sys.executable, "-m", "pytest", ROOT / "benchmarks", *chosen, "-q", "-p", "no:cacheprovider"]
         command.append(f"--benchmark-json={folder / name}.json")
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT, env=alone)
         assert done.returncode == 0, done.stdout
     return folder
 
