@@ -72,7 +72,13 @@ cs.linear(x, x)
 """
 
 
-def checked(tmp_path, text):
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What mypy has learnt of NumPy, for all programs."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def checked(tmp_path, cache, text):
     """The lines of mypy, strictly, of a program that uses the package."""
     pytest.importorskip("mypy", reason="not run: mypy is not installed")
     program = tmp_path / "program.py"
@@ -82,14 +88,14 @@ def checked(tmp_path, text):
     environment = dict(os.environ)
     if not any(part in ("site-packages", "dist-packages") for part in FOLDER.parts):
         environment["MYPYPATH"] = str(FOLDER)  # a checkout: mypy does not follow the hooks of an editable install
-    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", program]
+    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={cache}", program]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, cwd=tmp_path)
     return [line for line in done.stdout.splitlines() if line.startswith("program.py")]
 
 
 @pytest.mark.slow
-def test_a_typed_program_is_typed(tmp_path):
-    found = checked(tmp_path, PROGRAM)
+def test_a_typed_program_is_typed(tmp_path, cache):
+    found = checked(tmp_path, cache, PROGRAM)
     assert [line for line in found if "error" in line] == []
     revealed = [line.partition("Revealed type is ")[2].strip('"') for line in found if "Revealed" in line]
     # Without stubs of SciPy its classes are Any; with them they have names.
@@ -100,8 +106,8 @@ def test_a_typed_program_is_typed(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_type_checker_finds_mistakes(tmp_path):
-    found = checked(tmp_path, MISTAKES)
+def test_a_type_checker_finds_mistakes(tmp_path, cache):
+    found = checked(tmp_path, cache, MISTAKES)
     lines = {int(line.split(":")[1]) for line in found if "error" in line}
     first = MISTAKES[: MISTAKES.index("cs.linear")].count("\n") + 1
     assert lines == set(range(first, first + 6)), found
