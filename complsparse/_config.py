@@ -180,6 +180,7 @@ def _configuration() -> dict[str, dict[str, Any]]:
             "own limit": threads["own"] or "none",
             "runtime limit": threads["runtime"],
             "container quota": threads["quota"] or "none",
+            "confined to cores": threads["confinement"] or "none",
             "forked": threads["forked"],
         },
         "caches": {name: f"{size // 1024} KiB" for name, size in _core.cache_sizes().items()},

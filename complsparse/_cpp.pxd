@@ -234,7 +234,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     cdef struct ThreadReport:
         const char* backend
-        int own, runtime, quota
+        int own, runtime, quota, confinement
         cbool forked
         int effective
 

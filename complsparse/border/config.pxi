@@ -47,7 +47,7 @@ def get_num_threads():
 def thread_report():
     cdef ThreadReport report = c.c_thread_report()
     return dict(backend=report.backend.decode(), own=report.own, runtime=report.runtime, quota=report.quota,
-                forked=bool(report.forked), effective=report.effective)
+                confinement=report.confinement, forked=bool(report.forked), effective=report.effective)
 
 
 def build_info():

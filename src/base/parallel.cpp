@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 #include <time.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -10,14 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/pool.hpp"
 #if defined(CS_PARALLEL_OPENMP)
 #include <omp.h>
-#elif defined(CS_PARALLEL_THREADS)
-#include <sched.h>
-
-#include <system_error>
-#include <thread>
-#include <vector>
 #endif
 
 namespace cs {
@@ -26,7 +24,7 @@ namespace {
 std::atomic<int> own_limit{0};
 std::atomic<int> forks{0};  // between the process that loaded the library and this one
 
-// libgomp's thread pool does not survive fork(): a parallel region in the child waits for threads that are not there.
+// The threads of the pool do not survive fork(): a child, often one of as many as there are cores, works alone.
 const int fork_guard = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
 
 // Cores a container may use, from cgroup v2's cpu.max or v1's cfs quota; 0 where there is no quota.
@@ -47,25 +45,41 @@ int read_quota() {
     return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
 }
 
+// Cores that the calling thread may run on; 0 where the system does not say.
+int allowed_cores() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return 0;
+}
+const int cores_at_load = allowed_cores();
+
+// An explicit OMP_NUM_THREADS is the user's word and wins over what the surroundings allow.
+bool user_said_how_many() {
+    static const bool said = std::getenv("OMP_NUM_THREADS") != nullptr;
+    return said;
+}
+
 int quota_limit() {
-    // An explicit OMP_NUM_THREADS is the user's word and wins over the quota.
-    static const int quota = std::getenv("OMP_NUM_THREADS") ? 0 : read_quota();
+    static const int quota = user_said_how_many() ? 0 : read_quota();
     return quota;
 }
 
+// 0 unless the process was confined to fewer cores after it had loaded the library.
+int confinement() {
+    if (user_said_how_many()) return 0;
+    const int cores = allowed_cores();
+    return cores < cores_at_load ? cores : 0;
+}
+
+// What the OpenMP runtime says counts, though no product runs on it: programs limit their libraries by it.
 #if defined(CS_PARALLEL_OPENMP)
-constexpr const char* backend = "openmp";
+constexpr const char* backend = "threads, limited by OpenMP";
 int runtime_limit() { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
 #elif defined(CS_PARALLEL_THREADS)
 constexpr const char* backend = "threads";
-thread_local bool in_parallel = false;
-int runtime_limit() {
-    static const int available = [] {
-        cpu_set_t set;
-        return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-    }();
-    return in_parallel ? 1 : available;
-}
+int runtime_limit() { return cores_at_load; }
 #else
 constexpr const char* backend = "serial";
 int runtime_limit() { return 1; }
@@ -77,7 +91,8 @@ int least(int limit, int candidate) { return candidate > 0 ? std::min(limit, can
 
 int effective_threads() {
     if (forks.load(std::memory_order_relaxed) > 0) return 1;
-    return least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
+    const int limit = least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
+    return limit == 1 ? 1 : least(limit, confinement());
 }
 
 void ForkSafeMutex::lock() {
@@ -93,8 +108,13 @@ void ForkSafeMutex::lock() {
 void set_threads(int n) { own_limit.store(n, std::memory_order_relaxed); }
 
 ThreadReport thread_report() {
-    return {backend,       own_limit.load(std::memory_order_relaxed), runtime_limit(),
-            quota_limit(), forks.load(std::memory_order_relaxed) > 0, effective_threads()};
+    return {backend,
+            own_limit.load(std::memory_order_relaxed),
+            runtime_limit(),
+            quota_limit(),
+            confinement(),
+            forks.load(std::memory_order_relaxed) > 0,
+            effective_threads()};
 }
 
 void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {
@@ -103,27 +123,7 @@ void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {
         for (std::int64_t task = 0; task < n_tasks; ++task) body(context, task, 0);
         return;
     }
-#if defined(CS_PARALLEL_OPENMP)
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (std::int64_t task = 0; task < n_tasks; ++task) body(context, task, omp_get_thread_num());
-#elif defined(CS_PARALLEL_THREADS)
-    std::atomic<std::int64_t> next{0};
-    auto work = [&](int worker) {
-        in_parallel = true;
-        for (std::int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < n_tasks;)
-            body(context, task, worker);
-        in_parallel = false;
-    };
-    std::vector<std::thread> pool;
-    pool.reserve(static_cast<std::size_t>(threads));
-    try {
-        for (int i = 1; i < threads; ++i) pool.emplace_back(work, i);
-    } catch (const std::exception&) {
-        // Fewer threads than asked for: those that started, and this one, do all the tasks.
-    }
-    work(0);
-    for (std::thread& thread : pool) thread.join();
-#endif
+    run_on_pool(n_tasks, threads, body, context);
 }
 
 }  // namespace cs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Threads. parallel.cpp is the only file that knows whether loops run on OpenMP, std::thread or one thread.
+// Threads: how many, and loops on them. pool.hpp has the threads.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,9 @@ void parallel_for(std::int64_t n_tasks, int threads, Body& body) {
         [](void* context, std::int64_t task, int worker) { (*static_cast<Body*>(context))(task, worker); }, &body);
 }
 
-// The least of: the library's own setting, the runtime's limit, the container's quota (unless OMP_NUM_THREADS asks for
-// more), and 1 in a forked child (libgomp hangs there) or inside another parallel region.
+// The least of: the library's own setting; the OpenMP runtime's limit; unless OMP_NUM_THREADS is set, the container's
+// quota, and the cores that are left to a process that was confined after it had loaded the library; and 1 in a forked
+// child or inside a parallel region of OpenMP.
 int effective_threads();
 
 // A mutex for rare, long work. One that another thread holds while the process forks is free in the child, where that
@@ -44,7 +45,7 @@ void set_threads(int n);  // the library's own setting; 0 removes it
 
 struct ThreadReport {
     const char* backend;
-    int own, runtime, quota;  // 0: no limit from this side
+    int own, runtime, quota, confinement;  // 0: no limit from this side
     bool forked;
     int effective;
 };

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/pool.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <type_traits>
+
+#include "base/aligned.hpp"
+#include "base/parking.hpp"
+
+namespace cs {
+namespace {
+
+// How long threads stay awake: helpers for the next job, callers for the last helper. A sleeper takes some microseconds
+// to wake, a thread that stays awake takes its core from others (docs/developer/performance/threads.md).
+constexpr std::int64_t patience_ns = 50'000;
+constexpr std::int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
+
+// A job's number, and what is left of something; both change together.
+struct Counted {
+    std::uint32_t job, count;
+};
+using AtomicCounted = std::atomic<Counted>;
+static_assert(AtomicCounted::is_always_lock_free);
+
+// Where one caller at a time puts its tasks. Helpers look at it at any time, also long after its job: what they take
+// belongs to the job that they joined, or they take nothing.
+struct alignas(cache_line) Desk {
+    std::atomic<bool> taken{false};
+    Word caller_sleeps{0};
+    std::atomic<int> places{0};  // threads of the job, its caller among them
+    // Written before `left`, read after a task was taken of it: until that task is done, they stay.
+    Task body = nullptr;
+    void* context = nullptr;
+    std::uint32_t n_tasks = 0;
+    alignas(cache_line) AtomicCounted left{Counted{0, 0}};  // tasks that nobody has begun
+    AtomicCounted joined{Counted{0, 0}};                    // threads of the job so far
+    Word done{0};                                           // tasks that helpers have finished
+
+    bool has_work() const { return left.load(std::memory_order_relaxed).count > 0; }
+
+    // Does tasks of job `job` until none is left; how many it did.
+    std::uint32_t work(std::uint32_t job, int worker) {
+        std::uint32_t did = 0;
+        Counted seen = left.load(std::memory_order_acquire);
+        while (seen.job == job && seen.count > 0) {
+            if (!left.compare_exchange_weak(seen, {job, seen.count - 1}, std::memory_order_acquire)) continue;
+            body(context, n_tasks - seen.count, worker);
+            ++did;
+            seen = left.load(std::memory_order_acquire);
+        }
+        return did;
+    }
+
+    // A helper's visit.
+    void help() {
+        const Counted job = left.load(std::memory_order_acquire);
+        Counted seen = joined.load(std::memory_order_acquire);
+        do {
+            if (job.count == 0 || seen.job != job.job) return;
+            if (seen.count >= static_cast<std::uint32_t>(places.load(std::memory_order_relaxed))) return;
+        } while (!joined.compare_exchange_weak(seen, {seen.job, seen.count + 1}, std::memory_order_acq_rel));
+        const std::uint32_t did = work(job.job, static_cast<int>(seen.count));
+        if (did == 0) return;
+        done.fetch_add(did);
+        if (caller_sleeps.load() != 0) wake(done, 1);
+    }
+
+    void wait_for_helpers(std::uint32_t tasks) {
+        for (;;) {
+            const std::uint32_t seen = done.load(std::memory_order_acquire);
+            if (seen == tasks) return;
+            if (changes_soon(done, seen, patience_ns)) continue;
+            caller_sleeps.store(1);
+            if (done.load() == seen) sleep_while(done, seen);
+            caller_sleeps.store(0);
+        }
+    }
+};
+
+class Pool {
+   public:
+    void run(std::uint32_t n_tasks, int threads, Task body, void* context) {
+        Desk* const desk = free_desk();
+        if (desk == nullptr) {
+            for (std::uint32_t task = 0; task < n_tasks; ++task) body(context, task, 0);
+            return;
+        }
+        const std::uint32_t job = desk->left.load(std::memory_order_relaxed).job + 1;
+        desk->body = body;
+        desk->context = context;
+        desk->n_tasks = n_tasks;
+        desk->places.store(threads, std::memory_order_relaxed);
+        desk->done.store(0, std::memory_order_relaxed);
+        desk->joined.store({job, 1}, std::memory_order_release);
+        desk->left.store({job, n_tasks}, std::memory_order_release);
+        call_helpers(threads - 1);
+        desk->wait_for_helpers(n_tasks - desk->work(job, 0));
+        desk->taken.store(false, std::memory_order_release);
+    }
+
+   private:
+    static constexpr int n_desks = 16;
+
+    Desk* free_desk() {
+        for (Desk& desk : desks_)
+            if (!desk.taken.load(std::memory_order_relaxed) && !desk.taken.exchange(true, std::memory_order_acquire))
+                return &desk;
+        return nullptr;
+    }
+
+    void call_helpers(int wanted) {
+        calls_.fetch_add(1);
+        const int awake = awake_.load(std::memory_order_relaxed);
+        if (wanted <= awake) return;
+        const int asleep = asleep_.load();
+        if (asleep > 0) wake(calls_, std::min(wanted - awake, asleep));
+        if (size_.load(std::memory_order_relaxed) < wanted) grow(wanted);
+    }
+
+    // Up to `wanted` helpers, as far as the system gives threads.
+    void grow(int wanted) {
+        if (growing_.exchange(true, std::memory_order_acquire)) return;
+        if (now_ns() >= retry_at_)
+            while (size_.load(std::memory_order_relaxed) < wanted) {
+                if (!start_helper()) {
+                    retry_at_ = now_ns() + retry_ns;
+                    break;
+                }
+                size_.fetch_add(1, std::memory_order_relaxed);
+            }
+        growing_.store(false, std::memory_order_release);
+    }
+
+    // Signals are for the threads of the program, not for helpers.
+    bool start_helper() {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        pthread_t thread;
+        const int refused = pthread_create(
+            &thread, nullptr,
+            [](void* pool) -> void* {
+                static_cast<Pool*>(pool)->help_for_ever();
+                return nullptr;
+            },
+            this);
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        if (refused == 0) pthread_detach(thread);
+        return refused == 0;
+    }
+
+    [[noreturn]] void help_for_ever() {
+        for (;;) {
+            const std::uint32_t seen = calls_.load();
+            for (Desk& desk : desks_)
+                if (desk.has_work()) desk.help();
+            awake_.fetch_add(1, std::memory_order_relaxed);
+            const bool called = changes_soon(calls_, seen, patience_ns);
+            awake_.fetch_sub(1, std::memory_order_relaxed);
+            if (called) continue;
+            asleep_.fetch_add(1);
+            sleep_while(calls_, seen);
+            asleep_.fetch_sub(1);
+        }
+    }
+
+    Desk desks_[n_desks];
+    alignas(cache_line) Word calls_{0};
+    alignas(cache_line) std::atomic<int> awake_{0}, asleep_{0};
+    std::atomic<int> size_{0};
+    std::atomic<bool> growing_{false};
+    std::int64_t retry_at_ = 0;  // of whoever is growing
+};
+
+static_assert(std::is_trivially_destructible_v<Pool>);  // helpers look at it until the process ends
+Pool pool;
+
+}  // namespace
+
+void run_on_pool(std::int64_t n_tasks, int threads, Task body, void* context) {
+    constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+    if (n_tasks <= most) {
+        pool.run(static_cast<std::uint32_t>(n_tasks), threads, body, context);
+        return;
+    }
+    // More tasks than a desk counts: in pieces.
+    struct Piece {
+        Task body;
+        void* context;
+        std::int64_t first;
+    };
+    for (std::int64_t first = 0; first < n_tasks; first += most) {
+        Piece piece{body, context, first};
+        pool.run(
+            static_cast<std::uint32_t>(std::min(most, n_tasks - first)), threads,
+            [](void* of, std::int64_t task, int worker) {
+                const Piece& p = *static_cast<Piece*>(of);
+                p.body(p.context, p.first + task, worker);
+            },
+            &piece);
+    }
+}
+
+}  // namespace cs
