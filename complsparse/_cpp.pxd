@@ -106,6 +106,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     void bind(BoundCall&, const Plan&, const Operands&) except +
     void run_bound_call(void*) noexcept
+    void run(const BoundCall&) except +
 
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
 

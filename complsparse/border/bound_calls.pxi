@@ -64,10 +64,10 @@ cdef class BoundCall:
 
     def __call__(self):
         if self.small:
-            c.run_bound_call(&self.call)
+            c.run(self.call)
         else:
             with nogil:
-                c.run_bound_call(&self.call)
+                c.run(self.call)
 
 
 @cython.final

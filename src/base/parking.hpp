@@ -63,16 +63,21 @@ inline std::int64_t now_ns() {
     return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
 }
 
-// Whether the word changed from this value while the thread stayed awake for it.
-inline bool changes_soon(const Word& word, std::uint32_t value, std::int64_t patience_ns) {
-    const std::int64_t end = now_ns() + patience_ns;
-    do {
+enum class Waited : std::uint8_t { changed, in_vain, displaced };
+
+// Stays awake for the word to change from this value, for so long at most. displaced: meanwhile the system gave the core
+// to somebody else.
+inline Waited await_change(const Word& word, std::uint32_t value, std::int64_t patience_ns) {
+    constexpr std::int64_t displacement_ns = 200'000;  // an interrupt is shorter
+    const std::int64_t start = now_ns();
+    for (std::int64_t now = start, before = start;; before = now, now = now_ns()) {
         for (int i = 0; i < 16; ++i) {
-            if (word.load(std::memory_order_acquire) != value) return true;
+            if (word.load(std::memory_order_acquire) != value) return Waited::changed;
             pause();
         }
-    } while (now_ns() < end);
-    return false;
+        if (now - before > displacement_ns) return Waited::displaced;
+        if (now - start >= patience_ns) return Waited::in_vain;
+    }
 }
 
 }  // namespace cs

@@ -3,6 +3,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -15,10 +19,32 @@
 namespace cs {
 namespace {
 
-// How long threads stay awake: helpers for the next job, callers for the last helper. A sleeper takes some microseconds
-// to wake, a thread that stays awake takes its core from others (docs/developer/performance/threads.md).
-constexpr std::int64_t patience_ns = 50'000;
+// How long threads stay awake for the next job, or the last helper (docs/developer/performance/threads.md): to wake a
+// sleeper takes as long as a small product, but a thread that stays awake takes its core from whoever needs it. Helpers
+// that were displaced while they waited go to sleep at once for a while.
+constexpr std::int64_t helper_patience_ns = 1'000'000;
+constexpr std::int64_t caller_patience_ns = 50'000;
+constexpr std::int64_t crowded_ns = 100'000'000;
+const int other_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
 constexpr std::int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
+
+#if defined(__linux__)
+int current_core() { return sched_getcpu(); }
+
+// Where the calling thread runs on this core, it moves to another. A helper that wakes on its caller's core helps nobody,
+// but neither it nor the caller stays there for long enough that the system would move one of them.
+void leave_core(int core) {
+    cpu_set_t allowed;
+    if (sched_getcpu() != core || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    cpu_set_t others = allowed;
+    CPU_CLR(static_cast<unsigned>(core), &others);
+    if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+    sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int current_core() { return -1; }
+void leave_core(int) {}
+#endif
 
 // A job's number, and what is left of something; both change together.
 struct Counted {
@@ -33,6 +59,7 @@ struct alignas(cache_line) Desk {
     std::atomic<bool> taken{false};
     Word caller_sleeps{0};
     std::atomic<int> places{0};  // threads of the job, its caller among them
+    std::atomic<int> core{-1};   // where its caller runs
     // Written before `left`, read after a task was taken of it: until that task is done, they stay.
     Task body = nullptr;
     void* context = nullptr;
@@ -59,6 +86,7 @@ struct alignas(cache_line) Desk {
     // A helper's visit.
     void help() {
         const Counted job = left.load(std::memory_order_acquire);
+        leave_core(core.load(std::memory_order_relaxed));
         Counted seen = joined.load(std::memory_order_acquire);
         do {
             if (job.count == 0 || seen.job != job.job) return;
@@ -74,7 +102,7 @@ struct alignas(cache_line) Desk {
         for (;;) {
             const std::uint32_t seen = done.load(std::memory_order_acquire);
             if (seen == tasks) return;
-            if (changes_soon(done, seen, patience_ns)) continue;
+            if (await_change(done, seen, caller_patience_ns) == Waited::changed) continue;
             caller_sleeps.store(1);
             if (done.load() == seen) sleep_while(done, seen);
             caller_sleeps.store(0);
@@ -95,6 +123,7 @@ class Pool {
         desk->context = context;
         desk->n_tasks = n_tasks;
         desk->places.store(threads, std::memory_order_relaxed);
+        desk->core.store(current_core(), std::memory_order_relaxed);
         desk->done.store(0, std::memory_order_relaxed);
         desk->joined.store({job, 1}, std::memory_order_release);
         desk->left.store({job, n_tasks}, std::memory_order_release);
@@ -119,7 +148,9 @@ class Pool {
         if (wanted <= awake) return;
         const int asleep = asleep_.load();
         if (asleep > 0) wake(calls_, std::min(wanted - awake, asleep));
-        if (size_.load(std::memory_order_relaxed) < wanted) grow(wanted);
+        // Several callers share as many helpers as there are cores, and one may have as many as it asks for.
+        const int size = size_.load(std::memory_order_relaxed), most = std::max(wanted, other_cores);
+        if (awake + asleep < wanted && size < most) grow(std::min(most, size + wanted - awake - asleep));
     }
 
     // Up to `wanted` helpers, as far as the system gives threads.
@@ -155,14 +186,18 @@ class Pool {
     }
 
     [[noreturn]] void help_for_ever() {
+        std::int64_t impatient_until = 0;
         for (;;) {
             const std::uint32_t seen = calls_.load();
             for (Desk& desk : desks_)
                 if (desk.has_work()) desk.help();
-            awake_.fetch_add(1, std::memory_order_relaxed);
-            const bool called = changes_soon(calls_, seen, patience_ns);
-            awake_.fetch_sub(1, std::memory_order_relaxed);
-            if (called) continue;
+            if (impatient_until == 0 || now_ns() > impatient_until) {
+                awake_.fetch_add(1, std::memory_order_relaxed);
+                const Waited waited = await_change(calls_, seen, helper_patience_ns);
+                awake_.fetch_sub(1, std::memory_order_relaxed);
+                impatient_until = waited == Waited::displaced ? now_ns() + crowded_ns : 0;
+                if (waited == Waited::changed) continue;
+            }
             asleep_.fetch_add(1);
             sleep_while(calls_, seen);
             asleep_.fetch_sub(1);

@@ -1,18 +1,41 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ops/bound_call.hpp"
 
+#include <pthread.h>
+
+#include <memory>
+#include <new>
+
 namespace cs {
 namespace {
 
-// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run().
-KeptWorkspace& workspace_of_thread() {
-    thread_local KeptWorkspace kept;
-    return kept;
-}
+// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run(). A thread_local object
+// would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
+class WorkspaceOfThread {
+   public:
+    KeptWorkspace& get() {
+        void* kept = pthread_getspecific(key_);
+        if (kept == nullptr) kept = make();
+        return *static_cast<KeptWorkspace*>(kept);
+    }
+
+   private:
+    void* make() {
+        if (refused_ != 0) throw std::bad_alloc();
+        auto made = std::make_unique<KeptWorkspace>();
+        if (pthread_setspecific(key_, made.get()) != 0) throw std::bad_alloc();
+        return made.release();
+    }
+
+    pthread_key_t key_{};
+    const int refused_ = pthread_key_create(&key_, [](void* kept) { delete static_cast<KeptWorkspace*>(kept); });
+};
+
+WorkspaceOfThread workspace_of_thread;
 
 }  // namespace
 
-void multiply(const Plan& plan, const Operands& operands) { plan.fit(operands).run(operands, workspace_of_thread()); }
+void multiply(const Plan& plan, const Operands& operands) { plan.fit(operands).run(operands, workspace_of_thread.get()); }
 
 void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
     call.operands = operands;
@@ -24,12 +47,13 @@ void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
     call.needs_workspace = call.plan.workspace_bytes(call.operands) > 0;
 }
 
-void run_bound_call(void* context) noexcept {
-    const auto& call = *static_cast<const BoundCall*>(context);
+void run(const BoundCall& call) {
     if (call.needs_workspace)
-        call.plan.run(call.operands, workspace_of_thread());
+        call.plan.run(call.operands, workspace_of_thread.get());
     else
         call.plan.run(call.operands, Workspace{});
 }
+
+void run_bound_call(void* call) noexcept { run(*static_cast<const BoundCall*>(call)); }
 
 }  // namespace cs

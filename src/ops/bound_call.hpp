@@ -18,7 +18,8 @@ struct BoundCall {
 };
 // Arrays stay where they are. May throw as make_plan().
 void bind(BoundCall& call, const Plan& plan, const Operands& operands);
-// Ends the process if there is no memory for the thread's workspace.
+void run(const BoundCall& call);
+// For loops in C, which have nowhere to report to: ends the process if there is no memory for the thread's workspace.
 void run_bound_call(void* call) noexcept;
 
 }  // namespace cs
