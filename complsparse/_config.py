@@ -80,7 +80,7 @@ def microkernels() -> list[dict[str, Any]]:
 def set_num_threads(n: int) -> None:
     """Limit the threads of a product to `n`, for the whole process.
 
-    The least of this, the OpenMP runtime's limit and the container's CPU quota counts; see `get_num_threads`.
+    The least of this, the OpenMP runtime's limit, the container's CPU quota and the cores left to the process counts.
 
     Parameters
     ----------

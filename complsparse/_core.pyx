@@ -33,6 +33,7 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
@@ -48,7 +49,9 @@ from complsparse._cpp cimport (
     CsrRule,
     DenseView,
     Epilogue,
+    Interrupt,
     Matrix,
+    Packed,
     PackingReport,
     PackingRule,
     Pattern,

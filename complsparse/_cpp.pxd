@@ -195,7 +195,16 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     cdef cppclass Sets:
         vector[int64_t] set_ptr, row_order
 
-    cbool c_pack_strict "cs::pack_strict"[Index](const Pattern[Index]&, int, int64_t, Sets&) except +
+    cdef struct Interrupt:
+        cbool (*wanted)(void*) noexcept nogil
+        void* context
+
+    cdef enum class Packed:
+        yes
+        no
+        interrupted
+
+    Packed c_pack_strict "cs::pack_strict"[Index](const Pattern[Index]&, int, int64_t, Interrupt, Sets&) except +
 
     void c_pack_split "cs::pack_split"[Index](const Pattern[Index]&, Sets&, int32_t*, int32_t*) except +
 

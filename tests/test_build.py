@@ -129,12 +129,14 @@ def test_public_headers_stand_alone():
 
 
 @of_source
-def test_threads_appear_in_one_file():
-    """OpenMP and std::thread in parallel.cpp; Python and NumPy in no C++ file."""
+def test_threads_appear_in_two_files():
+    """OpenMP in parallel.cpp, threads in pool.cpp; Python and NumPy in no C++ file."""
     for path in files(".", *CPP):
         text = re.sub(r"//[^\n]*", "", path.read_text())
         if path.name != "parallel.cpp":
-            assert not re.search(r"#pragma\s+omp|\bomp_\w+\(|<omp\.h>|<thread>|std::thread|std::async", text), path
+            assert not re.search(r"#pragma\s+omp|\bomp_\w+\(|<omp\.h>", text), path
+        if path.name != "pool.cpp":
+            assert not re.search(r"<thread>|std::thread|std::async|pthread_create|\bthread_local\b", text), path
         assert not re.search(r"<Python\.h>|numpy/|PyObject", text), path
 
 
@@ -285,7 +287,7 @@ def test_micro_kernels_call_nothing_but_memory_functions(isa_objects):
     for level, path in isa_objects.items():
         lines = output_of("nm", "-C", "--undefined-only", path).splitlines()
         needed = {line.split()[-1] for line in lines if line.strip() and not line.endswith(":")}
-        assert needed <= {"memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}, (level, needed)
+        assert needed <= {"memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_"}, (level, needed)
 
 
 def test_nothing_runs_when_a_level_is_loaded(isa_objects):
@@ -303,6 +305,36 @@ def test_the_baseline_uses_no_wide_registers(isa_objects):
 
 
 # --- import ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def extension():
+    """The module as the loader sees it."""
+    if shutil.which("readelf") is None or not _core.__file__.endswith(".so"):
+        pytest.skip("not run: there is no readelf, or the module is no ELF file")
+    return _core.__file__
+
+
+def test_what_the_module_exports(extension):
+    """Its entry, and what threadpoolctl looks for; no template that another module could take for its own."""
+    symbols = [line.split() for line in output_of("readelf", "--dyn-syms", "-W", extension).splitlines()]
+    defined = {s[7] for s in symbols if len(s) == 8 and s[4] in ("GLOBAL", "WEAK", "UNIQUE") and s[6] != "UND"}
+    assert defined == {"PyInit__core", "complsparse_get_num_threads", "complsparse_set_num_threads"}
+
+
+def test_the_module_is_hardened(extension):
+    segments = output_of("readelf", "-lW", extension)
+    assert "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK\s.*\bRW\b", segments), "the stack is not executable"
+    assert re.search(r"\bNOW\b", output_of("readelf", "-dW", extension)), "the loader's tables become read-only"
+    needed = output_of("readelf", "--dyn-syms", "-W", extension)
+    assert "__stack_chk_fail" in needed
+    assert "__memcpy_chk" in needed
+
+
+def test_the_module_has_no_storage_of_threads(extension):
+    """The loader ends the process where a thread finds no memory for it."""
+    assert not re.search(r"^\s*TLS\b", output_of("readelf", "-lW", extension), re.MULTILINE)
 
 
 def fresh(code, **variables):

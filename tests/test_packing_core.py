@@ -3,6 +3,7 @@
 
 import collections
 import itertools
+import signal
 import subprocess
 import sys
 import time
@@ -392,3 +393,35 @@ def test_the_packing_of_a_matrix_is_the_one_of_the_core():
     set_ptr, row_order = _core.pack_strict(*pattern_of(mask), 1, 0)
     assert_array_equal(W.set_ptr, set_ptr)
     assert_array_equal(W.row_order, row_order)
+
+
+# --- signals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="not run: the platform has no interval timers")
+@pytest.mark.parametrize("raising", [False, True])
+def test_handlers_of_signals_run_while_a_pattern_is_packed(raising):
+    """More often than the once that comes after any call; what they raise ends the packing."""
+    n = 600_000
+    indices = np.random.default_rng(0).integers(0, 10, n, dtype=np.int32)
+    ran = []
+
+    def handler(number, frame):
+        ran.append(number)
+        if raising and len(ran) == 2:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    try:
+        if raising:
+            with pytest.raises(KeyboardInterrupt):
+                _core.pack_strict(np.arange(n + 1), indices, n, 10, 1, 0)
+        else:
+            set_ptr, _ = _core.pack_strict(np.arange(n + 1), indices, n, 10, 1, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(ran) >= 2
+    if not raising:
+        assert len(set_ptr) - 1 == np.bincount(indices).max()

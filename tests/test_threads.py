@@ -76,7 +76,7 @@ def test_threadpoolctl_sees_and_limits_the_library(threads):
 
 
 @pytest.mark.skipif(
-    _core.thread_report()["backend"] != "openmp", reason="not run: the library was built without OpenMP"
+    "OpenMP" not in _core.thread_report()["backend"], reason="not run: the library was built without OpenMP"
 )
 def test_the_limit_of_the_openmp_runtime_counts():
     with threadpoolctl.threadpool_limits(1, user_api="openmp"):
@@ -157,12 +157,134 @@ def test_show_config(capsys):
         cs.show_config(mode="xml")
 
 
+# --- the pool --------------------------------------------------------------------------------------------------------
+
+PRODUCT = """
+import os, resource, time, warnings
+import numpy as np, complsparse as cs
+rng = np.random.default_rng(0)
+W = cs.from_dense(np.where(rng.random((600, 600)) < 0.9, rng.standard_normal((600, 600)), 0).astype(np.float32))
+X = rng.standard_normal((600, 16)).astype(np.float32)
+with cs.num_threads(1):
+    right = W @ X
+n_threads = lambda: len(os.listdir("/proc/self/task"))
+address_space = lambda: int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = lambda size: resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+"""
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="not run: what is seen in /proc of Linux")
+several_cores = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="not run: there is one core"
+)
+
+
+def run_alone(code, **environment):
+    """In a process whose only threads are those of the library."""
+    done = run(PRODUCT + code, OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="1", **environment)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+@linux
+@parallel
+def test_helpers_start_on_first_need_and_stay():
+    run_alone("""
+alone = n_threads()
+for n in (2, 4, 3):
+    cs.set_num_threads(n)
+    for _ in range(20):
+        assert np.array_equal(W @ X, right)
+    assert n_threads() == alone + (1 if n == 2 else 3), (n, n_threads(), alone)
+""")
+
+
+@linux
+@parallel
+def test_a_system_without_threads_to_give():
+    """The stack of a thread finds no room: the caller does all, and asks again a second later."""
+    run_alone("""
+alone = n_threads()
+limit(address_space() + (2 << 20))
+for _ in range(20):
+    assert np.array_equal(W @ X, right)
+assert n_threads() == alone
+limit(resource.RLIM_INFINITY)
+time.sleep(1.1)
+assert np.array_equal(W @ X, right) and n_threads() > alone
+""")
+
+
+@linux
+@parallel
+@several_cores
+def test_a_process_that_is_confined_later():
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    code = """
+import os, complsparse as cs
+cores = sorted(os.sched_getaffinity(0))
+before = cs.get_num_threads()
+os.sched_setaffinity(0, cores[:1])
+print(before, cs.get_num_threads(), cs.show_config(mode="dicts")["threads"]["confined to cores"])
+os.sched_setaffinity(0, cores)
+print(cs.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    before, confined, said, after = map(int, done.stdout.split())
+    assert (confined, said, after) == (1, 1, before), done.stderr
+
+
+@parallel
+def test_more_callers_than_the_pool_has_desks(threads):
+    rng = np.random.default_rng(7)
+    S = random_csr(rng, (600, 600), 0.9)
+    W, X = S.packed(), draw(rng, (600, 16), np.float32)
+    with threads(1):
+        wanted = cs.matmul(W, X)
+    with threads(4):
+        results = at_once(24, lambda i: [cs.matmul(W, X) for _ in range(10)])
+    for of_caller in results:
+        for Y in of_caller:
+            assert_array_equal(Y, wanted)
+
+
+# --- memory of threads -----------------------------------------------------------------------------------------------
+
+
+@linux
+def test_a_thread_without_memory_for_its_workspace():
+    run_alone("""
+import threading
+cs.set_num_threads(1)
+wide = np.asfortranarray(np.ones((600, 2000), np.float32))
+out = np.zeros((600, 2000), np.float32)
+bound = W.plan(n=2000).bind(wide, out)
+assert bound.workspace_bytes > 0
+outcomes = []
+def multiply():
+    for call in (bound, lambda: W @ wide):
+        try:
+            call()
+        except MemoryError:
+            outcomes.append("short")
+start = threading.Event()
+thread = threading.Thread(target=lambda: (start.wait(), multiply()))
+thread.start()
+limit(1)
+start.set()
+thread.join()
+limit(resource.RLIM_INFINITY)
+assert outcomes and set(outcomes) == {"short"}, "MemoryError, and the process lives"
+bound()
+assert np.array_equal(out, W @ wide)
+""")
+
+
 # --- fork ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="not run: the platform has no fork")
 def test_a_hundred_forks_after_a_parallel_product():
-    """The runtime's threads do not survive a fork; a product in the child must not wait for them."""
+    """Helpers do not survive a fork; a product in the child must not wait for them."""
     code = """
 import os, signal, sys, time, warnings
 import numpy as np, complsparse as cs

@@ -85,14 +85,30 @@ def has_block(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int6
     return bool(found)
 
 
+cdef cbool signal_raised(void* raised) noexcept with gil:
+    """Runs what handlers of signals there are to run; an exception of theirs goes into the list `raised`."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<list> raised).append(error)
+        return True
+    return False
+
+
 def pack_strict(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols,
                 int block_rows, int64_t max_sets):
     cdef Pattern[index_t] pattern = pattern_of(indptr, &indices[0] if indices.shape[0] else NULL, rows, cols)
     cdef Sets sets
-    cdef cbool packed
+    cdef Packed packed
+    cdef list raised = []
+    cdef Interrupt interrupt
+    interrupt.wanted = signal_raised
+    interrupt.context = <void*> raised
     with nogil:
-        packed = c.c_pack_strict(pattern, block_rows, max_sets, sets)
-    return (to_array(sets.set_ptr), to_array(sets.row_order)) if packed else None
+        packed = c.c_pack_strict(pattern, block_rows, max_sets, interrupt, sets)
+    if packed == Packed.interrupted:
+        raise raised[0]
+    return (to_array(sets.set_ptr), to_array(sets.row_order)) if packed == Packed.yes else None
 
 
 def pack_split(cnp.ndarray indptr, const index_t[::1] indices, int64_t rows, int64_t cols):

@@ -91,7 +91,8 @@ int least(int limit, int candidate) { return candidate > 0 ? std::min(limit, can
 
 int effective_threads() {
     if (forks.load(std::memory_order_relaxed) > 0) return 1;
-    const int limit = least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
+    const int limit =
+        least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
     return limit == 1 ? 1 : least(limit, confinement());
 }
 
@@ -108,13 +109,8 @@ void ForkSafeMutex::lock() {
 void set_threads(int n) { own_limit.store(n, std::memory_order_relaxed); }
 
 ThreadReport thread_report() {
-    return {backend,
-            own_limit.load(std::memory_order_relaxed),
-            runtime_limit(),
-            quota_limit(),
-            confinement(),
-            forks.load(std::memory_order_relaxed) > 0,
-            effective_threads()};
+    return {backend,       own_limit.load(std::memory_order_relaxed), runtime_limit(),    quota_limit(),
+            confinement(), forks.load(std::memory_order_relaxed) > 0, effective_threads()};
 }
 
 void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {

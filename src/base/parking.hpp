@@ -44,7 +44,9 @@ inline void sleep_while(Word& word, std::uint32_t value) {
     if (word.load() == value) bed().changed.wait(lock);
 }
 inline void wake(Word&, int) {
-    { const std::lock_guard<std::mutex> lock(bed().mutex); }
+    {
+        const std::lock_guard<std::mutex> lock(bed().mutex);
+    }
     bed().changed.notify_all();
 }
 #endif
@@ -65,8 +67,8 @@ inline std::int64_t now_ns() {
 
 enum class Waited : std::uint8_t { changed, in_vain, displaced };
 
-// Stays awake for the word to change from this value, for so long at most. displaced: meanwhile the system gave the core
-// to somebody else.
+// Stays awake for the word to change from this value, for so long at most. displaced: meanwhile the system gave the
+// core to somebody else.
 inline Waited await_change(const Word& word, std::uint32_t value, std::int64_t patience_ns) {
     constexpr std::int64_t displacement_ns = 200'000;  // an interrupt is shorter
     const std::int64_t start = now_ns();

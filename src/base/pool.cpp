@@ -31,8 +31,8 @@ constexpr std::int64_t retry_ns = 1'000'000'000;  // after the system refused a 
 #if defined(__linux__)
 int current_core() { return sched_getcpu(); }
 
-// Where the calling thread runs on this core, it moves to another. A helper that wakes on its caller's core helps nobody,
-// but neither it nor the caller stays there for long enough that the system would move one of them.
+// Where the calling thread runs on this core, it moves to another. A helper that wakes on its caller's core helps
+// nobody, but neither it nor the caller stays there for long enough that the system would move one of them.
 void leave_core(int core) {
     cpu_set_t allowed;
     if (sched_getcpu() != core || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;

@@ -9,8 +9,8 @@
 namespace cs {
 namespace {
 
-// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run(). A thread_local object
-// would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
+// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run(). A thread_local
+// object would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
 class WorkspaceOfThread {
    public:
     KeptWorkspace& get() {
@@ -35,7 +35,9 @@ WorkspaceOfThread workspace_of_thread;
 
 }  // namespace
 
-void multiply(const Plan& plan, const Operands& operands) { plan.fit(operands).run(operands, workspace_of_thread.get()); }
+void multiply(const Plan& plan, const Operands& operands) {
+    plan.fit(operands).run(operands, workspace_of_thread.get());
+}
 
 void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
     call.operands = operands;

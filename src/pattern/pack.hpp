@@ -16,11 +16,20 @@ struct Sets {
     std::vector<std::int64_t> row_order;  // the rows of set s: row_order[set_ptr[s]] ... row_order[set_ptr[s + 1] - 1]
 };
 
+// Asked every few hundredths of a second by work that may take long: whether it is to end. Without a function: never.
+struct Interrupt {
+    bool (*wanted)(void* context) = nullptr;
+    void* context = nullptr;
+};
+
+enum class Packed { yes, no, interrupted };
+
 // Whole members (block_rows neighbouring rows) are placed: first fit in descending size, then local repair. A set of
-// members is listed as block_rows consecutive sets of rows. Returns false where more than max_sets sets of rows would
-// be needed (0: no limit). Time: for each entry, one step per 64 sets or one per set that owns its column, the cheaper.
+// members is listed as block_rows consecutive sets of rows. `no` where more than max_sets sets of rows would be needed
+// (0: no limit). Time: for each entry, one step per 64 sets or one per set that owns its column, the cheaper.
 template <class Index>
-bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Sets& sets);
+Packed pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Interrupt interrupt,
+                   Sets& sets);
 
 // The j-th entry of a column (rows ascending) goes to set j. set and kernel_id have one item per entry, in CSR order.
 // Throws std::length_error from 2^31 rows on.

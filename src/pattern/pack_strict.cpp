@@ -16,8 +16,9 @@ namespace {
 template <class Index>
 class StrictPacker {
    public:
-    StrictPacker(const Pattern<Index>& pattern, int block_rows)
+    StrictPacker(const Pattern<Index>& pattern, int block_rows, Interrupt interrupt)
         : pattern_(pattern),
+          interrupt_(interrupt),
           block_rows_(block_rows),
           n_members_((pattern.rows + block_rows - 1) / block_rows),
           number_(pattern.columns, pattern.nnz(), pattern.cols),
@@ -25,7 +26,7 @@ class StrictPacker {
           columns_(as_size(number_.count())),
           budget_(32 * pattern.nnz() + (1 << 20)) {}
 
-    enum class Outcome { packed, nearly, hopeless };
+    enum class Outcome { packed, nearly, hopeless, interrupted };
 
     // Into at most max_sets sets of members (0: any number). `nearly`: a few members found no place.
     Outcome run(std::int64_t max_sets) {
@@ -35,6 +36,7 @@ class StrictPacker {
         std::vector<std::int64_t> homeless;
         const std::int64_t patience = n_members_ / 16 + 4;  // more than this is beyond repair
         for (const std::int64_t member : order) {
+            if (is_to_end()) return Outcome::interrupted;
             const std::int64_t set = first_fit(member);
             if (max_sets > 0 && set >= max_sets) {
                 homeless.push_back(member);
@@ -43,10 +45,11 @@ class StrictPacker {
                 place(member, set);
             }
         }
-        for (const std::int64_t member : homeless)
+        for (const std::int64_t member : homeless) {
+            if (is_to_end()) return Outcome::interrupted;
             if (!place_by_ejection(member)) return Outcome::nearly;
-        repair();
-        return Outcome::packed;
+        }
+        return repair() ? Outcome::packed : Outcome::interrupted;
     }
 
     std::int64_t n_sets() const { return n_sets_; }
@@ -76,6 +79,14 @@ class StrictPacker {
         std::vector<std::uint64_t> bits;  // of the owning sets; empty while the list is shorter
     };
 
+    // Asks once enough work has been done since it asked last.
+    bool is_to_end() {
+        constexpr std::int64_t between = std::int64_t{1} << 24;  // steps
+        if (steps_ < between || interrupt_.wanted == nullptr) return false;
+        steps_ = 0;
+        return interrupt_.wanted(interrupt_.context);
+    }
+
     const Index* begin(std::int64_t member) const { return pattern_.columns + pattern_.row_ptr[member * block_rows_]; }
     const Index* end(std::int64_t member) const {
         return pattern_.columns + pattern_.row_ptr[member * block_rows_ + 1];
@@ -96,6 +107,7 @@ class StrictPacker {
         for (const Index* column = begin(member); column != end(member); ++column) {
             const Column& owned = columns_[number_(*column)];
             const std::size_t n_words = std::min(owned.bits.size(), taken_.size());
+            steps_ += static_cast<std::int64_t>(n_words);
             for (std::size_t word = 0; word < n_words; ++word) taken_[word] |= owned.bits[word];
             if (owned.bits.empty())
                 for (const Owner& owner : owned.owners) set_bit(taken_, owner.set);
@@ -124,12 +136,17 @@ class StrictPacker {
         }
     }
 
+    void spend(std::int64_t steps) {
+        budget_ -= steps;
+        steps_ += steps;
+    }
+
     void remove(std::int64_t member) {
         const std::int64_t set = set_of_[as_size(member)];
         for (const Index* column = begin(member); column != end(member); ++column) {
             Column& owned = columns_[number_(*column)];
             auto& owners = owned.owners;
-            budget_ -= static_cast<std::int64_t>(owners.size());
+            spend(static_cast<std::int64_t>(owners.size()));
             *std::find_if(owners.begin(), owners.end(), [&](const Owner& o) { return o.member == member; }) =
                 owners.back();
             owners.pop_back();
@@ -145,7 +162,7 @@ class StrictPacker {
         constexpr std::int64_t several = -2;
         for (const Index* column = begin(member); column != end(member); ++column) {
             const auto& owners = columns_[number_(*column)].owners;
-            budget_ -= static_cast<std::int64_t>(owners.size());
+            spend(static_cast<std::int64_t>(owners.size()));
             for (const Owner& owner : owners) {
                 std::int64_t& stamp = stamp_[as_size(owner.set)];
                 std::int64_t& rival = rival_[as_size(owner.set)];
@@ -177,12 +194,14 @@ class StrictPacker {
         return false;
     }
 
-    // Tries to empty the smallest sets, one after the other, until one resists or the budget is spent.
-    void repair() {
+    // Tries to empty the smallest sets, one after the other, until one resists or the budget is spent. Whether it came
+    // to its end.
+    bool repair() {
         std::vector<std::int64_t> n_of(as_size(n_sets_), 0);
         for (;;) {
             if (n_sets_ < 2 || budget_ < 0) break;
-            budget_ -= n_members_;
+            if (is_to_end()) return false;
+            spend(n_members_);
             n_of.assign(as_size(n_sets_), 0);
             for (const std::int64_t set : set_of_) ++n_of[as_size(set)];
             closed_ = std::min_element(n_of.begin(), n_of.end()) - n_of.begin();
@@ -202,6 +221,7 @@ class StrictPacker {
             drop_closed();
         }
         closed_ = none;
+        return true;
     }
 
     // The last set takes the number of the emptied one.
@@ -220,6 +240,7 @@ class StrictPacker {
     }
 
     const Pattern<Index>& pattern_;
+    const Interrupt interrupt_;
     const int block_rows_;
     const std::int64_t n_members_;
     const ColumnNumbers<Index> number_;
@@ -228,29 +249,33 @@ class StrictPacker {
     std::vector<std::int64_t> stamp_, rival_;  // of a set, valid where stamp_ == now_
     std::vector<std::uint64_t> taken_;         // scratch of first_fit
     std::int64_t budget_;                      // steps left for repair
+    std::int64_t steps_ = 0;                   // since the interrupt was asked last
     std::int64_t n_sets_ = 0, now_ = 0, closed_ = none;
 };
 
 }  // namespace
 
 template <class Index>
-bool pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Sets& sets) {
+Packed pack_strict(const Pattern<Index>& pattern, int block_rows, std::int64_t max_sets, Interrupt interrupt,
+                   Sets& sets) {
     const std::int64_t max_member_sets = max_sets / block_rows;
-    if (max_sets > 0 && max_member_sets == 0) return pattern.rows == 0;
+    if (max_sets > 0 && max_member_sets == 0) return pattern.rows == 0 ? Packed::yes : Packed::no;
     using Packer = StrictPacker<Index>;
-    Packer limited(pattern, block_rows);
-    const auto outcome = limited.run(max_member_sets);
-    if (outcome == Packer::Outcome::packed) limited.list(sets);
-    if (outcome != Packer::Outcome::nearly) return outcome == Packer::Outcome::packed;
+    using Outcome = typename Packer::Outcome;
+    Packer limited(pattern, block_rows, interrupt);
+    const Outcome outcome = limited.run(max_member_sets);
+    if (outcome == Outcome::interrupted) return Packed::interrupted;
+    if (outcome == Outcome::packed) limited.list(sets);
+    if (outcome != Outcome::nearly) return outcome == Outcome::packed ? Packed::yes : Packed::no;
     // Sets beyond the limit give the repair more room, and it may empty them again.
-    Packer unlimited(pattern, block_rows);
-    unlimited.run(0);
-    if (unlimited.n_sets() > max_member_sets) return false;
+    Packer unlimited(pattern, block_rows, interrupt);
+    if (unlimited.run(0) == Outcome::interrupted) return Packed::interrupted;
+    if (unlimited.n_sets() > max_member_sets) return Packed::no;
     unlimited.list(sets);
-    return true;
+    return Packed::yes;
 }
 
-template bool pack_strict(const Pattern<std::int32_t>&, int, std::int64_t, Sets&);
-template bool pack_strict(const Pattern<std::int64_t>&, int, std::int64_t, Sets&);
+template Packed pack_strict(const Pattern<std::int32_t>&, int, std::int64_t, Interrupt, Sets&);
+template Packed pack_strict(const Pattern<std::int64_t>&, int, std::int64_t, Interrupt, Sets&);
 
 }  // namespace cs
