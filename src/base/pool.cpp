@@ -25,6 +25,8 @@ namespace {
 constexpr std::int64_t helper_patience_ns = 1'000'000;
 constexpr std::int64_t caller_patience_ns = 50'000;
 constexpr std::int64_t crowded_ns = 100'000'000;
+// Callers that lost time by waiting for helpers work alone for so many times as long: losses stay below 5%.
+constexpr std::int64_t alone_for_loss = 20;
 const int other_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
 constexpr std::int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
 
@@ -113,7 +115,8 @@ struct alignas(cache_line) Desk {
 class Pool {
    public:
     void run(std::uint32_t n_tasks, int threads, Task body, void* context) {
-        Desk* const desk = free_desk();
+        const std::int64_t start = now_ns();
+        Desk* const desk = start < alone_until_.load(std::memory_order_relaxed) ? nullptr : free_desk();
         if (desk == nullptr) {
             for (std::uint32_t task = 0; task < n_tasks; ++task) body(context, task, 0);
             return;
@@ -128,8 +131,13 @@ class Pool {
         desk->joined.store({job, 1}, std::memory_order_release);
         desk->left.store({job, n_tasks}, std::memory_order_release);
         call_helpers(threads - 1);
-        desk->wait_for_helpers(n_tasks - desk->work(job, 0));
+        const std::uint32_t did = desk->work(job, 0);
+        const std::int64_t worked = now_ns();
+        desk->wait_for_helpers(n_tasks - did);
         desk->taken.store(false, std::memory_order_release);
+        // Longer than all that went before: a helper was displaced in the middle of a task.
+        const std::int64_t end = now_ns(), lost = (end - worked) - (worked - start);
+        if (lost > 0) alone_until_.store(end + alone_for_loss * lost, std::memory_order_relaxed);
     }
 
    private:
@@ -208,6 +216,7 @@ class Pool {
     alignas(cache_line) Word calls_{0};
     alignas(cache_line) std::atomic<int> awake_{0}, asleep_{0};
     std::atomic<int> size_{0};
+    std::atomic<std::int64_t> alone_until_{0};
     std::atomic<bool> growing_{false};
     std::int64_t retry_at_ = 0;  // of whoever is growing
 };
