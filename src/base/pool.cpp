@@ -25,8 +25,8 @@ namespace {
 constexpr std::int64_t helper_patience_ns = 1'000'000;
 constexpr std::int64_t caller_patience_ns = 50'000;
 constexpr std::int64_t crowded_ns = 100'000'000;
-// Callers that lost time by waiting for helpers work alone for so many times as long: losses stay below 5%.
-constexpr std::int64_t alone_for_loss = 20;
+// Callers that lost time by waiting for helpers work alone for so many times as long: losses stay below an eighth.
+constexpr std::int64_t alone_for_loss = 8;
 const int other_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
 constexpr std::int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
 
