@@ -320,6 +320,8 @@ MALFORMED = {
     "csr: other shape": (broken("csr", put(_shape=(9, 4))), ValueError, "9 rows need 10"),
     "csr: narrow shape": (broken("csr", put(_shape=(4, 2))), ValueError, "outside"),
     "csr: three axes": (broken("csr", put(_shape=(4, 4, 4))), ValueError, "3 axes"),
+    "csr: data no array": (broken("csr", put(data=None)), TypeError, "lacks a part"),
+    "coo: data a list": (broken("coo", put(data=[1.0] * 7)), TypeError, "lacks a part"),
     "csr: no indices": (broken("csr", remove("indices")), TypeError, "lacks a part"),
     "csc: index above": (broken("csc", element("indices", 0, 4)), ValueError, "index 4"),
     "csc: last pointer": (broken("csc", element("indptr", -1, 99)), ValueError, "indptr"),

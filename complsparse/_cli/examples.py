@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._patterns import masks
 
 PER_COLLECTION = 6  # matrices shown of each collection, unless all are asked for
-LARGEST_RAW = 2**30  # bytes that one array of a raw collection may expand to
 
 
 class Example(NamedTuple):
@@ -137,10 +135,10 @@ def _only(path: Path, tensor: str | None = None) -> Any:
 
 
 def _raw_floats(path: Path) -> NDArray[np.float32]:
-    with gzip.open(path) as stream:
-        content = stream.read(LARGEST_RAW + 1)
-    if len(content) > LARGEST_RAW or len(content) % 4:
-        raise ValueError(f"{path}: {len(content)} bytes are not an array of float32 of at most {LARGEST_RAW} bytes")
+    with path.open("rb") as stream:
+        content = readers.expand(stream, path.stat().st_size).getvalue()
+    if len(content) % 4:
+        raise ValueError(f"{path}: {len(content)} bytes are not an array of float32")
     return np.frombuffer(content, dtype="<f4").astype(np.float32)
 
 

@@ -1,74 +1,85 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Arrays in the .npy and .npz form, from anybody.
 
-Pickles are never read, and no array is allocated before its header agrees with the bytes that are there.
+Pickles are never read, headers never evaluated, and no array is allocated before its header agrees with the bytes that
+are there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import struct
-import tokenize
+import re
 import zipfile
-import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_EXPANDED = 2**32  # bytes that a compressed file may grow to
+from complsparse._files.trust import check_expanded
+
+MAGIC = b"\x93NUMPY"
 MAX_HEADER = 4096  # bytes of the header of an array, which is a dict of three short entries
+LAST_CODE_POINT = 0x10FFFF
+SURROGATES = (0xD800, 0xDFFF)
 
-# Everything that zipfile, zlib, gzip and numpy's header parser raise on malformed bytes.
-MALFORMED = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    SyntaxError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DTYPE = re.compile(r"[<>=|]?(?:\?|[biufcUSV][0-9]{1,9})")  # bool, numbers, text, bytes
+_ENTRIES = {
+    "descr": r"'([^'\\]*)'|\[.*\]",
+    "fortran_order": r"(True|False)",
+    "shape": r"\(([-0-9L, ]*)\)",
+}
+_SIZE = re.compile(r"-?[0-9]{1,20}L?")  # Python 2 wrote the L
+_ENTRY = re.compile(r"\s*'(descr|fortran_order|shape)'\s*:\s*")
 
 
-@contextlib.contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Turns whatever malformed bytes raise into one line that names the file. A TypeError (dtypes) stays one."""
-    try:
-        yield
-    except MALFORMED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, KeyError):
-            reason = f"no member {reason}"
-        kind = TypeError if type(error) is TypeError else ValueError
-        raise kind(f"{path}: {reason}") from None
-
-
-def path_of(path: Any) -> str:
-    return os.fsdecode(os.fspath(path))
+def _take(stream: IO[bytes], count: int, name: str) -> bytes:
+    content = stream.read(count)
+    if len(content) < count:
+        raise ValueError(f"{name}: the file ends within the header of the array")
+    return content
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:  # 3.0 is for field names outside Latin-1
+    magic = stream.read(len(MAGIC) + 2)
+    if magic[: len(MAGIC)] != MAGIC or len(magic) != len(MAGIC) + 2:
+        raise ValueError(f"{name}: begins with {magic[:6]!r}, not with the magic {MAGIC!r} of an array")
+    version = (magic[-2], magic[-1])
+    if version not in ((1, 0), (2, 0)):  # 3.0 is for field names outside Latin-1
         raise ValueError(f"{name}: version {version} of the .npy format holds no plain array")
+    length = int.from_bytes(_take(stream, 2 * version[0], name), "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"{name}: the header cannot be read: it has {length} bytes, more than {MAX_HEADER}")
+    return _parse_header(_take(stream, length, name).decode("latin-1"), name)
+
+
+def _parse_header(text: str, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The three entries of the dict, in any order."""
+    text = text.strip()
+    found: dict[str, str] = {}
+    at = 1
+    while text[:1] == "{" and (entry := _ENTRY.match(text, at)):
+        value = re.compile(_ENTRIES[entry[1]]).match(text, entry.end())
+        if value is None or entry[1] in found:
+            break
+        found[entry[1]] = value[0] if value[1] is None else value[1]
+        at = value.end()
+        at += len(text[at:]) - len(text[at:].lstrip(" ,"))
+    if text[:1] != "{" or text[at:].strip() != "}" or found.keys() != _ENTRIES.keys():
+        raise ValueError(
+            f"{name}: the header cannot be read: {text[:60]!r} is not a dict of descr, fortran_order, shape"
+        )
+    items = [item.strip() for item in found["shape"].split(",") if item.strip()]
+    if not all(_SIZE.fullmatch(item) for item in items):
+        raise ValueError(f"{name}: the header cannot be read: ({found['shape'][:60]}) is not a shape")
+    sizes = tuple(int(item.rstrip("L")) for item in items)
+    if not _DTYPE.fullmatch(found["descr"]):
+        raise ValueError(f"{name}: dtype {found['descr'][:60]} is not a plain number")
     try:
-        return readers[version](stream, max_header_size=MAX_HEADER)
-    except MALFORMED as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{name}: the header cannot be read: {reason}") from None
+        dtype = np.dtype(found["descr"])
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name}: the header cannot be read: dtype {found['descr'][:60]!r} is not known") from None
+    return sizes, found["fortran_order"] == "True", dtype
 
 
 def read_array(stream: IO[bytes], n_bytes: int, name: str, *, any_order: bool = False) -> NDArray[Any]:
@@ -77,10 +88,10 @@ def read_array(stream: IO[bytes], n_bytes: int, name: str, *, any_order: bool = 
     `any_order` accepts what NumPy writes for other arrays: Fortran order and foreign byte order.
     """
     shape, fortran, dtype = _read_header(stream, name)
-    if dtype.hasobject or dtype.subdtype is not None or dtype.names is not None:
-        raise ValueError(f"{name}: dtype {dtype} is not a plain number")
     if any(size < 0 for size in shape):
         raise ValueError(f"{name}: shape {shape} has a negative size")
+    if len(shape) > 32 or max(shape, default=0) >= 2**63:
+        raise ValueError(f"{name}: no array has the shape {shape}")
     expected = math.prod(shape) * dtype.itemsize
     present = n_bytes - stream.tell()
     if expected != present:
@@ -97,7 +108,25 @@ def read_array(stream: IO[bytes], n_bytes: int, name: str, *, any_order: bool = 
         filled += got
     if stream.read(1):  # also makes zipfile compare the checksum
         raise ValueError(f"{name}: bytes follow the array")
+    if dtype.kind == "U":
+        _check_text(array, name)
     return array
+
+
+def _check_text(array: NDArray[np.str_], name: str) -> None:
+    """Python makes no string of numbers that are no characters."""
+    points = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(-1).view(np.uint32)
+    wrong = points[(points > LAST_CODE_POINT) | ((points >= SURROGATES[0]) & (points <= SURROGATES[1]))]
+    if len(wrong):
+        raise ValueError(f"{name}: the text holds {wrong[0]:#x}, which is no character")
+
+
+def member_names(stream: IO[bytes]) -> set[str]:
+    """The names of the arrays of an .npz file, which is read from the start again."""
+    with zipfile.ZipFile(stream) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()}
+    stream.seek(0)
+    return names
 
 
 def read_members(stream: IO[bytes], n_bytes: int, only: Container[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -108,12 +137,17 @@ def read_members(stream: IO[bytes], n_bytes: int, only: Container[str] | None = 
     arrays: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > (MAX_EXPANDED if only is None else n_bytes):
-            raise ValueError("the members are declared larger than the file can hold")
+        expanded = sum(member.file_size for member in members)
+        if only is None:
+            check_expanded(expanded, n_bytes)
+        elif expanded > n_bytes:
+            raise ValueError(f"the members are declared larger than the file can hold: {expanded} bytes of {n_bytes}")
         for member in members:
             name = member.filename.removesuffix(".npy")
             if name == member.filename or name in arrays:
                 raise ValueError(f"member {member.filename!r} is not an array, or stands twice")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"member {name!r} is compressed in a way that NumPy does not write")
             if only is not None:
                 if name not in only:
                     raise ValueError(f"member {name!r} is not known")

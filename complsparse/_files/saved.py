@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import secrets
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse._dtypes import bfloat16, is_bfloat16
-from complsparse._files.npz import naming, path_of, read_members
+from complsparse._files.npz import member_names, read_members
+from complsparse._files.of_scipy import csr_of_scipy, is_of_scipy
+from complsparse._files.replacing import replacing
+from complsparse._files.trust import check_regular, naming, path_of
+from complsparse._matrix.csr import to_scipy
 from complsparse._matrix.matrix import ComplementaryMatrix, _restore
 
 FORMAT_NAME = "complsparse"
@@ -37,19 +41,22 @@ MEMBERS = {
 OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order"}
 
 
-def save(path: str | os.PathLike[str], W: ComplementaryMatrix) -> None:
+def save(path: str | os.PathLike[str] | IO[bytes], W: ComplementaryMatrix) -> None:
     """Writes a matrix and its packing to an ``.npz`` file.
 
     Parameters
     ----------
-    path : path
-        Written under a temporary name first: a file that exists is replaced at once or not at all.
+    path : path or binary file object
+        A file of this name is replaced at once or not at all, and is on disk when the call returns; it keeps its
+        permissions, and a symbolic link to it stays. A file object is written to and left open.
     W : ComplementaryMatrix
 
     Raises
     ------
     TypeError
-        Not a ComplementaryMatrix.
+        Not a ComplementaryMatrix; a file object of text.
+    ValueError
+        The path leads to something that is not a regular file, such as a device or a pipe.
     OSError
         The file cannot be written.
 
@@ -76,47 +83,66 @@ def save(path: str | os.PathLike[str], W: ComplementaryMatrix) -> None:
     members["block"] = np.array(members["block"], dtype=np.int64)
     if is_bfloat16(W.dtype):
         members["data"], members["dtype"] = members["data"].view(np.uint16), "bfloat16"
-    target = path_of(path)
-    folder, base = os.path.split(target)
-    temporary = os.path.join(folder, f".{base[:64]}.{secrets.token_hex(8)}")
-    try:
-        with open(temporary, "xb") as stream:
-            np.savez(stream, allow_pickle=False, **members)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    if not isinstance(path, (str, os.PathLike)) and hasattr(path, "write"):
+        if isinstance(path, io.TextIOBase):
+            raise TypeError(f"save writes bytes, but {type(path).__name__} takes text; open the file in mode 'wb'")
+        np.savez(path, allow_pickle=False, **members)
+        return
+    with replacing(path_of(path)) as stream:
+        np.savez(stream, allow_pickle=False, **members)
 
 
-def load(path: str | os.PathLike[str]) -> ComplementaryMatrix:
-    """Reads a matrix that `save` wrote. The file may come from anybody: everything in it is checked.
+def load(path: str | os.PathLike[str] | IO[bytes]) -> ComplementaryMatrix:
+    """Reads a matrix that `save` or `scipy.sparse.save_npz` wrote. Nothing in the file is trusted.
 
     Parameters
     ----------
-    path : path
+    path : path or binary file object
+        What a file object has left is read into memory first; it stays open.
 
     Returns
     -------
     ComplementaryMatrix
-        With the packing that was saved.
+        With the packing that was saved; a file of scipy is packed anew.
 
     Raises
     ------
     ValueError
-        A malformed file: one line that names it and the reason.
+        A malformed file: one line that names it and the reason. A path to a device or a pipe.
     OSError
         The file cannot be read.
+    MemoryError
+        The matrix does not fit.
     ImportError
         The values are bfloat16, and the package ml_dtypes is not installed.
 
     Notes
     -----
-    O(nnz + M + K); allocates at most twice the size of the file.
+    O(nnz + M + K); allocates at most twice the size of the file. A file of scipy may be compressed: n bytes may expand
+    to 2**24 + 100 n, and declare 2**20 + 4 n rows and columns.
     """
+    if not isinstance(path, (str, os.PathLike)) and hasattr(path, "read"):
+        name = getattr(path, "name", None)
+        name = name if isinstance(name, str) else type(path).__name__
+        content = path.read()
+        if not isinstance(content, (bytes, bytearray)):
+            raise TypeError(f"load reads bytes, but {name} gave {type(content).__name__}; open the file in mode 'rb'")
+        with _naming_value_error(name):
+            return _load(io.BytesIO(content), len(content))
     name = path_of(path)
+    check_regular(name)
     with open(name, "rb") as stream, _naming_value_error(name):
-        return read_saved(stream, os.fstat(stream.fileno()).st_size)
+        return _load(stream, os.fstat(stream.fileno()).st_size)
+
+
+def _load(stream: IO[bytes], n_bytes: int) -> ComplementaryMatrix:
+    if not is_of_scipy(stream):
+        return read_saved(stream, n_bytes)
+    return ComplementaryMatrix(to_scipy(csr_of_scipy(read_members(stream, n_bytes), n_bytes)))
+
+
+def is_saved(stream: IO[bytes]) -> bool:
+    return {"format", "version"} <= member_names(stream)
 
 
 def read_saved(stream: IO[bytes], n_bytes: int) -> ComplementaryMatrix:

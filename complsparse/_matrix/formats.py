@@ -173,8 +173,8 @@ def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any
 
 
 def _from_scipy(A: Any, shape: tuple[int, int]) -> Arrays:
-    check_dtype(np.dtype(A.dtype))
     try:
+        check_dtype(np.dtype(A.dtype))
         return _from_format(A, shape)
     except AttributeError as error:
         raise TypeError(f"{type(A).__name__} lacks a part of the {A.format} format: {error}") from None
