@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import mtx_oracle
 import numpy as np
 import pytest
 import scipy.io
@@ -273,6 +274,53 @@ def test_pack_writes_what_load_reads(capsys, tmp_path, file, matrix, strategy):
     assert main(["pack", str(file), "-o", str(path)]) == 0
     assert "sets" in capsys.readouterr().out
     assert main(["info", str(path)]) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int8", "bfloat16"])
+def test_pack_and_info_convert(capsys, tmp_path, dtype):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    (tmp_path / "m.mtx").write_text("%%MatrixMarket matrix coordinate real general\n1 2 2\n1 1 0.8\n1 2 3\n")
+    found = json_of(capsys, "pack", tmp_path / "m.mtx", "-o", tmp_path / "w.npz", "--dtype", dtype)
+    W = cs.load(tmp_path / "w.npz")
+    assert found["dtype"] == str(W.dtype) == dtype
+    # Not by way of the float32 that the file would be read as.
+    assert W.toarray().tolist() == np.array([[0.8, 3.0]]).astype(W.dtype).astype(float).tolist()
+    for file in ("m.mtx", "w.npz"):
+        (info,) = json_of(capsys, "info", tmp_path / file, "--dtype", "float64")["matrices"]
+        assert info["dtype"] == "float64"
+    (info,) = json_of(capsys, "info", tmp_path / "m.mtx")["matrices"]
+    assert info["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float33", "object", "m8[s]"])
+def test_dtypes_that_are_refused(capsys, file, dtype):
+    assert "is not a dtype of real numbers" in refused(capsys, "info", file, "--dtype", dtype)
+
+
+def tensors_named(path, *names):
+    entry = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+    places = [{**entry, "data_offsets": [24 * i, 24 * i + 24]} for i in range(len(names))]
+    text = json.dumps(dict(zip(names, places, strict=True))).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(24 * len(names)))
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_names_in_files_do_nothing_to_the_terminal(capsys, monkeypatch, tmp_path, rich):
+    if not rich:
+        monkeypatch.setattr(tables, "has", lambda module: False)
+    path = tmp_path / "t.safetensors"
+    tensors_named(path, "\x1b[31mred\x1b]0;title\x07\n", "\u202egnp", "[bold]x", "\x85")
+    assert main(["info", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert main(["bench", str(path), "--n", "1", "--rounds", "1"]) == 0
+    shown += capsys.readouterr().out
+    for words in (["--tensor", "x"], ["--plot", str(tmp_path / "p.png")]):
+        shown += refused(capsys, "info", path, *words)
+    assert r"\x1b[31mred\x1b]0;title\x07\n" in shown
+    assert r"\u202egnp" in shown
+    assert "[bold]x" in shown
+    assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 def test_pack_with_a_block(capsys, tmp_path):
@@ -575,15 +623,16 @@ ODD = {path.stem: path for path in sorted(DATA.glob("mtx/odd/*.mtx"))} if DATA e
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ODD or ["all"])
-def test_odd_files_get_scipys_verdict(capsys, data_folder, name):
+def test_odd_files(capsys, data_folder, name):
     path = ODD[name]
     try:
-        expected = scipy.io.mmread(path, spmatrix=False)
-    except (ValueError, OverflowError):
+        accepted = mtx_oracle.read(path.read_bytes()) is not None
+    except mtx_oracle.TooLarge:
+        accepted = True
+    if not accepted:
         refused(capsys, "info", path)
         return
-    (found,) = json_of(capsys, "info", path)["matrices"]
-    assert tuple(found["shape"]) == expected.shape
+    assert len(json_of(capsys, "info", path)["matrices"]) == 1
     assert main(["bench", str(path), "--rounds", "1", "--n", "2"]) == 0
 
 

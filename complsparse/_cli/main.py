@@ -16,13 +16,12 @@ from typing import Any
 from complsparse._cli import sparsities
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
-from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, whole_number
+from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
 from complsparse._cli.rivals import Rivals
 from complsparse._cli.tables import (
     has,
     print_json,
     print_table,
-    printable,
     results_table,
     strategies_table,
     tensors_table,
@@ -30,16 +29,18 @@ from complsparse._cli.tables import (
 from complsparse._config import __version__
 from complsparse._files import readers
 from complsparse._files.saved import save
+from complsparse._files.trust import printable
 from complsparse._pictures import packing as picture
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5
 
 
-def _matrices(path: str, tensor: str | None) -> dict[str, Any]:
+def _matrices(path: str, tensor: str | None, dtype: str | None = None) -> dict[str, Any]:
+    """`dtype`: what the caller converts the values to, so that text is read as precisely as it is written."""
     if os.path.isdir(path):
         raise BadInput(f"{path}: is a folder, not a file")
-    return readers.read_matrix(path, tensor=tensor)
+    return readers.read_matrix(path, tensor=tensor, narrow=dtype is None)
 
 
 def _report(
@@ -84,7 +85,9 @@ def _report(
     for name, reason in rivals.absent.items():
         print(f"not compared with {name}: {reason}")
     if wrong:
-        print(f"WRONG: {len(wrong)} of {n_products} products are outside the error bound: {'; '.join(wrong)}")
+        print(
+            f"WRONG: {len(wrong)} of {n_products} products are outside the error bound: {printable('; '.join(wrong))}"
+        )
         return 1
     print(f"checked: all {n_products} products are within the error bound gamma_k |A| |B| of scipy's in float64")
     if in_short:
@@ -134,7 +137,8 @@ def _check_drawable(path: str) -> None:
 def _info(args: argparse.Namespace) -> int:
     if args.plot:
         _check_drawable(args.plot)
-    packed = {name: pack(matrix)[0] for name, matrix in _matrices(args.file, args.tensor).items()}
+    matrices = _matrices(args.file, args.tensor, args.dtype)
+    packed = {name: pack(matrix, dtype=args.dtype)[0] for name, matrix in matrices.items()}
     single = len(packed) == 1
     if args.plot and not single:
         raise BadInput(f"{args.file} holds {len(packed)} matrices: choose one with --tensor NAME to draw it")
@@ -156,11 +160,11 @@ def _info(args: argparse.Namespace) -> int:
 
 def _pack_command(args: argparse.Namespace) -> int:
     _check_writable("--output", args.output, (".npz",))
-    matrices = _matrices(args.file, args.tensor)
+    matrices = _matrices(args.file, args.tensor, args.dtype)
     if len(matrices) > 1:
         raise BadInput(f"{args.file} holds {len(matrices)} matrices: choose one with --tensor NAME")
     (matrix,) = matrices.values()
-    W, seconds = pack(matrix, args.strategy, args.block)
+    W, seconds = pack(matrix, args.strategy, args.block, args.dtype)
     save(args.output, W)
     if args.json:
         document = {"version": 1, "file": args.file, "output": args.output, **facts(W), "pack_seconds": seconds}
@@ -175,7 +179,7 @@ def _pack_command(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     examples = []
     for file in args.files:
-        for name, matrix in _matrices(file, args.tensor).items():
+        for name, matrix in _matrices(file, args.tensor, args.dtype).items():
             examples.append((name, file, lambda matrix=matrix: matrix))
     rivals = Rivals(args.threads)
     records = benchmark(examples, args.n, args.dtype, rivals, args.rounds)
@@ -229,12 +233,18 @@ def _parsers() -> list[Parser]:
     info = command("info", _info, "show how a matrix packs")
     info.add_argument("file", metavar="FILE")
     info.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
+    info.add_argument(
+        "--dtype", type=real_dtype, metavar="NAME", help="convert the values (default: the file's own type)"
+    )
     info.add_argument("--plot", metavar="FILE.png", help="also draw a picture of the packing")
 
     packing = command("pack", _pack_command, "pack a matrix into a file that complsparse.load reads")
     packing.add_argument("file", metavar="FILE")
     packing.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
     packing.add_argument("--tensor", metavar="NAME", help="the matrix of this name, where a file holds several")
+    packing.add_argument(
+        "--dtype", type=real_dtype, metavar="NAME", help="convert the values (default: the file's own type)"
+    )
     packing.add_argument("--strategy", choices=("auto", "strict", "split"), default="auto", help="default: auto")
     packing.add_argument("--block", type=block, default="auto", metavar="RxC", help="force a block (default: auto)")
 
@@ -251,8 +261,8 @@ def _one_line(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
-    lines = str(error).splitlines()
-    return printable(lines[0]) if lines else type(error).__name__
+    lines = str(error).split("\n")  # names of tensors may hold other ends of lines, which are escaped
+    return lines[0] or type(error).__name__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -275,5 +285,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (BadInput, OSError, ValueError, TypeError, MemoryError) as error:
-        print(f"{PROGRAM}: error: {_one_line(error)}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {printable(_one_line(error))}", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ import numpy as np
 from complsparse import _config
 from complsparse._cli.rivals import Reference
 from complsparse._core import matmul
+from complsparse._files.trust import printable
 from complsparse._matrix.describe import break_even
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import compute_dtype
@@ -39,12 +40,12 @@ def machine() -> dict[str, Any]:
 # --- packings ---------------------------------------------------------------------------------------------------------
 
 
-def pack(matrix: Any, strategy: Strategy = "auto", block: Block = "auto") -> tuple[Any, float]:
+def pack(matrix: Any, strategy: Strategy = "auto", block: Block = "auto", dtype: Any = None) -> tuple[Any, float]:
     """A ComplementaryMatrix and the seconds it took to make it."""
     if isinstance(matrix, ComplementaryMatrix) and strategy == "auto" and block == "auto":
-        return matrix, matrix._packing.seconds
+        return matrix if dtype is None else matrix.astype(dtype), matrix._packing.seconds
     start = time.perf_counter()
-    packed = ComplementaryMatrix(matrix, strategy=strategy, block=block)
+    packed = ComplementaryMatrix(matrix, strategy=strategy, block=block, dtype=dtype)
     return packed, time.perf_counter() - start
 
 
@@ -146,7 +147,7 @@ def benchmark(
     records = []
     with progress("measuring", len(examples)) as step, rivals.limited():
         for name, group, build in examples:
-            step(name)
+            step(printable(name))
             matrix = build()
             if matrix is None:
                 continue

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from complsparse._matrix.csr import check_dtype
+
 SHELLS = ("bash", "zsh")  # shtab completes no options of commands for others
 PATHS = ("FILE", "DIR", "OUT")  # how metavars of paths begin
 WRONG_WORD = re.compile(r"(?:invalid choice: '?|unrecognized arguments: )(?P<word>[^\s',]+)")
@@ -66,6 +68,13 @@ def block(text: str) -> Any:
     if len(sizes) != 2 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
         raise argparse.ArgumentTypeError(f"{text!r} is not 'auto' or ROWSxCOLUMNS, such as 4x1")
     return int(sizes[0]), int(sizes[1])
+
+
+def real_dtype(text: str) -> str:
+    try:
+        return check_dtype(text).name
+    except TypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dtype of real numbers, such as float32 or int8") from None
 
 
 def completion(parsers: Sequence[Parser], shell: str) -> str:

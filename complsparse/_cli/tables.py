@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from complsparse._cli.measure import COUNTED_NNZ, PROGRAM, compare_strategies, facts, means
+from complsparse._files.trust import printable
 
 WIDTH = 160  # of tables that go to a file or a pipe
 NAME_WIDTH = 30
@@ -34,17 +35,14 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def printable(text: str) -> str:
-    """Names of files and tensors are anybody's: what would move the cursor is shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def _ratio_style(cell: str) -> str:
+def _ratio_style(cell: str) -> str | None:
     """Colours a ratio: who is faster."""
     try:
-        ratio = float(cell.rstrip("x"))
-    except ValueError:
-        return cell
+        ratio = float(cell.removesuffix("x")) if cell.endswith("x") else None
+    except ValueError:  # a name that ends in x
+        ratio = None
+    if ratio is None:
+        return None
     return f"[green]{cell}[/green]" if ratio >= 1 else f"[yellow]{cell}[/yellow]"
 
 
@@ -73,7 +71,7 @@ def _print_rich(table: Table) -> None:
     for i, row in enumerate(table.rows):
         if i in table.sections:
             drawn.add_section()
-        drawn.add_row(*(_ratio_style(cell) if cell.endswith("x") else escape(cell) for cell in row))
+        drawn.add_row(*(_ratio_style(cell) or escape(cell) for cell in row))
     console.print(table.title, style="bold", markup=False, soft_wrap=True)
     console.print(drawn)
 
