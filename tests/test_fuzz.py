@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from fuzz import registry, runner
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits address space")
+pytestmark = [
+    pytest.mark.budget,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits address space"),
+]
 HERE = Path(__file__).resolve().parent
 TARGETS = sorted(registry.load_targets())
 PLANTED = """

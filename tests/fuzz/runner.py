@@ -76,7 +76,9 @@ def _lines(stream: IO[str]) -> queue.Queue[str | None]:
 def _child(target: Target, seed: int, first: int, cases: int, seconds: float, report: Report) -> int:
     """Runs one child to its end, whatever that is; returns the case that the next child begins with."""
     words = [target.name, str(seed), str(first), str(cases), str(seconds)]
-    path = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join(
+        [str(HERE.parent), str(HERE.parent / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", CHILD, *words],
