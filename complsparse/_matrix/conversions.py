@@ -26,7 +26,8 @@ class Conversions(StoredMatrix):
         Parameters
         ----------
         copy : bool
-            Without, the result may share this matrix's read-only arrays.
+            Nothing: the arrays are always the caller's own, who may write to them. Without a copy,
+            ``csr_array((W.data, W.indices, W.indptr), shape=W.shape)`` shares memory with W and is read-only.
         index_dtype : {int32, int64}, optional
             The default is int32 where it fits.
 
@@ -36,30 +37,20 @@ class Conversions(StoredMatrix):
             Indices sorted, no duplicates. float16 and bfloat16, which scipy.sparse does not
             know, become float32.
         """
-        return to_scipy(self._csr(), copy=copy, index_dtype=index_dtype)
+        return to_scipy(self._csr(), copy=True, index_dtype=index_dtype)
 
     def tocsc(self, copy: bool = False, index_dtype: DTypeLike | None = None) -> scipy.sparse.csc_array:
         """A `scipy.sparse.csc_array`; parameters as `tocsr`."""
         csr_of_transpose = self._stored() if self._transposed else transposed(self._stored())[0]
-        return to_scipy(csr_of_transpose, copy=copy, index_dtype=index_dtype, transpose=True)
+        return to_scipy(csr_of_transpose, copy=True, index_dtype=index_dtype, transpose=True)
 
-    def tocoo(self, copy: bool = True) -> scipy.sparse.coo_array:
+    def tocoo(self, copy: bool = False) -> scipy.sparse.coo_array:
         """A `scipy.sparse.coo_array`, row-major."""
-        return self.tocsr().tocoo(copy=copy)
+        return self.tocsr().tocoo()
 
     def tocmp(self, copy: bool = False) -> Self:
         """This matrix, or a copy."""
         return self.copy() if copy else self
-
-    def asformat(self, format: str | None, copy: bool = False) -> Any:
-        """In the format of this name: "csr", "csc", "coo", "bsr", "dia", "dok", "lil", "cmp", "array" or "dense"."""
-        if format in (None, self.format):
-            return self.copy() if copy else self
-        if format in ("array", "dense"):
-            return self.toarray()
-        if format not in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil"):
-            raise ValueError(f"format {format!r} is not known; use csr, csc, coo, bsr, dia, dok, lil, cmp or array")
-        return getattr(self, f"to{format}")(copy=copy)
 
     def toarray(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The dense matrix, with the bits of each stored value.
@@ -83,10 +74,6 @@ class Conversions(StoredMatrix):
         rows = row_of_entry(self._indptr)
         out[(self._indices, rows) if self._transposed else (rows, self._indices)] = self._data
         return out
-
-    def todense(self, order: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The same as `toarray`: never an np.matrix."""
-        return self.toarray(order, out)
 
     def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
         """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a `ComplementaryMatrix` does because scipy's sparse arrays do it: arithmetic, reductions, elements, ufuncs.
 
-Most of it converts to CSR first; what keeps the pattern keeps the packing.
+What keeps the pattern keeps the packing. The rest is SciPy's base class, which asks for `tocsr`, and here where that
+lacks a method, takes the other operand unchecked, or would copy.
 """
 
 from __future__ import annotations
@@ -11,23 +12,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Self
 
 import numpy as np
-import scipy.sparse
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from complsparse import _core
 from complsparse._dtypes import counted, is_bfloat16
 from complsparse._matrix.conversions import Conversions
-from complsparse._matrix.stored import as_csr, part_of_matrix
+from complsparse._matrix.others import as_scipy, is_foreign, is_scalar
+from complsparse._matrix.stored import part_of_matrix
 
 
 def _via_csr(name: str) -> Callable[..., Any]:
     """A method that converts to CSR and does what `scipy.sparse.csr_array` does."""
 
     def method(self: LikeScipy, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.tocsr(), name)(*map(as_scipy, args), **kwargs)
+        return getattr(as_scipy(self), name)(*map(as_scipy, args), **kwargs)
 
     method.__name__ = name
-    method.__doc__ = f"As `scipy.sparse.csr_array.{name}`, through ``tocsr()``; O(nnz) for the conversion."
+    method.__doc__ = f"As `scipy.sparse.csr_array.{name}`, through CSR; O(nnz) for the conversion."
     return method
 
 
@@ -37,37 +37,21 @@ def _via_csr_operator(name: str) -> Callable[..., Any]:
     def method(self: LikeScipy, other: Any) -> Any:
         if is_foreign(other):
             return NotImplemented
-        return getattr(self.tocsr(), name)(as_scipy(other))
+        return getattr(as_scipy(self), name)(as_scipy(other))
 
     method.__name__ = name
     return method
 
 
-def as_scipy(operand: Any) -> Any:
-    if isinstance(operand, LikeScipy):
-        return operand.tocsr()
-    if scipy.sparse.issparse(operand):
-        real = counted(operand.dtype).kind in "biuf"
-        return as_csr(operand) if real else scipy.sparse.csr_array(operand)
-    if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
-        return operand.astype(np.float32)
-    return np.asarray(operand) if isinstance(operand, np.matrix) else operand
+def _of_values(ufunc: np.ufunc) -> Callable[..., Any]:
+    """A method that applies a function which keeps zeros to the stored values."""
 
+    def method(self: LikeScipy) -> Any:
+        return self._with_stored_values(np.asarray(ufunc(self._data)))
 
-def is_foreign(operand: Any) -> bool:
-    """Whether the operand is an object that NumPy cannot read as an array."""
-    if isinstance(operand, (np.ndarray, np.generic, int, float, complex)):
-        return False
-    if isinstance(operand, _core.Operand) or scipy.sparse.issparse(operand) or hasattr(operand, "__dlpack__"):
-        return False
-    array = np.asanyarray(operand)
-    return array.ndim == 0 and bool(array.dtype == object)
-
-
-def is_scalar(operand: Any) -> bool:
-    return bool(np.isscalar(operand)) or (
-        isinstance(operand, np.ndarray) and operand.ndim == 0 and operand.dtype != object
-    )
+    method.__name__ = ufunc.__name__
+    method.__doc__ = f"`numpy.{ufunc.__name__}` of each stored value, on the same packing."
+    return method
 
 
 def _scaled(operation: Callable[[Any, Any], Any], data: NDArray[Any], scalar: Any) -> NDArray[Any]:
@@ -83,41 +67,82 @@ def _scaled(operation: Callable[[Any, Any], Any], data: NDArray[Any], scalar: An
 
 @part_of_matrix
 class LikeScipy(Conversions):
-    """The part of `ComplementaryMatrix` that imitates scipy: public names and operators of `scipy.sparse.csr_array`."""
+    """The part of `ComplementaryMatrix` that is like scipy: public names and operators of `scipy.sparse.csr_array`."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
-
-    tobsr = _via_csr("tobsr")
-    todia = _via_csr("todia")
-    todok = _via_csr("todok")
-    tolil = _via_csr("tolil")
 
     # --- arithmetic ---------------------------------------------------------------------------------------------------
 
     def __mul__(self, other: Any) -> Any:
         if is_scalar(other):
             if np.iscomplexobj(other):
-                return self.tocsr() * other
+                return as_scipy(self) * other
             return self._with_stored_values(_scaled(operator.mul, self._data, other))
-        return _elementwise_product(self, other)
+        return self._entry_by_entry(operator.mul, other, _elementwise_product)
 
     def __rmul__(self, other: Any) -> Any:
         return self.__mul__(other)
 
     def multiply(self, other: Any) -> Any:
-        """Element by element: with a scalar a ComplementaryMatrix, else what `csr_array.multiply` gives."""
-        return self * other if is_scalar(other) else self.tocsr().multiply(as_scipy(other))
+        """Element by element.
+
+        Parameters
+        ----------
+        other : number, array_like or sparse matrix
+
+        Returns
+        -------
+        ComplementaryMatrix or sparse array
+            On the same packing for a real number and for a ComplementaryMatrix of the same pattern, else what
+            `csr_array.multiply` gives.
+        """
+        if is_scalar(other) or isinstance(other, LikeScipy):
+            return self * other
+        return as_scipy(self).multiply(as_scipy(other))
 
     def __truediv__(self, other: Any) -> Any:
         if is_scalar(other):
             if np.iscomplexobj(other):
-                return self.tocsr() / other
+                return as_scipy(self) / other
             return self._with_stored_values(_scaled(operator.truediv, self._data, other))
         return _quotient(self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
-        return NotImplemented  # the unstored zeros would all be divided by
+    def __add__(self, other: Any) -> Any:
+        return self._entry_by_entry(operator.add, other, _sum)
+
+    def __radd__(self, other: Any) -> Any:
+        return self.__add__(other)
+
+    def __sub__(self, other: Any) -> Any:
+        if self.dtype == np.bool_:  # which NumPy does not subtract
+            return _difference(self, other)
+        return self._entry_by_entry(operator.sub, other, _difference)
+
+    __rsub__ = _via_csr_operator("__rsub__")
+
+    def _entry_by_entry(
+        self, operation: Callable[[Any, Any], Any], other: Any, otherwise: Callable[[Any, Any], Any]
+    ) -> Any:
+        """On this packing where the other operand is a ComplementaryMatrix of the same pattern: zeros stay stored."""
+        if isinstance(other, LikeScipy) and self._has_pattern_of(other):
+            values = other._values_in_order_of(self)
+            return self._with_stored_values(_scaled(operation, self._data, values))
+        return otherwise(self, other)
+
+    def _has_pattern_of(self, other: LikeScipy) -> bool:
+        if self._packing is other._packing and self._transposed == other._transposed:
+            return True
+        if self.shape != other.shape or self.nnz != other.nnz:
+            return False
+        mine, theirs = self._csr(), other._csr()
+        return np.array_equal(mine.indptr, theirs.indptr) and np.array_equal(mine.indices, theirs.indices)
+
+    def _values_in_order_of(self, other: LikeScipy) -> NDArray[Any]:
+        """The values of a matrix of the same pattern in the stored order of `other`."""
+        if self._transposed == other._transposed:
+            return self._data
+        return self.T._csr().data if other._transposed else self._csr().data
 
     def __neg__(self) -> Self:
         if self.dtype == np.bool_:
@@ -133,27 +158,32 @@ class LikeScipy(Conversions):
     def __round__(self, ndigits: int = 0) -> Self:
         return self._with_stored_values(np.around(self._data, decimals=ndigits))
 
-    def conj(self, copy: bool = True) -> Self:
-        """This matrix: its values are real."""
-        return self.copy() if copy else self
+    def power(self, n: Any, dtype: DTypeLike | None = None) -> Any:
+        """Each stored value to the power of n, on the same packing.
 
-    conjugate = conj
+        Parameters
+        ----------
+        n : number
+            Not 0, to whose power the unstored zeros would be 1. A complex one gives a `csr_array`.
+        dtype : dtype, optional
+            What the values are cast to first.
+
+        Raises
+        ------
+        NotImplementedError
+            n is 0, or no number.
+        """
+        if not is_scalar(n) or not n:
+            raise NotImplementedError(f"the power of a sparse matrix must be a number other than 0, not {n!r}")
+        if np.iscomplexobj(n):
+            return as_scipy(self).power(n, dtype=dtype)
+        return self._with_stored_values(_scaled(operator.pow, self.astype(dtype or self.dtype, copy=False)._data, n))
 
     @property
     def real(self) -> Self:
         """This matrix."""
         return self
 
-    __add__ = _via_csr_operator("__add__")
-    __radd__ = _via_csr_operator("__radd__")
-    __sub__ = _via_csr_operator("__sub__")
-
-    def __rsub__(self, other: Any) -> Any:
-        if scipy.sparse.issparse(other):  # whose own __sub__ does not know this class
-            return as_scipy(other) - self.tocsr()
-        return _dense_minus(self, other)
-
-    __pow__ = _via_csr_operator("__pow__")
     __eq__ = _via_csr_operator("__eq__")
     __ne__ = _via_csr_operator("__ne__")
     __lt__ = _via_csr_operator("__lt__")
@@ -161,29 +191,44 @@ class LikeScipy(Conversions):
     __le__ = _via_csr_operator("__le__")
     __ge__ = _via_csr_operator("__ge__")
 
-    power = _via_csr("power")
+    # The base takes the operand of these two unchecked, and sums by a product, for which it would have layouts built.
     maximum = _via_csr("maximum")
     minimum = _via_csr("minimum")
     sum = _via_csr("sum")
     mean = _via_csr("mean")
+    # The base has none of these.
     max = _via_csr("max")
     min = _via_csr("min")
     nanmax = _via_csr("nanmax")
     nanmin = _via_csr("nanmin")
     argmax = _via_csr("argmax")
     argmin = _via_csr("argmin")
-    diagonal = _via_csr("diagonal")
-    trace = _via_csr("trace")
-    nonzero = _via_csr("nonzero")
     count_nonzero = _via_csr("count_nonzero")
-    reshape = _via_csr("reshape")
+    _getnnz = _via_csr("_getnnz")  # what SciPy's own classes ask each other
+
+    sin = _of_values(np.sin)
+    tan = _of_values(np.tan)
+    arcsin = _of_values(np.arcsin)
+    arctan = _of_values(np.arctan)
+    sinh = _of_values(np.sinh)
+    tanh = _of_values(np.tanh)
+    arcsinh = _of_values(np.arcsinh)
+    arctanh = _of_values(np.arctanh)
+    rint = _of_values(np.rint)
+    sign = _of_values(np.sign)
+    expm1 = _of_values(np.expm1)
+    log1p = _of_values(np.log1p)
+    deg2rad = _of_values(np.deg2rad)
+    rad2deg = _of_values(np.rad2deg)
+    floor = _of_values(np.floor)
+    ceil = _of_values(np.ceil)
+    trunc = _of_values(np.trunc)
+    sqrt = _of_values(np.sqrt)
 
     @staticmethod
     def _elementwise_ufunc(name: str, inputs: tuple[Any, ...]) -> Any:
         if len(inputs) == 1:
-            if name in _UNARY:
-                return _UNARY[name](inputs[0])
-            return getattr(inputs[0].tocsr(), name)() if name in _ZERO_AT_ZERO else NotImplemented
+            return getattr(inputs[0], _UNARY[name])() if name in _UNARY else NotImplemented
         a, b = inputs
         if name not in _BINARY:
             return NotImplemented
@@ -194,10 +239,10 @@ class LikeScipy(Conversions):
 
     def __getitem__(self, key: Any) -> Any:
         """What `scipy.sparse.csr_array` gives for this index; O(nnz) where a conversion is needed."""
-        return self.tocsr()[key]
+        return as_scipy(self)[key]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.tocsr())
+        return iter(as_scipy(self))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         self._refuse_edit("item assignment")
@@ -212,44 +257,27 @@ class LikeScipy(Conversions):
 
     def _refuse_edit(self, what: str) -> NoReturn:
         raise NotImplementedError(
-            f"{what} would change a ComplementaryMatrix, whose packing is fixed; edit W.tocsr(copy=True).tolil() and "
-            "pack the result again, or give new values with W.with_values"
+            f"{what} would change a ComplementaryMatrix, whose packing is fixed; edit W.tocsr() and pack the result "
+            "again, or give new values with W.with_values"
         )
 
 
 _elementwise_product = _via_csr_operator("__mul__")
 _quotient = _via_csr_operator("__truediv__")
-_dense_minus = _via_csr_operator("__rsub__")
+_sum = _via_csr_operator("__add__")
+_difference = _via_csr_operator("__sub__")
 
-_UNARY: dict[str, Callable[[LikeScipy], Any]] = {
-    "negative": operator.neg,
-    "positive": operator.pos,
-    "absolute": operator.abs,
-    "conjugate": LikeScipy.conj,
+_ZERO_AT_ZERO = (
+    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt"
+).split()
+# The method of each ufunc; of two operands, that of the left and that of the right one.
+_UNARY = {
+    "negative": "__neg__",
+    "positive": "__pos__",
+    "absolute": "__abs__",
+    "conjugate": "conj",
+    **{name: name for name in _ZERO_AT_ZERO},
 }
-# The ufuncs that keep zeros and that scipy.sparse has as methods.
-_ZERO_AT_ZERO = frozenset(
-    {
-        "sin",
-        "tan",
-        "arcsin",
-        "arctan",
-        "sinh",
-        "tanh",
-        "arcsinh",
-        "arctanh",
-        "rint",
-        "sign",
-        "expm1",
-        "log1p",
-        "deg2rad",
-        "rad2deg",
-        "floor",
-        "ceil",
-        "trunc",
-        "sqrt",
-    }
-)
 _BINARY = {
     "multiply": ("__mul__", "__rmul__"),
     "divide": ("__truediv__", "__rtruediv__"),
@@ -261,15 +289,6 @@ _BINARY = {
     "greater": ("__gt__", "__lt__"),
     "less_equal": ("__le__", "__ge__"),
     "greater_equal": ("__ge__", "__le__"),
+    "maximum": ("maximum", "maximum"),
+    "minimum": ("minimum", "minimum"),
 }
-
-
-def copied_into(out: Any, result: Any) -> Any:
-    """The result of an operator in the array that NumPy was given for it."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
-    dense = result.toarray() if scipy.sparse.issparse(result) or isinstance(result, LikeScipy) else result
-    if dense.shape != out.shape:
-        raise ValueError(f"out has shape {out.shape}; the result has shape {dense.shape}")
-    np.copyto(out, dense, casting="same_kind")
-    return out

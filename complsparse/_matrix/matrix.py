@@ -106,13 +106,9 @@ class ComplementaryMatrix(Described):
     def _state(self) -> dict[str, Any]:
         return state_of(self._stored(), self._packing, self._transposed)
 
-    def __len__(self) -> int:
-        raise TypeError("the length of a sparse matrix is ambiguous; use W.nnz or W.shape[0]")
-
     def __bool__(self) -> bool:
-        if self.shape == (1, 1):
-            return bool(self._data.any())
-        raise ValueError("the truth value of a matrix with more than one element is ambiguous; use W.nnz")
+        # SciPy's asks whether anything is stored: a stored zero would be true.
+        return bool(self._data.any()) if self.shape == (1, 1) else super().__bool__()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return (

@@ -10,8 +10,10 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._matrix.like_scipy import LikeScipy, copied_into, is_foreign, is_scalar
-from complsparse._matrix.stored import as_csr, part_of_matrix
+from complsparse._matrix import numpy_functions
+from complsparse._matrix.like_scipy import LikeScipy
+from complsparse._matrix.others import as_scipy, copied_into, is_foreign, is_scalar
+from complsparse._matrix.stored import part_of_matrix
 from complsparse._operands import checked_batch, checked_winners, compute_dtype
 from complsparse._ops import products
 from complsparse._typing import Activation
@@ -23,6 +25,15 @@ _ndarray, _Compressed, _matmul = (
 )  # one look-up less in the shortest path from `@` to C++
 # What NumPy passes: nothing for `@`, the axes that are meant anyway for `@=` of a matrix and of a vector.
 _MATMUL_AXES = (None, [(-2, -1), (-2, -1), (-2, -1)], [(-1,), (-2, -1), (-1,)])
+
+
+def _sparse_product(a: Any, b: Any) -> Any:
+    """Two sparse operands, of which scipy's may be vectors: on the left a row, on the right a column."""
+    if a.shape[-1] != b.shape[0]:
+        raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
+    product = as_scipy(a) @ (as_scipy(b) if len(b.shape) == 2 else as_scipy(b).T)
+    shape = (*a.shape[:-1], *b.shape[1:])
+    return product if product.shape == shape else product.reshape(shape)
 
 
 @part_of_matrix
@@ -57,10 +68,7 @@ class Products(LikeScipy):
         if is_foreign(other):
             return NotImplemented
         if isinstance(other, _core.Operand) or scipy.sparse.issparse(other):
-            a, b = (other, self) if from_right else (self, other)
-            if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
-                raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
-            return as_csr(a) @ as_csr(b)
+            return _sparse_product(other, self) if from_right else _sparse_product(self, other)
         if is_scalar(other):
             raise ValueError("a scalar has no axis to multiply over; use * to scale the matrix")
         return _core.matmul(other, self) if from_right else _core.matmul(self, other)
@@ -172,6 +180,9 @@ class Products(LikeScipy):
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return numpy_functions.call(func, types, args, kwargs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__":

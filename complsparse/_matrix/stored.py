@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._matrix.csr import Csr, frozen, to_scipy, transposed
+from complsparse._matrix.csr import Csr, check_dtype, frozen, to_scipy, transposed
 from complsparse._matrix.formats import canonical
 from complsparse._matrix.packing import Packing
+from complsparse._matrix.scipy_base import SparseArray
 
 no_kernel: int = -1
 """The kernel id of an empty slot."""
@@ -43,16 +44,13 @@ def part_of_matrix(part: Part) -> Part:
 
 
 @part_of_matrix
-class StoredMatrix(_core.Operand):
+class StoredMatrix(_core.Operand, SparseArray):
     """The part of `ComplementaryMatrix` that holds the arrays. Each part is built on the one before it:
 
     `StoredMatrix`, `conversions.Conversions`, `like_scipy.LikeScipy`, `multiply.Products`, `describe.Described`.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_twin", "_twin_ref")
-
-    format = "cmp"
-    ndim = 2
+    __slots__ = ("_twin", "_twin_ref")
 
     _indptr: NDArray[np.int64]
     _indices: NDArray[Any]
@@ -79,7 +77,7 @@ class StoredMatrix(_core.Operand):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
-            raise AttributeError(f"a ComplementaryMatrix is immutable: {name!r} cannot be set")
+            raise AttributeError(f"a ComplementaryMatrix is immutable: {name!r} has no setter")
         super().__setattr__(name, value)
 
     def _stored(self) -> Csr:
@@ -91,6 +89,9 @@ class StoredMatrix(_core.Operand):
 
     def _with_stored_values(self, data: NDArray[Any]) -> Self:
         """On the same packing, with an array of values in the stored order that nobody else will write to."""
+        check_dtype(data.dtype)
+        if data.shape != self._data.shape:
+            raise ValueError(f"values of shape {data.shape} do not fit; {self.nnz} entries are stored: ({self.nnz},)")
         csr = self._stored()._replace(data=frozen(data))
         return self._from_parts(csr, self._packing, self._transposed)
 
@@ -106,6 +107,24 @@ class StoredMatrix(_core.Operand):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+    # --- the arrays of CSR -----------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The values in CSR order, shape (nnz,), read-only. For W itself a view, for ``W.T`` built on each request."""
+        return self._csr().data.view()
+
+    @property
+    def indices(self) -> NDArray[Any]:
+        """The column of each value, ascending within each row, shape (nnz,), read-only. Memory as `data`."""
+        return self._csr().indices.view()
+
+    @property
+    def indptr(self) -> NDArray[Any]:
+        """Where each row starts in `data`, shape (M + 1,), read-only; in the dtype of `indices` where that holds nnz."""
+        csr = self._csr()
+        return frozen(csr.indptr.astype(csr.indices.dtype if self.nnz < 2**31 else np.int64))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
