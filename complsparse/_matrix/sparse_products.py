@@ -28,18 +28,20 @@ def _product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dt
     """A sparse times a sparse operand, with a dense result: the entries of the one that is not packed, or of the right
     one, are winners. Unstored entries of either touch nothing."""
     W, S = (A, B) if isinstance(A, _core.Operand) else (B, A)
-    if len(S.shape) != 2:
-        raise ValueError(f"a sparse operand of shape {S.shape} has no product with W of shape {W.shape}: use two axes")
     types = product_types(W.dtype, S.dtype, dtype)
-    if form == "linear" and S.shape[1] != W.shape[1]:
+    if form == "linear" and S.shape[-1] != W.shape[1]:
         raise wrong_inner_size(tuple(S.shape), W.shape, form)
-    if form != "linear" and A.shape[1] != B.shape[0]:
-        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[1]} columns against {B.shape[0]} rows")
+    if form != "linear" and A.shape[-1] != B.shape[0]:
+        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows")
     if out is not None and isinstance(out, np.ndarray):
         parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
         if any(overlap(out, part) for part in parts):
             raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
-    winners = Winners.from_scipy(as_csr(S).astype(types.compute), axis=0 if form == "W @ X" else 1)
+    csr = as_csr(S).astype(types.compute)
+    if len(S.shape) == 1:  # of which that is the only row
+        winners = Winners(csr.data, csr.indices, csr.indptr, S.shape)
+    else:
+        winners = Winners.from_scipy(csr, axis=0 if form == "W @ X" else 1)
     return products.winners_product(W, winners, form, out, bias, activation, types)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
-from complsparse._dtypes import ProductTypes, product_types
+from complsparse._dtypes import ProductTypes, as_dtype, product_types
 from complsparse._operands import (
     as_compute,
     as_dense,
@@ -73,6 +73,8 @@ def _product(
     from_right, features_last = form == "X @ W", form == "linear"
     name = "x" if features_last else "X"
     x = as_dense(dense, name)
+    if x.dtype.kind == "c":
+        return _complex_product(W, x, form=form, out=out, bias=bias, activation=activation, dtype=dtype)
     types = product_types(W.dtype, x.dtype, dtype)
     activation = checked_activation(activation, types.compute)
     rows, cols = W.shape
@@ -102,6 +104,31 @@ def _product(
     if direct:
         return out  # type: ignore[no-any-return]
     return _converted(y, types, late_relu, out)
+
+
+def _complex_product(
+    W: _core.Operand, x: NDArray[Any], *, form: str, out: Any, bias: Any, activation: Any, dtype: Any
+) -> NDArray[Any]:
+    """Two real products: W is real, so that those of the parts of x are the parts of the result."""
+    if activation is not None:
+        raise TypeError(f"activation={activation!r} exists for real products; x has dtype {x.dtype}")
+    wanted = None if dtype is None else as_dtype(dtype)
+    if wanted is not None and wanted.kind != "c":
+        raise TypeError(f"dtype={wanted} cannot hold the product of {W.dtype} and {x.dtype}, which is complex")
+    of_parts = None if wanted is None else np.dtype(f"f{wanted.itemsize // 2}")
+    offset = None if bias is None else as_dense(bias, "bias")
+    biases = (offset, None) if offset is None or offset.dtype.kind != "c" else (offset.real, offset.imag)
+    real, imag = (
+        _product(W, part, form=form, out=None, bias=part_of_bias, activation=None, dtype=of_parts)
+        for part, part_of_bias in zip((x.real, x.imag), biases, strict=True)
+    )
+    result = np.result_type(real.dtype, np.complex64)
+    if out is None:
+        out = np.empty(real.shape, dtype=result)
+    else:
+        check_out(out, real.shape, result, [x] if offset is None else [x, offset])
+    out.real, out.imag = real, imag
+    return out  # type: ignore[no-any-return]
 
 
 def _winners_shape(w: _core.Compressed, W: _core.Operand, form: str) -> tuple[int, ...]:

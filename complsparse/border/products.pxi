@@ -120,7 +120,8 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     -----
     Time is O(nnz * N); with winners O(nnz * their share * N), and no more than that of the dense product. Entries that are
     not stored never touch the activations: ``0 * nan`` of such an entry is 0. Nor do zeros that are not stored touch weights.
-    The result has the same bits for every number of threads, alignment and memory order.
+    The result has the same bits for every number of threads, alignment and memory order. A complex X multiplies as two real
+    products, and gives a complex result; it has no activation.
 
     Examples
     --------

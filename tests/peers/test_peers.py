@@ -2,7 +2,7 @@
 """The test-suites of other packages, run on ComplementaryMatrix, against a reviewed list of what does not pass.
 
 `expected.tsv` names each test that fails or is skipped, and why. A test that is not in it must pass; one that is in it
-must not, so that the list stays true. The suites stay where their wheels put them and run in a process of their own.
+must not, where this version of the suite has it, so that the list stays true. The suites stay where their wheels put them and run in a process of their own.
 """
 
 import csv
@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import scipy
 
 HERE = Path(__file__).parent
 SPARSE_DOT_TESTS = ("test_sparse_dense", "test_sparse_sparse", "test_sparse_vector")
@@ -31,7 +32,7 @@ def expected_outcomes(suite):
 
 
 def run_suite(tmp_path, *arguments, **environment):
-    """Runs pytest in a process of its own; returns (passed, {test: outcome of each other})."""
+    """Runs pytest in a process of its own; returns {test: outcome}."""
     report = tmp_path / "report.xml"
     path = os.pathsep.join([str(HERE), *filter(None, sys.path)])
     command = [
@@ -55,29 +56,33 @@ def run_suite(tmp_path, *arguments, **environment):
         check=False,
     )
     assert report.exists(), finished.stdout + finished.stderr
-    passed, others = 0, {}
+    outcomes = {}
     for case in ElementTree.parse(report).iter("testcase"):
         name = f"{case.get('classname').rpartition('.')[2]}.{case.get('name')}"
-        outcome = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), None)
-        if outcome is None:
-            passed += 1
-        else:
-            others[name] = {"failure": "failed", "error": "error", "skipped": "skipped"}[outcome]
-    return passed, others
+        child = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), "passed")
+        outcomes[name] = "failed" if child == "failure" else child
+    return outcomes
 
 
-def compare(others, expected):
+def compare(outcomes, expected):
+    """Returns how many tests passed."""
+    passed = {name for name, outcome in outcomes.items() if outcome == "passed"}
+    others = {name: outcome for name, outcome in outcomes.items() if name not in passed}
     unlisted = {name: outcome for name, outcome in others.items() if expected.get(name) != outcome}
-    stale = sorted(name for name in expected if name not in others)
     assert not unlisted, f"not in expected.tsv, or there with another outcome: {unlisted}"
-    assert not stale, f"in expected.tsv, but they pass or are gone: {stale}"
+    assert not passed & expected.keys(), f"in expected.tsv, but they pass: {sorted(passed & expected.keys())}"
+    return len(passed)
+
+
+# What each SciPy's suite, which grows, was left with when this was written: no change may lower it.
+SCIPY_PASSED = {(1, 15): 112, (1, 17): 116}
 
 
 @pytest.mark.slow
 def test_scipy_base(tmp_path):
-    passed, others = run_suite(tmp_path, str(HERE / "scipy_base_suite.py"))
-    compare(others, expected_outcomes("scipy"))
-    assert passed >= 65
+    passed = compare(run_suite(tmp_path, str(HERE / "scipy_base_suite.py")), expected_outcomes("scipy"))
+    version = tuple(map(int, scipy.__version__.split(".")[:2]))
+    assert passed >= max(score for known, score in SCIPY_PASSED.items() if known <= version)
 
 
 def find_mkl():
@@ -98,6 +103,5 @@ def test_sparse_dot(tmp_path):
     if mkl is None:
         pytest.skip("sparse_dot_mkl cannot be imported without MKL, which is not installed")
     modules = [f"sparse_dot_mkl.tests.{name}" for name in SPARSE_DOT_TESTS]
-    passed, others = run_suite(tmp_path, "-p", "sparse_dot_shim", "--pyargs", *modules, MKL_RT=mkl)
-    compare(others, expected_outcomes("sparse_dot"))
-    assert passed >= 846
+    outcomes = run_suite(tmp_path, "-p", "sparse_dot_shim", "--pyargs", *modules, MKL_RT=mkl)
+    assert compare(outcomes, expected_outcomes("sparse_dot")) >= 846
