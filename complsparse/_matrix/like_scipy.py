@@ -228,12 +228,14 @@ class LikeScipy(Conversions):
     @staticmethod
     def _elementwise_ufunc(name: str, inputs: tuple[Any, ...]) -> Any:
         if len(inputs) == 1:
-            return getattr(inputs[0], _UNARY[name])() if name in _UNARY else NotImplemented
+            return _UNARY[name](inputs[0]) if name in _UNARY else NotImplemented
         a, b = inputs
         if name not in _BINARY:
             return NotImplemented
         forward, reflected = _BINARY[name]
-        return getattr(a, forward)(b) if isinstance(a, LikeScipy) else getattr(b, reflected)(a)
+        if isinstance(a, LikeScipy):
+            return getattr(a, forward)(b)
+        return getattr(b, reflected)(a) if reflected else NotImplemented
 
     # --- elements -----------------------------------------------------------------------------------------------------
 
@@ -255,6 +257,16 @@ class LikeScipy(Conversions):
         """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
         self._refuse_edit("resize")
 
+    def eliminate_zeros(self) -> NoReturn:
+        """Raises NotImplementedError: a ComplementaryMatrix is immutable."""
+        self._refuse_edit("eliminate_zeros")
+
+    def sort_indices(self) -> None:
+        """Nothing: the indices of each row ascend."""
+
+    def sum_duplicates(self) -> None:
+        """Nothing: there are no duplicates."""
+
     def _refuse_edit(self, what: str) -> NoReturn:
         raise NotImplementedError(
             f"{what} would change a ComplementaryMatrix, whose packing is fixed; edit W.tocsr() and pack the result "
@@ -270,14 +282,15 @@ _difference = _via_csr_operator("__sub__")
 _ZERO_AT_ZERO = (
     "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt"
 ).split()
-# The method of each ufunc; of two operands, that of the left and that of the right one.
-_UNARY = {
-    "negative": "__neg__",
-    "positive": "__pos__",
-    "absolute": "__abs__",
-    "conjugate": "conj",
-    **{name: name for name in _ZERO_AT_ZERO},
+_UNARY: dict[str, Callable[[Any], Any]] = {
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "absolute": operator.abs,
+    "conjugate": operator.methodcaller("conj"),
+    "square": operator.methodcaller("power", 2),
+    **{name: operator.methodcaller(name) for name in _ZERO_AT_ZERO},
 }
+# The methods of ufuncs of two operands: that of the left and that of the right one.
 _BINARY = {
     "multiply": ("__mul__", "__rmul__"),
     "divide": ("__truediv__", "__rtruediv__"),
@@ -291,4 +304,5 @@ _BINARY = {
     "greater_equal": ("__ge__", "__le__"),
     "maximum": ("maximum", "maximum"),
     "minimum": ("minimum", "minimum"),
+    "power": ("__pow__", None),
 }

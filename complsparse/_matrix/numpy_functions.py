@@ -22,6 +22,7 @@ _BY_METHOD = (
     np.argmax,
     np.argmin,
     np.can_cast,
+    np.common_type,
     np.imag,
     np.iscomplexobj,
     np.isrealobj,

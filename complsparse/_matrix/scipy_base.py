@@ -32,6 +32,7 @@ class SparseArray(*((sparray,) if issubclass(sparray, _spbase) else (_spbase, sp
     _format = Format("cmp")
     ndim = 2
     maxprint = 50  # of entries, where SciPy prints some
+    has_sorted_indices = has_canonical_format = True
 
     @property
     def _shape(self) -> tuple[int, int]:
