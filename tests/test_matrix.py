@@ -596,9 +596,26 @@ def test_in_place_on_the_left(W, A):
             call()
 
 
-OF_VALUES = (
-    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt"
-).split()
+OF_VALUES = [
+    "sin",
+    "tan",
+    "arcsin",
+    "arctan",
+    "sinh",
+    "tanh",
+    "arcsinh",
+    "arctanh",
+    "rint",
+    "sign",
+    "expm1",
+    "log1p",
+    "deg2rad",
+    "rad2deg",
+    "floor",
+    "ceil",
+    "trunc",
+    "sqrt",
+]
 
 
 def test_functions_that_keep_zeros(W, A):

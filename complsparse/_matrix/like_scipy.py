@@ -50,6 +50,7 @@ def _of_values(ufunc: np.ufunc) -> Callable[..., Any]:
         return self._with_stored_values(np.asarray(ufunc(self._data)))
 
     method.__name__ = ufunc.__name__
+    method.__qualname__ = f"ComplementaryMatrix.{ufunc.__name__}"
     method.__doc__ = f"`numpy.{ufunc.__name__}` of each stored value, on the same packing."
     return method
 
@@ -97,7 +98,7 @@ class LikeScipy(Conversions):
             On the same packing for a real number and for a ComplementaryMatrix of the same pattern, else what
             `csr_array.multiply` gives.
         """
-        if is_scalar(other) or isinstance(other, LikeScipy):
+        if is_scalar(other) or is_foreign(other) or isinstance(other, LikeScipy):
             return self * other
         return as_scipy(self).multiply(as_scipy(other))
 
@@ -206,25 +207,6 @@ class LikeScipy(Conversions):
     count_nonzero = _via_csr("count_nonzero")
     _getnnz = _via_csr("_getnnz")  # what SciPy's own classes ask each other
 
-    sin = _of_values(np.sin)
-    tan = _of_values(np.tan)
-    arcsin = _of_values(np.arcsin)
-    arctan = _of_values(np.arctan)
-    sinh = _of_values(np.sinh)
-    tanh = _of_values(np.tanh)
-    arcsinh = _of_values(np.arcsinh)
-    arctanh = _of_values(np.arctanh)
-    rint = _of_values(np.rint)
-    sign = _of_values(np.sign)
-    expm1 = _of_values(np.expm1)
-    log1p = _of_values(np.log1p)
-    deg2rad = _of_values(np.deg2rad)
-    rad2deg = _of_values(np.rad2deg)
-    floor = _of_values(np.floor)
-    ceil = _of_values(np.ceil)
-    trunc = _of_values(np.trunc)
-    sqrt = _of_values(np.sqrt)
-
     @staticmethod
     def _elementwise_ufunc(name: str, inputs: tuple[Any, ...]) -> Any:
         if len(inputs) == 1:
@@ -274,21 +256,42 @@ class LikeScipy(Conversions):
         )
 
 
+# The functions that keep zeros, of which scipy.sparse makes methods.
+_KEEPING_ZERO = (
+    np.sin,
+    np.tan,
+    np.arcsin,
+    np.arctan,
+    np.sinh,
+    np.tanh,
+    np.arcsinh,
+    np.arctanh,
+    np.rint,
+    np.sign,
+    np.expm1,
+    np.log1p,
+    np.deg2rad,
+    np.rad2deg,
+    np.floor,
+    np.ceil,
+    np.trunc,
+    np.sqrt,
+)
+for _ufunc in _KEEPING_ZERO:
+    setattr(LikeScipy, _ufunc.__name__, _of_values(_ufunc))
+
 _elementwise_product = _via_csr_operator("__mul__")
 _quotient = _via_csr_operator("__truediv__")
 _sum = _via_csr_operator("__add__")
 _difference = _via_csr_operator("__sub__")
 
-_ZERO_AT_ZERO = (
-    "sin tan arcsin arctan sinh tanh arcsinh arctanh rint sign expm1 log1p deg2rad rad2deg floor ceil trunc sqrt"
-).split()
 _UNARY: dict[str, Callable[[Any], Any]] = {
     "negative": operator.neg,
     "positive": operator.pos,
     "absolute": operator.abs,
     "conjugate": operator.methodcaller("conj"),
     "square": operator.methodcaller("power", 2),
-    **{name: operator.methodcaller(name) for name in _ZERO_AT_ZERO},
+    **{ufunc.__name__: operator.methodcaller(ufunc.__name__) for ufunc in _KEEPING_ZERO},
 }
 # The methods of ufuncs of two operands: that of the left and that of the right one.
 _BINARY = {

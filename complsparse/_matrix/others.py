@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What stands on the other side of an operator: a number, an array, a sparse matrix, or an object with its own rules."""
+"""What stands on the other side of an operator: a number, an array, a sparse matrix, an object with its own rules."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _holds_numbers(dtype: np.dtype[Any]) -> bool:
 def is_scalar(operand: Any) -> bool:
     """Whether the operand is a number that NumPy computes with.
 
-    Raises TypeError for single values that are none: text, dates, exact numbers such as `fractions.Fraction`. Objects that
-    merely count as scalars elsewhere (`numpy.isscalar` takes a memoryview for one) are no scalars here.
+    Raises TypeError for single values that are none: text, dates, exact numbers such as `fractions.Fraction`. Objects
+    that merely count as scalars elsewhere (`numpy.isscalar` takes a memoryview for one) are no scalars here.
     """
     if isinstance(operand, (int, float, complex)):
         return True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From which of SciPy's classes `ComplementaryMatrix` derives: the only file that knows a private name of SciPy.
 
-All of SciPy's sparse arrays derive from `_spbase`, which `scipy.sparse.issparse` looks for, and from `sparray`, which tells
-arrays from matrices. In SciPy 1.15 to 1.17 these are two classes; later `sparray` may derive from the other.
+All of SciPy's sparse arrays derive from `_spbase`, which `scipy.sparse.issparse` looks for, and from `sparray`, which
+tells arrays from matrices. In SciPy 1.15 to 1.17 these are two classes; later `sparray` may derive from the other.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from scipy.sparse._base import _spbase
 class Format(str):
     """The name of a format that SciPy does not have: equal to the plain name, and a way out where it is formatted.
 
-    SciPy refuses by format in a few functions (`save_npz`, `expm`, `inv`), with messages that hold nothing of the matrix but
-    this name.
+    SciPy refuses by format in a few functions (`save_npz`, `expm`, `inv`), with messages that hold nothing of the
+    matrix but this name.
     """
 
     __slots__ = ()

@@ -32,7 +32,9 @@ def _product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dt
     if form == "linear" and S.shape[-1] != W.shape[1]:
         raise wrong_inner_size(tuple(S.shape), W.shape, form)
     if form != "linear" and A.shape[-1] != B.shape[0]:
-        raise ValueError(f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows")
+        raise ValueError(
+            f"shapes {A.shape} and {B.shape} do not match: {A.shape[-1]} columns against {B.shape[0]} rows"
+        )
     if out is not None and isinstance(out, np.ndarray):
         parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
         if any(overlap(out, part) for part in parts):

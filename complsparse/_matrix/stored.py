@@ -108,7 +108,7 @@ class StoredMatrix(_core.Operand, SparseArray):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    # --- the arrays of CSR -----------------------------------------------------------------------------------------------
+    # --- the arrays of CSR --------------------------------------------------------------------------------------------
 
     @property
     def data(self) -> NDArray[Any]:
@@ -122,7 +122,7 @@ class StoredMatrix(_core.Operand, SparseArray):
 
     @property
     def indptr(self) -> NDArray[Any]:
-        """Where each row starts in `data`, shape (M + 1,), read-only; in the dtype of `indices` where that holds nnz."""
+        """Where each row starts in `data`, shape (M + 1,), read-only; in the dtype of `indices` if that holds nnz."""
         csr = self._csr()
         return frozen(csr.indptr.astype(csr.indices.dtype if self.nnz < 2**31 else np.int64))
 

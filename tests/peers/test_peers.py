@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The test-suites of other packages, run on ComplementaryMatrix, against a reviewed list of what does not pass.
 
-`expected.tsv` names each test that fails or is skipped, and why. A test that is not in it must pass; one that is in it
-must not, where this version of the suite has it, so that the list stays true. The suites stay where their wheels put them and run in a process of their own.
+`expected.tsv` names each test that fails or is skipped, and why. A test that is not in it must pass; one that is in
+it must not, where this version of the suite has it, so that the list stays true. The suites stay where their wheels
+put them and run in a process of their own.
 """
 
 import csv

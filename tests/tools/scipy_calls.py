@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What becomes of calls on a `csr_array` when it is a ComplementaryMatrix: the table of docs/guide/scipy-calls.md.
+"""What becomes of calls on a `csr_array` when it is a ComplementaryMatrix: docs/guide/scipy-calls.md.
 
-``python tests/tools/scipy_calls.py > docs/guide/scipy-calls.md`` writes the page; tests/test_scipy_calls.py keeps it true.
+``python tests/tools/scipy_calls.py > docs/guide/scipy-calls.md`` writes it; tests/test_scipy_calls.py keeps it true.
 """
 
 import copy
@@ -23,84 +23,82 @@ import complsparse as cs
 
 CALLS = {
     "Operators": """
-        A + 0; A + 2; 2 + A; A + D; D + A; A + S; S + A; A + V; A + [1]; A + None
-        A - 0; A - 2; 2 - A; A - D; D - A; A - S; S - A; A - V
-        A * 2; 2 * A; A * 2.5; A * True; A * np.float32(2); np.float64(2) * A; A * 2j; A * D; D * A; A * x; x * A
-        A * S; S * A; A * V; A * "a"; A * None; A * Fraction(1, 3); A * memoryview(x)
-        A / 2; A / 2j; A / D; A / S; 2 / A; D / A; S / A
-        A ** 2; A ** 0.5; A ** 0; 2 ** A
-        A @ x; x @ A; A @ X; X.T @ A; A @ x.tolist(); A @ c; c @ A; A @ np.stack([X, X]); A @ 2; 2 @ A; A @ None
-        A @ S; S @ A; A @ V; A @ M; M @ A; A @ sp.coo_array(x); sp.coo_array(x) @ A; A @ S.astype(complex)
-        -A; +A; abs(A); round(A, 1); ~A; A // 2; A % 2
-        A == 0; A == 1; A == D; A == S; A == V; A == None; A != 0; A != S; A < 1; A < D; A > 0.5; A > S; A <= 0.5; A >= D
-        bool(A); len(A); hash(A); list(A); 0.5 in A
+        A + 0; A + 2; 2 + A; A + D; D + A; A + S; S + A; A + V; A + [1]; A + None; A - 0; A - 2; 2 - A; A - D
+        D - A; A - S; S - A; A - V; A * 2; 2 * A; A * 2.5; A * True; A * np.float32(2); np.float64(2) * A; A * 2j
+        A * D; D * A; A * x; x * A; A * S; S * A; A * V; A * "a"; A * None; A * Fraction(1, 3); A * memoryview(x)
+        A / 2; A / 2j; A / D; A / S; 2 / A; D / A; S / A; A ** 2; A ** 0.5; A ** 0; 2 ** A; A @ x; x @ A; A @ X
+        X.T @ A; A @ x.tolist(); A @ c; c @ A; A @ np.stack([X, X]); A @ 2; 2 @ A; A @ None; A @ S; S @ A; A @ V
+        A @ M; M @ A; A @ sp.coo_array(x); sp.coo_array(x) @ A; A @ S.astype(complex); -A; +A; abs(A); round(A, 1)
+        ~A; A // 2; A % 2; A == 0; A == 1; A == D; A == S; A == V; A == None; A != 0; A != S; A < 1; A < D; A > 0.5
+        A > S; A <= 0.5; A >= D; bool(A); len(A); hash(A); list(A); 0.5 in A
     """,
     "Edits": """
         A += S; A += V; A -= V; A *= 2; A /= 2; A @= S; A **= 2; A[0, 0] = 1; A[0] = 1; A.data[:] = 1; A.setdiag(1)
-        A.resize(3, 3); A.shape = (144,); A.dtype = np.float32; A.eliminate_zeros(); A.sum_duplicates(); A.sort_indices()
-        A.prune(); D += A; D *= A; D @= A
+        A.resize(3, 3); A.shape = (144,); A.dtype = np.float32; A.eliminate_zeros(); A.sum_duplicates()
+        A.sort_indices(); A.prune(); D += A; D *= A; D @= A
     """,
     "Elements": """
-        A[0, 0]; A[0]; A[-1]; A[:, 1]; A[1:5]; A[1:9:2, ::3]; A[[1, 2]]; A[[1, 2], [3, 4]]; A[np.ix_([1, 2], [3, 4])]
-        A[D > 0.5]; A[A > 0.5]; A[..., 0]; A[None]; A[99, 0]; A["a"]
+        A[0, 0]; A[0]; A[-1]; A[:, 1]; A[1:5]; A[1:9:2, ::3]; A[[1, 2]]; A[[1, 2], [3, 4]]
+        A[np.ix_([1, 2], [3, 4])]; A[D > 0.5]; A[A > 0.5]; A[..., 0]; A[None]; A[99, 0]; A["a"]
     """,
     "Attributes": """
         A.shape; A.ndim; A.dtype; A.nnz; A.size; A.format; A.T; A.mT; A.data; A.indices; A.indptr; A.real; A.imag
         A.has_sorted_indices; A.has_canonical_format; A.nbytes; A.device; isinstance(A, sp.sparray)
     """,
     "Methods": """
-        A.toarray(); A.toarray(order="F"); A.todense(); A.toarray(out=np.zeros((12, 12))); A.tocsr(); A.tocsc(); A.tocoo()
-        A.tobsr(); A.todia(); A.todok(); A.tolil(); A.asformat("csc"); A.asformat("array"); A.asformat("xyz"); A.copy()
-        A.astype(np.float32); A.astype(int); A.astype(bool); A.astype(complex); A.transpose(); A.transpose((1, 0))
-        A.transpose((0, 1)); A.reshape(6, 24); A.reshape(12, 12); A.reshape(5, 5); A.conj(); A.conjugate()
-        A.sum(); A.sum(0); A.sum(axis=1); A.sum(axis=-1); A.sum(axis=(0, 1)); A.sum(2); A.sum(dtype=np.float32)
-        A.mean(); A.mean(0); A.mean(1)
-        A.max(); A.max(axis=0); A.max(axis=1).toarray(); A.min(); A.min(axis=0); A.nanmax(); A.nanmin(axis=1); A.argmax()
-        A.argmax(axis=1); A.argmin(); A.argmin(axis=0); A.diagonal(); A.diagonal(2); A.diagonal(99); A.trace(); A.trace(1)
-        A.nonzero(); A.count_nonzero(); A.count_nonzero(axis=0); A.dot(2); A.dot(x); A.dot(X); A.dot(S); A.dot(V)
-        A.multiply(2); A.multiply(D); A.multiply(x); A.multiply(S); A.multiply(V); A.maximum(0.5); A.maximum(-0.5)
-        A.maximum(D); A.maximum(S); A.minimum(0.5); A.minimum(S); A.power(2); A.power(0); A.power(2, dtype=np.float32)
-        A.sqrt(); A.sign(); A.sin(); A.tan(); A.arcsin(); A.arctan(); A.sinh(); A.tanh(); A.arcsinh(); A.arctanh()
-        A.rint(); A.expm1(); A.log1p(); A.deg2rad(); A.rad2deg(); A.floor(); A.ceil(); A.trunc()
-        copy.copy(A); copy.deepcopy(A); pickle.loads(pickle.dumps(A))
+        A.toarray(); A.toarray(order="F"); A.todense(); A.toarray(out=np.zeros((12, 12))); A.tocsr(); A.tocsc()
+        A.tocoo(); A.tobsr(); A.todia(); A.todok(); A.tolil(); A.asformat("csc"); A.asformat("array")
+        A.asformat("xyz"); A.copy(); A.astype(np.float32); A.astype(int); A.astype(bool); A.astype(complex)
+        A.transpose(); A.transpose((1, 0)); A.transpose((0, 1)); A.reshape(6, 24); A.reshape(12, 12)
+        A.reshape(5, 5); A.conj(); A.conjugate(); A.sum(); A.sum(0); A.sum(axis=1); A.sum(axis=-1)
+        A.sum(axis=(0, 1)); A.sum(2); A.sum(dtype=np.float32); A.mean(); A.mean(0); A.mean(1); A.max()
+        A.max(axis=0); A.max(axis=1).toarray(); A.min(); A.min(axis=0); A.nanmax(); A.nanmin(axis=1); A.argmax()
+        A.argmax(axis=1); A.argmin(); A.argmin(axis=0); A.diagonal(); A.diagonal(2); A.diagonal(99); A.trace()
+        A.trace(1); A.nonzero(); A.count_nonzero(); A.count_nonzero(axis=0); A.dot(2); A.dot(x); A.dot(X); A.dot(S)
+        A.dot(V); A.multiply(2); A.multiply(D); A.multiply(x); A.multiply(S); A.multiply(V); A.maximum(0.5)
+        A.maximum(-0.5); A.maximum(D); A.maximum(S); A.minimum(0.5); A.minimum(S); A.power(2); A.power(0)
+        A.power(2, dtype=np.float32); A.sqrt(); A.sign(); A.sin(); A.tan(); A.arcsin(); A.arctan(); A.sinh()
+        A.tanh(); A.arcsinh(); A.arctanh(); A.rint(); A.expm1(); A.log1p(); A.deg2rad(); A.rad2deg(); A.floor()
+        A.ceil(); A.trunc(); copy.copy(A); copy.deepcopy(A); pickle.loads(pickle.dumps(A))
     """,
     "NumPy's ufuncs": """
-        np.add(A, S); np.add(D, A); np.subtract(A, D); np.multiply(A, 2); np.multiply(A, D); np.divide(A, 2); np.negative(A)
-        np.absolute(A); np.conjugate(A); np.sqrt(A); np.sin(A); np.sign(A); np.floor(A); np.expm1(A); np.tanh(A); np.cos(A)
-        np.exp(A); np.power(A, 2); np.equal(A, D); np.less(A, 1); np.maximum(A, S); np.isnan(A); np.square(A)
-        np.matmul(A, x); np.matmul(A, X); np.matmul(X.T, A); np.matmul(A, S); np.matmul(A, X, out=np.empty((12, 3)))
-        np.add.reduce(A); np.add.outer(A, x)
+        np.add(A, S); np.add(D, A); np.subtract(A, D); np.multiply(A, 2); np.multiply(A, D); np.divide(A, 2)
+        np.negative(A); np.absolute(A); np.conjugate(A); np.sqrt(A); np.sin(A); np.sign(A); np.floor(A)
+        np.expm1(A); np.tanh(A); np.cos(A); np.exp(A); np.power(A, 2); np.equal(A, D); np.less(A, 1)
+        np.maximum(A, S); np.isnan(A); np.square(A); np.matmul(A, x); np.matmul(A, X); np.matmul(X.T, A)
+        np.matmul(A, S); np.matmul(A, X, out=np.empty((12, 3))); np.add.reduce(A); np.add.outer(A, x)
     """,
     "NumPy's functions": """
         np.shape(A); np.ndim(A); np.size(A); np.sum(A); np.sum(A, axis=0); np.mean(A); np.max(A); np.min(A, axis=1)
-        np.argmax(A); np.nonzero(A); np.reshape(A, (6, 24)); np.transpose(A); np.real(A); np.imag(A); np.iscomplexobj(A)
-        np.round(A, 1); np.around(A); np.copy(A); np.trace(A); np.diagonal(A); np.count_nonzero(A); np.dot(A, x)
-        np.dot(x, A); np.dot(A, X); np.dot(A, 2); np.inner(A, x); np.linalg.norm(A); np.array_equal(A, D)
-        np.array_equal(A, A); np.result_type(A); np.can_cast(A, float); np.isscalar(A); np.asarray(A).dtype; np.ravel(A)
-        np.vstack([A, A]); np.concatenate([A, A]); np.zeros_like(A); np.allclose(A, A); np.clip(A, 0, 1); np.kron(A, A)
-        np.einsum("ij,j", A, x); np.tensordot(A, X, 1); np.outer(A, x); np.where(A); np.linalg.solve(A, x)
-        np.linalg.det(A); np.std(A); np.cumsum(A); np.sort(A); np.unique(A)
+        np.argmax(A); np.nonzero(A); np.reshape(A, (6, 24)); np.transpose(A); np.real(A); np.imag(A)
+        np.iscomplexobj(A); np.round(A, 1); np.around(A); np.copy(A); np.trace(A); np.diagonal(A)
+        np.count_nonzero(A); np.dot(A, x); np.dot(x, A); np.dot(A, X); np.dot(A, 2); np.inner(A, x)
+        np.linalg.norm(A); np.array_equal(A, D); np.array_equal(A, A); np.result_type(A); np.can_cast(A, float)
+        np.isscalar(A); np.asarray(A).dtype; np.ravel(A); np.vstack([A, A]); np.concatenate([A, A])
+        np.zeros_like(A); np.allclose(A, A); np.clip(A, 0, 1); np.kron(A, A); np.einsum("ij,j", A, x)
+        np.tensordot(A, X, 1); np.outer(A, x); np.where(A); np.linalg.solve(A, x); np.linalg.det(A); np.std(A)
+        np.cumsum(A); np.sort(A); np.unique(A)
     """,
     "scipy.sparse": """
-        sp.issparse(A); sp.csr_array(A); sp.csc_array(A); sp.coo_array(A); sp.bsr_array(A); sp.dia_array(A); sp.dok_array(A)
-        sp.lil_array(A); sp.csr_matrix(A); sp.vstack([A, S]); sp.hstack([S, A]); sp.block_array([[A, None], [None, S]])
-        sp.block_diag([A, S]); sp.kron(A, S); sp.kronsum(A, S); sp.find(A); sp.tril(A); sp.triu(A, 1)
-        sp.save_npz(BytesIO(), A)
+        sp.issparse(A); sp.csr_array(A); sp.csc_array(A); sp.coo_array(A); sp.bsr_array(A); sp.dia_array(A)
+        sp.dok_array(A); sp.lil_array(A); sp.csr_matrix(A); sp.vstack([A, S]); sp.hstack([S, A])
+        sp.block_array([[A, None], [None, S]]); sp.block_diag([A, S]); sp.kron(A, S); sp.kronsum(A, S); sp.find(A)
+        sp.tril(A); sp.triu(A, 1); sp.save_npz(BytesIO(), A)
     """,
     "scipy.sparse.linalg": """
         linalg.spsolve(A, x); linalg.spsolve(A, X); linalg.spsolve(A, c); linalg.spsolve(A, sp.csc_array(X))
         linalg.splu(A).solve(x); linalg.spilu(A).solve(x); linalg.factorized(A)(x)
         linalg.spsolve_triangular(sp.tril(A).tocsr(), x); linalg.inv(A); linalg.expm(A); linalg.matrix_power(A, 3)
-        linalg.expm_multiply(A, x); linalg.expm_multiply(A, X); linalg.norm(A); linalg.norm(A, 1); linalg.norm(A, np.inf)
-        linalg.norm(A, axis=1); linalg.onenormest(A); linalg.is_sptriangular(A); linalg.spbandwidth(A)
-        linalg.eigs(A, k=2, v0=x)[0]; linalg.eigsh(A + A.T, k=2, v0=x)[0]; linalg.lobpcg(A + A.T, X, tol=1e-9)[0]
-        linalg.eigsh(A, k=2, v0=x)[0]; linalg.lobpcg(A, X, tol=1e-9, maxiter=99)[0]
-        linalg.svds(A, k=2, v0=x, return_singular_vectors=False); linalg.aslinearoperator(A) @ x; linalg.lsqr(A, x)[0]
-        linalg.lsmr(A, x)[0]; linalg.cg(A, x, rtol=1e-9)[0]; linalg.cgs(A, x, rtol=1e-9)[0]; linalg.bicg(A, x, rtol=1e-9)[0]
-        linalg.bicgstab(A, x, rtol=1e-9)[0]; linalg.gmres(A, x, rtol=1e-9)[0]; linalg.lgmres(A, x, rtol=1e-9)[0]
-        linalg.gcrotmk(A, x, rtol=1e-9)[0]; linalg.minres(A, x, rtol=1e-9)[0]; linalg.qmr(A, x, rtol=1e-9)[0]
-        linalg.tfqmr(A, x, rtol=1e-9)[0]; linalg.use_solver(useUmfpack=False)
-        linalg.funm_multiply_krylov(scipy.linalg.expm, A, x, t=0.1)
+        linalg.expm_multiply(A, x); linalg.expm_multiply(A, X); linalg.norm(A); linalg.norm(A, 1)
+        linalg.norm(A, np.inf); linalg.norm(A, axis=1); linalg.onenormest(A); linalg.is_sptriangular(A)
+        linalg.spbandwidth(A); linalg.eigs(A, k=2, v0=x)[0]; linalg.eigsh(A + A.T, k=2, v0=x)[0]
+        linalg.lobpcg(A + A.T, X, tol=1e-9)[0]; linalg.eigsh(A, k=2, v0=x)[0]
+        linalg.lobpcg(A, X, tol=1e-9, maxiter=99)[0]; linalg.svds(A, k=2, v0=x, return_singular_vectors=False)
+        linalg.aslinearoperator(A) @ x; linalg.lsqr(A, x)[0]; linalg.lsmr(A, x)[0]; linalg.cg(A, x, rtol=1e-9)[0]
+        linalg.cgs(A, x, rtol=1e-9)[0]; linalg.bicg(A, x, rtol=1e-9)[0]; linalg.bicgstab(A, x, rtol=1e-9)[0]
+        linalg.gmres(A, x, rtol=1e-9)[0]; linalg.lgmres(A, x, rtol=1e-9)[0]; linalg.gcrotmk(A, x, rtol=1e-9)[0]
+        linalg.minres(A, x, rtol=1e-9)[0]; linalg.qmr(A, x, rtol=1e-9)[0]; linalg.tfqmr(A, x, rtol=1e-9)[0]
+        linalg.use_solver(useUmfpack=False); linalg.funm_multiply_krylov(scipy.linalg.expm, A, x, t=0.1)
     """,
     "scipy.sparse.csgraph": """
         csgraph.connected_components(A); csgraph.laplacian(A); csgraph.shortest_path(A); csgraph.dijkstra(A)
@@ -224,7 +222,7 @@ def agree(a, b):
 
 
 def outcome(call):
-    """"same", "refused" or "differs"; None where this SciPy does not have the call for its own class either."""
+    """ "same", "refused" or "differs"; None where this SciPy does not have the call for its own class either."""
     ours, theirs = result(call, "cmp"), result(call, "csr")
     if isinstance(theirs, AttributeError) and isinstance(ours, AttributeError):
         return None
@@ -238,12 +236,13 @@ WORDS = {"same": "same", "refused": "refused by design", "differs": "differs"}
 PAGE = """\
 # Calls of scipy.sparse, one by one
 
-A `ComplementaryMatrix` is a `scipy.sparse.sparray`: `scipy.sparse.issparse` says so, and what takes any sparse array takes it.
-This page lists {total} calls, each made with a `csr_array` A and with the same matrix as a ComplementaryMatrix; further names are
-V (of A's class and pattern), S and M (a `csr_array` and a `csr_matrix`), D (a dense matrix), X, x, c (a dense batch, a vector, a
-complex vector). *Same* is a result of equal values, shape and dtype, sparse where the other is, or an exception from both. Which
-sparse class it is may differ: what keeps the pattern is a ComplementaryMatrix on the same packing, all else a `csr_array`. Where
-a class of SciPy stands on the left of an operator, its method comes first and the result is of that class;
+A `ComplementaryMatrix` is a `scipy.sparse.sparray`: `scipy.sparse.issparse` says so, and what takes any sparse array
+takes it. This page lists {total} calls, each made with a `csr_array` A and with the same matrix as a
+ComplementaryMatrix. Other names are V (of A's class and pattern), S and M (a `csr_array` and a `csr_matrix`), D (a
+dense matrix), X, x and c (a dense batch, a vector, a complex vector). *Same* is a result of equal values, shape and
+dtype, sparse where the other is, or an exception from both. Which sparse class it is may differ: what keeps the
+pattern is a ComplementaryMatrix on the same packing, with zeros that stay stored; all else is a `csr_array`. Where a
+class of SciPy stands on the left of an operator, its method comes first, and the result is of that class;
 `numpy.matmul(S, W)` runs the product of this library.
 
 {summary}
@@ -254,8 +253,8 @@ a class of SciPy stands on the left of an operator, its method comes first and t
 
 ## The same
 
-{same}
-Written by `tests/tools/scipy_calls.py`; kept in step by `tests/test_scipy_calls.py::test_page`, made with SciPy {version}.
+{same}\
+Written by `tests/tools/scipy_calls.py` with SciPy {version}; `tests/test_scipy_calls.py::test_page` keeps it true.
 """
 
 
@@ -271,9 +270,7 @@ def page():
         count[section, key] += 1
     summary = [[section, *(str(count[section, key]) for key in WORDS)] for section in CALLS]
     summary.append(["all", *(str(sum(count[section, key] for section in CALLS)) for key in WORDS)])
-    others = [
-        [f"`{call}`", WORDS[key], reason(section, call)] for section, call, key in found if key != "same"
-    ]
+    others = [[f"`{call}`", WORDS[key], reason(section, call)] for section, call, key in found if key != "same"]
     same = ""
     for section in CALLS:
         lines = textwrap.wrap(
