@@ -202,11 +202,10 @@ def test_results_belong_to_nobody_else():
         np.testing.assert_array_equal(X.toarray(), D)
         for array in (X._indptr, X._indices, X._data, X.set_ptr, X.row_order, X.values, X.kernel_ids):
             assert not array.flags.writeable
-    shared, copied = W.tocsr(), W.tocsr(copy=True)
-    assert not shared.data.flags.writeable
-    copied.data[:] = 0
-    copied.indices[:] = 0
-    copied.indptr[:] = 0
+    for copied in (W.tocsr(), W.tocsr(copy=True), W.T.tocsc(), W.tocsc(), W.tocoo(copy=False)):
+        for array in vars(copied).values():
+            if isinstance(array, np.ndarray):
+                array[:] = 0
     np.testing.assert_array_equal(W.toarray(), D)
 
 

@@ -513,7 +513,7 @@ def test_errors_name_the_numbers():
         (TypeError, "needs W as a Compl", lambda: cs.linear(w, np.ones((3, 5)))),
         (ValueError, "5 columns against 6 rows", lambda: cs.matmul(W, scipy.sparse.csr_array((6, 2)))),
         (ValueError, "6 features.*expects 5", lambda: cs.linear(scipy.sparse.csr_array((2, 6)), W)),
-        (ValueError, "two axes", lambda: cs.matmul(W, scipy.sparse.coo_array(np.ones(5)))),
+        (ValueError, "5 columns against 6 rows", lambda: cs.matmul(W, scipy.sparse.coo_array(np.ones(6)))),
     ]
     for kind, words, call in refused:
         with pytest.raises(kind, match=words):

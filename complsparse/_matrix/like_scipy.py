@@ -136,7 +136,8 @@ class LikeScipy(Conversions):
             return True
         if self.shape != other.shape or self.nnz != other.nnz:
             return False
-        mine, theirs = self._csr(), other._csr()
+        as_stored = self._transposed == other._transposed
+        mine, theirs = (A._stored() if as_stored else A._csr() for A in (self, other))
         return np.array_equal(mine.indptr, theirs.indptr) and np.array_equal(mine.indices, theirs.indices)
 
     def _values_in_order_of(self, other: LikeScipy) -> NDArray[Any]:

@@ -108,7 +108,7 @@ class ComplementaryMatrix(Described):
 
     def __bool__(self) -> bool:
         # SciPy's asks whether anything is stored: a stored zero would be true.
-        return bool(self._data.any()) if self.shape == (1, 1) else super().__bool__()  # type: ignore[no-any-return]
+        return bool(self._data.any()) if self.shape == (1, 1) else super().__bool__()
 
     def __repr__(self) -> str:
         return (

@@ -117,8 +117,8 @@ def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     if np.shape(a1) != np.shape(a2):
         return False
     if not (scipy.sparse.issparse(a1) and scipy.sparse.issparse(a2)):
-        dense = (a.toarray() if isinstance(a, StoredMatrix) else a for a in (a1, a2))
-        return np.array_equal(*dense, equal_nan=equal_nan)
+        x, y = (a.toarray() if isinstance(a, StoredMatrix) else a for a in (a1, a2))
+        return np.array_equal(x, y, equal_nan=equal_nan)
     a, b = (as_scipy(a).copy() for a in (a1, a2))
     a.eliminate_zeros()
     b.eliminate_zeros()
