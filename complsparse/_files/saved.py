@@ -83,13 +83,14 @@ def save(path: str | os.PathLike[str] | IO[bytes], W: ComplementaryMatrix) -> No
     members["block"] = np.array(members["block"], dtype=np.int64)
     if is_bfloat16(W.dtype):
         members["data"], members["dtype"] = members["data"].view(np.uint16), "bfloat16"
+    # No further keyword for NumPy: before 2.1 it would be one more member.
     if not isinstance(path, (str, os.PathLike)) and hasattr(path, "write"):
         if isinstance(path, io.TextIOBase):
             raise TypeError(f"save writes bytes, but {type(path).__name__} takes text; open the file in mode 'wb'")
-        np.savez(path, allow_pickle=False, **members)
+        np.savez(path, **members)
         return
     with replacing(path_of(path)) as stream:
-        np.savez(stream, allow_pickle=False, **members)
+        np.savez(stream, **members)
 
 
 def load(path: str | os.PathLike[str] | IO[bytes]) -> ComplementaryMatrix:
