@@ -441,3 +441,65 @@ def test_other_array_classes_get_their_turn(pair):
             return "theirs"
 
     assert np.dot(pair[1], Theirs()) == "theirs"
+
+
+def test_operators_of_scipys_classes_on_the_left(pair):
+    """Its arrays multiply entry by entry with `*`, its matrices as `@`; never an np.matrix."""
+    A, W = pair
+    dense = A.toarray()
+    for found, expected in (
+        (sp.csr_array(A) * W, dense * dense),
+        (sp.csr_matrix(A.T) * W, dense.T @ dense),
+        (sp.csc_matrix(A.T) @ W, dense.T @ dense),
+        (sp.csr_array(A.T) @ W, dense.T @ dense),
+        (sp.coo_matrix(A) + W, 2 * dense),
+        (sp.csr_array(A) - W, 0 * dense),
+        (sp.csr_matrix(A).multiply(W), dense * dense),
+        (sp.csr_matrix(A).maximum(W * 2), 2 * dense),
+    ):
+        assert sp.issparse(found)
+        np.testing.assert_allclose(found.toarray(), expected)
+    M = dense.view(np.matrix)
+    for found in (M.T @ W, W @ M.T, W + M, M - W):
+        assert type(found) is np.ndarray
+
+
+def test_tensors_stand_beside_operators(pair):
+    class Tensor:
+        """What DLPack asks for."""
+
+        def __init__(self, array):
+            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+    A, W = pair
+    other = np.random.default_rng(0).random(W.shape)
+    for operate in (operator.mul, operator.add, operator.sub, operator.lt):
+        found, expected = (operate(M, B) for M, B in ((W, Tensor(other)), (A, other)))
+        assert sp.issparse(found) == sp.issparse(expected)
+        np.testing.assert_array_equal(*(M.toarray() if sp.issparse(M) else M for M in (found, expected)))
+
+
+def test_winners_of_a_matrix(pair):
+    A, W = pair
+    for axis in (0, 1):
+        np.testing.assert_array_equal(cs.Winners.from_scipy(W, axis=axis).toarray(), A.toarray())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, "bfloat16"])
+def test_16_bit_floats_reach_scipy_as_float32(dtype):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    W = cs.from_dense(D, dtype=dtype)
+    for made in (
+        sp.csr_array(W),
+        sp.csc_matrix(W),
+        sp.vstack([W, W]),
+        W.tocoo(),
+        W[0:1],
+        sp.tril(W),
+        W.sum(0),
+        W.mean(1),
+    ):
+        assert made.dtype == np.float32
+    assert W.data.dtype == W.sqrt().dtype == W.power(2).dtype == W.dtype
+    np.testing.assert_array_equal(sp.csr_array(W).toarray(), D)

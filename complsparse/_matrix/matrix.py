@@ -22,7 +22,8 @@ from complsparse._typing import Block, Strategy
 class ComplementaryMatrix(Described):
     """A sparse matrix whose rows are packed into sets that share no column.
 
-    Immutable; all members may be used from several threads at once.
+    A `scipy.sparse.sparray`, which functions of SciPy and scikit-learn take as one. Immutable; all members may be used
+    from several threads at once.
 
     Parameters
     ----------
