@@ -232,7 +232,7 @@ def test_table_of_dtypes(page):
     shown = [[cell.strip() for cell in line.replace("`", "").strip("|").split("|")] for line in lines[start + 2 : end]]
     assert shown == [list(row) for row in _dtypes.table_rows()]
     with pytest.raises(TypeError) as error:
-        cs.matmul(cs.from_dense(np.eye(2)), np.ones(2, complex))
+        cs.matmul(cs.from_dense(np.eye(2)), np.ones(2, np.longdouble))
     table = str(error.value).splitlines()[1:]
     assert [re.split(r" {2,}", line) for line in table[1:]] == shown
 
