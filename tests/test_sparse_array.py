@@ -196,6 +196,10 @@ def test_other_patterns_give_csr(pair):
         found = operate(W, V)
         assert isinstance(found, sp.csr_array)
         np.testing.assert_array_equal(found.toarray(), operate(A, sp.csr_array(B)).toarray())
+    # The same columns one after another, in other rows.
+    first, second = np.array([[1.0, 1, 0], [0, 0, 1]]), np.array([[1.0, 0, 0], [0, 1, 1]])
+    found = cs.from_dense(first) + cs.from_dense(second)
+    np.testing.assert_array_equal(found.toarray(), first + second)
     with pytest.raises(ValueError):
         W + W.T
     with pytest.raises(TypeError):
@@ -469,7 +473,13 @@ def test_tensors_stand_beside_operators(pair):
         """What DLPack asks for."""
 
         def __init__(self, array):
-            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
 
     A, W = pair
     other = np.random.default_rng(0).random(W.shape)
