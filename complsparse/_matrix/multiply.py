@@ -10,7 +10,6 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._matrix import numpy_functions
 from complsparse._matrix.like_scipy import LikeScipy
 from complsparse._matrix.others import as_scipy, copied_into, is_foreign, is_scalar
 from complsparse._matrix.stored import part_of_matrix
@@ -182,6 +181,8 @@ class Products(LikeScipy):
     # --- NumPy protocol -----------------------------------------------------------------------------------------------
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from complsparse._matrix import numpy_functions  # few need it
+
         return numpy_functions.call(func, types, args, kwargs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
