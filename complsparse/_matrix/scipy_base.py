@@ -7,6 +7,8 @@ tells arrays from matrices. In SciPy 1.15 to 1.17 these are two classes; later `
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from scipy.sparse import sparray
 from scipy.sparse._base import _spbase
 
@@ -24,7 +26,20 @@ class Format(str):
         return format(f"{self!s} (use W.tocsr())", spec)
 
 
-class SparseArray(*((sparray,) if issubclass(sparray, _spbase) else (_spbase, sparray))):  # type: ignore[misc]
+if TYPE_CHECKING:  # SciPy has no types, and with a base without any a checker would take a matrix for everything
+
+    class SciPysOwn:
+        def __bool__(self) -> bool: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+
+    class SciPysOwn(*((sparray,) if issubclass(sparray, _spbase) else (_spbase, sparray))):
+        __slots__ = ()
+
+
+class SparseArray(SciPysOwn):
     """What SciPy's base expects of a two-dimensional format beside the public members. Holds nothing itself."""
 
     __slots__ = ()

@@ -142,7 +142,7 @@ class StoredMatrix(_core.Operand, SparseArray):
     def T(self) -> Self:
         """The transpose: the same memory, the same packing, and ``W.T.T is W``."""
         if self._twin is not None:
-            return self._twin
+            return self._twin  # type: ignore[return-value]
         with _twin_lock:
             view = None if self._twin_ref is None else self._twin_ref()
             if view is None:
@@ -153,7 +153,7 @@ class StoredMatrix(_core.Operand, SparseArray):
                 view._twin, view._twin_ref = self, None
                 view._bind(self._indptr, self._indices, self._data, self._packing.shape, self)
                 self._twin_ref = weakref.ref(view)
-        return view
+        return view  # type: ignore[return-value]
 
     @property
     def mT(self) -> Self:
