@@ -93,7 +93,7 @@ def _count_nonzero(a: Any, axis: Any = None) -> Any:
 
 @_answers(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    result = a.dot(b) if isinstance(a, StoredMatrix) else a * b if np.ndim(a) == 0 else a @ b
+    result = a.dot(b) if scipy.sparse.issparse(a) else a * b if np.ndim(a) == 0 else a @ b
     return result if out is None else copied_into(out, result)
 
 
@@ -117,7 +117,7 @@ def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     if np.shape(a1) != np.shape(a2):
         return False
     if not (scipy.sparse.issparse(a1) and scipy.sparse.issparse(a2)):
-        x, y = (a.toarray() if isinstance(a, StoredMatrix) else a for a in (a1, a2))
+        x, y = (a.toarray() if scipy.sparse.issparse(a) else a for a in (a1, a2))
         return np.array_equal(x, y, equal_nan=equal_nan)
     a, b = (as_scipy(a).copy() for a in (a1, a2))
     a.eliminate_zeros()

@@ -29,9 +29,21 @@ class Format(str):
 if TYPE_CHECKING:  # SciPy has no types, and with a base without any a checker would take a matrix for everything
 
     class SciPysOwn:
-        def __bool__(self) -> bool: ...
+        imag: Any
+        asformat: Any
+        conj: Any
+        conjugate: Any
+        diagonal: Any
+        nonzero: Any
+        reshape: Any
+        tobsr: Any
+        todense: Any
+        todia: Any
+        todok: Any
+        tolil: Any
+        trace: Any
 
-        def __getattr__(self, name: str) -> Any: ...
+        def __bool__(self) -> bool: ...
 
 else:
 
@@ -51,4 +63,4 @@ class SparseArray(SciPysOwn):
 
     @property
     def _shape(self) -> tuple[int, int]:
-        return self.shape  # type: ignore[no-any-return]
+        return self.shape  # type: ignore[attr-defined, no-any-return]
