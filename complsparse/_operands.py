@@ -12,21 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array, is_masked
 from complsparse._dtypes import ProductTypes, as_dtype, product_types
-
-
-def as_dense(operand: Any, name: str) -> NDArray[Any]:
-    """A dense operand as an ndarray: array-likes, and DLPack tensors on the CPU without a copy."""
-    if not isinstance(operand, np.ndarray) and hasattr(operand, "__dlpack__"):
-        try:
-            array = np.from_dlpack(operand)
-        except BufferError:  # bfloat16, which NumPy's DLPack has no name for
-            array = np.asarray(operand)
-    else:
-        array = np.asarray(operand)
-    if array.dtype == object:
-        raise TypeError(f"{name} is not an array of numbers: {type(operand).__name__}")
-    return array
 
 
 def checked_activation(activation: Any, compute: np.dtype[Any]) -> str | None:
@@ -47,7 +34,7 @@ def checked_activation(activation: Any, compute: np.dtype[Any]) -> str | None:
 def checked_bias(bias: Any, features: int, types: ProductTypes) -> NDArray[Any] | None:
     if bias is None:
         return None
-    array = as_dense(bias, "bias")
+    array = as_array(bias, "bias")
     if array.shape != (features,):
         raise ValueError(f"bias has shape {array.shape}; it needs one entry per output feature: ({features},)")
     if not np.can_cast(array.dtype, types.compute, "same_kind"):
@@ -75,7 +62,7 @@ def _repeats(array: NDArray[Any]) -> bool:
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: list[NDArray[Any]]) -> None:
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or is_masked(out):
         raise TypeError(f"out must be a numpy array, not {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")

@@ -58,6 +58,7 @@ FLOORS = {
         ("_core", "_typing"),
         ("_config", "_progress"),
         ("_dtypes",),
+        ("_arrays",),
         ("_operands",),
         ("_ops", "_pictures"),
         ("_matrix",),

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
+from complsparse._arrays import read_array
 from complsparse._matrix.csr import check_dtype, row_of_entry, to_scipy, transposed
 from complsparse._matrix.formats import canonical
 from complsparse._matrix.stored import StoredMatrix, part_of_matrix
@@ -118,7 +119,7 @@ class Conversions(StoredMatrix):
         elif scipy.sparse.issparse(A_or_data) or hasattr(A_or_data, "tocsr"):
             csr = canonical(A_or_data)
         else:
-            return self._with_array_values(np.asarray(A_or_data))
+            return self._with_array_values(read_array(A_or_data, "A_or_data"))
         own = self._csr()
         if csr.shape != self.shape:
             raise ValueError(f"the matrix has shape {csr.shape}; this one has {self.shape}")

@@ -17,6 +17,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
+from complsparse._arrays import read_array
 from complsparse._matrix.csr import (
     MAX_SIZE,
     Csr,
@@ -35,7 +36,7 @@ from complsparse._matrix.csr import (
 
 def _values(data: Any, name: str = "data", ndim: int = 1) -> NDArray[Any]:
     """A copy of the values in native byte order."""
-    array = np.asarray(data)
+    array = read_array(data, name)
     dtype = check_dtype(array.dtype)
     if array.ndim != ndim:
         raise ValueError(f"{name} has {array.ndim} axes; it must have {ndim}")
@@ -44,7 +45,7 @@ def _values(data: Any, name: str = "data", ndim: int = 1) -> NDArray[Any]:
 
 def _integers(indices: Any, name: str) -> NDArray[Any]:
     """A copy of an index vector as int32 (if its dtype is no wider) or int64."""
-    array = np.asarray(indices)
+    array = read_array(indices, name)
     if array.ndim != 1:
         raise ValueError(f"{name} has {array.ndim} axes; it must have 1")
     if array.dtype.kind not in "iu":
@@ -286,10 +287,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
     elif isinstance(A, tuple):
         arrays, own = _from_tuple(A, size, wanted)
     else:
-        try:
-            dense = np.asarray(A)
-        except ValueError as error:
-            raise ValueError(f"{type(A).__name__} cannot be read as an array: {error}") from None
+        dense = read_array(A, "the matrix")
         if dense.dtype == object:
             raise TypeError(f"{type(A).__name__} is not a matrix of numbers")
         arrays, own = from_array(dense)

@@ -10,9 +10,10 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._dtypes import counted, product_types
 from complsparse._matrix.matrix import ComplementaryMatrix
-from complsparse._operands import as_compute, as_dense
+from complsparse._operands import as_compute
 from complsparse._typing import Block, Strategy
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def sampled_matmul(W: ComplementaryMatrix, P: Any, Q: Any) -> ComplementaryMatri
     """
     if not isinstance(W, _core.Operand):
         raise TypeError(f"sampled_matmul needs W as a ComplementaryMatrix, got {type(W).__name__}")
-    p, q = as_dense(P, "P"), as_dense(Q, "Q")
+    p, q = as_array(P, "P"), as_array(Q, "Q")
     if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[0] or (p.shape[0], q.shape[1]) != W.shape:
         raise ValueError(f"P {p.shape} @ Q {q.shape} does not have the shape of W, {W.shape}")
     types = product_types(p.dtype, q.dtype)

@@ -10,6 +10,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._matrix.like_scipy import LikeScipy
 from complsparse._matrix.others import as_scipy, copied_into, is_foreign, is_scalar
 from complsparse._matrix.stored import part_of_matrix
@@ -94,7 +95,7 @@ class Products(LikeScipy):
 
     @staticmethod
     def _checked_product(x: Any, W: _core.Operand, ndim: int, name: str) -> NDArray[Any]:
-        array = np.asarray(x)
+        array = as_array(x, "x")
         size = W.shape[1]
         fits = array.ndim == 2 if ndim == 2 else array.shape in ((size,), (size, 1))
         if not fits or array.shape[0] != size:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._dtypes import is_bfloat16
-from complsparse._operands import as_dense
 from complsparse._ops.winners import Winners, as_axis, checked_values, normal_axes, split_shape, vectors_first
 
 
@@ -33,7 +33,7 @@ def winners_wanted(k: Any, n: int) -> int:
 
 def _per_entry(given: Any, name: str, contest: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """A bias or a boost with one entry per entry of a vector."""
-    array = as_dense(given, name)
+    array = as_array(given, name)
     if not np.can_cast(array.dtype, dtype, "same_kind") and not is_bfloat16(array.dtype):
         raise TypeError(f"{name} has dtype {array.dtype}, which does not fit a contest in {dtype}")
     try:
@@ -47,7 +47,7 @@ def _per_entry(given: Any, name: str, contest: tuple[int, ...], dtype: np.dtype[
 
 def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners:
     """`complsparse.kwta` of what the fast check in `_core` did not accept."""
-    array = checked_values(as_dense(x, "x"))
+    array = checked_values(as_array(x, "x"))
     if array.ndim == 0:
         raise ValueError("winners need at least one axis; x is a scalar")
     axes = normal_axes(axis, array.ndim)
@@ -59,7 +59,7 @@ def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners
     offset = None
     if bias is not None:
         if array.dtype.kind == "i" or array.dtype.kind == "u":
-            sum_dtype = np.result_type(array.dtype, as_dense(bias, "bias").dtype, np.int32)
+            sum_dtype = np.result_type(array.dtype, as_array(bias, "bias").dtype, np.int32)
             array = checked_values(array.astype(sum_dtype))
         offset = _per_entry(bias, "bias", contest, array.dtype)
     factors = None

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._dtypes import ProductTypes, as_dtype, product_types
 from complsparse._operands import (
     as_compute,
-    as_dense,
     check_out,
     checked_activation,
     checked_batch,
@@ -72,7 +72,7 @@ def _product(
 ) -> NDArray[Any]:
     from_right, features_last = form == "X @ W", form == "linear"
     name = "x" if features_last else "X"
-    x = as_dense(dense, name)
+    x = as_array(dense, name)
     if x.dtype.kind == "c":
         return _complex_product(W, x, form=form, out=out, bias=bias, activation=activation, dtype=dtype)
     types = product_types(W.dtype, x.dtype, dtype)

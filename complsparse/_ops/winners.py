@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array, read_array
 from complsparse._dtypes import is_bfloat16
 
 DTYPES = tuple(sorted(_core.dtypes(), key=lambda dtype: (dtype.kind, dtype.itemsize)))
@@ -52,9 +53,9 @@ def vectors_first(x: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
     return x.transpose(rest + axes).reshape(math.prod(left), math.prod(contest))
 
 
-def checked_values(values: Any) -> NDArray[Any]:
+def checked_values(values: Any, name: str = "values") -> NDArray[Any]:
     """As an array of a dtype that winners have; 16-bit floats lose nothing as float32."""
-    array = np.asarray(values)
+    array = as_array(values, name)
     if array.dtype == np.float16 or is_bfloat16(array.dtype):
         array = array.astype(np.float32)
     native = array.dtype.newbyteorder("=")
@@ -65,7 +66,7 @@ def checked_values(values: Any) -> NDArray[Any]:
 
 
 def _checked_integers(array: Any, name: str, dtype: type) -> NDArray[Any]:
-    given = np.asarray(array)
+    given = read_array(array, name)
     if given.ndim != 1:
         raise ValueError(f"{name} has {given.ndim} axes; it must have one")
     if given.size == 0:
@@ -190,7 +191,7 @@ class Winners(_core.Compressed):
         >>> cs.Winners.from_dense([0.5, 0.0, -2.0], threshold=1).indices
         array([2], dtype=int32)
         """
-        array = checked_values(x)
+        array = checked_values(x, "x")
         if array.ndim == 0:
             raise ValueError("winners need at least one axis; x is a scalar")
         limit = float(threshold)

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from complsparse._arrays import read_array
 from complsparse._matrix.csr import Csr, check_dtype, check_shape, row_of_entry
 from complsparse._matrix.formats import canonical
 from complsparse._matrix.matrix import ComplementaryMatrix
@@ -242,7 +243,7 @@ def _source(A: Any) -> _Source:
         return _Sparse(A._csr())
     if scipy.sparse.issparse(A) or isinstance(A, tuple) or (not isinstance(A, np.ndarray) and hasattr(A, "tocsr")):
         return _Sparse(canonical(A))
-    array = np.asarray(A)
+    array = read_array(A, "A")
     if array.ndim != 2:
         raise ValueError(f"an array of shape {array.shape} has {array.ndim} axes; a matrix has 2")
     dtype = check_dtype(array.dtype)

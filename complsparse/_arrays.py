@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Other people's dense arrays as NumPy's: read as what they mean, or refused by name.
+
+The only file that knows tensors and array subclasses. A protocol is believed as far as it goes: DLPack hands over memory,
+but neither a sign that a tensor still owes, nor whether the tensor has any memory, nor a mask.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from complsparse._dtypes import bfloat16
+
+
+def as_array(given: Any, name: str) -> NDArray[Any]:
+    """`read_array`; TypeError for Python objects too."""
+    array = read_array(given, name)
+    if array.dtype == object:
+        kind = type(given).__name__
+        raise TypeError(f"{name} is not an array of numbers: {kind} of dtype object (Python objects, missing values)")
+    return array
+
+
+def read_array(given: Any, name: str) -> NDArray[Any]:
+    """`numpy.asarray` of what a caller passed as `name`; tensors on the CPU without a copy.
+
+    Raises TypeError for masked arrays, and for tensors that have no values to read: those of other devices, traced or
+    fake ones, those that record gradients. ValueError for nested lists that are no array.
+    """
+    if type(given) is np.ndarray:
+        array = given
+    elif is_masked(given):
+        raise TypeError(
+            f"{name} is a masked array, and masks are not known here: pass {name}.filled(0), or {name}.data to have "
+            "the hidden values too"
+        )
+    elif isinstance(given, np.ndarray):
+        array = np.asarray(given)
+    elif _is_torch(given):
+        array = _of_torch(given, name)
+    elif hasattr(given, "__dlpack__"):
+        array = _of_dlpack(given, name)
+    else:
+        array = _of_anything(given, name)
+    return array
+
+
+def is_masked(given: Any) -> bool:
+    """Also where nothing is masked: what is accepted must not hang on values."""
+    return isinstance(given, np.ma.MaskedArray)
+
+
+def _of_anything(given: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as an array: {_first_line(error)}") from None
+    except Exception as error:  # whatever a foreign __array__ raises
+        raise _unreadable(given, name, error) from None
+
+
+def _of_dlpack(given: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.from_dlpack(given)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        # A dtype for which NumPy's DLPack has no name, such as bfloat16: libraries that know ml_dtypes answer `asarray`.
+        if not hasattr(type(given), "__array__"):
+            raise _unreadable(given, name, error) from None
+    return _of_anything(given, name)
+
+
+def _is_torch(given: Any) -> bool:
+    """Nobody has a tensor before torch has been imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, getattr(torch, "Tensor", ()))
+
+
+def _of_torch(tensor: Any, name: str) -> NDArray[Any]:
+    """`Tensor.numpy` checks what `Tensor.__dlpack__` does not: owed signs, and that there is memory."""
+    torch = sys.modules["torch"]
+    try:
+        settled = tensor.resolve_neg().resolve_conj()
+        if settled.dtype is not torch.bfloat16:
+            return np.asarray(settled.numpy())
+        bits = np.asarray(settled.view(torch.int16).numpy())
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise _unreadable(tensor, name, error) from None
+    return bits.view(bfloat16())
+
+
+def _unreadable(given: Any, name: str, error: Exception) -> TypeError:
+    kind = type(given)
+    dtype = getattr(given, "dtype", None)
+    of = "" if dtype is None else f" of dtype {dtype}"
+    return TypeError(f"{name} ({kind.__module__}.{kind.__qualname__}{of}) cannot be read: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
