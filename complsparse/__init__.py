@@ -52,6 +52,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from complsparse._arrays import is_masked as _is_masked
 from complsparse._config import (
     __version__,
     get_num_threads,
@@ -62,6 +63,7 @@ from complsparse._config import (
     show_config,
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
+from complsparse._matrix.formats import canonical_csr as _canonical_csr
 from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
@@ -75,9 +77,11 @@ from complsparse._ops.winners import Winners
 # `_core` imports nobody: where its calls go that the fast checks do not accept, it is told here.
 _core.set_fallbacks(
     winners=Winners,
+    canonical=_canonical_csr,
     matmul=_matmul,
     linear=_linear,
     kwta=_kwta,
+    is_masked=_is_masked,
     overlap=_overlap,
     plan_input_error=_products.plan_input_error,
     plan_winners_error=_products.plan_winners_error,

@@ -79,7 +79,8 @@ def linear(
     activation: Activation | None = None,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
-) -> NDArray[Any]: ...
+    winners: float | None = None,
+) -> Any: ...
 def product_into(
     W: Operand,
     x: NDArray[Any],
@@ -126,9 +127,11 @@ def activations() -> tuple[str, ...]:
 def set_fallbacks(
     *,
     winners: type[Compressed],
+    canonical: Callable[..., Any],
     matmul: Callable[..., NDArray[Any]],
     linear: Callable[..., NDArray[Any]],
     kwta: Callable[..., Compressed],
+    is_masked: Callable[[Any], bool],
     overlap: Callable[[NDArray[Any], NDArray[Any]], bool],
     plan_input_error: Callable[..., Exception],
     plan_winners_error: Callable[..., Exception],
@@ -228,6 +231,20 @@ def kwta_dense(
     bias: Any = None,
     boost: Any = None,
 ) -> NDArray[Any]: ...
+def winners_wanted(k: Any, n: int) -> int:
+    """k of a contest of n entries as a count; -1 where it is neither a count nor a share, or does not fit."""
+
+def linear_winners_in(
+    W: Operand,
+    x: NDArray[Any] | Compressed,
+    bias: NDArray[Any] | None,
+    activation: str | None,
+    k: int,
+    dtype: Any,
+    shape: tuple[int, ...],
+) -> Winners:
+    """The k winners of the outputs of a linear layer; of x the vectors lie along the last axis."""
+
 def compete(
     x: NDArray[Any],
     k: int,
@@ -243,8 +260,11 @@ def collect(
 ) -> Winners:
     """Winners: the entries of x whose magnitude is not at most the limit; the shape and axis are the result's."""
 
-def expand(w: Compressed, inner: int) -> NDArray[Any]:
-    """The winners as a new dense array of shape (vectors / inner, length, inner)."""
+def expand(w: Compressed) -> NDArray[Any]:
+    """The winners as a new dense array: of their shape where they have one axis, otherwise (vectors, length)."""
+
+def canonical(S: Any, transposed: bool) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any], tuple[int, int]]:
+    """(indptr, indices, data, shape) of a scipy.sparse matrix, or of its transpose, checked."""
 
 @final
 class BoundContest:

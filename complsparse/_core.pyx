@@ -17,6 +17,7 @@ The files of `border/` are its parts, each built on those before it:
     kwta               k winners
     products           W @ X, X @ W and x @ W.T of dense arrays; the functions that users call
     winners_products   the same of winners
+    linear_winners     x @ W.T whose outputs compete at once
     bound_calls        products bound to a matrix and a batch size, and to arrays
 
 They are included, and no modules of their own: each module would link a copy of the C++ library with a choice of ISA
@@ -37,6 +38,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.math cimport rint
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -77,4 +79,5 @@ include "border/winners.pxi"
 include "border/kwta.pxi"
 include "border/products.pxi"
 include "border/winners_products.pxi"
+include "border/linear_winners.pxi"
 include "border/bound_calls.pxi"

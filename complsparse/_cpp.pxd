@@ -153,6 +153,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     void c_compete "cs::compete"(const Contest&, ContestHint*, void*, int32_t*, int64_t*) except +
 
+    int64_t strip_of(int64_t, int64_t, Type)
+    void multiply_and_compete(const Plan&, const Operands&, const Contest&, void*, int32_t*, int64_t*) except +
+
     cdef struct BoundContest:
         Contest contest
         cbool warm

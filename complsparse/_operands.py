@@ -78,13 +78,16 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: li
         raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
 
 
+def is_direct(array: NDArray[Any]) -> bool:
+    """Whether C++ can read or write it where it lies: aligned, native, strides in whole elements."""
+    whole = all(stride % array.itemsize == 0 for stride in array.strides)
+    return bool(array.flags.aligned and whole and array.dtype.isnative)
+
+
 def as_compute(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The array in the compute dtype: aligned, native, strides in whole elements. A copy only where needed."""
+    """The array in the compute dtype, as C++ reads it. A copy only where needed."""
     converted = np.asarray(array, dtype=dtype)
-    if type(converted) is not np.ndarray:
-        converted = converted.view(np.ndarray)
-    whole = all(stride % converted.itemsize == 0 for stride in converted.strides)
-    if not (converted.flags.aligned and whole):
+    if not is_direct(converted):
         converted = np.array(converted, order="C", subok=False)
     return converted if converted.dtype.num == dtype.num else converted.view(dtype)  # longlong is int64 by another name
 

@@ -14,6 +14,7 @@
 #include "layouts/matrix.hpp"
 #include "ops/bound_call.hpp"
 #include "ops/contest.hpp"
+#include "ops/linear_winners.hpp"
 #include "ops/sampled.hpp"
 #include "ops/winners.hpp"
 #include "pattern/pack.hpp"

@@ -378,7 +378,7 @@ def test_the_border_trusts_nobody():
         array, k, axis = wrong
         with pytest.raises(AssertionError):
             _core.compete(array, k, axis, False, None, None, (2, 5), 1)
-    w = cs.kwta(x, 1)
-    for inner in (0, -1, 3):
+    W = cs.from_dense(np.eye(5, dtype=np.float32))
+    for x, k, dtype in ((x, 6, "f4"), (x, -1, "f4"), (x, 1, "f8"), (x[:, 1:], 1, "f4"), ([1.0], 1, "f4")):
         with pytest.raises(AssertionError):
-            _core.expand(w, inner)
+            _core.linear_winners_in(W, x, None, None, k, np.dtype(dtype), (2, 5))

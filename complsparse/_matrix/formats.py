@@ -30,17 +30,18 @@ from complsparse._matrix.csr import (
     row_pointers,
     sorted_by_row,
 )
+from complsparse._matrix.csr import transposed as transpose_csr
 
 # --- checks of what callers pass --------------------------------------------------------------------------------------
 
 
-def _values(data: Any, name: str = "data", ndim: int = 1) -> NDArray[Any]:
-    """A copy of the values in native byte order."""
+def _values(data: Any, dtype: Dtype = None, name: str = "data", ndim: int = 1) -> NDArray[Any]:
+    """A copy of the values in native byte order, or in another dtype."""
     array = read_array(data, name)
-    dtype = check_dtype(array.dtype)
+    own = check_dtype(array.dtype)
     if array.ndim != ndim:
         raise ValueError(f"{name} has {array.ndim} axes; it must have {ndim}")
-    return np.array(array, dtype=dtype, order="C", subok=False)
+    return array.astype(own if dtype is None else dtype, order="C", subok=False)
 
 
 def _integers(indices: Any, name: str) -> NDArray[Any]:
@@ -74,32 +75,33 @@ def _same_length(**arrays: NDArray[Any]) -> None:
 # --- one function per format: unchecked arrays in, canonical arrays out -----------------------------------------------
 
 Arrays = tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]
+Dtype = np.dtype[Any] | None  # what values are cast to before any are summed; None: none are cast
 
 
-def from_csr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+def from_csr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
     pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
-    return canonical_arrays(pointers, _integers(indices, "indices"), _values(data), shape)
+    return canonical_arrays(pointers, _integers(indices, "indices"), _values(data, dtype), shape)
 
 
-def from_csc(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+def from_csc(indptr: Any, indices: Any, data: Any, shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
     pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
-    rows, values = _integers(indices, "indices"), _values(data)
+    rows, values = _integers(indices, "indices"), _values(data, dtype)
     _core.check_csr(pointers, rows, shape[1], shape[0], len(values))  # CSC is the CSR of the transpose
     cols = row_of_entry(pointers).astype(column_dtype(shape[1]), copy=False)
     return canonical_arrays(*sorted_by_row(rows, cols, values, shape), shape)
 
 
-def from_coo(rows: Any, cols: Any, data: Any, shape: tuple[int, int]) -> Arrays:
-    row_indices, col_indices, values = _integers(rows, "rows"), _integers(cols, "cols"), _values(data)
+def from_coo(rows: Any, cols: Any, data: Any, shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
+    row_indices, col_indices, values = _integers(rows, "rows"), _integers(cols, "cols"), _values(data, dtype)
     _same_length(rows=row_indices, cols=col_indices, data=values)
     _check_range(row_indices, shape[0], "row")
     _check_range(col_indices, shape[1], "column")
     return canonical_arrays(*sorted_by_row(row_indices, col_indices, values, shape), shape)
 
 
-def from_bsr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int]) -> Arrays:
+def from_bsr(indptr: Any, indices: Any, data: Any, shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
     pointers = _integers(indptr, "indptr").astype(np.int64, copy=False)
-    block_cols, blocks = _integers(indices, "indices"), _values(data, ndim=3)
+    block_cols, blocks = _integers(indices, "indices"), _values(data, dtype, ndim=3)
     br, bc = blocks.shape[1:]
     if br < 1 or bc < 1 or shape[0] % br or shape[1] % bc:
         raise ValueError(f"shape {shape} is not a multiple of the block shape {(br, bc)}")
@@ -124,7 +126,9 @@ def from_dia(offsets: Any, data: Any, shape: tuple[int, int]) -> Arrays:
     return canonical_arrays(*sorted_by_row(rows[kept], cols[kept], values[:, :width][kept], shape), shape)
 
 
-def from_lil(rows: Any, data: Any, dtype: np.dtype[Any], shape: tuple[int, int]) -> Arrays:
+def from_lil(
+    rows: Any, data: Any, own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None
+) -> Arrays:
     row_lists, value_lists = np.asarray(rows, dtype=object), np.asarray(data, dtype=object)
     if row_lists.shape != (shape[0],) or value_lists.shape != (shape[0],):
         raise ValueError(f"a LIL matrix of {shape[0]} rows has {row_lists.shape} and {value_lists.shape} lists")
@@ -138,10 +142,13 @@ def from_lil(rows: Any, data: Any, dtype: np.dtype[Any], shape: tuple[int, int])
     indptr = np.zeros(shape[0] + 1, dtype=np.int64)
     np.cumsum(counts, out=indptr[1:])
     indices = _as_array(list(itertools.chain.from_iterable(row_lists)), None, "rows")
-    return from_csr(indptr, indices, _as_array(list(itertools.chain.from_iterable(value_lists)), dtype, "data"), shape)
+    values = _as_array(list(itertools.chain.from_iterable(value_lists)), own, "data")
+    return from_csr(indptr, indices, values, shape, dtype)
 
 
-def from_dok(items: dict[Any, Any], dtype: np.dtype[Any], shape: tuple[int, int]) -> Arrays:
+def from_dok(
+    items: dict[Any, Any], own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None
+) -> Arrays:
     keys = _as_array(list(items), None, "keys")
     if len(items) == 0:
         keys = np.empty((0, 2), dtype=np.int64)
@@ -149,7 +156,7 @@ def from_dok(items: dict[Any, Any], dtype: np.dtype[Any], shape: tuple[int, int]
         keys = np.column_stack([np.zeros(len(keys), dtype=keys.dtype), keys])
     if keys.ndim != 2 or keys.shape[1] != 2:
         raise ValueError(f"keys of a DOK matrix must be (row, column), found {next(iter(items))!r}")
-    return from_coo(keys[:, 0], keys[:, 1], _as_array(list(items.values()), dtype, "values"), shape)
+    return from_coo(keys[:, 0], keys[:, 1], _as_array(list(items.values()), own, "values"), shape, dtype)
 
 
 def from_array(dense: NDArray[Any]) -> tuple[Arrays, tuple[int, int]]:
@@ -173,37 +180,37 @@ def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any
         raise ValueError(f"{name} cannot be read as an array of {dtype or 'numbers'}: {error}") from None
 
 
-def _from_scipy(A: Any, shape: tuple[int, int]) -> Arrays:
+def _from_scipy(A: Any, shape: tuple[int, int], dtype: Dtype) -> Arrays:
     try:
         check_dtype(np.dtype(A.dtype))
-        return _from_format(A, shape)
+        return _from_format(A, shape, dtype)
     except AttributeError as error:
         raise TypeError(f"{type(A).__name__} lacks a part of the {A.format} format: {error}") from None
 
 
-def _from_format(A: Any, shape: tuple[int, int]) -> Arrays:
+def _from_format(A: Any, shape: tuple[int, int], dtype: Dtype) -> Arrays:
     if A.format == "csr":
-        return from_csr(A.indptr, A.indices, A.data, shape)
+        return from_csr(A.indptr, A.indices, A.data, shape, dtype)
     if A.format == "csc":
-        return from_csc(A.indptr, A.indices, A.data, shape)
+        return from_csc(A.indptr, A.indices, A.data, shape, dtype)
     if A.format == "bsr":
-        return from_bsr(A.indptr, A.indices, A.data, shape)
+        return from_bsr(A.indptr, A.indices, A.data, shape, dtype)
     if A.format == "dia":
-        return from_dia(A.offsets, A.data, shape)
+        return from_dia(A.offsets, A.data, shape)  # holds no entry twice
     if A.format == "lil":
-        return from_lil(A.rows, A.data, A.dtype, shape)
+        return from_lil(A.rows, A.data, A.dtype, shape, dtype)
     if A.format == "dok":
-        return from_dok(dict(A.items()), A.dtype, shape)
+        return from_dok(dict(A.items()), A.dtype, shape, dtype)
     if A.format == "coo":
         coords = A.coords if len(A.coords) == 2 else (np.zeros_like(A.coords[0]), *A.coords)
         if len(coords) != 2:
             raise ValueError(f"a COO matrix has {len(coords)} index vectors; it must have 2")
-        return from_coo(coords[0], coords[1], A.data, shape)
+        return from_coo(coords[0], coords[1], A.data, shape, dtype)
     raise TypeError(f"scipy.sparse format {A.format!r} is not known; pass A.tocsr()")
 
 
 def _from_tuple(
-    parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: np.dtype[Any] | None
+    parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: Dtype
 ) -> tuple[Arrays, tuple[int, int]]:
     """``(data, (rows, cols))``, ``(data, indices, indptr)`` or a bare shape."""
     if len(parts) == 3:
@@ -212,7 +219,7 @@ def _from_tuple(
         if shape is None:
             cols = int(columns.max()) + 1 if len(columns) else 0
             shape = check_shape((max(len(pointers) - 1, 0), cols))
-        return from_csr(pointers, columns, _cast(_values(data), dtype), shape), shape
+        return from_csr(pointers, columns, data, shape, dtype), shape
     if len(parts) == 2:
         try:
             bare = tuple(operator.index(size) for size in parts)
@@ -234,17 +241,24 @@ def _from_tuple(
             if not len(row_indices) or not len(col_indices):
                 raise ValueError("the shape of no triplets is not known; pass shape=")
             shape = check_shape((int(row_indices.max()) + 1, int(col_indices.max()) + 1))
-        return from_coo(row_indices, col_indices, _cast(_values(data), dtype), shape), shape
+        return from_coo(row_indices, col_indices, data, shape, dtype), shape
     raise TypeError(
         f"a tuple of {len(parts)} is not a matrix; pass (data, (rows, cols)), (data, indices, indptr) or (rows, cols)"
     )
 
 
-def _cast(data: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
-    return data if dtype is None else data.astype(dtype, copy=False)
-
-
 # --- any format -------------------------------------------------------------------------------------------------------
+
+
+def canonical_csr(S: Any, transposed: bool) -> Csr:
+    """`canonical` of a scipy.sparse array of any format, or of its transpose."""
+    if not transposed:
+        return canonical(S)
+    if S.format == "csc":  # its arrays are those of the transpose
+        rows, cols = check_shape(S.shape)
+        check_dtype(np.dtype(S.dtype))
+        return Csr(*from_csr(S.indptr, S.indices, S.data, (cols, rows)), (cols, rows))
+    return transpose_csr(canonical(S))[0]
 
 
 def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, eliminate_zeros: bool = False) -> Csr:
@@ -258,7 +272,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
     shape : (int, int), optional
         Needed for triplets whose last rows or columns are empty; otherwise it must agree with A.
     dtype : dtype, optional
-        Values are cast as `numpy.ndarray.astype` does.
+        Values are cast as `numpy.ndarray.astype` does, before duplicates are summed.
     eliminate_zeros : bool
         Drop stored zeros, after duplicates have been summed.
 
@@ -283,7 +297,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
         A = converted
     if scipy.sparse.issparse(A):
         own = check_shape(A.shape)
-        arrays = _from_scipy(A, own)
+        arrays = _from_scipy(A, own, wanted)
     elif isinstance(A, tuple):
         arrays, own = _from_tuple(A, size, wanted)
     else:
@@ -295,7 +309,8 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
         raise ValueError(f"shape={size} contradicts the matrix, whose shape is {own}")
 
     indptr, indices, data = arrays
-    data = _cast(data, wanted)
+    if wanted is not None:
+        data = data.astype(wanted, copy=False)
     if eliminate_zeros:
         kept = data != 0
         if not kept.all():

@@ -16,7 +16,7 @@ from complsparse import _core
 from complsparse._dtypes import product_types
 from complsparse._matrix.stored import as_csr
 from complsparse._operands import overlap, wrong_inner_size
-from complsparse._ops import products
+from complsparse._ops import contests, products
 from complsparse._ops.winners import Winners
 
 
@@ -55,8 +55,13 @@ def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> 
     return products.matmul(A, B, out, bias, activation, dtype)
 
 
-def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> NDArray[Any]:
+def linear(
+    x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any, winners: Any
+) -> NDArray[Any] | Winners:
     """`complsparse.linear`."""
+    if winners is not None:
+        vectors = Winners.from_scipy(as_csr(x), axis=1) if _is_sparse(x) else x
+        return contests.linear_winners(vectors, W, bias, activation, out, dtype, winners)
     if isinstance(W, _core.Operand) and _is_sparse(x):
         return _product(W, x, "linear", out, bias, activation, dtype)
     return products.linear(x, W, bias, activation, out, dtype)

@@ -2,12 +2,13 @@
 """Products of arrays and winners that the fast checks in `_core` did not accept.
 
 Brings any dense operand into an aligned native array of the compute dtype, calls `_core.product_into`, converts the
-result; or raises with the numbers. Nothing is written to `out` before all checks have passed.
+result, strip by strip of the batch; or raises with the numbers. Nothing is written to `out` before all checks have passed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,40 +25,56 @@ from complsparse._operands import (
     checked_bias,
     checked_winners,
     compute_dtype,
+    is_direct,
     wrong_inner_size,
 )
 
 
-def _multiply(
-    W: _core.Operand,
-    x: NDArray[Any],
-    y: NDArray[Any],
-    from_right: bool,
-    features_last: bool,
-    bias: NDArray[Any] | None,
-    activation: str | None,
-) -> None:
-    """y = product, both in the compute dtype, any number of axes in front."""
+STRIP_ENTRIES = 2**20  # of x and y together that are converted at a time: as many bytes fit a cache or little more
 
-    def run(x_part: NDArray[Any], y_part: NDArray[Any], as_linear: bool = features_last) -> None:
-        _core.product_into(W, x_part, y_part, from_right, as_linear, bias, activation)
 
-    if x.ndim <= 2:
-        run(x, y)
-    elif from_right or features_last:
+def _strips(
+    x: NDArray[Any], y: NDArray[Any], last: bool, converted: bool
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """What one call multiplies: parts of x and y of at most two axes; if they are `converted`, of bounded size.
+
+    last: the features are the last axis, otherwise the one before it.
+    """
+    if last and x.ndim > 2:
         n = math.prod(x.shape[:-1])
         flat = y.reshape(n, y.shape[-1])
         if y.size == 0 or np.may_share_memory(flat, y):
-            run(as_compute(x.reshape(n, x.shape[-1]), x.dtype), flat)
-        else:  # an `out` whose leading axes cannot be seen as one
-            for index in np.ndindex(x.shape[:-2]):
-                run(x[index], y[index])
-    elif x.shape[-1] == 1:
-        # One column each: the batch is the leading axes.
-        _multiply(W, x[..., 0], y[..., 0], False, True, bias, activation)
-    else:
+            yield from _strips(x.reshape(n, x.shape[-1]), flat, last, converted)
+            return
+        # an `out` whose leading axes cannot be seen as one
+    if x.ndim > 2:
         for index in np.ndindex(x.shape[:-2]):
-            run(x[index], y[index])
+            yield from _strips(x[index], y[index], last, converted)
+        return
+    axis = 0 if last else 1  # of the vectors
+    n = x.shape[axis] if x.ndim == 2 else 1
+    features = x.shape[-1 if last else 0] + y.shape[-1 if last else 0]
+    step = max(STRIP_ENTRIES // max(features, 1) // 64 * 64, 64)
+    if not converted or n <= step:
+        yield x, y
+        return
+    for first in range(0, n, step):
+        part = slice(first, first + step) if last else (slice(None), slice(first, first + step))
+        yield x[part], y[part]
+
+
+def result_shape(x: Any, W: _core.Operand, form: str) -> tuple[int, ...]:
+    """Of the product of an array, or of winners; ValueError where there is none."""
+    if isinstance(x, _core.Compressed):
+        return _winners_shape(x, W, form)
+    name = "x" if form == "linear" else "X"
+    inner, outer = W.shape if form == "X @ W" else W.shape[::-1]
+    if x.ndim == 0:
+        raise ValueError(f"{name} is a scalar; a product needs at least one axis (W * scalar scales W)")
+    last = form != "W @ X" or x.ndim == 1
+    if x.shape[-1 if last else -2] != inner:
+        raise wrong_inner_size(x.shape, W.shape, form)
+    return (*x.shape[:-1], outer) if last else (*x.shape[:-2], outer, x.shape[-1])
 
 
 def _product(
@@ -71,39 +88,29 @@ def _product(
     dtype: Any,
 ) -> NDArray[Any]:
     from_right, features_last = form == "X @ W", form == "linear"
-    name = "x" if features_last else "X"
-    x = as_array(dense, name)
+    x = as_array(dense, "x" if features_last else "X")
     if x.dtype.kind == "c":
         return _complex_product(W, x, form=form, out=out, bias=bias, activation=activation, dtype=dtype)
     types = product_types(W.dtype, x.dtype, dtype)
     activation = checked_activation(activation, types.compute)
-    rows, cols = W.shape
-    inner, outer = (rows, cols) if from_right else (cols, rows)
-    if x.ndim == 0:
-        raise ValueError(f"{name} is a scalar; a product needs at least one axis (W * scalar scales W)")
-    last = from_right or features_last or x.ndim == 1
-    if x.shape[-1 if last else -2] != inner:
-        raise wrong_inner_size(x.shape, W.shape, form)
-    shape = (*x.shape[:-1], outer) if last else (*x.shape[:-2], outer, x.shape[-1])
-    offset = checked_bias(bias, outer, types)
+    shape = result_shape(x, W, form)
+    offset = checked_bias(bias, W.shape[1 if from_right else 0], types)
     if out is not None:
-        check_out(out, shape, types.result, [x] if bias is None else [x, np.asarray(bias)])
-
-    x = as_compute(x, types.compute)
-    direct = (
-        out is not None
-        and type(out) is np.ndarray
-        and types.result == types.compute
-        and out.dtype.isnative
-        and out.flags.aligned
-        and all(stride % out.itemsize == 0 for stride in out.strides)
-    )
-    y = out.view(types.compute) if direct else np.empty(shape, dtype=types.compute)
+        check_out(out, shape, types.result, [x] if bias is None else [x, as_array(bias, "bias")])
+    y = np.empty(shape, dtype=types.result) if out is None else out.view(np.ndarray)
+    direct = types.result == types.compute and is_direct(y)
     late_relu = _has_late_relu(activation, types)
-    _multiply(W, x, y, from_right, features_last, offset, None if late_relu else activation)
-    if direct:
-        return out  # type: ignore[no-any-return]
-    return _converted(y, types, late_relu, out)
+    ending = None if late_relu else activation
+
+    last = from_right or features_last or x.ndim == 1
+    column = not last and x.ndim > 2 and x.shape[-1] == 1  # one of each: the batch is the leading axes
+    x_all, y_all, as_linear = (x[..., 0], y[..., 0], True) if column else (x, y, features_last)
+    for x_part, y_part in _strips(x_all, y_all, last or column, not direct or x.dtype != types.compute):
+        sums = y_part.view(types.compute) if direct else np.empty(y_part.shape, types.compute)
+        _core.product_into(W, as_compute(x_part, types.compute), sums, from_right, as_linear, offset, ending)
+        if not direct:
+            y_part[...] = _converted(sums, types, late_relu)
+    return y if out is None else out  # type: ignore[no-any-return]
 
 
 def _complex_product(
@@ -116,7 +123,7 @@ def _complex_product(
     if wanted is not None and wanted.kind != "c":
         raise TypeError(f"dtype={wanted} cannot hold the product of {W.dtype} and {x.dtype}, which is complex")
     of_parts = None if wanted is None else np.dtype(f"f{wanted.itemsize // 2}")
-    offset = None if bias is None else as_dense(bias, "bias")
+    offset = None if bias is None else as_array(bias, "bias")
     biases = (offset, None) if offset is None or offset.dtype.kind != "c" else (offset.real, offset.imag)
     real, imag = (  # of copies: a loop that reads every second number is slower than the copy and a loop that reads all
         _product(W, part.copy(), form=form, out=None, bias=part_of_bias, activation=None, dtype=of_parts)
@@ -154,13 +161,17 @@ def winners_product(
     shape = _winners_shape(w, W, form)
     offset = checked_bias(bias, W.shape[1 if form == "X @ W" else 0], types)
     if out is not None:
-        check_out(out, shape, types.result, [] if bias is None else [np.asarray(bias)])
+        check_out(out, shape, types.result, [] if bias is None else [as_array(bias, "bias")])
     y = np.empty(shape, dtype=types.compute)
     late_relu = _has_late_relu(activation, types)
     values = w.values.astype(types.compute, copy=False)
     ending = None if late_relu else activation
     _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, ending)
-    return _converted(y, types, late_relu, out)
+    y = _converted(y, types, late_relu)
+    if out is None:
+        return y
+    out[...] = y
+    return out  # type: ignore[no-any-return]
 
 
 def _has_late_relu(activation: str | None, types: ProductTypes) -> bool:
@@ -168,15 +179,12 @@ def _has_late_relu(activation: str | None, types: ProductTypes) -> bool:
     return activation is not None and types.result.kind in "iu" and types.result != types.compute
 
 
-def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool, out: Any) -> NDArray[Any]:
+def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool) -> NDArray[Any]:
     """A product in the compute dtype as its result: exact modulo 2**bits for integers, 16-bit floats rounded once."""
     y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
     if late_relu and types.result.kind == "i":
         np.maximum(y, 0, out=y)
-    if out is None:
-        return y
-    out[...] = y
-    return out  # type: ignore[no-any-return]
+    return y
 
 
 def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
@@ -196,12 +204,17 @@ def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> 
     return _product(B, A, form="X @ W", out=out, bias=bias, activation=activation, dtype=dtype)
 
 
-def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> NDArray[Any]:
-    """As `matmul`, of a linear layer."""
+def checked_weights(W: Any) -> None:
+    """Of a linear layer."""
     if not isinstance(W, _core.Operand):
         raise TypeError(
             f"linear needs W as a ComplementaryMatrix, got {type(W).__name__}; the order is linear(x, W, bias)"
         )
+
+
+def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any) -> NDArray[Any]:
+    """As `matmul`, of a linear layer."""
+    checked_weights(W)
     if isinstance(x, _core.Compressed):
         return winners_product(W, x, "linear", out, bias, activation, product_types(W.dtype, x.dtype, dtype))
     return _product(W, x, form="linear", out=out, bias=bias, activation=activation, dtype=dtype)
@@ -232,6 +245,10 @@ def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exc
     """Why a bound call refused its x."""
     if plan.winners is not None:
         return TypeError(f"x is an array; the plan was made for winners (winners={plan.winners})")
+    try:
+        as_array(x, "x")
+    except TypeError as error:
+        return error
     if x.dtype != plan.dtype:
         return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
     expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)

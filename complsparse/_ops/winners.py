@@ -5,79 +5,25 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._arrays import as_array, read_array
-from complsparse._dtypes import is_bfloat16
-
-DTYPES = tuple(sorted(_core.dtypes(), key=lambda dtype: (dtype.kind, dtype.itemsize)))
-
-
-def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes of a contest, ascending and not negative."""
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    if not axes:
-        raise ValueError("axis is empty; a contest needs at least one axis")
-    found = []
-    for one in axes:
-        try:
-            at = operator.index(one)
-        except TypeError:
-            raise TypeError(f"axis must be an int or a tuple of ints, not {axis!r}") from None
-        if not -ndim <= at < ndim:
-            raise ValueError(f"axis {at} is outside an array of {ndim} axes")
-        found.append(at % ndim)
-    if len(set(found)) != len(found):
-        raise ValueError(f"axis {axis!r} names an axis twice")
-    return tuple(sorted(found))
-
-
-def split_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The sizes of the axes that are left, and of those on which the entries compete."""
-    return tuple(n for a, n in enumerate(shape) if a not in axes), tuple(shape[a] for a in axes)
-
-
-def as_axis(axes: tuple[int, ...]) -> int | tuple[int, ...]:
-    return axes[0] if len(axes) == 1 else axes
-
-
-def vectors_first(x: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
-    """The array as (vectors, length of a contest); a view where that is possible."""
-    rest = tuple(a for a in range(x.ndim) if a not in axes)
-    left, contest = split_shape(x.shape, axes)
-    return x.transpose(rest + axes).reshape(math.prod(left), math.prod(contest))
-
-
-def checked_values(values: Any, name: str = "values") -> NDArray[Any]:
-    """As an array of a dtype that winners have; 16-bit floats lose nothing as float32."""
-    array = as_array(values, name)
-    if array.dtype == np.float16 or is_bfloat16(array.dtype):
-        array = array.astype(np.float32)
-    native = array.dtype.newbyteorder("=")
-    if native not in DTYPES:
-        names = ", ".join(dtype.name for dtype in DTYPES)
-        raise TypeError(f"winners of dtype {array.dtype} do not exist; convert them to one of: {names}")
-    return array.astype(next(dtype for dtype in DTYPES if dtype == native), copy=False)
-
-
-def _checked_integers(array: Any, name: str, dtype: type) -> NDArray[Any]:
-    given = read_array(array, name)
-    if given.ndim != 1:
-        raise ValueError(f"{name} has {given.ndim} axes; it must have one")
-    if given.size == 0:
-        return np.zeros(0, dtype=dtype)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"{name} has dtype {given.dtype}; it must be of integers")
-    low, high, limits = given.min(), given.max(), np.iinfo(dtype)
-    if int(low) < limits.min or int(high) > limits.max:
-        raise ValueError(f"{name} runs from {low} to {high}, which does not fit {np.dtype(dtype)}")
-    return np.require(given, dtype, ["C", "A"])
-
+from complsparse._dtypes import as_dtype
+from complsparse._ops.vectors import (
+    as_axis,
+    check_length,
+    checked_integers,
+    checked_values,
+    normal_axes,
+    split_shape,
+    taken_vectors,
+    vectors_first,
+)
 
 class Winners(_core.Compressed):
     """Sparse activations: of each vector along `axis` the entries that are alive, with their indices.
@@ -100,8 +46,9 @@ class Winners(_core.Compressed):
     ----------
     values, indices, indptr : ndarray
         As above, read-only; int32 indices, int64 indptr.
-    shape, axis, dtype, nnz, counts
-        `axis` is never negative, a tuple ascends; of one axis it is an int.
+    shape, axis, dtype, nnz, nbytes, density, counts
+        `axis` is never negative, a tuple ascends; of one axis it is an int. `density` is the share of entries that are
+        alive.
 
     Raises
     ------
@@ -113,7 +60,7 @@ class Winners(_core.Compressed):
     Notes
     -----
     Immutable: the arrays are copies, and cannot be made writeable. The constructor checks everything, O(nnz + vectors);
-    `complsparse.kwta` and the class methods make winners. Compare two by their arrays, or as SciPy arrays: ``==`` asks
+    `complsparse.kwta` and the class methods make winners. ``w[i]`` takes vectors. Compare two by their arrays, or as SciPy arrays: ``==`` asks
     whether they are one object.
 
     Examples
@@ -127,7 +74,7 @@ class Winners(_core.Compressed):
            [ 0.,  2.,  0.,  0.]])
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
     __module__ = "complsparse"  # where users find it, and pickles
     __array_ufunc__ = None  # an ndarray leaves operators to this class, instead of taking it for a scalar
 
@@ -149,13 +96,12 @@ class Winners(_core.Compressed):
             raise ValueError(f"shape {sizes} has a negative size")
         axes = normal_axes(axis, len(sizes))
         left, contest = (math.prod(part) for part in split_shape(sizes, axes))
-        if contest >= 2**31:
-            raise ValueError(f"vectors of {contest} entries are too long: indices need fewer than 2**31")
+        check_length(contest)
         entries = checked_values(values)
         if entries.ndim != 1:
             raise ValueError(f"values has {entries.ndim} axes; it must have one")
-        places = _checked_integers(indices, "indices", np.int32)
-        starts = _checked_integers(indptr, "indptr", np.int64)
+        places = checked_integers(indices, "indices", np.int32)
+        starts = checked_integers(indptr, "indptr", np.int64)
         if len(starts) != left + 1:
             raise ValueError(
                 f"indptr has {len(starts)} entries; shape {sizes} compressed along axis {as_axis(axes)} has {left} "
@@ -198,9 +144,7 @@ class Winners(_core.Compressed):
         if not limit >= 0:
             raise ValueError(f"threshold is {threshold}; it must be at least 0")
         axes = normal_axes(axis, array.ndim)
-        contest = math.prod(split_shape(array.shape, axes)[1])
-        if contest >= 2**31:
-            raise ValueError(f"vectors of {contest} entries are too long: indices need fewer than 2**31")
+        check_length(math.prod(split_shape(array.shape, axes)[1]))
         vectors = np.require(vectors_first(array, axes), requirements=["C", "A"])
         found = _core.collect(vectors, limit, 1, array.shape, as_axis(axes))
         return found if cls is Winners else cls(found.values, found.indices, found.indptr, array.shape, axes)
@@ -212,13 +156,21 @@ class Winners(_core.Compressed):
         Parameters
         ----------
         S : scipy.sparse array or matrix
-            Of any format, one or two axes. Duplicates are summed; S itself is not changed.
+            Of any format, one or two axes. Every array in it is checked before use; duplicates are summed; S itself is
+            not changed.
         axis : int
             Compressed along this axis: 1 takes the rows of S as vectors, 0 its columns.
 
         Returns
         -------
         Winners
+
+        Raises
+        ------
+        ValueError
+            Malformed arrays; a vector of 2**31 entries or more.
+        TypeError
+            No scipy.sparse matrix; a dtype that winners do not have.
 
         Examples
         --------
@@ -232,18 +184,24 @@ class Winners(_core.Compressed):
         axes = normal_axes(axis, len(S.shape))
         if len(axes) != 1:
             raise ValueError(f"from_scipy compresses along one axis, not {axis!r}")
-        if S.dtype.newbyteorder("=") not in DTYPES:
-            checked_values(np.zeros(0, dtype=S.dtype))  # names the dtypes
-        matrix = S if len(S.shape) == 2 else S.reshape((1, S.shape[0]))
-        sparse = matrix.tocsc() if len(S.shape) == 2 and axes == (0,) else matrix.tocsr()
-        if not sparse.has_canonical_format:
-            sparse = sparse.copy()
-            sparse.sum_duplicates()
-        return cls(sparse.data, sparse.indices, sparse.indptr, S.shape, axes)
+        checked_values(np.zeros(0, dtype=S.dtype))  # names the dtypes
+        indptr, indices, data, shape = _core.canonical(S, len(S.shape) == 2 and axes == (0,))
+        check_length(shape[1])
+        return cls(data, indices, indptr, S.shape, axes)
 
     @property
     def ndim(self) -> int:
         return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the three arrays."""
+        return self.nnz * (self.dtype.itemsize + 4) + 8 * (self._sizes[0] + 1)
+
+    @property
+    def density(self) -> float:
+        """The share of entries that are alive; 0.0 where there are no entries."""
+        return self.nnz / (math.prod(self.shape) or 1)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -254,24 +212,62 @@ class Winners(_core.Compressed):
     def _axes(self) -> tuple[int, ...]:
         return self.axis if isinstance(self.axis, tuple) else (self.axis,)
 
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        """How many vectors there are, and how long they are."""
+        left, contest = split_shape(self.shape, self._axes)
+        return math.prod(left), math.prod(contest)
+
     def toarray(self) -> NDArray[Any]:
-        """The dense array: winners at their places, zero elsewhere. O(size of the array)."""
+        """The dense array: winners at their places, zero elsewhere. O(size of the array). `numpy.asarray` gives it too."""
+        dense = _core.expand(self)
         axes = self._axes
-        left, contest = split_shape(self.shape, axes)
         if len(axes) == 1:
-            inner = max(math.prod(self.shape[axes[0] + 1 :]), 1)
-            return _core.expand(self, inner if math.prod(left) else 1).reshape(self.shape)
+            return dense
+        left, contest = split_shape(self.shape, axes)
         rest = tuple(a for a in range(self.ndim) if a not in axes)
-        vectors = _core.expand(self, 1).reshape(left + contest)
-        return np.ascontiguousarray(vectors.transpose(np.argsort(rest + axes)))
+        return np.ascontiguousarray(dense.reshape(left + contest).transpose(np.argsort(rest + axes)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("winners are no dense array: one is always made (copy=False cannot be)")
+        return self.toarray() if dtype is None else self.toarray().astype(dtype, copy=False)
+
+    def astype(self, dtype: DTypeLike) -> Winners:
+        """The same winners with values of another dtype, cast as `numpy.ndarray.astype` does; itself where it has it.
+
+        Values that become 0 stay winners.
+        """
+        wanted = as_dtype(dtype)
+        if wanted == self.dtype:
+            return self
+        return type(self)(self.values.astype(wanted), self.indices, self.indptr, self.shape, self.axis)
+
+    def __getitem__(self, index: Any) -> Winners:
+        """Some of the vectors: ``np.asarray(w[index])`` is ``np.asarray(w)[index]``.
+
+        Indexed are the axes that are left, by integers, slices, and at most one list of integers or mask; axes on which
+        entries compete by ``:`` alone. O(winners taken + vectors).
+        """
+        taken = taken_vectors(index, self.shape, self._axes)
+        starts = self.indptr[taken.numbers]
+        counts = self.indptr[taken.numbers + 1] - starts
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+        return type(self)(self.values[places], self.indices[places], indptr, taken.shape, taken.axes)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Winners]:
+        return (self[i] for i in range(len(self)))
 
     def _compressed(self) -> scipy.sparse.csr_array:
         """(vectors, length): one row per vector."""
-        left, contest = (math.prod(part) for part in split_shape(self.shape, self._axes))
         # Both index arrays of one dtype, as scipy makes them: with one of int64 scikit-learn refuses the matrix.
         starts = self.indptr.astype(np.int32 if self.nnz < 2**31 else np.int64)
         entries = (self.values.copy(), self.indices.copy(), starts)
-        return scipy.sparse.csr_array(entries, shape=(left, contest))
+        return scipy.sparse.csr_array(entries, shape=self._sizes)
 
     def tocsr(self) -> scipy.sparse.csr_array:
         """As a SciPy array: of the same shape where there are two axes, otherwise one row per vector."""
@@ -286,9 +282,25 @@ class Winners(_core.Compressed):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.values, self.indices, self.indptr, self.shape, self.axis)
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes
+
     def __repr__(self) -> str:
-        left, contest = (math.prod(part) for part in split_shape(self.shape, self._axes))
+        vectors, length = self._sizes
         return (
-            f"<Winners: {self.nnz} of {left * contest} {self.dtype} alive in {left} vectors of {contest}, "
+            f"<Winners: {self.nnz} of {vectors * length} {self.dtype} alive in {vectors} vectors of {length}, "
             f"shape {self.shape}, axis {self.axis}>"
         )
+
+    def _repr_html_(self) -> str:
+        vectors, length = self._sizes
+        counts = np.diff(self.indptr)
+        each = f"{counts.min()} to {counts.max()} of {length}" if vectors else "no vectors"
+        facts = {
+            "shape": f"{self.shape}, {self.dtype}",
+            "vectors": f"{vectors} along axis {self.axis}",
+            "alive": f"{self.nnz}, {100 * self.density:.2f}%; in a vector {each}",
+            "memory": f"{self.nbytes} bytes",
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in facts.items())
+        return f"<table><caption>Winners</caption>{rows}</table>"

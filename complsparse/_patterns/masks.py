@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype
+from complsparse._matrix.csr import MAX_SIZE, Csr, check_dtype, check_shape, column_dtype
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.packing import Packing
 
@@ -119,6 +119,8 @@ def _positive(size: Any, name: str) -> int:
         raise TypeError(f"{name}={size!r} is not an integer") from None
     if number < 1:
         raise ValueError(f"{name}={number} is not positive")
+    if number > MAX_SIZE:
+        raise ValueError(f"{name}={number} is above 2**47")
     return number
 
 
@@ -129,8 +131,8 @@ def _set_size_for(density: Any, per_group: int) -> int:
     if not 0 < share <= 1:  # NaN neither
         raise ValueError(f"density={density} is outside (0, 1]")
     ratio = per_group / share
-    if not math.isfinite(ratio):
-        raise ValueError(f"density={density} is too small: no set_size makes it")
+    if not ratio <= MAX_SIZE:
+        raise ValueError(f"density={density} is too small: a set_size is at most 2**47")
     return int(ratio + 0.5)
 
 

@@ -62,6 +62,9 @@ cdef class BoundCall:
         with nogil:
             self.call.plan.run(self.call.operands, room)
 
+    def __reduce__(self):
+        raise TypeError("a BoundCall holds addresses of this process: pickle the matrix, and bind a new call")
+
     def __call__(self):
         if self.small:
             c.run(self.call)
@@ -106,6 +109,9 @@ cdef class Plan:
             order += f", about {self.winners} winners each"
         return f"<Plan: {self.W.shape} times {self.n}, {self.dtype}, {order}, {self.microkernel}>"
 
+    def __reduce__(self):
+        raise TypeError("a Plan holds addresses of this process: pickle the matrix, and make a new plan of it")
+
     cdef bint accepts(self, cnp.ndarray a, int type_num, int64_t features, DenseView* view) noexcept:
         return is_view(a, type_num, self.batch_major, view) and view.rows == features and view.cols == self.n
 
@@ -123,14 +129,16 @@ cdef class Plan:
             raise ops().plan_output_error(self.W, self, x, out)
         y = out
         if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, type_num, self.W.rows, view)
-                or not cnp.PyArray_ISWRITEABLE(y) or repeats(view[0])):
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(view[0])
+                or not cnp.PyArray_CheckExact(y) and ops().is_masked(y)):
             raise ops().plan_output_error(self.W, self, x, out)
         return y
 
     cdef cnp.ndarray take_dense(self, cnp.ndarray x, object out, c.Operands* operands):
         """Checks both arrays; the array that the result goes to."""
         cdef int x_num = x_nums[self.number]
-        if self.winners is not None or not self.accepts(x, x_num, self.W.cols, &operands.x):
+        if (self.winners is not None or not self.accepts(x, x_num, self.W.cols, &operands.x)
+                or not cnp.PyArray_CheckExact(x) and ops().is_masked(x)):
             raise ops().plan_input_error(self.W, self, x)
         cdef cnp.ndarray y = self.output(x, cnp.PyArray_NDIM(x), out, &operands.y)
         if (out is not None and not apart(operands.x, x_num, operands.y, y_nums[self.number])

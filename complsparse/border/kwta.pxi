@@ -53,6 +53,42 @@ def compete(cnp.ndarray x not None, int64_t k, int axis, bint relu, bias, boost,
     return run_contest(x, &contest, shape, as_axis)
 
 
+cdef object _integer = np.integer, _floating = np.floating
+
+
+cdef int64_t count_of_winners(object k, int64_t n) noexcept:
+    """k of a contest as a count, at most n; -1 where it is neither a count nor a share, or not of a size that fits."""
+    cdef double share
+    if type(k) is not int:
+        if isinstance(k, float) or isinstance(k, _floating):
+            share = k
+            return <int64_t> rint(share * n) if 0 <= share <= 1 else -1
+        if not isinstance(k, (int, _integer)):
+            return -1
+        k = int(k)
+    return min(<int64_t> k, n) if 0 <= k < 2**31 else -1
+
+
+def winners_wanted(k, int64_t n):
+    """`count_of_winners`."""
+    return count_of_winners(k, n)
+
+
+cdef object fast_contest(object x, object k, object axis, object relu, object bias, object boost):
+    """The winners if the fast checks accept everything, else None."""
+    cdef c.Contest contest
+    cdef int at
+    if (not cnp.PyArray_CheckExact(x) or type(axis) is not int or type(relu) is not bool or not -64 <= axis < 64):
+        return None
+    at = axis
+    if at < 0:
+        at += cnp.PyArray_NDIM(<cnp.ndarray> x)
+    if not is_contest(x, at, bias, boost, relu, &contest):
+        return None
+    contest.k = count_of_winners(k, contest.x.n)
+    return run_contest(x, &contest, (<object> x).shape, at) if contest.k >= 0 else None
+
+
 def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     """The k winners of each vector: its largest entries, in their places.
 
@@ -72,7 +108,8 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
         and part of the values. Integers are added as int32 at least.
     boost : array_like, optional
         Factors, likewise: ranked is ``(x + bias) * boost``, the values are those of ``x + bias``. With duty cycles d, a
-        target share a and strength s, usual factors are ``exp(s * (a - d))``. Integers are ranked in float64.
+        target share a and strength s, usual factors are ``exp(s * (a - d))``. Floats are ranked in their dtype: products that
+        overflow or underflow in it are equal. Integers are ranked in float64, and are at most 2**53 in magnitude.
 
     Returns
     -------
@@ -83,9 +120,9 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     ------
     ValueError
         k below 0, a share outside 0 to 1, an axis that x has not, `bias` or `boost` of another size, a vector of 2**31
-        entries or more.
+        entries or more, integers beyond 2**53 with a `boost`.
     TypeError
-        Another dtype, k that is no number.
+        Another dtype, a masked array, k that is no number, relu that is no bool.
 
     Notes
     -----
@@ -102,20 +139,8 @@ def kwta(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     array([[0., 3.],
            [0., 4.]])
     """
-    cdef c.Contest contest
-    cdef int ndim, at
-    cdef int64_t count
-    if (cnp.PyArray_CheckExact(x) and type(k) is int and type(axis) is int and type(relu) is bool
-            and -64 <= axis < 64 and 0 <= k < 2**31):
-        ndim = cnp.PyArray_NDIM(<cnp.ndarray> x)
-        at = axis
-        if at < 0:
-            at += ndim
-        if is_contest(x, at, bias, boost, relu, &contest):
-            count = k
-            contest.k = min(count, contest.x.n)
-            return run_contest(x, &contest, (<object> x).shape, at)
-    return ops().kwta(x, k, axis, relu, bias, boost)
+    made = fast_contest(x, k, axis, relu, bias, boost)
+    return ops().kwta(x, k, axis, relu, bias, boost) if made is None else made
 
 
 def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):
@@ -146,7 +171,8 @@ def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     >>> cs.kwta_dense([0.5, -1.0, 3.0, 0.5], 2)
     array([0.5, 0. , 3. , 0. ])
     """
-    return kwta(x, k, axis=axis, relu=relu, bias=bias, boost=boost).toarray()
+    made = fast_contest(x, k, axis, relu, bias, boost)
+    return ops().kwta(x, k, axis, relu, bias, boost).toarray() if made is None else expand(made)
 
 
 @cython.final
@@ -181,6 +207,9 @@ cdef class BoundContest:
     @property
     def context(self):
         return <uintptr_t> &self.bound
+
+    def __reduce__(self):
+        raise TypeError("a BoundContest holds addresses of this process")
 
     def __call__(self):
         c.run_bound_contest(&self.bound)

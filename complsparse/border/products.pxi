@@ -8,15 +8,22 @@ cdef object ops():
     return _fallbacks
 
 
-def set_fallbacks(*, winners, matmul, linear, kwta, overlap, plan_input_error, plan_winners_error, plan_output_error):
+def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overlap, plan_input_error,
+                  plan_winners_error, plan_output_error):
     """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
     global _fallbacks, _winners_class
     if not issubclass(winners, Compressed):
         raise TypeError(f"{winners} is not a subclass of Compressed")
     _winners_class = winners
     _fallbacks = SimpleNamespace(
-        matmul=matmul, linear=linear, kwta=kwta, overlap=overlap, plan_input_error=plan_input_error,
+        canonical=canonical, matmul=matmul, linear=linear, kwta=kwta, is_masked=is_masked, overlap=overlap, plan_input_error=plan_input_error,
         plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
+
+
+def canonical(S, bint transposed):
+    """(indptr, indices, data, shape) of a scipy.sparse matrix, or of its transpose, checked; for `Winners`, below whose room
+    the file stands that knows other people's formats."""
+    return ops().canonical(S, transposed)
 
 
 cdef inline bint bias_fits(object bias, int type_num, int64_t features, const DenseView& y, Epilogue* epilogue):
@@ -149,7 +156,7 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     return ops().matmul(A, B, out, bias, activation, dtype)
 
 
-def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
+def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=None):
     """A linear layer: ``y = activation(x @ W.T + bias)``, batch first, as `torch.nn.functional.linear`.
 
     Parameters
@@ -165,15 +172,18 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
         Where the result is written: exactly its dtype, writeable, sharing no memory with an input.
     dtype : dtype, optional
         Of the result.
+    winners : int or float, optional
+        Only so many winners of each output vector, a count or a share as in `complsparse.kwta`: what
+        ``kwta(linear(...), winners)`` gives, but the outputs are never in memory together. Takes no `out`.
 
     Returns
     -------
-    ndarray, shape (..., M)
+    ndarray, shape (..., M), or Winners of this shape
 
     Raises
     ------
     ValueError, TypeError
-        As `complsparse.matmul`.
+        As `complsparse.matmul`; with `winners` as `complsparse.kwta` too.
 
     Notes
     -----
@@ -188,7 +198,14 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
     >>> cs.linear(np.array([[1.0, 10.0], [0.0, -1.0]], dtype=np.float32), W, activation="relu")
     array([[20.,  3.],
            [ 0.,  0.]], dtype=float32)
+    >>> cs.linear(np.array([[1.0, 10.0], [0.0, -1.0]], dtype=np.float32), W, winners=1).indices
+    array([0, 1], dtype=int32)
     """
+    if winners is not None:
+        result = None
+        if dtype is None and out is None and isinstance(W, Operand):
+            result = linear_winners(W, x, bias, activation, winners)
+        return ops().linear(x, W, bias, activation, out, dtype, winners) if result is None else result
     if dtype is None and isinstance(W, Operand):
         if isinstance(x, Compressed):
             result = winners_product(W, x, False, True, out, bias, activation)
@@ -196,7 +213,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None):
             result = product(W, x, False, True, out, bias, activation)
         if result is not None:
             return result
-    return ops().linear(x, W, bias, activation, out, dtype)
+    return ops().linear(x, W, bias, activation, out, dtype, None)
 
 
 def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, activation):

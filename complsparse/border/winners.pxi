@@ -89,9 +89,14 @@ cdef cnp.dtype _int32 = np.dtype(np.int32)
 cdef cnp.dtype _int64 = np.dtype(np.int64)
 
 
+cdef int64_t largest_size = <int64_t> 1 << 47  # as of a matrix
+
+
 cdef Compressed new_compressed(type cls, cnp.dtype dtype, int64_t capacity, int64_t n_vectors, int64_t length,
                                tuple shape, object axis):
     """Memory for `capacity` entries, not yet filled: the caller fills all three parts before anyone sees the object."""
+    if n_vectors > largest_size or capacity > largest_size:  # byte counts stay far inside 64 bits
+        raise ValueError(f"{n_vectors} vectors with room for {capacity} winners together: both are at most 2**47")
     cdef Compressed made = Compressed.__new__(cls)
     cdef size_t value_bytes = (<size_t> (capacity * dtype.itemsize) + 7) & ~<size_t> 7
     cdef size_t index_bytes = (<size_t> (capacity * 4) + 7) & ~<size_t> 7
@@ -173,19 +178,32 @@ cdef bint is_batch(cnp.ndarray x, int axis, c.VectorsView* view) noexcept:
 cdef type _winners_class = Compressed  # of what contests make; set_fallbacks names the one that users know
 
 
-def expand(Compressed w not None, int64_t inner):
-    """The winners as a new dense array of shape (vectors / inner, length, inner)."""
-    if inner < 1 or w.n_vectors % inner:
-        raise AssertionError("expand takes a divisor of the number of vectors")
-    cdef cnp.npy_intp dims[3]
-    dims[0], dims[1], dims[2] = w.n_vectors // inner, w.length, inner
+def expand(Compressed w not None):
+    """The winners as a new dense array: of their shape where they have one axis, otherwise (vectors, length)."""
+    cdef cnp.npy_intp[64] dims
+    cdef int64_t inner = 1
+    cdef int ndim = 2, axis, a
+    dims[0], dims[1] = w.n_vectors, w.length
+    if type(w.axis) is int:
+        ndim, axis = len(w.shape), w.axis
+        if ndim > 64:
+            raise ValueError(f"winners of {ndim} axes: an array has at most 64")
+        for a in range(ndim):
+            dims[a] = w.shape[a]
+            if a > axis:
+                inner *= dims[a]
     Py_INCREF(w.value_dtype)
-    cdef cnp.ndarray dense = PyArray_Zeros(3, dims, w.value_dtype, 0)
+    cdef cnp.ndarray dense = PyArray_Zeros(ndim, dims, w.value_dtype, 0)
+    if w.n_vectors == 0 or w.n_entries() == 0:
+        return dense
     cdef c.WinnersView view = winners_view(w)
     cdef int width = w.value_dtype.itemsize
     cdef void* out = cnp.PyArray_DATA(dense)
-    with nogil:
+    if w.n_entries() < 20_000:
         c.c_expand(view, width, out, inner)
+    else:
+        with nogil:
+            c.c_expand(view, width, out, inner)
     return dense
 
 
@@ -196,6 +214,8 @@ def collect(cnp.ndarray x not None, double limit, int axis, tuple shape, as_axis
     if type < 0 or not is_batch(x, axis, &view):
         raise AssertionError("collect takes aligned native arrays")
     cdef int64_t vectors = view.outer * view.inner
+    if vectors > largest_size:
+        raise ValueError(f"{vectors} vectors: there may be 2**47 at most")
     cdef cnp.npy_intp n_starts = vectors + 1
     cdef cnp.ndarray counted = cnp.PyArray_EMPTY(1, &n_starts, cnp.NPY_INT64, 0)
     cdef int64_t* starts = <int64_t*> cnp.PyArray_DATA(counted)

@@ -9,8 +9,7 @@
 namespace cs {
 namespace {
 
-// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run(). A thread_local
-// object would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
+// A thread_local object would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
 class WorkspaceOfThread {
    public:
     KeptWorkspace& get() {
@@ -31,12 +30,14 @@ class WorkspaceOfThread {
     const int refused_ = pthread_key_create(&key_, [](void* kept) { delete static_cast<KeptWorkspace*>(kept); });
 };
 
-WorkspaceOfThread workspace_of_thread;
+WorkspaceOfThread kept_by_thread;
 
 }  // namespace
 
+KeptWorkspace& workspace_of_thread() { return kept_by_thread.get(); }
+
 void multiply(const Plan& plan, const Operands& operands) {
-    plan.fit(operands).run(operands, workspace_of_thread.get());
+    plan.fit(operands).run(operands, workspace_of_thread());
 }
 
 void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
@@ -51,7 +52,7 @@ void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
 
 void run(const BoundCall& call) {
     if (call.needs_workspace)
-        call.plan.run(call.operands, workspace_of_thread.get());
+        call.plan.run(call.operands, workspace_of_thread());
     else
         call.plan.run(call.operands, Workspace{});
 }

@@ -6,6 +6,9 @@
 
 namespace cs {
 
+// The one place that keeps memory for a thread; whoever has an arena hands its own to Plan::run().
+KeptWorkspace& workspace_of_thread();
+
 // y = epilogue(W x), in a workspace of the calling thread.
 void multiply(const Plan& plan, const Operands& operands);
 

@@ -206,6 +206,23 @@ void compete(const Contest& contest, ContestHint* hint, void* values, std::int32
         };
         parallel_for(tasks, threads, body);
     }
+    join_winners(contest, vectors, values, indices, starts);
+}
+
+std::int64_t contest_scratch_bytes(const Contest& contest) {
+    return Work(contest, nullptr, nullptr, nullptr).scratch_bytes();
+}
+
+void compete_in(unsigned char* scratch, const Contest& contest, void* values, std::int32_t* indices,
+                std::int64_t* counts) {
+    const Work work(contest, values, indices, counts);
+    ContestHint hint;
+    work.run(0, work.vectors(), reinterpret_cast<std::byte*>(scratch), hint);
+}
+
+void join_winners(const Contest& contest, std::int64_t vectors, void* values, std::int32_t* indices,
+                  std::int64_t* starts) {
+    const std::int64_t k = contest.k;
     if (!contest.relu) {
         for (std::int64_t v = 0; v <= vectors; ++v) starts[v] = v * k;
         return;

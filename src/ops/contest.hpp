@@ -22,6 +22,15 @@ struct Contest {
 // is room for k per vector. `hint` may be null. Throws only std::bad_alloc, before anything is written.
 void compete(const Contest& contest, ContestHint* hint, void* values, std::int32_t* indices, std::int64_t* starts);
 
+// In two steps, for those who have threads and memory of their own. First the contests of some vectors, on the calling
+// thread: vector v has counts[v] winners, with room for k each. Then, of all vectors together, no room between them.
+std::int64_t contest_scratch_bytes(const Contest& contest);
+void compete_in(unsigned char* scratch, const Contest& contest, void* values, std::int32_t* indices,
+                std::int64_t* counts);
+// The counts begin at starts[1].
+void join_winners(const Contest& contest, std::int64_t vectors, void* values, std::int32_t* indices,
+                  std::int64_t* starts);
+
 // For loops in C: a contest bound to its arrays and its hint. Each call takes the next of the outer vectors.
 struct BoundContest {
     Contest contest;
