@@ -53,6 +53,17 @@ def compete(cnp.ndarray x not None, int64_t k, int axis, bint relu, bias, boost,
     return run_contest(x, &contest, shape, as_axis)
 
 
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int*)
+
+
+cdef inline long long small_integer(object number) noexcept:
+    """The value of an int; one that no size has, where 64 bits do not hold it. Comparing objects would take longer."""
+    cdef int overflow
+    cdef long long value = PyLong_AsLongLongAndOverflow(number, &overflow)
+    return value if overflow == 0 else -(1 << 62)
+
+
 cdef object _integer = np.integer, _floating = np.floating
 
 
@@ -66,7 +77,8 @@ cdef int64_t count_of_winners(object k, int64_t n) noexcept:
         if not isinstance(k, (int, _integer)):
             return -1
         k = int(k)
-    return min(<int64_t> k, n) if 0 <= k < 2**31 else -1
+    cdef int64_t count = small_integer(k)
+    return min(count, n) if count >= 0 else -1
 
 
 def winners_wanted(k, int64_t n):
@@ -74,16 +86,16 @@ def winners_wanted(k, int64_t n):
     return count_of_winners(k, n)
 
 
-cdef object fast_contest(object x, object k, object axis, object relu, object bias, object boost):
+cdef inline object fast_contest(object x, object k, object axis, object relu, object bias, object boost):
     """The winners if the fast checks accept everything, else None."""
     cdef c.Contest contest
-    cdef int at
-    if (not cnp.PyArray_CheckExact(x) or type(axis) is not int or type(relu) is not bool or not -64 <= axis < 64):
+    cdef int64_t at
+    if not cnp.PyArray_CheckExact(x) or type(axis) is not int or type(relu) is not bool:
         return None
-    at = axis
+    at = small_integer(axis)
     if at < 0:
         at += cnp.PyArray_NDIM(<cnp.ndarray> x)
-    if not is_contest(x, at, bias, boost, relu, &contest):
+    if not 0 <= at < 64 or not is_contest(x, <int> at, bias, boost, relu, &contest):
         return None
     contest.k = count_of_winners(k, contest.x.n)
     return run_contest(x, &contest, (<object> x).shape, at) if contest.k >= 0 else None
