@@ -380,6 +380,65 @@ def test_malformed_input_is_refused_in_words(name):
     assert "\n" not in str(caught.value)
 
 
+EYE = cs.from_dense(np.eye(4))
+# Whatever takes a foreign matrix, each of which reads it in a way of its own or leaves that to another.
+ENTRIES = {
+    "from_scipy": cs.from_scipy,
+    "ComplementaryMatrix, shape": lambda A: cs.ComplementaryMatrix(A, (4, 4)),
+    "ComplementaryMatrix, dtype": lambda A: cs.ComplementaryMatrix(A, dtype=np.float32),
+    "Winners.from_scipy, rows": lambda A: cs.Winners.from_scipy(A, axis=1),
+    "Winners.from_scipy, columns": lambda A: cs.Winners.from_scipy(A, axis=0),
+    "with_values": lambda A: EYE.with_values(A),
+    "prune": lambda A: cs.prune(A, set_size=2),
+    "matmul, right": lambda A: cs.matmul(EYE, A),
+    "matmul, left": lambda A: cs.matmul(A, EYE),
+    "linear": lambda A: cs.linear(A, EYE),
+    "linear, winners": lambda A: cs.linear(A, EYE, winners=2),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("name", [name for name in MALFORMED if ": " in name])
+def test_no_entry_point_trusts_the_arrays_of_scipy(entry, name):
+    """A crash would end the run; what is accepted would be made of wrong entries."""
+    damaged = MALFORMED[name][0]()
+    with pytest.raises((ValueError, TypeError)):
+        ENTRIES[entry](damaged)
+
+
+@pytest.mark.parametrize("wrong", [{"has_canonical_format": True, "has_sorted_indices": True}, {}], ids=["flagged", "plain"])
+def test_flags_of_scipy_are_not_believed(wrong):
+    S = sp.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 0, 2]), np.array([0, 3])), shape=(1, 4))
+    for name, value in wrong.items():
+        setattr(S, name, value)
+    expected = [[2.0, 0.0, 5.0, 0.0]]
+    assert cs.from_scipy(S).toarray().tolist() == expected
+    assert cs.Winners.from_scipy(S, axis=1).toarray().tolist() == expected
+    assert cs.Winners.from_scipy(S, axis=0).toarray().tolist() == expected
+    assert cs.matmul(S, EYE).tolist() == expected
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "lil", "dok"])
+def test_values_are_cast_before_duplicates_are_summed(form):
+    """In every format as in triplets: the wide sum is there, and not what is left of a narrow one."""
+    data, zeros = np.array([200, 100], np.uint8), np.zeros(2, int)
+    duplicates = {
+        "csr": lambda: sp.csr_array((data, zeros, [0, 2]), shape=(1, 1)),
+        "csc": lambda: sp.csc_array((data, zeros, [0, 2]), shape=(1, 1)),
+        "coo": lambda: sp.coo_array((data, (zeros, zeros)), shape=(1, 1)),
+        "bsr": lambda: sp.bsr_array((data.reshape(2, 1, 1), zeros, [0, 2]), shape=(1, 1)),
+    }
+    if form in duplicates:
+        S = duplicates[form]()
+        assert cs.from_scipy(S, dtype=np.int32).toarray().item() == 300
+        assert cs.from_scipy(S).toarray().item() == 44
+        assert cs.from_coo(data, (zeros, zeros), (1, 1), dtype=np.int32).toarray().item() == 300
+        assert cs.ComplementaryMatrix((data, zeros, [0, 2]), (1, 1), np.int32).toarray().item() == 300
+    else:
+        S = getattr(sp, f"{form}_array")(np.array([[200.5, 0.0]]))
+        assert cs.from_scipy(S, dtype=np.int32).toarray().tolist() == [[200, 0]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
