@@ -76,6 +76,14 @@ class Conversions(StoredMatrix):
         out[(self._indices, rows) if self._transposed else (rows, self._indices)] = self._data
         return out
 
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Where entries are stored, explicit zeros included: a new dense bool array of shape (M, K). O(M K)."""
+        mask = np.zeros(self.shape, dtype=np.bool_)
+        rows = row_of_entry(self._indptr)
+        mask[(self._indices, rows) if self._transposed else (rows, self._indices)] = True
+        return mask
+
     def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
         """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
         wanted = check_dtype(dtype)

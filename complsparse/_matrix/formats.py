@@ -180,33 +180,34 @@ def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any
         raise ValueError(f"{name} cannot be read as an array of {dtype or 'numbers'}: {error}") from None
 
 
-def _from_scipy(A: Any, shape: tuple[int, int], dtype: Dtype) -> Arrays:
+def _from_scipy(A: Any, form: str, shape: tuple[int, int], dtype: Dtype) -> Arrays:
+    """The arrays of A, read as those of this format."""
     try:
         check_dtype(np.dtype(A.dtype))
-        return _from_format(A, shape, dtype)
+        return _from_format(A, form, shape, dtype)
     except AttributeError as error:
-        raise TypeError(f"{type(A).__name__} lacks a part of the {A.format} format: {error}") from None
+        raise TypeError(f"{type(A).__name__} lacks a part of the {form} format: {error}") from None
 
 
-def _from_format(A: Any, shape: tuple[int, int], dtype: Dtype) -> Arrays:
-    if A.format == "csr":
+def _from_format(A: Any, form: str, shape: tuple[int, int], dtype: Dtype) -> Arrays:
+    if form == "csr":
         return from_csr(A.indptr, A.indices, A.data, shape, dtype)
-    if A.format == "csc":
+    if form == "csc":
         return from_csc(A.indptr, A.indices, A.data, shape, dtype)
-    if A.format == "bsr":
+    if form == "bsr":
         return from_bsr(A.indptr, A.indices, A.data, shape, dtype)
-    if A.format == "dia":
+    if form == "dia":
         return from_dia(A.offsets, A.data, shape)  # holds no entry twice
-    if A.format == "lil":
+    if form == "lil":
         return from_lil(A.rows, A.data, A.dtype, shape, dtype)
-    if A.format == "dok":
+    if form == "dok":
         return from_dok(dict(A.items()), A.dtype, shape, dtype)
-    if A.format == "coo":
-        coords = A.coords if len(A.coords) == 2 else (np.zeros_like(A.coords[0]), *A.coords)
-        if len(coords) != 2:
-            raise ValueError(f"a COO matrix has {len(coords)} index vectors; it must have 2")
-        return from_coo(coords[0], coords[1], A.data, shape, dtype)
-    raise TypeError(f"scipy.sparse format {A.format!r} is not known; pass A.tocsr()")
+    if form == "coo":
+        if len(A.coords) not in (1, 2):
+            raise ValueError(f"a COO matrix has {len(A.coords)} index vectors; it must have 2")
+        rows, cols = A.coords if len(A.coords) == 2 else (np.zeros_like(A.coords[0]), A.coords[0])
+        return from_coo(rows, cols, A.data, shape, dtype)
+    raise TypeError(f"scipy.sparse format {form!r} is not known; pass A.tocsr()")
 
 
 def _from_tuple(
@@ -256,8 +257,7 @@ def canonical_csr(S: Any, transposed: bool) -> Csr:
         return canonical(S)
     if S.format == "csc":  # its arrays are those of the transpose
         rows, cols = check_shape(S.shape)
-        check_dtype(np.dtype(S.dtype))
-        return Csr(*from_csr(S.indptr, S.indices, S.data, (cols, rows)), (cols, rows))
+        return Csr(*_from_scipy(S, "csr", (cols, rows), None), (cols, rows))
     return transpose_csr(canonical(S))[0]
 
 
@@ -297,7 +297,7 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
         A = converted
     if scipy.sparse.issparse(A):
         own = check_shape(A.shape)
-        arrays = _from_scipy(A, own, wanted)
+        arrays = _from_scipy(A, A.format, own, wanted)
     elif isinstance(A, tuple):
         arrays, own = _from_tuple(A, size, wanted)
     else:

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._dtypes import counted, is_bfloat16
 from complsparse._matrix.stored import StoredMatrix, as_csr
-from complsparse._operands import as_dense
 
 
 def _holds_numbers(dtype: np.dtype[Any]) -> bool:
@@ -59,7 +59,7 @@ def as_scipy(operand: Any) -> Any:
         real = counted(operand.dtype).kind in "biuf"
         return as_csr(operand) if real else scipy.sparse.csr_array(operand)
     if not isinstance(operand, np.ndarray) and (isinstance(operand, memoryview) or hasattr(operand, "__dlpack__")):
-        operand = as_dense(operand, "the operand")
+        operand = as_array(operand, "the operand")
     if isinstance(operand, (np.ndarray, np.generic)) and is_bfloat16(operand.dtype):
         return operand.astype(np.float32)
     return np.asarray(operand) if isinstance(operand, np.matrix) else operand

@@ -28,7 +28,8 @@ def _product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dt
     """A sparse times a sparse operand, with a dense result: the entries of the one that is not packed, or of the right
     one, are winners. Unstored entries of either touch nothing."""
     W, S = (A, B) if isinstance(A, _core.Operand) else (B, A)
-    types = product_types(W.dtype, S.dtype, dtype)
+    csr = as_csr(S)
+    types = product_types(W.dtype, csr.dtype, dtype)
     if form == "linear" and S.shape[-1] != W.shape[1]:
         raise wrong_inner_size(tuple(S.shape), W.shape, form)
     if form != "linear" and A.shape[-1] != B.shape[0]:
@@ -39,7 +40,7 @@ def _product(A: Any, B: Any, form: str, out: Any, bias: Any, activation: Any, dt
         parts = [part for part in vars(S).values() if isinstance(part, np.ndarray)]
         if any(overlap(out, part) for part in parts):
             raise ValueError("out shares memory with an input; the product would overwrite what it still reads")
-    csr = as_csr(S).astype(types.compute)
+    csr = csr.astype(types.compute)
     if len(S.shape) == 1:  # of which that is the only row
         winners = Winners(csr.data, csr.indices, csr.indptr, S.shape)
     else:

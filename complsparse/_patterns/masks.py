@@ -264,7 +264,8 @@ def complementary_mask(
         rows, the last block fewer columns, and an incomplete last group gives its blocks to members in turn, so that
         rows differ by at most one block.
     density : float
-        In (0, 1]; chooses `set_size`, and is ignored where that is given.
+        In (0, 1]; chooses `set_size`, and is ignored where that is given. What comes out is ``per_group / set_size``:
+        0.3 with one block per group gives 1/3; ``per_group=3, set_size=10`` gives 0.3.
     set_size : int, optional
         Block columns of a group. The default is the integer nearest to ``per_group / density``.
     per_group : int

@@ -67,6 +67,10 @@ class PruneReport:
         Stored entries of the result, explicit zeros included.
     set_size, per_group, block, balanced, method
         As given to `prune`, or chosen by it.
+    asked : float or None
+        The density that `set_size` was chosen for; None where `set_size` was given.
+    density : float
+        The share of the positions that are stored.
     kept : KeptShare
         Of the result.
     unconstrained : KeptShare
@@ -82,20 +86,26 @@ class PruneReport:
     method: str
     kept: KeptShare
     unconstrained: KeptShare
+    asked: float | None = None
+
+    @property
+    def density(self) -> float:
+        return self.nnz / (self.shape[0] * self.shape[1] or 1)
 
     def __repr__(self) -> str:
         return (
             f"PruneReport(shape={self.shape}, nnz={self.nnz}, set_size={self.set_size}, per_group={self.per_group}, "
             f"block={self.block}, balanced={self.balanced}, method={self.method!r}, kept={self.kept!r}, "
-            f"unconstrained={self.unconstrained!r})"
+            f"unconstrained={self.unconstrained!r}, asked={self.asked})"
         )
 
     def __str__(self) -> str:
         total = self.shape[0] * self.shape[1]
         where = "each group" if self.balanced else "each row"
         blocks = "" if self.block == (1, 1) else f", blocks of {self.block[0]} x {self.block[1]}"
+        asked = "" if self.asked is None or abs(self.asked - self.density) < 5e-4 else f", {self.asked:.1%} asked for"
         title = (
-            f"{self.nnz} of {total} entries kept ({100 * self.nnz / max(total, 1):.1f}%): {self.per_group} of "
+            f"{self.nnz} of {total} entries kept ({self.density:.1%}{asked}): {self.per_group} of "
             f"{self.set_size} columns in {where}{blocks}, by {self.method}"
         )
         rows = [
@@ -321,10 +331,10 @@ def prune(
     -------
     W : ComplementaryMatrix, shape (M, K)
         Strictly packed, of A's dtype. Its stored values are A's; where A is 0 and the pattern has a slot, W stores an
-        explicit zero, so that the packing has no gaps.
+        explicit zero, so that the packing has no gaps. ``W.mask`` is the pattern as a dense bool array.
     report : PruneReport
         The kept share of ``|A|``, of ``A**2`` and of each row, beside those of unconstrained magnitude pruning at the
-        same number of entries. ``print(report)`` shows them.
+        same number of entries, and the density that came of the one asked for. ``print(report)`` shows them.
 
     Raises
     ------
@@ -370,5 +380,6 @@ def prune(
         method=method,
         kept=kept.share_of(whole),
         unconstrained=source.largest(nnz).share_of(whole),
+        asked=float(density) if set_size is None else None,
     )
     return packed(pattern, indptr, indices, data), report
