@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Other people's dense arrays as NumPy's: read as what they mean, or refused by name.
 
-The only file that knows tensors and array subclasses. A protocol is believed as far as it goes: DLPack hands over memory,
-but neither a sign that a tensor still owes, nor whether the tensor has any memory, nor a mask.
+The only file that knows tensors and array subclasses. A protocol is believed as far as it goes: DLPack hands over
+memory, but neither a sign that a tensor still owes, nor whether the tensor has any memory, nor a mask.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _of_dlpack(given: Any, name: str) -> NDArray[Any]:
     try:
         return np.from_dlpack(given)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        # A dtype for which NumPy's DLPack has no name, such as bfloat16: libraries that know ml_dtypes answer `asarray`.
+        # A dtype for which NumPy's DLPack has no name, such as bfloat16: who knows ml_dtypes answers `asarray`.
         if not hasattr(type(given), "__array__"):
             raise _unreadable(given, name, error) from None
     return _of_anything(given, name)

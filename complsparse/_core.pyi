@@ -129,7 +129,7 @@ def set_fallbacks(
     winners: type[Compressed],
     canonical: Callable[..., Any],
     matmul: Callable[..., NDArray[Any]],
-    linear: Callable[..., NDArray[Any]],
+    linear: Callable[..., NDArray[Any] | Compressed],
     kwta: Callable[..., Compressed],
     is_masked: Callable[[Any], bool],
     overlap: Callable[[NDArray[Any], NDArray[Any]], bool],

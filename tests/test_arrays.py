@@ -63,7 +63,7 @@ def test_the_list_of_entries_is_right(entry):
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_masked_arrays_are_refused(entry, hidden):
     masked = np.ma.array(X, mask=hidden)
-    with pytest.raises(TypeError, match="is a masked array.*filled"):
+    with pytest.raises(TypeError, match=r"is a masked array.*filled"):
         ENTRIES[entry][0](masked)
 
 
@@ -84,7 +84,7 @@ def test_masked_indices_and_outputs_are_refused():
         lambda: W.plan(1).bind(np.ma.array(x), np.zeros((2, 1), np.float32)),
         lambda: W.plan(1).bind(x, y),
     ):
-        with pytest.raises(TypeError, match="masked array|MaskedArray"):
+        with pytest.raises(TypeError, match=r"masked array|MaskedArray"):
             call()
     assert not y.any()
 
@@ -180,7 +180,7 @@ def test_tensors_without_values_are_refused(torch):
     ]
     for tensor in (*fakes, *others):
         for call in (lambda t: cs.linear(t, W), lambda t: cs.kwta(t, 1), lambda t: cs.from_dense(t)):
-            with pytest.raises(TypeError, match="Tensor.* cannot be read: "):
+            with pytest.raises(TypeError, match=r"Tensor.* cannot be read: "):
                 call(tensor)
 
 

@@ -406,7 +406,9 @@ def test_no_entry_point_trusts_the_arrays_of_scipy(entry, name):
         ENTRIES[entry](damaged)
 
 
-@pytest.mark.parametrize("wrong", [{"has_canonical_format": True, "has_sorted_indices": True}, {}], ids=["flagged", "plain"])
+@pytest.mark.parametrize(
+    "wrong", [{"has_canonical_format": True, "has_sorted_indices": True}, {}], ids=["flagged", "plain"]
+)
 def test_flags_of_scipy_are_not_believed(wrong):
     S = sp.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 0, 2]), np.array([0, 3])), shape=(1, 4))
     for name, value in wrong.items():

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """k-winners-take-all against a stable sort: values, order, ties, NaN, on every ISA level."""
 
+import copy
 import itertools
 import math
+import pickle
 import subprocess
 import sys
 
@@ -349,6 +351,18 @@ BAD = {
     "complex bias": (lambda x: cs.kwta(x, 1, bias=np.zeros(4) * 1j), TypeError, "complex128"),
     "boost too long": (lambda x: cs.kwta(x, 1, boost=np.zeros(5)), ValueError, "boost has shape"),
     "complex boost": (lambda x: cs.kwta(x, 1, boost=np.zeros(4) * 1j), TypeError, "boost has dtype complex128"),
+    "relu a string": (lambda x: cs.kwta(x, 1, relu="no"), TypeError, "relu must be a bool, not 'no'"),
+    "relu a number": (lambda x: cs.kwta_dense(x, 1, relu=1), TypeError, "relu must be a bool, not 1"),
+    "boosted integers beyond 2**53": (
+        lambda x: cs.kwta(np.array([2**53, 2**53 + 1]), 1, boost=np.ones(2)),
+        ValueError,
+        "x runs from 9007199254740992 to 9007199254740993.*2\\*\\*53",
+    ),
+    "boosted integers far below": (
+        lambda x: cs.kwta(np.array([-(2**63), 5]), 1, boost=np.ones(2)),
+        ValueError,
+        "from -9223372036854775808",
+    ),
     "dense too": (lambda x: cs.kwta_dense(x, -1), ValueError, "negative"),
 }
 
@@ -379,6 +393,41 @@ def test_the_border_trusts_nobody():
         with pytest.raises(AssertionError):
             _core.compete(array, k, axis, False, None, None, (2, 5), 1)
     W = cs.from_dense(np.eye(5, dtype=np.float32))
-    for x, k, dtype in ((x, 6, "f4"), (x, -1, "f4"), (x, 1, "f8"), (x[:, 1:], 1, "f4"), ([1.0], 1, "f4")):
+    for given_x, k, dtype in ((x, 6, "f4"), (x, -1, "f4"), (x, 1, "f8"), (x[:, 1:], 1, "f4"), ([1.0], 1, "f4")):
         with pytest.raises(AssertionError):
-            _core.linear_winners_in(W, x, None, None, k, np.dtype(dtype), (2, 5))
+            _core.linear_winners_in(W, given_x, None, None, k, np.dtype(dtype), (2, 5))
+
+
+@pytest.mark.parametrize(
+    ("k", "count"),
+    [(np.int8(3), 3), (np.uint64(3), 3), (np.uint64(2**64 - 1), 20), (2**100, 20), (0.15, 3), (np.float32(0.15), 3),
+     (np.float16(0.15), 3), (np.float64(0.125), 2), (0.175, 4), (0.025, 0), (0.0, 0), (1.0, 20), (True, 1),
+     (np.array(3), 3)],
+    ids=repr,
+)  # fmt: skip
+def test_every_spelling_of_k(k, count):
+    """Halves are rounded to even, as `round` does."""
+    x = np.random.default_rng(0).standard_normal((3, 20)).astype(np.float32)
+    check(cs.kwta(x, k), x, count)
+    assert np.array_equal(cs.kwta_dense(x, k), cs.kwta(x, count).toarray())
+    assert cs.kwta(x.tolist(), k).nnz == 3 * count  # not on the fast path
+
+
+def test_the_largest_integers_that_can_be_boosted():
+    x = np.array([2**53, 2**53 - 1, -(2**53)])
+    assert cs.kwta(x, 1, boost=np.ones(3)).indices.tolist() == [0]
+    assert cs.kwta(x, 1, boost=np.array([1.0, 1.0, -2.0])).indices.tolist() == [2]
+
+
+@pytest.mark.parametrize("made", ["plan", "bound call", "bound contest"])
+def test_what_holds_addresses_has_no_pickle(made):
+    W = cs.from_dense(np.eye(5, dtype=np.float32))
+    x = np.zeros((5, 1), np.float32)
+    thing = {
+        "plan": lambda: W.plan(1),
+        "bound call": lambda: W.plan(1).bind(x, x.copy()),
+        "bound contest": lambda: _core.BoundContest(x, 1, True),
+    }[made]()
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="addresses of this process"):
+            copied(thing)

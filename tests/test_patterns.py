@@ -472,3 +472,50 @@ def test_values_that_are_not_finite_are_refused(value, dtype):
         cs.prune(A)
     with pytest.raises(ValueError, match=rf"A\[2, 3\] is {value}; 2 values are not finite"):
         cs.prune(cs.from_dense(A))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"density": 1e-300}, "density=1e-300 is too small"),
+        ({"density": 5e-324}, "density=5e-324 is too small"),
+        ({"set_size": 2**63}, "set_size=9223372036854775808 is above 2"),
+        ({"set_size": 2**47 + 1}, "set_size=140737488355329 is above 2"),
+        ({"per_group": 2**63, "set_size": 2**47}, "per_group=9223372036854775808 is above 2"),
+    ],
+    ids=str,
+)
+def test_sizes_beyond_all_bounds(options, words):
+    for call in (
+        lambda: cs.random((4, 8), **options),
+        lambda: cs.complementary_mask((4, 8), **options),
+        lambda: cs.prune(np.ones((4, 8)), **options),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_the_largest_set_size():
+    assert (
+        cs.random((4, 8), set_size=2**47, rng=0).nnz == 4
+    )  # the group is not complete: each member has one of its columns
+    assert cs.random((4, 8), density=2.0**-47, rng=0).nnz == 4
+
+
+def test_the_mask_of_a_matrix_is_where_it_stores_entries():
+    A = np.array([[4, 0, 0, 9], [0, 3, 8, 0]])
+    W, report = cs.prune(A * [1, 1, 1, 0], set_size=2)  # with an explicit zero
+    assert W.mask.tolist() == [[True, False, False, True], [False, True, True, False]]
+    assert W.T.mask.tolist() == W.mask.T.tolist()
+    assert (np.count_nonzero(W.mask), W.mask.dtype) == (report.nnz, bool)
+
+
+def test_a_density_that_does_not_come_out_is_said():
+    A = np.arange(1.0, 1 + 60 * 60).reshape(60, 60)
+    report = cs.prune(A, density=0.3)[1]
+    assert (report.asked, report.set_size, report.density) == (0.3, 3, pytest.approx(1 / 3))
+    assert "(33.3%, 30.0% asked for)" in str(report)
+    assert "asked=0.3" in repr(report)
+    exact = cs.prune(A, density=0.05)[1]
+    assert "(5.0%)" in str(exact)
+    assert cs.prune(A, set_size=3)[1].asked is None

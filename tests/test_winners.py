@@ -2,9 +2,12 @@
 """Winners: made from arrays, dense and SciPy, checked at the border, never changed."""
 
 import copy
+import gc
 import itertools
 import math
 import pickle
+import sys
+import weakref
 
 import hypothesis.strategies as st
 import numpy as np
@@ -305,3 +308,137 @@ def test_operators_with_arrays_are_refused():
         np.eye(2) @ w
     with pytest.raises(TypeError):
         np.ones((2, 4)) + w
+
+
+# --- what Python and NumPy ask of winners -----------------------------------------------------------------------------
+
+
+@given(dense_arrays())
+def test_numpy_sees_the_dense_array(x):
+    for axis in (0, -1, tuple(range(x.ndim))):
+        w = cs.Winners.from_dense(x, axis=axis)
+        for dense in (np.asarray(w), np.array(w), w.toarray()):
+            assert type(dense) is np.ndarray
+            assert np.array_equal(dense, x, equal_nan=x.dtype.kind == "f")
+            assert (dense.shape, dense.dtype) == (x.shape, x.dtype)
+        assert np.asarray(w, dtype=np.complex128).dtype == np.complex128
+        with pytest.raises(ValueError, match="copy=False"):
+            np.asarray(w, copy=False)
+        assert w.density == (np.count_nonzero(x) / x.size if x.size else 0.0)
+        assert w.nbytes == w.values.nbytes + w.indices.nbytes + w.indptr.nbytes
+        assert sys.getsizeof(w) >= w.nbytes
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_astype_casts_the_values_and_keeps_the_places(dtype):
+    w = cs.Winners([2.5, 0.25, 7.0], [0, 3, 1], [0, 2, 3], (2, 4))
+    cast = w.astype(dtype)
+    assert cast.values.tolist() == np.array([2.5, 0.25, 7.0]).astype(dtype).tolist()
+    assert cast.dtype == dtype
+    assert same_bits(cast.indices, w.indices)  # a value that became 0 among them
+    assert (cast.shape, cast.axis) == (w.shape, w.axis)
+    assert w.astype(np.float64) is w
+    with pytest.raises(TypeError, match="complex128 do not exist"):
+        w.astype(complex)
+
+
+INDICES = (
+    0, -1, 1, 2, slice(None), slice(1, None), slice(None, None, -1), slice(5, 2), [0, 1], [1, 1, 0], [-1], [],
+    np.array([True, False, True]), np.int8(1), ..., (..., 0), (slice(None), 1), (slice(None), [2, 0]), (0, ...),
+    (0, 1), (slice(1), slice(None), -1), (0, 0, 0), (slice(None),), (), (0, slice(None), [1, 1]), ([0, 2], 1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, (0, 1), (1, 2), (0, 2)])
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_an_index_takes_what_numpys_does_or_is_refused(index, axis):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-1, 2, (3, 4, 3)).astype(np.float32)
+    w = cs.Winners.from_dense(x, axis=axis)
+    parts = index if isinstance(index, tuple) else (index,)
+    dots = next((i for i, part in enumerate(parts) if part is ...), len(parts))
+    whole = [*parts[:dots], *[slice(None)] * (3 - len(parts) + (dots < len(parts))), *parts[dots + 1 :]]
+    axes = [a % 3 for a in (axis if isinstance(axis, tuple) else (axis,))]
+    takes = all(isinstance(whole[a], slice) and whole[a] == slice(None) for a in axes)
+    if any(np.ndim(part) for part in whole) and any(isinstance(part, (int, np.integer)) for part in whole):
+        takes = False  # NumPy's rules for a list beside an integer are not winners'
+    try:
+        expected = x[index]
+    except IndexError:
+        takes = False
+    if not takes:
+        with pytest.raises(IndexError):
+            w[index]
+        return
+    taken = w[index]
+    check_rules(taken)
+    assert taken.shape == expected.shape
+    assert np.array_equal(np.asarray(taken), expected)
+
+
+@pytest.mark.parametrize(
+    "index", [None, 1.5, "a", True, [[0]], ([0, 1], [0, 1]), 3, -4, [3], [True], (0, 0, 0, 0), (..., ...)], ids=str
+)
+def test_bad_indices(index):
+    w = cs.Winners.from_dense(np.ones((3, 3, 2)))
+    with pytest.raises(IndexError):
+        w[index]
+
+
+def test_winners_are_a_sequence_of_what_their_first_axis_holds():
+    x = np.arange(6.0).reshape(3, 2)
+    w = cs.Winners.from_dense(x)
+    assert len(w) == 3
+    assert [v.toarray().tolist() for v in w] == x.tolist()
+    with pytest.raises(IndexError, match="compete along axis 0"):
+        list(cs.Winners.from_dense(x, axis=0))
+
+
+def test_weak_references():
+    w = cs.kwta(np.ones(3), 1)
+    reference = weakref.ref(w)
+    assert reference() is w
+    del w
+    gc.collect()
+    assert reference() is None
+
+
+def test_notebooks_see_what_there_is():
+    html = cs.Winners([5.0, -1.0, 2.0], [0, 3, 1], [0, 2, 3], shape=(2, 4))._repr_html_()
+    for words in ("(2, 4), float64", "2 along axis 1", "3, 37.50%; in a vector 1 to 2 of 4", f"{3 * 12 + 24} bytes"):
+        assert words in html
+    assert "no vectors" in cs.Winners([], [], [0], (0, 4))._repr_html_()
+
+
+# --- sizes that no memory has -----------------------------------------------------------------------------------------
+
+
+def test_sizes_that_would_wrap_are_refused():
+    many, long = np.empty((2**61, 0), np.int8), np.broadcast_to(np.int8(1), (2**20, 2**30))
+    for call in (
+        lambda: cs.kwta(many, 0),
+        lambda: cs.kwta_dense(many, 0),
+        lambda: cs.Winners.from_dense(many),
+        lambda: cs.kwta(long, 2**30),
+        lambda: cs.kwta_dense(long, 1.0),
+        lambda: cs.linear(
+            np.empty((2**60, 0), np.float32), cs.ComplementaryMatrix((3, 0), dtype=np.float32), winners=1
+        ),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=r"2305843009213693952 vectors|1125899906842624 winners|1152921504606846976 vectors|2\*\*47",
+        ):
+            call()
+
+
+@pytest.mark.parametrize("axis", [0, (0, 1)])
+def test_the_longest_vector(axis):
+    length = 2**31
+    with pytest.raises(ValueError, match="vectors of 2147483648 entries are too long"):
+        cs.kwta(np.broadcast_to(np.int8(1), (length, 1)), 1, axis=axis)
+    with pytest.raises(ValueError, match="vectors of 2147483648 entries are too long"):
+        cs.Winners([], [], [0, 0], (length, 1), axis)
+    w = cs.Winners([7], [length - 2], [0, 1], (length - 1, 1), axis)
+    assert w.indices.tolist() == [length - 2]
+    assert w.nnz == 1

@@ -126,9 +126,7 @@ def from_dia(offsets: Any, data: Any, shape: tuple[int, int]) -> Arrays:
     return canonical_arrays(*sorted_by_row(rows[kept], cols[kept], values[:, :width][kept], shape), shape)
 
 
-def from_lil(
-    rows: Any, data: Any, own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None
-) -> Arrays:
+def from_lil(rows: Any, data: Any, own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
     row_lists, value_lists = np.asarray(rows, dtype=object), np.asarray(data, dtype=object)
     if row_lists.shape != (shape[0],) or value_lists.shape != (shape[0],):
         raise ValueError(f"a LIL matrix of {shape[0]} rows has {row_lists.shape} and {value_lists.shape} lists")
@@ -146,9 +144,7 @@ def from_lil(
     return from_csr(indptr, indices, values, shape, dtype)
 
 
-def from_dok(
-    items: dict[Any, Any], own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None
-) -> Arrays:
+def from_dok(items: dict[Any, Any], own: np.dtype[Any], shape: tuple[int, int], dtype: Dtype = None) -> Arrays:
     keys = _as_array(list(items), None, "keys")
     if len(items) == 0:
         keys = np.empty((0, 2), dtype=np.int64)
@@ -210,9 +206,7 @@ def _from_format(A: Any, form: str, shape: tuple[int, int], dtype: Dtype) -> Arr
     raise TypeError(f"scipy.sparse format {form!r} is not known; pass A.tocsr()")
 
 
-def _from_tuple(
-    parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: Dtype
-) -> tuple[Arrays, tuple[int, int]]:
+def _from_tuple(parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: Dtype) -> tuple[Arrays, tuple[int, int]]:
     """``(data, (rows, cols))``, ``(data, indices, indptr)`` or a bare shape."""
     if len(parts) == 3:
         data, indices, indptr = parts

@@ -56,9 +56,7 @@ def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> 
     return products.matmul(A, B, out, bias, activation, dtype)
 
 
-def linear(
-    x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any, winners: Any
-) -> NDArray[Any] | Winners:
+def linear(x: Any, W: Any, bias: Any, activation: Any, out: Any, dtype: Any, winners: Any) -> NDArray[Any] | Winners:
     """`complsparse.linear`."""
     if winners is not None:
         vectors = Winners.from_scipy(as_csr(x), axis=1) if _is_sparse(x) else x

@@ -16,9 +16,8 @@ from complsparse._dtypes import is_bfloat16, product_types
 from complsparse._operands import as_compute, checked_activation, checked_bias
 from complsparse._ops import products
 from complsparse._ops.products import checked_weights
-from complsparse._ops.vectors import as_axis, checked_values, check_length, normal_axes, split_shape, vectors_first
+from complsparse._ops.vectors import as_axis, check_length, checked_values, normal_axes, split_shape, vectors_first
 from complsparse._ops.winners import Winners
-
 
 LARGEST_EXACT = 2**53  # integers that float64 tells apart
 
@@ -36,7 +35,7 @@ def winners_wanted(k: Any, n: int) -> int:
         raise TypeError(f"k must be an int or a float share, not {k!r}") from None
     if number < 0:
         raise ValueError(f"k={number} is negative")
-    return n
+    return min(number, n)
 
 
 def _checked_relu(relu: Any) -> bool:
@@ -80,7 +79,9 @@ def kwta(x: Any, k: Any, axis: Any, relu: Any, bias: Any, boost: Any) -> Winners
 
     vectors = np.require(vectors_first(array, axes), requirements=["C", "A"])
     if factors is not None and array.dtype.kind != "f":
-        return _boosted_integers(vectors if offset is None else vectors + offset, count, relu, factors, array.shape, axes)
+        return _boosted_integers(
+            vectors if offset is None else vectors + offset, count, relu, factors, array.shape, axes
+        )
     return _core.compete(vectors, count, 1, relu, offset, factors, array.shape, as_axis(axes))
 
 

@@ -2,7 +2,8 @@
 """Products of arrays and winners that the fast checks in `_core` did not accept.
 
 Brings any dense operand into an aligned native array of the compute dtype, calls `_core.product_into`, converts the
-result, strip by strip of the batch; or raises with the numbers. Nothing is written to `out` before all checks have passed.
+result, strip by strip of the batch; or raises with the numbers. Nothing is written to `out` before all checks have
+passed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from complsparse._operands import (
     is_direct,
     wrong_inner_size,
 )
-
 
 STRIP_ENTRIES = 2**20  # of x and y together that are converted at a time: as many bytes fit a cache or little more
 
@@ -110,7 +110,7 @@ def _product(
         _core.product_into(W, as_compute(x_part, types.compute), sums, from_right, as_linear, offset, ending)
         if not direct:
             y_part[...] = _converted(sums, types, late_relu)
-    return y if out is None else out  # type: ignore[no-any-return]
+    return y if out is None else out
 
 
 def _complex_product(

@@ -96,8 +96,9 @@ class Taken(NamedTuple):
 def taken_vectors(index: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Taken:
     """The vectors that an index leaves of an array of this shape, whose entries compete along these axes."""
     numbers = np.zeros((), dtype=np.int64)
-    sizes, competing = [], []
-    n_lists = 0
+    sizes: list[int] = []
+    competing: list[int] = []
+    n_lists = n_integers = 0
     for a, part in enumerate(_parts(index, len(shape))):
         if a in axes:
             if not (isinstance(part, slice) and part == slice(None)):
@@ -107,10 +108,11 @@ def taken_vectors(index: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> 
             continue
         places = _places(part, shape[a], a)
         n_lists += not isinstance(part, slice) and places.ndim == 1
+        n_integers += places.ndim == 0
         numbers = numbers[..., None] * shape[a] + places if places.ndim else numbers * shape[a] + places
         sizes.extend(places.shape)
-    if n_lists > 1:
-        raise IndexError(f"{n_lists} lists of vectors in one index; winners take one")
+    if n_lists > 1 or (n_lists and n_integers):  # NumPy takes pairs, and may move their axis
+        raise IndexError("winners take one list of vectors in an index, and no integer beside it")
     return Taken(numbers.reshape(-1), tuple(sizes), tuple(competing))
 
 
@@ -133,8 +135,10 @@ def _places(part: Any, size: int, axis: int) -> NDArray[np.int64]:
         if len(array) != size:
             raise IndexError(f"a mask of {len(array)} entries does not fit axis {axis}, which has {size}")
         return np.flatnonzero(array)
-    if array.ndim > 1 or array.dtype.kind not in "iu" and array.shape != (0,):
-        raise IndexError(f"axis {axis} of winners is indexed by an integer, a slice, a list of integers or a mask, not {part!r}")
+    if array.ndim > 1 or (array.dtype.kind not in "iu" and array.shape != (0,)):
+        raise IndexError(
+            f"axis {axis} of winners is indexed by an integer, a slice, a list of integers or a mask, not {part!r}"
+        )
     if array.size and not (-size <= int(array.min()) and int(array.max()) < size):
         raise IndexError(f"index {part!r} is outside axis {axis}, which has {size}")
     return array.astype(np.int64) % max(size, 1)

@@ -25,6 +25,7 @@ from complsparse._ops.vectors import (
     vectors_first,
 )
 
+
 class Winners(_core.Compressed):
     """Sparse activations: of each vector along `axis` the entries that are alive, with their indices.
 
@@ -59,9 +60,9 @@ class Winners(_core.Compressed):
 
     Notes
     -----
-    Immutable: the arrays are copies, and cannot be made writeable. The constructor checks everything, O(nnz + vectors);
-    `complsparse.kwta` and the class methods make winners. ``w[i]`` takes vectors. Compare two by their arrays, or as SciPy arrays: ``==`` asks
-    whether they are one object.
+    Immutable: the arrays are copies, and cannot be made writeable. The constructor checks everything,
+    O(nnz + vectors); `complsparse.kwta` and the class methods make winners. ``w[i]`` takes vectors. Compare two by
+    their arrays, or as SciPy arrays: ``==`` asks whether they are one object.
 
     Examples
     --------
@@ -218,7 +219,7 @@ class Winners(_core.Compressed):
         return math.prod(left), math.prod(contest)
 
     def toarray(self) -> NDArray[Any]:
-        """The dense array: winners at their places, zero elsewhere. O(size of the array). `numpy.asarray` gives it too."""
+        """The dense array, as `numpy.asarray` gives it: winners at their places, zero elsewhere. O(size of the array)."""
         dense = _core.expand(self)
         axes = self._axes
         if len(axes) == 1:
@@ -245,8 +246,8 @@ class Winners(_core.Compressed):
     def __getitem__(self, index: Any) -> Winners:
         """Some of the vectors: ``np.asarray(w[index])`` is ``np.asarray(w)[index]``.
 
-        Indexed are the axes that are left, by integers, slices, and at most one list of integers or mask; axes on which
-        entries compete by ``:`` alone. O(winners taken + vectors).
+        Indexed are the axes that are left, by integers and slices, or by slices and one list of integers or mask; axes
+        on which entries compete by ``:`` alone. O(winners and vectors that are taken).
         """
         taken = taken_vectors(index, self.shape, self._axes)
         starts = self.indptr[taken.numbers]

@@ -8,7 +8,6 @@ set therefore never share a column, whatever the owners are.
 from __future__ import annotations
 
 import itertools
-import math
 import numbers
 import operator
 from collections.abc import Iterator

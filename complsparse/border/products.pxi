@@ -21,8 +21,10 @@ def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overla
 
 
 def canonical(S, bint transposed):
-    """(indptr, indices, data, shape) of a scipy.sparse matrix, or of its transpose, checked; for `Winners`, below whose room
-    the file stands that knows other people's formats."""
+    """(indptr, indices, data, shape) of a scipy.sparse matrix, or of its transpose, checked.
+
+    For `Winners`: the file that knows other people's formats stands in a room above it.
+    """
     return ops().canonical(S, transposed)
 
 
@@ -174,7 +176,8 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
         Of the result.
     winners : int or float, optional
         Only so many winners of each output vector, a count or a share as in `complsparse.kwta`: what
-        ``kwta(linear(...), winners)`` gives, but the outputs are never in memory together. Takes no `out`.
+        ``kwta(linear(...), winners)`` gives, but of the outputs only strips are ever in memory (all of them where their
+        dtype is not the one that is computed in: integers narrower than int64). Takes no `out`.
 
     Returns
     -------

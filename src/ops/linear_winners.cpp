@@ -28,8 +28,7 @@ class Strips {
         cut(0, nullptr, first);
         cut((count() - 1) * length_, nullptr, last);
         plan_ = plan.fit(first.operands);
-        for_product_ =
-            in_lines(std::max(plan_.workspace_bytes(first.operands), plan_.workspace_bytes(last.operands)));
+        for_product_ = in_lines(std::max(plan_.workspace_bytes(first.operands), plan_.workspace_bytes(last.operands)));
         for_outputs_ = in_lines(length_ * operands.y.rows * y_bytes_);
         for_contest_ = in_lines(std::max(contest_scratch_bytes(first.contest), contest_scratch_bytes(last.contest)));
     }

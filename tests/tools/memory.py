@@ -21,7 +21,7 @@ resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def within(megabytes, setup, call):
-    """Runs `setup`, then `call` with so many megabytes more; fails with what the process wrote where that ends badly."""
+    """Runs `setup`, then `call` with so many megabytes more; fails with what the process wrote if it ends badly."""
     code = CHILD.format(setup=textwrap.dedent(setup), call=textwrap.dedent(call), megabytes=megabytes)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
