@@ -219,7 +219,7 @@ class Winners(_core.Compressed):
         return math.prod(left), math.prod(contest)
 
     def toarray(self) -> NDArray[Any]:
-        """The dense array, as `numpy.asarray` gives it: winners at their places, zero elsewhere. O(size of the array)."""
+        """The dense array, as `numpy.asarray` gives it: winners at their places, zero elsewhere. O(its size)."""
         dense = _core.expand(self)
         axes = self._axes
         if len(axes) == 1:

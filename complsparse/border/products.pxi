@@ -16,8 +16,8 @@ def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overla
         raise TypeError(f"{winners} is not a subclass of Compressed")
     _winners_class = winners
     _fallbacks = SimpleNamespace(
-        canonical=canonical, matmul=matmul, linear=linear, kwta=kwta, is_masked=is_masked, overlap=overlap, plan_input_error=plan_input_error,
-        plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
+        canonical=canonical, matmul=matmul, linear=linear, kwta=kwta, is_masked=is_masked, overlap=overlap,
+        plan_input_error=plan_input_error, plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
 
 
 def canonical(S, bint transposed):

@@ -9,7 +9,8 @@
 namespace cs {
 namespace {
 
-// A thread_local object would do but for a thread that meets it without memory: the loader ends the process there. A key reports it.
+// A thread_local object would do but for a thread that meets it without memory: the loader ends the process there. A key
+// reports it.
 class WorkspaceOfThread {
    public:
     KeptWorkspace& get() {
