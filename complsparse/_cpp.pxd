@@ -110,6 +110,16 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
 
+    cdef struct SparseOperand:
+        StoredMatrix matrix
+        Side side
+        cbool canonical
+
+    cdef cppclass SparseProduct:
+        SparseProduct(const SparseOperand&, const SparseOperand&) except +
+        int64_t nnz() const
+        void copy_to[Index](Index*, Index*, void*) const
+
     # --- what there is
     cdef struct MicroKernelInfo:
         string name, types

@@ -16,6 +16,7 @@
 #include "ops/contest.hpp"
 #include "ops/linear_winners.hpp"
 #include "ops/sampled.hpp"
+#include "ops/sparse_product.hpp"
 #include "ops/winners.hpp"
 #include "pattern/pack.hpp"
 #include "plan/plan.hpp"

@@ -121,6 +121,10 @@ CS_INLINE Mask bits_of(V lanes) {
     if constexpr (sizeof(V) == 32 && sizeof(lanes[0]) == 8)
         return static_cast<Mask>(_mm256_movemask_pd((__m256d)lanes));
 #endif
+#if defined(__SSE2__)
+    if constexpr (sizeof(V) == 16 && sizeof(lanes[0]) == 4) return static_cast<Mask>(_mm_movemask_ps((__m128)lanes));
+    if constexpr (sizeof(V) == 16 && sizeof(lanes[0]) == 8) return static_cast<Mask>(_mm_movemask_pd((__m128d)lanes));
+#endif
     Mask mask = 0;
     for (unsigned lane = 0; lane < sizeof(V) / sizeof(lanes[0]); ++lane)
         mask |= static_cast<Mask>(lanes[lane] != 0) << lane;
@@ -175,6 +179,10 @@ CS_INLINE int compress(T* to, Mask mask, V lanes) {
         return count;
     }
 #elif defined(__AVX2__) && defined(__BMI2__)
+    if constexpr (as_wide && sizeof(V) == 32 && sizeof(T) == 8) {  // as pairs of halves
+        const Mask halves = _pdep_u32(mask, 0x55) * 3;
+        return compress(reinterpret_cast<std::int32_t*>(to), halves, (vec<std::int32_t, 8>)lanes) / 2;
+    }
     if constexpr (as_wide && sizeof(V) == 32 && sizeof(T) == 4) {
         // Bytes 0 to 7 name the lanes; those of the marked ones are moved together.
         const std::uint64_t marked = _pdep_u64(mask, 0x0101010101010101u) * 0xff;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rows of a product of two sparse matrices.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.hpp"
+
+namespace cs {
+
+// How the non-zeros of a row are found among its sums, and brought into the order of their columns.
+enum class Collecting : std::uint8_t {
+    scaled,        // the row is one row of B: no sums
+    sorted,        // a few products, sorted by column: no sums in a table
+    marked,        // a bit for each block of sums that a product fell into
+    marked_twice,  // and a bit for each word of such bits
+    everywhere,    // all sums are looked at
+};
+
+// Sums stand in blocks of so many, which a bit marks.
+inline constexpr int sums_per_mark = 16;
+// Products of a row that are sorted, at most.
+inline constexpr int most_sorted = 16;
+
+// One row of A B: the rows of B that its entries name, times their values, are added up in their order, by a
+// multiplication and an addition that round one after the other: the bits are those of a loop, at every level.
+struct SparseRowArgs {
+    const std::int32_t* a_columns;  // of the row
+    const void* a_values;
+    std::int64_t a_count;
+    const std::int64_t* b_row_ptr;
+    const std::int32_t* b_columns;
+    const void* b_values;
+    Collecting how;
+    void* sums;  // whole blocks of zeros, and again when it returns; so are the marks
+    std::uint64_t* marks;
+    std::uint64_t* marked_words;
+    std::int64_t n_blocks;  // of sums
+    // Room for as many as there are products, or columns where these are fewer.
+    std::int32_t* columns;
+    void* values;
+};
+// The number of non-zeros, which it has written with their columns, ascending.
+using SparseRowFunction = std::int64_t (*)(const SparseRowArgs&);
+
+struct SparseRowsRow {
+    Type type;
+    SparseRowFunction function;
+};
+
+}  // namespace cs
