@@ -11,16 +11,16 @@ namespace cs {
 // How the non-zeros of a row are found among its sums, and brought into the order of their columns.
 enum class Collecting : std::uint8_t {
     scaled,        // the row is one row of B: no sums
-    sorted,        // a few products, sorted by column: no sums in a table
-    marked,        // a bit for each block of sums that a product fell into
+    sorted,        // a few products, sorted by column: no table of sums
+    marked,        // a bit for each column that a product fell into
     marked_twice,  // and a bit for each word of such bits
     everywhere,    // all sums are looked at
 };
 
-// Sums stand in blocks of so many, which a bit marks.
-inline constexpr int sums_per_mark = 16;
 // Products of a row that are sorted, at most.
-inline constexpr int most_sorted = 16;
+inline constexpr int most_sorted = 32;
+// Columns and values that are written beyond the non-zeros, at most.
+inline constexpr int written_beyond = 4;
 
 // One row of A B: the rows of B that its entries name, times their values, are added up in their order, by a
 // multiplication and an addition that round one after the other: the bits are those of a loop, at every level.
@@ -31,12 +31,13 @@ struct SparseRowArgs {
     const std::int64_t* b_row_ptr;
     const std::int32_t* b_columns;
     const void* b_values;
+    std::int64_t b_nnz;
     Collecting how;
-    void* sums;  // whole blocks of zeros, and again when it returns; so are the marks
+    void* sums;  // one for each bit of the marks; zeros, and again when it returns, as the marks
     std::uint64_t* marks;
     std::uint64_t* marked_words;
-    std::int64_t n_blocks;  // of sums
-    // Room for as many as there are products, or columns where these are fewer.
+    std::int64_t n_words;  // of marks
+    // Room for as many as there are products, or columns where these are fewer, and what is written beyond.
     std::int32_t* columns;
     void* values;
 };

@@ -21,19 +21,15 @@ namespace {
 constexpr double cost_of_product = 8;
 // Entries of a part, unless a row needs more: a few pages of each array.
 constexpr std::int64_t part_room = 65536;
-// Columns up to which a row's few products had better go through a table of sums, which stays in the L2 cache.
-constexpr std::int64_t few_columns = 262144;
-
 std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
-// The way that costs least for a row of so many products, by the instructions that it runs beside adding up: one for a mark, and for a word or a block
-// that is looked at.
+// The way that costs least for a row of so many products. A sum that is looked at costs a fifteenth of a product in
+// order; a word of marks costs two, a mark of a word one.
 Collecting way_of(std::int64_t entries, std::int64_t count, std::int64_t columns, bool b_is_canonical) {
     if (entries == 1 && b_is_canonical) return Collecting::scaled;
-    if (count <= most_sorted && columns > few_columns) return Collecting::sorted;
-    if (count * sums_per_mark >= columns) return Collecting::everywhere;
-    const std::int64_t words = divided_up(columns, 64 * sums_per_mark);
-    return words <= 2 * count ? Collecting::marked : Collecting::marked_twice;
+    if (count * 16 >= columns) return Collecting::everywhere;
+    if (count <= most_sorted) return Collecting::sorted;
+    return columns <= 128 * count ? Collecting::marked : Collecting::marked_twice;
 }
 
 // Sums and marks of one thread: all zero between rows, and there once the first row needs them.
@@ -42,12 +38,11 @@ struct SumTable {
     AlignedVector<T> sums;
     std::vector<std::uint64_t> marks, marked_words;
 
-    void make(std::int64_t blocks) {
+    void make(std::int64_t words) {
         if (!sums.empty()) return;
-        const std::int64_t words = divided_up(blocks, 64);
         marks.resize(as_size(words));
         marked_words.resize(as_size(divided_up(words, 64)));
-        sums.resize(as_size(blocks * sums_per_mark));
+        sums.resize(as_size(words * 64));
     }
 };
 
@@ -68,7 +63,8 @@ class SparseProduct::Worker {
         args.b_row_ptr = b.row_ptr;
         args.b_columns = b.columns;
         args.b_values = b.values;
-        args.n_blocks = divided_up(b.cols, sums_per_mark);
+        args.b_nnz = b.nnz();
+        args.n_words = divided_up(b.cols, 64);
         std::int64_t left = 0;  // room that the rest of the panel needs at most
         for (std::int64_t row = panel.first_row; row < panel.last_row; ++row)
             left += std::min(row_ptr[as_size(row) + 1], b.cols);
@@ -81,7 +77,7 @@ class SparseProduct::Worker {
             args.a_count = a.row_ptr[row + 1] - first;
             args.how = way_of(args.a_count, count, b.cols, b_is_canonical);
             if (args.how > Collecting::sorted) {
-                table_.make(args.n_blocks);
+                table_.make(args.n_words);
                 args.sums = table_.sums.data();
                 args.marks = table_.marks.data();
                 args.marked_words = table_.marked_words.data();
@@ -97,8 +93,8 @@ class SparseProduct::Worker {
 
    private:
     static Part& part_with_room(std::vector<Part>& parts, std::int64_t row, std::int64_t most, std::int64_t left) {
-        if (parts.empty() || parts.back().room - parts.back().count < most) {
-            const std::int64_t room = std::min(left, std::max(most, part_room));
+        if (parts.empty() || parts.back().room - parts.back().count < most + written_beyond) {
+            const std::int64_t room = std::min(left, std::max(most, part_room)) + written_beyond;
             const std::size_t n = as_size(room);
             if (n > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_alloc();
             parts.push_back({row, room, 0, std::unique_ptr<std::int32_t[]>(new std::int32_t[n]),

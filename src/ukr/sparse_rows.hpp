@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rows of a product of two sparse matrices.
 //
-// Adding up is bound by one load, one addition and one store to memory for each product. What zeros and order cost is
-// kept below that: a sum that no product fell into is a zero, as a sum that cancels is, and neither becomes an entry. So
-// whole blocks of sums are compared with zero and compressed; single columns are neither remembered nor sorted.
+// Rows of B are short, and how short nobody can predict: a loop over each would cost a mispredicted branch. So products
+// are first written side by side, a vector at a time whether the row fills it or not, and added up by one long loop, which
+// a load, an addition and a store for each product bound. A sum that no product fell into is zero, as a sum that cancels
+// is, and neither becomes an entry. Full rows are compared with zero and compressed, a vector of sums at a time. Where few
+// sums are touched, that would wait for the stores just made: there a bit for each column says where to look.
 #pragma once
 
 #include "kernels/sparse_rows.hpp"
@@ -28,17 +30,13 @@ CS_INLINE Mask nonzeros(V lanes) {
 
 template <class T>
 class SparseRow {
-    using Sums = vec<T, native<T>>;
-    using Columns = vec<std::int32_t, native<std::int32_t>>;
-    static constexpr int per_word = 64 * sums_per_mark;  // sums
+    static constexpr int lanes = native<T>, column_lanes = native<std::int32_t>;
+    static constexpr int at_once = lanes > 8 ? lanes : 8;  // products
+    static constexpr int waiting = 1024;                   // products side by side: they stay in L1
 
    public:
     explicit SparseRow(const SparseRowArgs& args)
-        : args_(args),
-          a_values_(static_cast<const T*>(args.a_values)),
-          b_values_(static_cast<const T*>(args.b_values)),
-          sums_(static_cast<T*>(args.sums)),
-          values_(static_cast<T*>(args.values)) {}
+        : args_(args), sums_(static_cast<T*>(args.sums)), values_(static_cast<T*>(args.values)) {}
 
     std::int64_t run() {
         switch (args_.how) {
@@ -46,24 +44,28 @@ class SparseRow {
             case Collecting::sorted: sorted(); break;
             case Collecting::marked:
                 each_product([this](std::int32_t column, T product) {
-                    set(args_.marks, column / sums_per_mark);
+                    set(args_.marks, column);
                     sums_[column] = static_cast<T>(sums_[column] + product);
                 });
-                for (std::int64_t word = 0; word * 64 < args_.n_blocks; ++word) collect_word(word);
+                for (std::int64_t word = 0; word < args_.n_words; ++word) find_columns(word);
+                take_sums();
                 break;
             case Collecting::marked_twice:
                 each_product([this](std::int32_t column, T product) {
-                    set(args_.marks, column / sums_per_mark);
-                    set(args_.marked_words, column / per_word);
+                    set(args_.marks, column);
+                    set(args_.marked_words, column / 64);
                     sums_[column] = static_cast<T>(sums_[column] + product);
                 });
-                for (std::int64_t first = 0; first * 64 * 64 < args_.n_blocks; ++first)
-                    each_bit(args_.marked_words[first], [&](int bit) { collect_word(first * 64 + bit); });
+                for (std::int64_t first = 0; first < args_.n_words; first += 64) {
+                    std::uint64_t& words = args_.marked_words[first / 64];
+                    for (; words != 0; words &= words - 1) find_columns(first + __builtin_ctzll(words));
+                }
+                take_sums();
                 break;
             case Collecting::everywhere:
                 each_product(
                     [this](std::int32_t column, T product) { sums_[column] = static_cast<T>(sums_[column] + product); });
-                for (std::int64_t block = 0; block < args_.n_blocks; ++block) collect_block(block);
+                for (std::int64_t first = 0; first < args_.n_words * 64; first += column_lanes) compress_sums(first);
                 break;
         }
         return count_;
@@ -72,11 +74,39 @@ class SparseRow {
    private:
     template <class Body>
     CS_INLINE void each_product(Body body) const {
+        std::int32_t columns[waiting + at_once];
+        T products[waiting + at_once];
+        const T* const a_values = static_cast<const T*>(args_.a_values);
+        int n = 0;
         for (std::int64_t i = 0; i < args_.a_count; ++i) {
-            const T weight = a_values_[i];
             const std::int64_t row = args_.a_columns[i], end = args_.b_row_ptr[row + 1];
-            for (std::int64_t j = args_.b_row_ptr[row]; j < end; ++j)
-                body(args_.b_columns[j], static_cast<T>(weight * b_values_[j]));
+            std::int64_t j = args_.b_row_ptr[row];
+            do {
+                if (n >= waiting) {
+                    for (int at = 0; at < n; ++at) body(columns[at], products[at]);
+                    n = 0;
+                }
+                write_some(columns + n, products + n, a_values[i], j, end);
+                n += static_cast<int>(end - j < at_once ? end - j : at_once);
+                j += at_once;
+            } while (j < end);
+        }
+        for (int at = 0; at < n; ++at) body(columns[at], products[at]);
+    }
+
+    // Products with the entries of B from j on: of the row that ends at `end`, and for nobody of those that follow.
+    CS_INLINE void write_some(std::int32_t* columns, T* products, T weight, std::int64_t j, std::int64_t end) const {
+        const std::int32_t* const b_columns = args_.b_columns + j;
+        const T* const b_values = static_cast<const T*>(args_.b_values) + j;
+        if (j + at_once <= args_.b_nnz) {
+            for (int at = 0; at < at_once; ++at) columns[at] = b_columns[at];
+            for (int at = 0; at < at_once; at += lanes)
+                store(products + at, weight * load<vec<T, lanes>>(b_values + at));
+            return;
+        }
+        for (std::int64_t at = 0; at < end - j && at < at_once; ++at) {
+            columns[at] = b_columns[at];
+            products[at] = static_cast<T>(weight * b_values[at]);
         }
     }
 
@@ -85,36 +115,30 @@ class SparseRow {
         bits[place / 64] |= std::uint64_t{1} << (place % 64);
     }
 
-    // Each bit of a word, which is left without any.
-    template <class Body>
-    static CS_INLINE void each_bit(std::uint64_t& word, Body body) {
-        std::uint64_t left = word;
-        word = 0;
-        for (; left != 0; left &= left - 1) body(__builtin_ctzll(left));
-    }
-
-    CS_INLINE void collect_word(std::int64_t word) {
-        each_bit(args_.marks[word], [&](int bit) { collect_block(word * 64 + bit); });
-    }
-
-    CS_INLINE void collect_block(std::int64_t block) {
-        constexpr int lanes = native<T>, at_once = native<std::int32_t>;
-        Columns columns;
-        for (int lane = 0; lane < at_once; ++lane) columns[lane] = lane;
-        columns += static_cast<std::int32_t>(block * sums_per_mark);
-        T* const first = sums_ + block * sums_per_mark;
-        for (int start = 0; start < sums_per_mark; start += at_once) {
-            Mask found = 0;
-            std::int64_t written = count_;
-            for (int part = 0; part < at_once; part += lanes) {
-                const Sums sums = load<Sums>(first + start + part);
-                const Mask mask = nonzeros(sums);
-                store(first + start + part, Sums{});
-                written += compress(values_ + written, mask, sums);
-                found |= mask << part;
+    // The columns marked in a word, and no sums yet. Four are written whether there are so many or not, because how many
+    // there are cannot be predicted.
+    CS_INLINE void find_columns(std::int64_t word) {
+        std::uint64_t left = args_.marks[word];
+        args_.marks[word] = 0;
+        const auto first = static_cast<std::int32_t>(word * 64);
+        while (left != 0) {
+            int found = 0;
+            for (int k = 0; k < written_beyond; ++k) {
+                args_.columns[count_ + k] = first + __builtin_ctzll(left | std::uint64_t{1} << 63);
+                found += left != 0;
+                left &= left - 1;
             }
-            compress(args_.columns + count_, found, columns + start);
-            count_ = written;
+            count_ += found;
+        }
+    }
+
+    CS_INLINE void take_sums() {
+        const std::int64_t marked = count_;
+        count_ = 0;
+        for (std::int64_t at = 0; at < marked; ++at) {
+            T& sum = sums_[args_.columns[at]];
+            keep(args_.columns[at], sum);
+            sum = T{};
         }
     }
 
@@ -124,33 +148,61 @@ class SparseRow {
         count_ += value != T{};
     }
 
+    CS_INLINE void compress_sums(std::int64_t first) {
+        vec<std::int32_t, column_lanes> columns;
+        for (int lane = 0; lane < column_lanes; ++lane) columns[lane] = lane;
+        Mask found = 0;
+        std::int64_t written = count_;
+        for (int part = 0; part < column_lanes; part += lanes) {
+            T* const from = sums_ + first + part;
+            const auto sums = load<vec<T, lanes>>(from);
+            const Mask mask = nonzeros(sums);
+            store(from, vec<T, lanes>{});
+            written += compress(values_ + written, mask, sums);
+            found |= mask << part;
+        }
+        compress(args_.columns + count_, found, columns + static_cast<std::int32_t>(first));
+        count_ = written;
+    }
+
     void scaled() { each_product([this](std::int32_t column, T product) { keep(column, product); }); }
 
-    // By insertion, equal columns in the order of their products.
+    // A product's place is the number of products before it: those of lesser columns, and earlier ones of its own.
     void sorted() {
-        std::int32_t columns[most_sorted];
-        T products[most_sorted];
+        using Columns = vec<std::int32_t, column_lanes>;
+        constexpr int n_vectors = most_sorted / column_lanes;
+        std::int32_t columns[most_sorted], in_order[most_sorted], places[most_sorted];
+        T products[most_sorted], products_in_order[most_sorted];
         int n = 0;
         each_product([&](std::int32_t column, T product) {
-            int at = n++;
-            for (; at > 0 && columns[at - 1] > column; --at) {
-                columns[at] = columns[at - 1];
-                products[at] = products[at - 1];
-            }
-            columns[at] = column;
-            products[at] = product;
+            columns[n] = column;
+            products[n++] = product;
         });
-        for (int at = 0; at < n;) {
-            const std::int32_t column = columns[at];
-            T sum{};
-            for (; at < n && columns[at] == column; ++at) sum = static_cast<T>(sum + products[at]);
-            keep(column, sum);
+        for (int at = n; at < most_sorted; ++at) columns[at] = 0x7fffffff;
+        for (int v = 0; v < n_vectors && v * column_lanes < n; ++v) {
+            const auto own = load<Columns>(columns + v * column_lanes);
+            Columns lane, place{};
+            for (int l = 0; l < column_lanes; ++l) lane[l] = v * column_lanes + l;
+            for (int other = 0; other < n; ++other)
+                place -= (own > columns[other]) | ((own == columns[other]) & (lane > other));
+            store(places + v * column_lanes, place);
+        }
+        for (int at = 0; at < n; ++at) {
+            in_order[places[at]] = columns[at];
+            products_in_order[places[at]] = products[at];
+        }
+        T sum{};
+        for (int at = 0; at < n; ++at) {
+            sum = static_cast<T>(sum + products_in_order[at]);
+            args_.columns[count_] = in_order[at];
+            values_[count_] = sum;
+            const bool last = at + 1 == n || in_order[at + 1] != in_order[at];
+            count_ += last && sum != T{};
+            if (last) sum = T{};
         }
     }
 
     const SparseRowArgs& args_;
-    const T* const a_values_;
-    const T* const b_values_;
     T* const sums_;
     T* const values_;
     std::int64_t count_ = 0;
