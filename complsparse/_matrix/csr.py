@@ -17,6 +17,7 @@ from complsparse import _core
 from complsparse._dtypes import as_dtype, counted, is_bfloat16
 
 FIRST_USER_TYPE = 256  # number of a dtype that another package brings, such as the 8-bit floats of ml_dtypes
+INT32_LIMIT = 2**31
 MAX_SIZE = 2**47  # of an axis: sizes, pointers and byte counts then stay far inside int64
 
 
@@ -78,6 +79,11 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def column_dtype(cols: int) -> type[np.int32 | np.int64]:
     return np.int32 if cols < 2**31 else np.int64
+
+
+def index_dtype(largest: int) -> type[np.int32 | np.int64]:
+    """Of scipy's index arrays, for the largest of a matrix's sizes and its number of entries."""
+    return np.int32 if largest < INT32_LIMIT else np.int64
 
 
 def stable_order(keys: NDArray[Any], n_keys: int) -> NDArray[Any]:

@@ -242,6 +242,21 @@ def _from_tuple(parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: Dt
     )
 
 
+def compressed(A: Any) -> tuple[Csr, bool, bool]:
+    """CSR arrays of any scipy.sparse matrix, checked but neither sorted nor summed; whether they describe its transpose;
+    whether they are canonical all the same."""
+    shape = check_shape(A.shape)
+    if A.format not in ("csr", "csc"):
+        return canonical(A), False, True
+    check_dtype(np.dtype(A.dtype))
+    stored = shape if A.format == "csr" else shape[::-1]
+    pointers, indices, data = _integers(A.indptr, "indptr"), _integers(A.indices, "indices"), _values(A.data)
+    pointers = pointers.astype(np.int64, copy=False)
+    is_sorted, is_unique = _core.check_csr(pointers, indices, *stored, len(data))
+    indices = indices.astype(column_dtype(stored[1]), copy=False)
+    return Csr(pointers, indices, data, stored), A.format == "csc", is_sorted and is_unique
+
+
 # --- any format -------------------------------------------------------------------------------------------------------
 
 

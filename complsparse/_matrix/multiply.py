@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._matrix.like_scipy import LikeScipy
-from complsparse._matrix.others import as_scipy, copied_into, is_foreign, is_scalar
-from complsparse._matrix.stored import part_of_matrix
+from complsparse._matrix.others import copied_into, is_foreign, is_scalar
+from complsparse._matrix.sparse_products import sparse_product
+from complsparse._matrix.stored import as_csr, part_of_matrix
 from complsparse._operands import checked_batch, checked_winners, compute_dtype
 from complsparse._ops import products
 from complsparse._typing import Activation
@@ -31,9 +32,10 @@ def _sparse_product(a: Any, b: Any) -> Any:
     """Two sparse operands, of which scipy's may be vectors: on the left a row, on the right a column."""
     if a.shape[-1] != b.shape[0]:
         raise ValueError(f"shapes {a.shape} and {b.shape} do not match for a matrix product")
-    product = as_scipy(a) @ (as_scipy(b) if len(b.shape) == 2 else as_scipy(b).T)
-    shape = (*a.shape[:-1], *b.shape[1:])
-    return product if product.shape == shape else product.reshape(shape)
+    if len(a.shape) == len(b.shape) == 2:
+        return sparse_product(a, b)
+    product = sparse_product(as_csr(a) if len(a.shape) == 1 else a, as_csr(b).T if len(b.shape) == 1 else b)
+    return product.reshape((*a.shape[:-1], *b.shape[1:]))
 
 
 @part_of_matrix

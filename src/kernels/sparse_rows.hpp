@@ -28,6 +28,7 @@ struct SparseRowArgs {
     const std::int32_t* a_columns;  // of the row
     const void* a_values;
     std::int64_t a_count;
+    std::int64_t a_known;  // entries from the row's first to A's last
     const std::int64_t* b_row_ptr;
     const std::int32_t* b_columns;
     const void* b_values;

@@ -21,6 +21,15 @@ namespace {
 constexpr double cost_of_product = 8;
 // Entries of a part, unless a row needs more: a few pages of each array.
 constexpr std::int64_t part_room = 65536;
+// Of a part, whose bytes can then be counted.
+constexpr std::int64_t most_entries = std::int64_t{1} << 48;
+constexpr std::int64_t most_kept_bytes = std::int64_t{16} << 20;
+
+// Of a column and a value.
+constexpr std::size_t entry_bytes(std::size_t value_bytes) { return value_bytes + sizeof(std::int32_t); }
+
+thread_local SparseMemory kept_memory;
+
 std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
 // The way that costs least for a row of so many products. A sum that is looked at costs a fifteenth of a product in
@@ -65,9 +74,7 @@ class SparseProduct::Worker {
         args.b_values = b.values;
         args.b_nnz = b.nnz();
         args.n_words = divided_up(b.cols, 64);
-        std::int64_t left = 0;  // room that the rest of the panel needs at most
-        for (std::int64_t row = panel.first_row; row < panel.last_row; ++row)
-            left += std::min(row_ptr[as_size(row) + 1], b.cols);
+        std::int64_t left = panel.room;
         for (std::int64_t row = panel.first_row; row < panel.last_row; ++row) {
             std::int64_t& count = row_ptr[as_size(row) + 1];
             if (count == 0) continue;
@@ -75,6 +82,7 @@ class SparseProduct::Worker {
             args.a_columns = a.columns + first;
             args.a_values = values_of<T>(a) + first;
             args.a_count = a.row_ptr[row + 1] - first;
+            args.a_known = a.nnz() - first;
             args.how = way_of(args.a_count, count, b.cols, b_is_canonical);
             if (args.how > Collecting::sorted) {
                 table_.make(args.n_words);
@@ -82,9 +90,9 @@ class SparseProduct::Worker {
                 args.marks = table_.marks.data();
                 args.marked_words = table_.marked_words.data();
             }
-            Part& part = part_with_room(panel.parts, row, most, left);
-            args.columns = part.columns.get() + part.count;
-            args.values = part.values.get() + as_size(part.count) * sizeof(T);
+            Part& part = part_with_room(panel, row, most, left);
+            args.columns = part.columns + part.count;
+            args.values = part.values + as_size(part.count) * sizeof(T);
             count = function(args);
             part.count += count;
             left -= most;
@@ -92,14 +100,21 @@ class SparseProduct::Worker {
     }
 
    private:
-    static Part& part_with_room(std::vector<Part>& parts, std::int64_t row, std::int64_t most, std::int64_t left) {
-        if (parts.empty() || parts.back().room - parts.back().count < most + written_beyond) {
-            const std::int64_t room = std::min(left, std::max(most, part_room)) + written_beyond;
-            const std::size_t n = as_size(room);
-            if (n > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_alloc();
-            parts.push_back({row, room, 0, std::unique_ptr<std::int32_t[]>(new std::int32_t[n]),
-                             std::unique_ptr<unsigned char[]>(new unsigned char[n * sizeof(T)])});
+    static Part& part_with_room(Panel& panel, std::int64_t row, std::int64_t most, std::int64_t left) {
+        std::vector<Part>& parts = panel.parts;
+        if (!parts.empty() && parts.back().room - parts.back().count >= most + written_beyond) return parts.back();
+        Part part{row, std::min(left, std::max(most, part_room)) + written_beyond, 0, nullptr, nullptr, {}};
+        unsigned char* memory = panel.memory;
+        if (memory == nullptr) {
+            if (part.room > most_entries) throw std::bad_alloc();
+            part.owned.reset(new unsigned char[as_size(part.room) * entry_bytes(sizeof(T))]);
+            memory = part.owned.get();
+        } else {
+            part.room = panel.room + written_beyond;
         }
+        part.values = memory;
+        part.columns = reinterpret_cast<std::int32_t*>(memory + as_size(part.room) * sizeof(T));
+        parts.push_back(std::move(part));
         return parts.back();
     }
 
@@ -115,7 +130,8 @@ SparseProduct::SparseProduct(const SparseOperand& a, const SparseOperand& b) : t
     const auto sum = [](double all, std::int64_t more) { return all + static_cast<double>(more); };
     const double work = std::accumulate(row_ptr_.begin(), row_ptr_.end(), 0.0, sum);
     threads_ = choose_threads(cost_of_product * work);
-    cut_into_panels(threads_, work);
+    cut_into_panels(threads_, work, right.cols);
+    give_kept_memory();
     dispatch_weights(type_, [&](auto zero) { multiply<decltype(zero)>(left, right, b.canonical); });
     std::partial_sum(row_ptr_.begin(), row_ptr_.end(), row_ptr_.begin());
 }
@@ -132,17 +148,46 @@ void SparseProduct::count_products(const StoredMatrix& a, const StoredMatrix& b)
     });
 }
 
-void SparseProduct::cut_into_panels(int threads, double work) {
+void SparseProduct::cut_into_panels(int threads, double work, std::int64_t columns) {
     const auto rows = static_cast<std::int64_t>(row_ptr_.size()) - 1;
     const double share = threads == 1 ? work : work / (8.0 * threads);
     double done = 0;
+    std::int64_t room = 0;
     for (std::int64_t first = 0, row = 0; row < rows;) {
-        done += static_cast<double>(row_ptr_[as_size(++row)]);
+        const std::int64_t count = row_ptr_[as_size(++row)];
+        done += static_cast<double>(count);
+        room += std::min(count, columns);
         if (row < rows && (threads == 1 || done < share)) continue;
-        panels_.push_back({first, row, {}});
+        panels_.push_back({first, row, room, nullptr, {}});
         first = row;
         done = 0;
+        room = 0;
     }
+}
+
+// Where the entries surely fit memory that is kept between products, it is used: fresh memory costs a page fault every
+// 4 KiB, which takes longer than the entries in it.
+void SparseProduct::give_kept_memory() {
+    const std::size_t entry = entry_bytes(as_size(bytes_of(type_)));
+    std::int64_t room = 0;
+    for (const Panel& panel : panels_) {
+        if (panel.room > most_kept_bytes) return;
+        room += panel.room + written_beyond;
+        if (as_size(room) * entry > as_size(most_kept_bytes)) return;
+    }
+    kept_ = std::move(kept_memory);
+    kept_memory = {};
+    const std::size_t bytes = as_size(room) * entry + cache_line * panels_.size();
+    if (kept_.bytes < bytes) kept_ = {std::unique_ptr<unsigned char[]>(new unsigned char[bytes]), bytes};
+    unsigned char* memory = kept_.memory.get();
+    for (Panel& panel : panels_) {
+        panel.memory = memory;
+        memory += (as_size(panel.room + written_beyond) * entry + cache_line - 1) / cache_line * cache_line;
+    }
+}
+
+SparseProduct::~SparseProduct() {
+    if (kept_.bytes > kept_memory.bytes) kept_memory = std::move(kept_);
 }
 
 template <class T>
@@ -169,8 +214,8 @@ void SparseProduct::copy_to(Index* row_ptr, Index* columns, void* values) const 
     auto panel = [&](std::int64_t at, int) {
         for (const Part& part : panels_[as_size(at)].parts) {
             const std::int64_t to = row_ptr_[as_size(part.first_row)];
-            std::copy_n(part.columns.get(), part.count, columns + to);
-            std::memcpy(static_cast<unsigned char*>(values) + to * width, part.values.get(),
+            std::copy_n(part.columns, part.count, columns + to);
+            std::memcpy(static_cast<unsigned char*>(values) + to * width, part.values,
                         as_size(part.count * width));
         }
     };

@@ -33,6 +33,7 @@ class SparseRow {
     static constexpr int lanes = native<T>, column_lanes = native<std::int32_t>;
     static constexpr int at_once = lanes > 8 ? lanes : 8;  // products
     static constexpr int waiting = 1024;                   // products side by side: they stay in L1
+    static constexpr int prefetched = 8;                   // entries of A ahead
 
    public:
     explicit SparseRow(const SparseRowArgs& args)
@@ -47,7 +48,7 @@ class SparseRow {
                     set(args_.marks, column);
                     sums_[column] = static_cast<T>(sums_[column] + product);
                 });
-                for (std::int64_t word = 0; word < args_.n_words; ++word) find_columns(word);
+                for (std::int64_t word = 0; word < args_.n_words; ++word) count_ = find_columns(word, count_);
                 take_sums();
                 break;
             case Collecting::marked_twice:
@@ -58,7 +59,8 @@ class SparseRow {
                 });
                 for (std::int64_t first = 0; first < args_.n_words; first += 64) {
                     std::uint64_t& words = args_.marked_words[first / 64];
-                    for (; words != 0; words &= words - 1) find_columns(first + __builtin_ctzll(words));
+                    for (; words != 0; words &= words - 1) 
+                        count_ = find_columns(first + __builtin_ctzll(words), count_);
                 }
                 take_sums();
                 break;
@@ -80,6 +82,11 @@ class SparseRow {
         int n = 0;
         for (std::int64_t i = 0; i < args_.a_count; ++i) {
             const std::int64_t row = args_.a_columns[i], end = args_.b_row_ptr[row + 1];
+            if (i + prefetched < args_.a_known) {
+                const std::int64_t ahead = args_.b_row_ptr[args_.a_columns[i + prefetched]];
+                __builtin_prefetch(args_.b_columns + ahead);
+                __builtin_prefetch(static_cast<const T*>(args_.b_values) + ahead);
+            }
             std::int64_t j = args_.b_row_ptr[row];
             do {
                 if (n >= waiting) {
@@ -117,29 +124,35 @@ class SparseRow {
 
     // The columns marked in a word, and no sums yet. Four are written whether there are so many or not, because how many
     // there are cannot be predicted.
-    CS_INLINE void find_columns(std::int64_t word) {
+    CS_INLINE std::int64_t find_columns(std::int64_t word, std::int64_t count) const {
         std::uint64_t left = args_.marks[word];
         args_.marks[word] = 0;
         const auto first = static_cast<std::int32_t>(word * 64);
-        while (left != 0) {
+        std::int32_t* const columns = args_.columns;
+        do {
             int found = 0;
             for (int k = 0; k < written_beyond; ++k) {
-                args_.columns[count_ + k] = first + __builtin_ctzll(left | std::uint64_t{1} << 63);
+                columns[count + k] = first + __builtin_ctzll(left | std::uint64_t{1} << 63);
                 found += left != 0;
                 left &= left - 1;
             }
-            count_ += found;
-        }
+            count += found;
+        } while (left != 0);
+        return count;
     }
 
     CS_INLINE void take_sums() {
         const std::int64_t marked = count_;
-        count_ = 0;
+        std::int64_t count = 0;
         for (std::int64_t at = 0; at < marked; ++at) {
-            T& sum = sums_[args_.columns[at]];
-            keep(args_.columns[at], sum);
-            sum = T{};
+            const std::int32_t column = args_.columns[at];
+            const T sum = sums_[column];
+            sums_[column] = T{};
+            args_.columns[count] = column;
+            values_[count] = sum;
+            count += sum != T{};
         }
+        count_ = count;
     }
 
     CS_INLINE void keep(std::int32_t column, T value) {
@@ -170,35 +183,44 @@ class SparseRow {
     // A product's place is the number of products before it: those of lesser columns, and earlier ones of its own.
     void sorted() {
         using Columns = vec<std::int32_t, column_lanes>;
-        constexpr int n_vectors = most_sorted / column_lanes;
-        std::int32_t columns[most_sorted], in_order[most_sorted], places[most_sorted];
-        T products[most_sorted], products_in_order[most_sorted];
+        std::int32_t columns[most_sorted], places[most_sorted];
+        T products[most_sorted];
         int n = 0;
         each_product([&](std::int32_t column, T product) {
             columns[n] = column;
             products[n++] = product;
         });
-        for (int at = n; at < most_sorted; ++at) columns[at] = 0x7fffffff;
-        for (int v = 0; v < n_vectors && v * column_lanes < n; ++v) {
-            const auto own = load<Columns>(columns + v * column_lanes);
+        Columns again{};
+        for (int start = 0; start < n; start += column_lanes) {
+            const auto own = load<Columns>(columns + start);
             Columns lane, place{};
-            for (int l = 0; l < column_lanes; ++l) lane[l] = v * column_lanes + l;
-            for (int other = 0; other < n; ++other)
-                place -= (own > columns[other]) | ((own == columns[other]) & (lane > other));
-            store(places + v * column_lanes, place);
+            for (int l = 0; l < column_lanes; ++l) lane[l] = start + l;
+            for (int other = 0; other < n; ++other) {
+                const Columns earlier = (own == columns[other]) & (lane > other);
+                again |= earlier & (lane < n);
+                place -= (own > columns[other]) | earlier;
+            }
+            store(places + start, place);
         }
+        int zeros = 0;
         for (int at = 0; at < n; ++at) {
-            in_order[places[at]] = columns[at];
-            products_in_order[places[at]] = products[at];
+            args_.columns[places[at]] = columns[at];
+            values_[places[at]] = products[at];
+            zeros += products[at] == T{};
         }
-        T sum{};
-        for (int at = 0; at < n; ++at) {
-            sum = static_cast<T>(sum + products_in_order[at]);
-            args_.columns[count_] = in_order[at];
-            values_[count_] = sum;
-            const bool last = at + 1 == n || in_order[at + 1] != in_order[at];
-            count_ += last && sum != T{};
-            if (last) sum = T{};
+        count_ = n;
+        if (zeros != 0 || bits_of(again) != 0) add_neighbours();
+    }
+
+    // Of products in order: those of one column become one sum.
+    void add_neighbours() {
+        const std::int64_t n = count_;
+        count_ = 0;
+        for (std::int64_t at = 0; at < n;) {
+            const std::int32_t column = args_.columns[at];
+            T sum{};
+            for (; at < n && args_.columns[at] == column; ++at) sum = static_cast<T>(sum + values_[at]);
+            keep(column, sum);
         }
     }
 
