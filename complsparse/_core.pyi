@@ -36,6 +36,17 @@ class Operand:
     ) -> None: ...
 
 @final
+class SparseProduct:
+    """A @ B, both given as ``(indptr, indices, data, rows, cols, transposed, canonical)``."""
+
+    shape: tuple[int, int]
+    @property
+    def nnz(self) -> int: ...
+    def __init__(self, A: tuple[Any, ...], B: tuple[Any, ...]) -> None: ...
+    def arrays(self, index_dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """(indptr, indices, data), fresh, columns ascending, without zeros."""
+
+@final
 class Plan:
     """A product bound to a matrix: `f(x, out=y)` checks the arrays and runs one micro-kernel choice.
 
