@@ -47,6 +47,7 @@ using SparseRowFunction = std::int64_t (*)(const SparseRowArgs&);
 
 struct SparseRowsRow {
     Type type;
+    int sums_per_mark;  // looked at in the time of marking a column and finding it again
     SparseRowFunction function;
 };
 

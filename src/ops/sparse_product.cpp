@@ -32,11 +32,11 @@ thread_local SparseMemory kept_memory;
 
 std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
-// The way that costs least for a row of so many products. A sum that is looked at costs a fifteenth of a product in
-// order; a word of marks costs two, a mark of a word one.
-Collecting way_of(std::int64_t entries, std::int64_t count, std::int64_t columns, bool b_is_canonical) {
+// The way that costs least for a row of so many products.
+Collecting way_of(std::int64_t entries, std::int64_t count, std::int64_t columns, bool b_is_canonical,
+                  int sums_per_mark) {
     if (entries == 1 && b_is_canonical) return Collecting::scaled;
-    if (count * 16 >= columns) return Collecting::everywhere;
+    if (count * sums_per_mark >= columns) return Collecting::everywhere;
     if (count <= most_sorted) return Collecting::sorted;
     return columns <= 128 * count ? Collecting::marked : Collecting::marked_twice;
 }
@@ -66,7 +66,7 @@ const T* values_of(const StoredMatrix& matrix) {
 template <class T>
 class SparseProduct::Worker {
    public:
-    void multiply(const StoredMatrix& a, const StoredMatrix& b, bool b_is_canonical, SparseRowFunction function,
+    void multiply(const StoredMatrix& a, const StoredMatrix& b, bool b_is_canonical, const SparseRowsRow& kernel,
                   std::vector<std::int64_t>& row_ptr, Panel& panel) {
         SparseRowArgs args{};
         args.b_row_ptr = b.row_ptr;
@@ -83,7 +83,7 @@ class SparseProduct::Worker {
             args.a_values = values_of<T>(a) + first;
             args.a_count = a.row_ptr[row + 1] - first;
             args.a_known = a.nnz() - first;
-            args.how = way_of(args.a_count, count, b.cols, b_is_canonical);
+            args.how = way_of(args.a_count, count, b.cols, b_is_canonical, kernel.sums_per_mark);
             if (args.how > Collecting::sorted) {
                 table_.make(args.n_words);
                 args.sums = table_.sums.data();
@@ -93,7 +93,7 @@ class SparseProduct::Worker {
             Part& part = part_with_room(panel, row, most, left);
             args.columns = part.columns + part.count;
             args.values = part.values + as_size(part.count) * sizeof(T);
-            count = function(args);
+            count = kernel.function(args);
             part.count += count;
             left -= most;
         }
@@ -192,13 +192,13 @@ SparseProduct::~SparseProduct() {
 
 template <class T>
 void SparseProduct::multiply(const StoredMatrix& a, const StoredMatrix& b, bool b_is_canonical) {
-    const SparseRowFunction function = strongest_of(&cs::Table::sparse_rows, usable_levels(), type_).row->function;
+    const SparseRowsRow& kernel = *strongest_of(&Table::sparse_rows, usable_levels(), type_).row;
     std::vector<Worker<T>> workers(as_size(threads_));
     std::atomic<bool> failed{false};  // an exception must not leave a thread
     auto panel = [&](std::int64_t at, int worker) {
         if (failed.load(std::memory_order_relaxed)) return;
         try {
-            workers[as_size(worker)].multiply(a, b, b_is_canonical, function, row_ptr_, panels_[as_size(at)]);
+            workers[as_size(worker)].multiply(a, b, b_is_canonical, kernel, row_ptr_, panels_[as_size(at)]);
         } catch (const std::bad_alloc&) {
             failed.store(true, std::memory_order_relaxed);
         }

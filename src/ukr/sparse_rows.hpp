@@ -67,7 +67,7 @@ class SparseRow {
             case Collecting::everywhere:
                 each_product(
                     [this](std::int32_t column, T product) { sums_[column] = static_cast<T>(sums_[column] + product); });
-                for (std::int64_t first = 0; first < args_.n_words * 64; first += column_lanes) compress_sums(first);
+                for (std::int64_t first = 0; first < args_.n_words * 64; first += column_lanes) take_vector(first);
                 break;
         }
         return count_;
@@ -143,25 +143,29 @@ class SparseRow {
 
     CS_INLINE void take_sums() {
         const std::int64_t marked = count_;
-        std::int64_t count = 0;
-        for (std::int64_t at = 0; at < marked; ++at) {
-            const std::int32_t column = args_.columns[at];
-            const T sum = sums_[column];
-            sums_[column] = T{};
-            args_.columns[count] = column;
-            values_[count] = sum;
-            count += sum != T{};
-        }
-        count_ = count;
+        count_ = 0;
+        for (std::int64_t at = 0; at < marked; ++at) take(args_.columns[at]);
     }
 
+    // Without a branch: how many sums are zero cannot be predicted either.
     CS_INLINE void keep(std::int32_t column, T value) {
         args_.columns[count_] = column;
         values_[count_] = value;
         count_ += value != T{};
     }
 
-    CS_INLINE void compress_sums(std::int64_t first) {
+    CS_INLINE void take(std::int32_t column) {
+        const T sum = sums_[column];
+        sums_[column] = T{};
+        keep(column, sum);
+    }
+
+    CS_INLINE void take_vector(std::int64_t first) {
+        if constexpr (vector_bytes == 16) {  // no instruction moves lanes together
+            for (std::int64_t column = first; column < first + column_lanes; ++column)
+                take(static_cast<std::int32_t>(column));
+            return;
+        }
         vec<std::int32_t, column_lanes> columns;
         for (int lane = 0; lane < column_lanes; ++lane) columns[lane] = lane;
         Mask found = 0;
@@ -237,7 +241,7 @@ std::int64_t sparse_row(const SparseRowArgs& given) {
 }
 
 template <class T>
-inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, sparse_row<T>};
+inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, native<T>, sparse_row<T>};
 
 static constexpr SparseRowsRow sparse_rows_of_every_level[] = {
     sparse_rows_row<float>,
