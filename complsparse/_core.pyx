@@ -19,6 +19,7 @@ The files of `border/` are its parts, each built on those before it:
     winners_products   the same of winners
     linear_winners     x @ W.T whose outputs compete at once
     bound_calls        products bound to a matrix and a batch size, and to arrays
+    sparse_product     products of two sparse matrices with a sparse result
 
 They are included, and no modules of their own: each module would link a copy of the C++ library with a choice of ISA
 level, threads and locks of its own, and a small product, which walks through several of them, would pay for calls that

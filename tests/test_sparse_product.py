@@ -22,7 +22,16 @@ FORMATS = ["csr", "csc", "coo", "lil", "bsr", "dia", "dok"]
 INTEGERS = [np.bool_, np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64]
 DTYPES = [np.float32, np.float64, *INTEGERS]
 # The ways of collecting a row's sums: many columns or few, for few products or many.
-SHAPES = [(40, 30, 50), (9, 60, 1000), (9, 300, 2500), (5, 300, 70_000), (6, 4, 400_000), (0, 3, 4), (3, 0, 4), (3, 4, 0)]
+SHAPES = [
+    (40, 30, 50),
+    (9, 60, 1000),
+    (9, 300, 2500),
+    (5, 300, 70_000),
+    (6, 4, 400_000),
+    (0, 3, 4),
+    (3, 0, 4),
+    (3, 4, 0),
+]
 
 
 def whole_numbers(rng, shape, density, dtype):
@@ -176,7 +185,9 @@ def test_complex_operands(name):
     rng = np.random.default_rng(4)
     A = whole_numbers(rng, (20, 30), 0.2, np.float32)
     for dtype in (np.complex64, np.complex128):
-        B = (whole_numbers(rng, (30, 10), 0.2, np.float32) + 1j * whole_numbers(rng, (30, 10), 0.2, np.float32)).astype(dtype)
+        B = (whole_numbers(rng, (30, 10), 0.2, np.float32) + 1j * whole_numbers(rng, (30, 10), 0.2, np.float32)).astype(
+            dtype
+        )
         S = B.asformat(name)
         C = cs.from_scipy(A) @ S
         wanted = (A @ B).tocsr()
@@ -240,6 +251,22 @@ def test_malformed_operands_are_refused():
                     product(S)
     with pytest.raises(ValueError, match=r"\(4, 4\) and \(3, 2\)"):
         W @ sp.csr_array((3, 2))
+
+
+def test_the_network_of_the_guide():
+    """The loop whose activations stay sparse, on packed layers as on SciPy's."""
+    rng = np.random.default_rng(7)
+    layers = [cs.random((64, 64), set_size=4, rng=seed) for seed in range(6)]
+    layers = [W.with_values(np.full(W.nnz, 1 / 8, np.float32)) for W in layers]
+    x = y = sp.csr_array((rng.random((40, 64)) < rng.uniform(0.05, 0.6, (40, 1))).astype(np.float32))
+    for W in layers:
+        x, y = x @ W.T, sp.csr_array(y @ W.tocsr().T)
+        y.sort_indices()
+        assert_same(x, y)
+        for activations in (x, y):
+            activations.data = np.clip(activations.data - np.float32(0.3), 0, 32)
+            activations.eliminate_zeros()
+    assert 0 < np.count_nonzero(np.diff(x.indptr)) < 40
 
 
 def test_a_shortage_of_memory():

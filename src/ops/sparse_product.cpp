@@ -215,8 +215,7 @@ void SparseProduct::copy_to(Index* row_ptr, Index* columns, void* values) const 
         for (const Part& part : panels_[as_size(at)].parts) {
             const std::int64_t to = row_ptr_[as_size(part.first_row)];
             std::copy_n(part.columns, part.count, columns + to);
-            std::memcpy(static_cast<unsigned char*>(values) + to * width, part.values,
-                        as_size(part.count * width));
+            std::memcpy(static_cast<unsigned char*>(values) + to * width, part.values, as_size(part.count * width));
         }
     };
     parallel_for(static_cast<std::int64_t>(panels_.size()), threads_, panel);

@@ -2,10 +2,11 @@
 // Rows of a product of two sparse matrices.
 //
 // Rows of B are short, and how short nobody can predict: a loop over each would cost a mispredicted branch. So products
-// are first written side by side, a vector at a time whether the row fills it or not, and added up by one long loop, which
-// a load, an addition and a store for each product bound. A sum that no product fell into is zero, as a sum that cancels
-// is, and neither becomes an entry. Full rows are compared with zero and compressed, a vector of sums at a time. Where few
-// sums are touched, that would wait for the stores just made: there a bit for each column says where to look.
+// are first written side by side, a vector at a time whether the row fills it or not, and added up by one long loop,
+// which a load, an addition and a store for each product bound. A sum that no product fell into is zero, as a sum that
+// cancels is, and neither becomes an entry. Full rows are compared with zero and compressed, a vector of sums at a
+// time. Where few sums are touched, that would wait for the stores just made: there a bit for each column says where to
+// look.
 #pragma once
 
 #include "kernels/sparse_rows.hpp"
@@ -41,8 +42,12 @@ class SparseRow {
 
     std::int64_t run() {
         switch (args_.how) {
-            case Collecting::scaled: scaled(); break;
-            case Collecting::sorted: sorted(); break;
+            case Collecting::scaled:
+                scaled();
+                break;
+            case Collecting::sorted:
+                sorted();
+                break;
             case Collecting::marked:
                 each_product([this](std::int32_t column, T product) {
                     set(args_.marks, column);
@@ -59,14 +64,15 @@ class SparseRow {
                 });
                 for (std::int64_t first = 0; first < args_.n_words; first += 64) {
                     std::uint64_t& words = args_.marked_words[first / 64];
-                    for (; words != 0; words &= words - 1) 
+                    for (; words != 0; words &= words - 1)
                         count_ = find_columns(first + __builtin_ctzll(words), count_);
                 }
                 take_sums();
                 break;
             case Collecting::everywhere:
-                each_product(
-                    [this](std::int32_t column, T product) { sums_[column] = static_cast<T>(sums_[column] + product); });
+                each_product([this](std::int32_t column, T product) {
+                    sums_[column] = static_cast<T>(sums_[column] + product);
+                });
                 for (std::int64_t first = 0; first < args_.n_words * 64; first += column_lanes) take_vector(first);
                 break;
         }
@@ -122,21 +128,30 @@ class SparseRow {
         bits[place / 64] |= std::uint64_t{1} << (place % 64);
     }
 
-    // The columns marked in a word, and no sums yet. Four are written whether there are so many or not, because how many
-    // there are cannot be predicted.
+    static CS_INLINE int count_of_word(std::uint64_t word) {
+#if defined(__POPCNT__)
+        return __builtin_popcountll(word);
+#else
+        int count = 0;  // of the first few: more are found by the next turn
+        for (int k = 0; k < written_beyond; ++k, word &= word - 1) count += word != 0;
+        return count;
+#endif
+    }
+
+    // The columns marked in a word, and no sums yet. Four are written whether there are so many or not, because how
+    // many there are cannot be predicted.
     CS_INLINE std::int64_t find_columns(std::int64_t word, std::int64_t count) const {
         std::uint64_t left = args_.marks[word];
         args_.marks[word] = 0;
         const auto first = static_cast<std::int32_t>(word * 64);
         std::int32_t* const columns = args_.columns;
         do {
-            int found = 0;
+            const int marked = count_of_word(left);
             for (int k = 0; k < written_beyond; ++k) {
                 columns[count + k] = first + __builtin_ctzll(left | std::uint64_t{1} << 63);
-                found += left != 0;
                 left &= left - 1;
             }
-            count += found;
+            count += marked < written_beyond ? marked : written_beyond;
         } while (left != 0);
         return count;
     }
@@ -182,7 +197,9 @@ class SparseRow {
         count_ = written;
     }
 
-    void scaled() { each_product([this](std::int32_t column, T product) { keep(column, product); }); }
+    void scaled() {
+        each_product([this](std::int32_t column, T product) { keep(column, product); });
+    }
 
     // A product's place is the number of products before it: those of lesser columns, and earlier ones of its own.
     void sorted() {
