@@ -176,7 +176,7 @@ def test_one_table_of_dtypes():
     assert_same(C, sp.csr_array(np.array([[0, 1]], np.int16)))
     half = cs.from_dense(np.array([[0.5]], np.float16)) @ sp.csr_array(np.array([[3.0]], np.float32))
     assert_same(half, sp.csr_array(np.array([[1.5]], np.float32)))
-    with pytest.raises(TypeError, match="longdouble|float128"):
+    with pytest.raises(TypeError, match=r"longdouble|float128"):
         A @ sp.csr_array(np.ones((2, 1), np.longdouble))
 
 

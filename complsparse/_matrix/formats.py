@@ -243,8 +243,8 @@ def _from_tuple(parts: tuple[Any, ...], shape: tuple[int, int] | None, dtype: Dt
 
 
 def compressed(A: Any) -> tuple[Csr, bool, bool]:
-    """CSR arrays of any scipy.sparse matrix, checked but neither sorted nor summed; whether they describe its transpose;
-    whether they are canonical all the same."""
+    """CSR arrays of any scipy.sparse matrix, checked but neither sorted nor summed; whether they describe its
+    transpose; whether they are canonical all the same."""
     shape = check_shape(A.shape)
     if A.format not in ("csr", "csc"):
         return canonical(A), False, True

@@ -22,7 +22,6 @@ from complsparse._operands import as_compute, overlap, wrong_inner_size
 from complsparse._ops import contests, products
 from complsparse._ops.winners import Winners
 
-
 # A table of sums so long costs nothing to speak of, whatever the matrix.
 _FEW_COLUMNS = 2**20
 
