@@ -223,6 +223,6 @@ void SparseProduct::copy_to(Index* row_ptr, Index* columns, void* values) const 
 template void SparseProduct::copy_to(std::int32_t*, std::int32_t*, void*) const;
 template void SparseProduct::copy_to(std::int64_t*, std::int64_t*, void*) const;
 
-RowName row_name(const SparseRowsRow& row) { return {"spspmm", "rows", name_of(row.type), "", 1, 0}; }
+RowName row_name(const SparseRowsRow& row) { return {"spgemm", "stored_rows", name_of(row.type), "", 1, 0}; }
 
 }  // namespace cs
