@@ -19,7 +19,7 @@ from benchmarks.timing import Effort, Samples
 
 
 def table() -> list[Row]:
-    """The rows of the library that is here, but for those that test_sparse_product.py times; none where it is absent."""
+    """Rows of the library that is here, but for what test_sparse_product.py times; none where it is absent."""
     if not Ours().available()[0]:
         return []
     return [row for row in rivals.import_ours().microkernels() if row["op"] != "spgemm"]
