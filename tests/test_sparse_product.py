@@ -74,7 +74,7 @@ def test_every_way_at_every_level(isa, shape, dtype):
             continue
         A, B = whole_numbers(rng, (m, k), left, dtype), whole_numbers(rng, (k, n), right, dtype)
         assert_same(cs.from_scipy(A) @ B, by_scipy(A, B, dtype))
-        assert_same(A @ cs.from_scipy(B), by_scipy(A, B, dtype))
+        assert_same(np.matmul(A, cs.from_scipy(B)), by_scipy(A, B, dtype))
 
 
 @given(
@@ -92,7 +92,7 @@ def test_any_dtypes(shape, w, x, left, right, seed, transposed):
     A, B = whole_numbers(rng, (m, k), left, w), whole_numbers(rng, (k, n), right, x)
     wanted = by_scipy(A, B, product_types(A.dtype, B.dtype).result)
     W, V = (cs.from_scipy(A.T).T, cs.from_scipy(B.T).T) if transposed else (cs.from_scipy(A), cs.from_scipy(B))
-    for product in (W @ B, A @ V, W @ V):
+    for product in (W @ B, np.matmul(A, V), W @ V):
         assert_same(product, wanted)
     assert product.dtype == cs.matmul(W, V).dtype
 
@@ -106,7 +106,7 @@ def test_every_format(name, container):
     wanted = by_scipy(A, B, np.float32)
     make = getattr(sp, f"{name}_{container}")
     assert_same(W @ make(B), wanted)
-    assert_same(make(A) @ V, wanted)
+    assert_same(np.matmul(make(A), V), wanted)
     assert_same(W.T.T @ make(B), wanted)
     assert_same(V.T @ make(A.T), by_scipy(B.T, A.T, np.float32))
     assert_same(np.matmul(W, make(B)), wanted)
@@ -126,7 +126,7 @@ def test_duplicates_and_any_order(make):
         A_twice = make((values[order], minor[order], indptr), shape=A.shape)
         before = [part.copy() for part in (A_twice.data, A_twice.indices, A_twice.indptr)]
         B = whole_numbers(rng, (30, columns), 0.05, np.float64)
-        assert_same(A_twice @ cs.from_scipy(B), by_scipy(A, B, np.float64))
+        assert_same(np.matmul(A_twice, cs.from_scipy(B)), by_scipy(A, B, np.float64))
         right = whole_numbers(rng, (15, 20), 0.1, np.float64)
         assert_same(cs.from_scipy(right) @ A_twice, by_scipy(right, A, np.float64))
         for part, was in zip((A_twice.data, A_twice.indices, A_twice.indptr), before):
@@ -231,7 +231,7 @@ def test_hypersparse_rows():
     B = sp.csr_array((np.ones(3), [5, 0, 5], np.repeat([0, 1, 2, 3], [500_001, 500_000, 500_000, 500_000])),
                      shape=(2_000_000, 6))  # fmt: skip
     W = cs.from_dense(np.eye(6))
-    assert_same(B @ W, B)
+    assert_same(np.matmul(B, W), B)
     assert_same(cs.from_scipy(B) @ sp.csr_array(np.eye(6)), B)
 
 
@@ -260,7 +260,7 @@ def test_the_network_of_the_guide():
     layers = [W.with_values(np.full(W.nnz, 1 / 8, np.float32)) for W in layers]
     x = y = sp.csr_array((rng.random((40, 64)) < rng.uniform(0.05, 0.6, (40, 1))).astype(np.float32))
     for W in layers:
-        x, y = x @ W.T, sp.csr_array(y @ W.tocsr().T)
+        x, y = np.matmul(x, W.T), sp.csr_array(y @ W.tocsr().T)
         y.sort_indices()
         assert_same(x, y)
         for activations in (x, y):

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/isa.hpp"
+#include "base/per_thread.hpp"
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
 #include "kernels/sparse_rows.hpp"
@@ -28,7 +29,7 @@ constexpr std::int64_t most_kept_bytes = std::int64_t{16} << 20;
 // Of a column and a value.
 constexpr std::size_t entry_bytes(std::size_t value_bytes) { return value_bytes + sizeof(std::int32_t); }
 
-thread_local SparseMemory kept_memory;
+PerThread<SparseMemory> kept_by_thread;
 
 std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
@@ -175,8 +176,9 @@ void SparseProduct::give_kept_memory() {
         room += panel.room + written_beyond;
         if (as_size(room) * entry > as_size(most_kept_bytes)) return;
     }
-    kept_ = std::move(kept_memory);
-    kept_memory = {};
+    SparseMemory& kept = kept_by_thread.get();
+    kept_ = std::move(kept);
+    kept = {};
     const std::size_t bytes = as_size(room) * entry + cache_line * panels_.size();
     if (kept_.bytes < bytes) kept_ = {std::unique_ptr<unsigned char[]>(new unsigned char[bytes]), bytes};
     unsigned char* memory = kept_.memory.get();
@@ -187,7 +189,8 @@ void SparseProduct::give_kept_memory() {
 }
 
 SparseProduct::~SparseProduct() {
-    if (kept_.bytes > kept_memory.bytes) kept_memory = std::move(kept_);
+    SparseMemory* const kept = kept_by_thread.find();
+    if (kept != nullptr && kept_.bytes > kept->bytes) *kept = std::move(kept_);
 }
 
 template <class T>
