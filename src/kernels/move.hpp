@@ -26,11 +26,20 @@ struct FinishArgs {
 };
 using FinishFunction = void (*)(const FinishArgs&);
 
+// to[r, c] = from[r, c] for the columns that there are, zeros behind them: rows of `to` lie one behind the other.
+struct WidenArgs {
+    const void* from;
+    void* to;
+    std::int64_t rows, cols, from_stride, width;
+};
+using WidenFunction = void (*)(const WidenArgs&);
+
 struct MoveRow {
     Type type;
     int lanes;  // of the level's vectors
     TransposeFunction transpose;
     FinishFunction finish;
+    WidenFunction widen;
 };
 
 }  // namespace cs

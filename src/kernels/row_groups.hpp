@@ -52,6 +52,7 @@ struct RowGroupsRow {
     Types types;
     int tile_cols;    // NR: columns of x that one call computes
     int shared_rows;  // rows of a group that shares its columns; 0: group_rows rows with columns of their own
+    double cycles;    // an entry of each row of a group, at best: how tiles compare, whatever the matrix
     RowGroupsFunction function;
 };
 

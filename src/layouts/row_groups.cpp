@@ -10,6 +10,7 @@
 #include "kernels/names.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
+#include "layouts/row_groups_cut.hpp"
 
 namespace cs {
 namespace {
@@ -76,32 +77,23 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
    private:
     // How a product is cut into tasks, and what each worker needs.
     struct Cut {
-        int width;  // columns of a full tile
-        std::int64_t n_tiles, tasks_per_tile, x_bytes, y_bytes;
+        TileCut strips;
+        std::int64_t tasks_per_strip, x_bytes, y_bytes;
         bool several_panels;  // per task: x is packed once for all of them
 
-        std::int64_t tasks() const { return n_tiles * tasks_per_tile; }
+        std::int64_t tasks() const { return strips.count() * tasks_per_strip; }
         std::int64_t of_worker() const { return x_bytes + y_bytes; }
     };
 
-    // The narrowest tile that holds n columns, else the widest.
-    const RowGroupsRow& tile_for(std::int64_t n) const {
-        const RowGroupsRow* row = tiles().back().row;
-        for (auto it = tiles().rbegin(); it != tiles().rend() && it->row->tile_cols >= n; ++it) row = it->row;
-        return *row;
-    }
-
     Cut cut(std::int64_t rows, std::int64_t cols, int threads) const {
         const RowGroupsLayout& held = layout();
-        Cut cut;
-        cut.width = tile_for(cols).tile_cols;
-        cut.n_tiles = (cols + cut.width - 1) / cut.width;
-        cut.tasks_per_tile =
-            threads == 1 || cut.n_tiles >= 2 * threads ? 1 : std::min<std::int64_t>(held.n_panels, threads);
-        cut.several_panels = held.n_panels > cut.tasks_per_tile;
-        const std::int64_t blocks = cut.several_panels ? held.n_blocks : 1;
-        cut.x_bytes = round_to_lines(blocks * held.block_cols * cut.width * std::int64_t{sizeof(X)}, 1);
-        cut.y_bytes = round_to_lines(std::min(held.panel_rows, rows) * cut.width * std::int64_t{sizeof(Y)}, 1);
+        Cut cut{TileCut(tiles(), cols), 1, 0, 0, false};
+        if (threads > 1 && cut.strips.count() < 2 * threads)
+            cut.tasks_per_strip = std::min<std::int64_t>(held.n_panels, threads);
+        cut.several_panels = held.n_panels > cut.tasks_per_strip;
+        const std::int64_t blocks = cut.several_panels ? held.n_blocks : 1, width = cut.strips.widest();
+        cut.x_bytes = round_to_lines(blocks * held.block_cols * width * std::int64_t{sizeof(X)}, 1);
+        cut.y_bytes = round_to_lines(std::min(held.panel_rows, rows) * width * std::int64_t{sizeof(Y)}, 1);
         return cut;
     }
 
@@ -113,15 +105,16 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
         const Cut c = cut(sink.rows(), sink.cols(), threads);
         auto task = [&](std::int64_t number, int worker) {
-            const std::int64_t first_col = number / c.tasks_per_tile * c.width, share = number % c.tasks_per_tile;
-            const Range cols{first_col, std::min<std::int64_t>(c.width, sink.cols() - first_col)};
+            const TileStrip strip = c.strips[number / c.tasks_per_strip];
+            const std::int64_t share = number % c.tasks_per_strip;
+            const Range cols{strip.first, std::min<std::int64_t>(strip.row->tile_cols, sink.cols() - strip.first)};
             unsigned char* const own = memory + worker * c.of_worker();
-            const std::int64_t first = layout().n_panels * share / c.tasks_per_tile;
-            const std::int64_t last = layout().n_panels * (share + 1) / c.tasks_per_tile;
+            const std::int64_t first = layout().n_panels * share / c.tasks_per_strip;
+            const std::int64_t last = layout().n_panels * (share + 1) / c.tasks_per_strip;
             const Tile tile{*this,
                             source,
                             sink,
-                            tile_for(cols.count),
+                            *strip.row,
                             cols,
                             reinterpret_cast<X*>(own),
                             reinterpret_cast<Y*>(own + c.x_bytes),

@@ -50,14 +50,14 @@ class DenseSource final : public Source<T> {
     DenseSource(const DenseView& x, const MoveRow& move) : Source<T>(x.rows, &x), x_(x), move_(move) {}
 
     void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
-        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
         const T* const from = element<const T>(x_, rows.first, cols.first);
+        if (which == nullptr && x_.col_stride == 1)
+            return move_.widen({from, to, rows.count, cols.count, x_.row_stride, width});
+        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
         if (which != nullptr)
             for (std::int64_t k = 0; k < rows.count; ++k)
                 for (std::int64_t j = 0; j < cols.count; ++j)
                     to[k * width + j] = *element<const T>(x_, which[rows.first + k], cols.first + j);
-        else if (x_.col_stride == 1)
-            move_.finish({from, to, rows.count, cols.count, x_.row_stride, width, {}});
         else if (x_.row_stride == 1)
             move_.transpose({from, to, cols.count, rows.count, x_.col_stride, width});
         else

@@ -267,8 +267,30 @@ void finish(const FinishArgs& args) {
                        [&](auto apply) { finish_rows<T, native<T>>(args, apply); });
 }
 
+// Whole vectors are stored, the last of them with zeros in it; a masked load needs none written before.
 template <class T>
-inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>};
+void widen(const WidenArgs& args) {
+    using V = vec<T, native<T>>;
+    const T* from = static_cast<const T*>(args.from);
+    T* to = static_cast<T*>(args.to);
+    if constexpr (has_first_lanes<V>) {
+        if (args.width % native<T> == 0) {
+            const std::int64_t full = args.cols / native<T> * native<T>, ragged = args.cols - full;
+            for (std::int64_t r = 0; r < args.rows; ++r, from += args.from_stride, to += args.width) {
+                std::int64_t c = 0;
+                for (; c < full; c += native<T>) store(to + c, load<V>(from + c));
+                if (ragged > 0) store(to + c, load_first<V>(from + c, ragged)), c += native<T>;
+                for (; c < args.width; c += native<T>) store(to + c, V{});
+            }
+            return;
+        }
+    }
+    std::memset(to, 0, static_cast<std::size_t>(args.rows * args.width) * sizeof(T));
+    finish<T>({from, to, args.rows, args.cols, args.from_stride, args.width, {}});
+}
+
+template <class T>
+inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>, widen<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,

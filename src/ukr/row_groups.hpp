@@ -6,19 +6,26 @@
 // 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
 //
 // Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
+//
+// A tile narrower than a register would leave lanes idle: there each register holds the sums of Parts rows, side by
+// side, and an FMA serves as many.
 #pragma once
 
 #include "kernels/row_groups.hpp"
+#include "ukr/parts.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
 
 // Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own.
-template <class T, int Lanes, int NV, int Shared>
+template <class T, int Lanes, int NV, int Shared, int Parts>
 struct RowGroups {
     using V = vec<T, Lanes>;
+    using Part = vec<T, Lanes / Parts>;  // a row's share of a register
     static constexpr int rows_of_group = Shared > 0 ? Shared : group_rows;
-    static constexpr int tile = Lanes * NV;
+    static constexpr int tile = Lanes / Parts * NV;
+    static constexpr int sums_of_group = rows_of_group / Parts * NV;  // registers
+    static_assert(Parts == 1 || NV == 1, "several rows in a register, or several registers to a row");
     static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
     static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
 
@@ -27,8 +34,9 @@ struct RowGroups {
     T* to;
     std::int64_t from_stride, to_stride;
 
-    static V x_row(const char* x, std::size_t column, int v) {
-        return load<V>(x + column * scale + static_cast<std::size_t>(v) * sizeof(V));
+    static const char* x_at(const char* x, std::size_t column) { return x + column * scale; }
+    static Part x_row(const char* x, std::size_t column, int v) {
+        return load<Part>(x_at(x, column) + static_cast<std::size_t>(v) * sizeof(Part));
     }
 
     // Entry j of row R of a group.
@@ -79,15 +87,57 @@ struct RowGroups {
             }
     }
 
+    // Several rows to a register: entry j of all rows of a group.
+    CS_INLINE void packed_entry(V* sum, const std::uint16_t* columns, const T* values) const {
+        V x_part{};
+        if constexpr (Shared > 0) x_part = repeat_part<V, Parts>(x_at(x, columns[0]));
+#pragma GCC unroll 8
+        for (int n = 0; n < sums_of_group; ++n) {
+            if constexpr (Shared == 0)
+                x_part = join_parts<V, Parts>([&](int i) { return x_at(x, columns[n * Parts + i]); });
+            sum[n] = fma(spread_parts<V, Parts>(values, n), x_part, sum[n]);
+        }
+    }
+
     template <int Groups, bool First>
-    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
-                         std::uint32_t count) const {
+    CS_INLINE void packed_group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+                                std::uint32_t count) const {
+        constexpr int columns_of_entry = Shared > 0 ? 1 : rows_of_group;
+        V sum[Groups][sums_of_group];
+        auto row = [&](int g, int n, int i) -> std::int64_t { return rows[g * rows_of_group + n * Parts + i]; };
+        for (int g = 0; g < Groups; ++g)
+            for (int n = 0; n < sums_of_group; ++n)
+                sum[g][n] =
+                    First ? V{} : join_parts<V, Parts>([&](int i) { return from + row(g, n, i) * from_stride; });
+#pragma GCC unroll 1
+        for (std::uint32_t j = 0; j < count; ++j, columns += columns_of_entry, values += rows_of_group)
+#pragma GCC unroll 4
+            for (int g = 0; g < Groups; ++g)
+                packed_entry(sum[g], columns + std::size_t{columns_of_entry} * static_cast<std::size_t>(g) * count,
+                             values + std::size_t{rows_of_group} * static_cast<std::size_t>(g) * count);
+        for (int g = 0; g < Groups; ++g)
+            for (int n = 0; n < sums_of_group; ++n)
+                store_parts<V, Parts>(sum[g][n], [&](int i) { return to + row(g, n, i) * to_stride; });
+    }
+
+    template <int Groups, bool First>
+    CS_INLINE void wide_group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+                              std::uint32_t count) const {
         V sum[Groups * rows_of_group][NV];
         for (int r = 0; r < Groups * rows_of_group; ++r)
             for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
         for (int r = 0; r < Groups * rows_of_group; ++r)
             for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);
+    }
+
+    template <int Groups, bool First>
+    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+                         std::uint32_t count) const {
+        if constexpr (Parts > 1)
+            packed_group<Groups, First>(rows, columns, values, count);
+        else
+            wide_group<Groups, First>(rows, columns, values, count);
     }
 
     template <bool First>
@@ -103,22 +153,23 @@ struct RowGroups {
         for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
             if (run->count == 0 && !First && !args.last) break;  // the rest of the rows own nothing here
             std::uint32_t left = run->groups;
-            if constexpr (NV * rows_of_group <= 4)  // two groups give eight accumulators
-                for (; left >= 2; left -= 2) {
-                    group<2, First>(rows, columns, values, run->count);
-                    advance(2, run->count);
+            auto take = [&](auto at_once) {
+                for (; left >= at_once(); left -= at_once()) {
+                    group<static_cast<int>(at_once()), First>(rows, columns, values, run->count);
+                    advance(at_once(), run->count);
                 }
-            for (; left > 0; --left) {
-                group<1, First>(rows, columns, values, run->count);
-                advance(1, run->count);
-            }
+            };
+            // Independent sums enough for the latency of the FMA.
+            if constexpr (sums_of_group == 1) take(std::integral_constant<std::uint32_t, 4>{});
+            if constexpr (sums_of_group <= 4) take(std::integral_constant<std::uint32_t, 2>{});
+            take(std::integral_constant<std::uint32_t, 1>{});
         }
         for (const RowTail* tail = args.tails; tail != args.tails + args.n_tails; ++tail) {
             T* const y = to + tail->row * to_stride;
-            V sum[NV];
-            for (int v = 0; v < NV; ++v) sum[v] = load<V>(y + v * Lanes);
+            Part sum[NV];
+            for (int v = 0; v < NV; ++v) sum[v] = load<Part>(y + v * Lanes);
             for (std::uint32_t j = 0; j < tail->count; ++j, ++columns, ++values) {
-                const V value = broadcast<V>(*values);
+                const Part value = broadcast<Part>(*values);
                 for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, *columns, v), sum[v]);
             }
             for (int v = 0; v < NV; ++v) store(y + v * Lanes, sum[v]);
@@ -126,17 +177,27 @@ struct RowGroups {
     }
 };
 
-template <class T, int Lanes, int NV, int Shared = 0>
+template <class T, int Lanes, int NV, int Shared, int Parts>
 void row_groups(const RowGroupsArgs& args) {
-    const RowGroups<T, Lanes, NV, Shared> tile{static_cast<const char*>(args.x), static_cast<const T*>(args.from),
-                                               static_cast<T*>(args.to), args.from_stride, args.to_stride};
+    const RowGroups<T, Lanes, NV, Shared, Parts> tile{static_cast<const char*>(args.x),
+                                                      static_cast<const T*>(args.from), static_cast<T*>(args.to),
+                                                      args.from_stride, args.to_stride};
     if (args.first)
         tile.template run<true>(args);
     else
         tile.template run<false>(args);
 }
 
-template <class T, int Lanes, int NV, int Shared = 0>
-inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>), Lanes* NV, Shared, row_groups<T, Lanes, NV, Shared>};
+// What an entry of each row of a group takes, in cycles: two loads and two FMAs go in one.
+constexpr double cycles_of_entry(int registers, int shared, int parts) {
+    const int rows = shared > 0 ? shared : group_rows, sums = rows / parts * registers;
+    const int loads = shared == 0 ? rows * registers + 2 : registers + 1 + (parts > 1 ? (rows + 3) / 4 : rows);
+    return (sums > loads ? sums : loads) / 2.0;
+}
+
+template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1>
+inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>), Lanes / Parts* NV, Shared,
+                                             cycles_of_entry(NV, Shared, Parts),
+                                             row_groups<T, Lanes, NV, Shared, Parts>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -6,9 +6,9 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr RowGroupsRow row_groups_tiles[] = {
-    row_groups_row<float, 4, 1>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
+    row_groups_row<float, 8, 1, 0, 2>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
     row_groups_row<double, 2, 1>,          row_groups_row<double, 4, 1>,       row_groups_row<double, 4, 2>,
-    row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>, row_groups_row<float, 4, 1, 4>,
+    row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>, row_groups_row<float, 8, 1, 4, 2>,
     row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,     row_groups_row<double, 2, 1, 4>,
     row_groups_row<double, 4, 1, 4>,       row_groups_row<double, 4, 2, 4>,    row_groups_row<std::int64_t, 4, 1, 4>,
     row_groups_row<std::int64_t, 4, 2, 4>,
