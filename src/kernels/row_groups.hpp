@@ -43,6 +43,7 @@ struct RowGroupsArgs {
     const void* from;
     void* to;
     std::int64_t from_stride, to_stride;  // elements between rows
+    std::int64_t to_cols;                 // of `to`: all of the tile, or the first alone where the micro-kernel can
     bool first;                           // the first block: rows without entries are stored too
     bool last;                            // the last block, and `to` is not `from`: every row is stored
 };
@@ -53,6 +54,7 @@ struct RowGroupsRow {
     int tile_cols;    // NR: columns of x that one call computes
     int shared_rows;  // rows of a group that shares its columns; 0: group_rows rows with columns of their own
     double cycles;    // an entry of each row of a group, at best: how tiles compare, whatever the matrix
+    bool stores_first;  // columns alone, where a tile is not full
     RowGroupsFunction function;
 };
 

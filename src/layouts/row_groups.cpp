@@ -155,9 +155,9 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
             // The last block's sums go straight to y where they are final there; earlier sums stay in the workspace (or
             // in y, if its rows are as close).
             const DenseView& y = sink.view();
-            const bool direct = y.col_stride == 1 && is_full() && sink.finish().changes_nothing();
+            const bool direct = y.col_stride == 1 && (is_full() || row.stores_first) && sink.finish().changes_nothing();
             Y* const y_part = element<Y>(y, rows.first, cols.first);
-            Y* const partial = direct && y.row_stride == width ? y_part : sums;
+            Y* const partial = direct && is_full() && y.row_stride == width ? y_part : sums;
             const X* const in_place = x_in_place();
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 const Range columns{block * held.block_cols,
@@ -181,6 +181,7 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
                 args.from_stride = partial == sums ? width : y.row_stride;
                 args.to = last && direct ? y_part : partial;
                 args.to_stride = args.to == sums ? width : y.row_stride;
+                args.to_cols = args.to == sums ? width : cols.count;
                 args.first = block == 0;
                 args.last = last && args.to != args.from;
                 row.function(args);

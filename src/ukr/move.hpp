@@ -284,6 +284,11 @@ void widen(const WidenArgs& args) {
             }
             return;
         }
+        if (args.width < native<T>) {
+            for (std::int64_t r = 0; r < args.rows; ++r, from += args.from_stride, to += args.width)
+                store_first<V>(to, args.width, load_first<V>(from, args.cols));
+            return;
+        }
     }
     std::memset(to, 0, static_cast<std::size_t>(args.rows * args.width) * sizeof(T));
     finish<T>({from, to, args.rows, args.cols, args.from_stride, args.width, {}});

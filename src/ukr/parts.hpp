@@ -17,9 +17,9 @@ CS_INLINE V repeat_part(const void* from);
 // Value Parts * n + i of those at `from`, all over part i. Reads whole fours.
 template <class V, int Parts, class T>
 CS_INLINE V spread_parts(const T* from, int n);
-// Part i to at(i).
-template <class V, int Parts, class At>
-CS_INLINE void store_parts(V v, At at);
+// put(i, part i) for each.
+template <class V, int Parts, class Put>
+CS_INLINE void for_parts(V v, Put put);
 
 #ifdef __AVX2__
 CS_INLINE __m128 load_four(const void* from) { return load<__m128>(from); }
@@ -66,22 +66,23 @@ CS_INLINE V spread_parts(const T* from, int n) {
 #endif
 }
 
-template <class V, int Parts, class At>
-CS_INLINE void store_parts(V v, At at) {
+template <class V, int Parts, class Put>
+CS_INLINE void for_parts(V v, Put put) {
+    using Part = vec<float, sizeof(V) / 4 / Parts>;
     if constexpr (sizeof(V) == 32) {
-        _mm_storeu_ps(at(0), _mm256_castps256_ps128(v));
-        _mm_storeu_ps(at(1), _mm256_extractf128_ps(v, 1));
+        put(0, (Part)_mm256_castps256_ps128(v));
+        put(1, (Part)_mm256_extractf128_ps(v, 1));
     }
 #ifdef __AVX512F__
     if constexpr (sizeof(V) == 64 && Parts == 4) {
-        _mm_storeu_ps(at(0), _mm512_maskz_extractf32x4_ps(0xf, v, 0));
-        _mm_storeu_ps(at(1), _mm512_maskz_extractf32x4_ps(0xf, v, 1));
-        _mm_storeu_ps(at(2), _mm512_maskz_extractf32x4_ps(0xf, v, 2));
-        _mm_storeu_ps(at(3), _mm512_maskz_extractf32x4_ps(0xf, v, 3));
+        put(0, (Part)_mm512_maskz_extractf32x4_ps(0xf, v, 0));
+        put(1, (Part)_mm512_maskz_extractf32x4_ps(0xf, v, 1));
+        put(2, (Part)_mm512_maskz_extractf32x4_ps(0xf, v, 2));
+        put(3, (Part)_mm512_maskz_extractf32x4_ps(0xf, v, 3));
     }
     if constexpr (sizeof(V) == 64 && Parts == 2) {
-        store(at(0), _mm512_maskz_extractf64x4_pd(0xf, _mm512_castps_pd(v), 0));
-        store(at(1), _mm512_maskz_extractf64x4_pd(0xf, _mm512_castps_pd(v), 1));
+        put(0, (Part)_mm512_maskz_extractf64x4_pd(0xf, (__m512d)v, 0));
+        put(1, (Part)_mm512_maskz_extractf64x4_pd(0xf, (__m512d)v, 1));
     }
 #endif
 }

@@ -7,8 +7,9 @@
 //
 // Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
 //
-// A tile narrower than a register would leave lanes idle: there each register holds the sums of Parts rows, side by
-// side, and an FMA serves as many.
+// A tile narrower than a register would leave lanes idle: there each register holds the sums of Parts such rows, side
+// by side, and an FMA serves as many. Rows with columns of their own gain nothing by it: loads of x are the bound, and
+// parts of x would have to be joined.
 #pragma once
 
 #include "kernels/row_groups.hpp"
@@ -25,14 +26,44 @@ struct RowGroups {
     static constexpr int rows_of_group = Shared > 0 ? Shared : group_rows;
     static constexpr int tile = Lanes / Parts * NV;
     static constexpr int sums_of_group = rows_of_group / Parts * NV;  // registers
-    static_assert(Parts == 1 || NV == 1, "several rows in a register, or several registers to a row");
+    static_assert(Parts == 1 || (NV == 1 && Shared > 0), "several rows in a register share the part of x beside them");
     static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
     static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
 
     const char* x;
     const T* from;
     T* to;
-    std::int64_t from_stride, to_stride;
+    std::int64_t from_stride, to_stride, to_cols;
+
+    // Masks are for nothing with AVX-512; with AVX2 a masked store takes as long as many whole ones.
+    static constexpr bool stores_first = sizeof(V) == 64 && has_first_lanes<V>;
+
+    // Of the part that a register of a row holds.
+    static constexpr int part = Lanes / Parts;
+    static constexpr std::int64_t lanes_of(std::int64_t cols, int v) {
+        const std::int64_t left = cols - v * part;
+        return left < 0 ? 0 : left > part ? part : left;
+    }
+
+    // Sums of a row to where they are to be, and from there.
+    CS_INLINE void put(std::int64_t row, const Part (&sum)[NV]) const {
+        T* const at = to + row * to_stride;
+        if constexpr (stores_first)
+            if (to_cols < tile) {
+                for (int v = 0; v < NV; ++v) store_first<Part>(at + v * part, lanes_of(to_cols, v), sum[v]);
+                return;
+            }
+        for (int v = 0; v < NV; ++v) store(at + v * part, sum[v]);
+    }
+    CS_INLINE void take(std::int64_t row, Part (&sum)[NV]) const {
+        const T* const at = to + row * to_stride;
+        if constexpr (stores_first)
+            if (to_cols < tile) {
+                for (int v = 0; v < NV; ++v) sum[v] = load_first<Part>(at + v * part, lanes_of(to_cols, v));
+                return;
+            }
+        for (int v = 0; v < NV; ++v) sum[v] = load<Part>(at + v * part);
+    }
 
     static const char* x_at(const char* x, std::size_t column) { return x + column * scale; }
     static Part x_row(const char* x, std::size_t column, int v) {
@@ -87,22 +118,16 @@ struct RowGroups {
             }
     }
 
-    // Several rows to a register: entry j of all rows of a group.
-    CS_INLINE void packed_entry(V* sum, const std::uint16_t* columns, const T* values) const {
-        V x_part{};
-        if constexpr (Shared > 0) x_part = repeat_part<V, Parts>(x_at(x, columns[0]));
+    // Several rows to a register, which share their columns: entry j of all of a group.
+    CS_INLINE void packed_entry(V* sum, std::size_t column, const T* values) const {
+        const V x_part = repeat_part<V, Parts>(x_at(x, column));
 #pragma GCC unroll 8
-        for (int n = 0; n < sums_of_group; ++n) {
-            if constexpr (Shared == 0)
-                x_part = join_parts<V, Parts>([&](int i) { return x_at(x, columns[n * Parts + i]); });
-            sum[n] = fma(spread_parts<V, Parts>(values, n), x_part, sum[n]);
-        }
+        for (int n = 0; n < sums_of_group; ++n) sum[n] = fma(spread_parts<V, Parts>(values, n), x_part, sum[n]);
     }
 
     template <int Groups, bool First>
     CS_INLINE void packed_group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
                                 std::uint32_t count) const {
-        constexpr int columns_of_entry = Shared > 0 ? 1 : rows_of_group;
         V sum[Groups][sums_of_group];
         auto row = [&](int g, int n, int i) -> std::int64_t { return rows[g * rows_of_group + n * Parts + i]; };
         for (int g = 0; g < Groups; ++g)
@@ -110,14 +135,17 @@ struct RowGroups {
                 sum[g][n] =
                     First ? V{} : join_parts<V, Parts>([&](int i) { return from + row(g, n, i) * from_stride; });
 #pragma GCC unroll 1
-        for (std::uint32_t j = 0; j < count; ++j, columns += columns_of_entry, values += rows_of_group)
+        for (std::uint32_t j = 0; j < count; ++j, ++columns, values += rows_of_group)
 #pragma GCC unroll 4
             for (int g = 0; g < Groups; ++g)
-                packed_entry(sum[g], columns + std::size_t{columns_of_entry} * static_cast<std::size_t>(g) * count,
+                packed_entry(sum[g], columns[static_cast<std::size_t>(g) * count],
                              values + std::size_t{rows_of_group} * static_cast<std::size_t>(g) * count);
         for (int g = 0; g < Groups; ++g)
             for (int n = 0; n < sums_of_group; ++n)
-                store_parts<V, Parts>(sum[g][n], [&](int i) { return to + row(g, n, i) * to_stride; });
+                for_parts<V, Parts>(sum[g][n], [&](int i, Part own) {
+                    const Part sums[NV] = {own};
+                    put(row(g, n, i), sums);
+                });
     }
 
     template <int Groups, bool First>
@@ -127,8 +155,7 @@ struct RowGroups {
         for (int r = 0; r < Groups * rows_of_group; ++r)
             for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
-        for (int r = 0; r < Groups * rows_of_group; ++r)
-            for (int v = 0; v < NV; ++v) store(to + rows[r] * to_stride + v * Lanes, sum[r][v]);
+        for (int r = 0; r < Groups * rows_of_group; ++r) put(rows[r], sum[r]);
     }
 
     template <int Groups, bool First>
@@ -153,26 +180,25 @@ struct RowGroups {
         for (const GroupRun* run = args.runs; run != args.runs + args.n_runs; ++run) {
             if (run->count == 0 && !First && !args.last) break;  // the rest of the rows own nothing here
             std::uint32_t left = run->groups;
-            auto take = [&](auto at_once) {
+            auto do_groups = [&](auto at_once) {
                 for (; left >= at_once(); left -= at_once()) {
                     group<static_cast<int>(at_once()), First>(rows, columns, values, run->count);
                     advance(at_once(), run->count);
                 }
             };
             // Independent sums enough for the latency of the FMA.
-            if constexpr (sums_of_group == 1) take(std::integral_constant<std::uint32_t, 4>{});
-            if constexpr (sums_of_group <= 4) take(std::integral_constant<std::uint32_t, 2>{});
-            take(std::integral_constant<std::uint32_t, 1>{});
+            if constexpr (sums_of_group == 1) do_groups(std::integral_constant<std::uint32_t, 4>{});
+            if constexpr (sums_of_group <= 4) do_groups(std::integral_constant<std::uint32_t, 2>{});
+            do_groups(std::integral_constant<std::uint32_t, 1>{});
         }
         for (const RowTail* tail = args.tails; tail != args.tails + args.n_tails; ++tail) {
-            T* const y = to + tail->row * to_stride;
             Part sum[NV];
-            for (int v = 0; v < NV; ++v) sum[v] = load<Part>(y + v * Lanes);
+            take(tail->row, sum);
             for (std::uint32_t j = 0; j < tail->count; ++j, ++columns, ++values) {
                 const Part value = broadcast<Part>(*values);
                 for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, *columns, v), sum[v]);
             }
-            for (int v = 0; v < NV; ++v) store(y + v * Lanes, sum[v]);
+            put(tail->row, sum);
         }
     }
 };
@@ -180,8 +206,11 @@ struct RowGroups {
 template <class T, int Lanes, int NV, int Shared, int Parts>
 void row_groups(const RowGroupsArgs& args) {
     const RowGroups<T, Lanes, NV, Shared, Parts> tile{static_cast<const char*>(args.x),
-                                                      static_cast<const T*>(args.from), static_cast<T*>(args.to),
-                                                      args.from_stride, args.to_stride};
+                                                      static_cast<const T*>(args.from),
+                                                      static_cast<T*>(args.to),
+                                                      args.from_stride,
+                                                      args.to_stride,
+                                                      args.to_cols};
     if (args.first)
         tile.template run<true>(args);
     else
@@ -196,8 +225,11 @@ constexpr double cycles_of_entry(int registers, int shared, int parts) {
 }
 
 template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1>
-inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>), Lanes / Parts* NV, Shared,
+inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>),
+                                             Lanes / Parts* NV,
+                                             Shared,
                                              cycles_of_entry(NV, Shared, Parts),
+                                             RowGroups<T, Lanes, NV, Shared, Parts>::stores_first,
                                              row_groups<T, Lanes, NV, Shared, Parts>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -71,6 +71,7 @@ inline V broadcast(T value) {
 template <class V, int Which, class T>
 inline V spread(const T* from) {
 #ifdef __AVX__
+    if constexpr (std::is_same_v<T, float> && sizeof(V) == 16) return _mm_permute_ps(load<__m128>(from), Which * 0x55);
     if constexpr (std::is_same_v<T, float> && sizeof(V) == 32)
         return _mm256_permute_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)), Which * 0x55);
 #endif
@@ -93,11 +94,15 @@ template <class V>
 inline constexpr bool has_first_lanes = knows_first_lanes<V>();
 
 #if defined(__AVX512F__)
-// Zeros in the lanes from `count` on.
+// Zeros in the lanes from `count` on. Parts of a register are of floats.
 template <class V, class T>
 inline V load_first(const T* from, std::int64_t count) {
     const auto wanted = static_cast<unsigned>(count);
-    if constexpr (sizeof(T) == 4)
+    if constexpr (sizeof(V) == 16)
+        return (V)_mm_maskz_loadu_ps(static_cast<__mmask8>(_bzhi_u32(0xf, wanted)), from);
+    else if constexpr (sizeof(V) == 32)
+        return (V)_mm256_maskz_loadu_ps(static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), from);
+    else if constexpr (sizeof(T) == 4)
         return (V)_mm512_maskz_loadu_epi32(static_cast<__mmask16>(_bzhi_u32(0xffff, wanted)), from);
     else
         return (V)_mm512_maskz_loadu_epi64(static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), from);
@@ -106,7 +111,11 @@ inline V load_first(const T* from, std::int64_t count) {
 template <class V, class T>
 inline void store_first(T* to, std::int64_t count, V v) {
     const auto wanted = static_cast<unsigned>(count);
-    if constexpr (sizeof(T) == 4)
+    if constexpr (sizeof(V) == 16)
+        _mm_mask_storeu_ps(to, static_cast<__mmask8>(_bzhi_u32(0xf, wanted)), (__m128)v);
+    else if constexpr (sizeof(V) == 32)
+        _mm256_mask_storeu_ps(to, static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), (__m256)v);
+    else if constexpr (sizeof(T) == 4)
         _mm512_mask_storeu_epi32(to, static_cast<__mmask16>(_bzhi_u32(0xffff, wanted)), (__m512i)v);
     else
         _mm512_mask_storeu_epi64(to, static_cast<__mmask8>(_bzhi_u32(0xff, wanted)), (__m512i)v);

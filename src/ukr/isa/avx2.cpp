@@ -6,7 +6,7 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr RowGroupsRow row_groups_tiles[] = {
-    row_groups_row<float, 8, 1, 0, 2>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
+    row_groups_row<float, 4, 1>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
     row_groups_row<double, 2, 1>,          row_groups_row<double, 4, 1>,       row_groups_row<double, 4, 2>,
     row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>, row_groups_row<float, 8, 1, 4, 2>,
     row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,     row_groups_row<double, 2, 1, 4>,
@@ -20,10 +20,12 @@ static constexpr WindowsRow windows_tiles[] = {
 };
 
 static constexpr RoutedRow routed_tiles[] = {
-    routed_row<Weights::as_computed, 8, 8, 1, 1>,  routed_row<Weights::as_computed, 8, 8, 1, 4>,
-    routed_row<Weights::as_computed, 8, 8, 4, 1>,  routed_row<Weights::as_computed, 8, 8, 4, 4>,
-    routed_row<Weights::as_computed, 8, 16, 1, 1>, routed_row<Weights::as_computed, 8, 16, 1, 4>,
-    routed_row<Weights::as_computed, 8, 16, 4, 1>, routed_row<Weights::as_computed, 8, 16, 4, 4>,
+    routed_row<Weights::as_computed, 8, 8, 1, 1>,  routed_row<Weights::as_computed, 8, 8, 1, 3>,
+    routed_row<Weights::as_computed, 8, 8, 1, 4>,  routed_row<Weights::as_computed, 8, 8, 4, 1>,
+    routed_row<Weights::as_computed, 8, 8, 4, 3>,  routed_row<Weights::as_computed, 8, 8, 4, 4>,
+    routed_row<Weights::as_computed, 8, 16, 1, 1>, routed_row<Weights::as_computed, 8, 16, 1, 3>,
+    routed_row<Weights::as_computed, 8, 16, 1, 4>, routed_row<Weights::as_computed, 8, 16, 4, 1>,
+    routed_row<Weights::as_computed, 8, 16, 4, 3>, routed_row<Weights::as_computed, 8, 16, 4, 4>,
     routed_row<Weights::as_computed, 8, 32, 1, 1>, routed_row<Weights::as_computed, 8, 32, 1, 4>,
     routed_row<Weights::as_computed, 8, 32, 4, 1>, routed_row<Weights::as_computed, 8, 32, 4, 4>,
     routed_row<Weights::bf16, 8, 8, 1, 1>,         routed_row<Weights::bf16, 8, 8, 4, 1>,

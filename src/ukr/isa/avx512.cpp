@@ -6,22 +6,25 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr RowGroupsRow row_groups_tiles[] = {
-    row_groups_row<float, 16, 1>,          row_groups_row<float, 16, 2>,    row_groups_row<float, 16, 4>,
-    row_groups_row<double, 8, 1>,          row_groups_row<double, 8, 2>,    row_groups_row<std::int64_t, 8, 1>,
-    row_groups_row<std::int64_t, 8, 2>,    row_groups_row<float, 16, 1, 4>, row_groups_row<float, 16, 2, 4>,
-    row_groups_row<float, 16, 4, 4>,       row_groups_row<float, 16, 1, 8>, row_groups_row<float, 16, 2, 8>,
-    row_groups_row<double, 8, 1, 4>,       row_groups_row<double, 8, 2, 4>, row_groups_row<std::int64_t, 8, 1, 4>,
-    row_groups_row<std::int64_t, 8, 2, 4>, row_groups_row<float, 16, 1, 4, 4>,
-    row_groups_row<float, 16, 1, 4, 2>, row_groups_row<float, 16, 1, 8, 4>, row_groups_row<float, 16, 1, 8, 2>,
+    row_groups_row<float, 16, 1>,          row_groups_row<float, 16, 2>,       row_groups_row<float, 16, 4>,
+    row_groups_row<double, 8, 1>,          row_groups_row<double, 8, 2>,       row_groups_row<std::int64_t, 8, 1>,
+    row_groups_row<std::int64_t, 8, 2>,    row_groups_row<float, 16, 1, 4>,    row_groups_row<float, 16, 2, 4>,
+    row_groups_row<float, 16, 4, 4>,       row_groups_row<float, 16, 1, 8>,    row_groups_row<float, 16, 2, 8>,
+    row_groups_row<double, 8, 1, 4>,       row_groups_row<double, 8, 2, 4>,    row_groups_row<std::int64_t, 8, 1, 4>,
+    row_groups_row<std::int64_t, 8, 2, 4>, row_groups_row<float, 16, 1, 4, 4>, row_groups_row<float, 16, 1, 4, 2>,
+    row_groups_row<float, 16, 1, 8, 4>,    row_groups_row<float, 16, 1, 8, 2>,
 };
 
 static constexpr RoutedRow routed_tiles[] = {
-    routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 4>,
-    routed_row<Weights::as_computed, 16, 16, 1, 8>, routed_row<Weights::as_computed, 16, 16, 2, 1>,
+    routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 3>,
+    routed_row<Weights::as_computed, 16, 16, 1, 4>, routed_row<Weights::as_computed, 16, 16, 1, 8>,
+    routed_row<Weights::as_computed, 16, 16, 2, 1>, routed_row<Weights::as_computed, 16, 16, 2, 3>,
     routed_row<Weights::as_computed, 16, 16, 2, 4>, routed_row<Weights::as_computed, 16, 16, 4, 1>,
-    routed_row<Weights::as_computed, 16, 16, 4, 4>, routed_row<Weights::as_computed, 16, 32, 1, 1>,
+    routed_row<Weights::as_computed, 16, 16, 4, 3>, routed_row<Weights::as_computed, 16, 16, 4, 4>,
+    routed_row<Weights::as_computed, 16, 32, 1, 1>, routed_row<Weights::as_computed, 16, 32, 1, 3>,
     routed_row<Weights::as_computed, 16, 32, 1, 4>, routed_row<Weights::as_computed, 16, 32, 2, 1>,
-    routed_row<Weights::as_computed, 16, 32, 2, 4>, routed_row<Weights::as_computed, 16, 32, 4, 1>,
+    routed_row<Weights::as_computed, 16, 32, 2, 3>, routed_row<Weights::as_computed, 16, 32, 2, 4>,
+    routed_row<Weights::as_computed, 16, 32, 4, 1>, routed_row<Weights::as_computed, 16, 32, 4, 3>,
     routed_row<Weights::as_computed, 16, 32, 4, 4>, routed_row<Weights::as_computed, 16, 64, 1, 1>,
     routed_row<Weights::as_computed, 16, 64, 1, 2>, routed_row<Weights::as_computed, 16, 64, 4, 1>,
     routed_row<Weights::as_computed, 16, 64, 4, 2>, routed_row<Weights::bf16, 16, 16, 1, 1>,
