@@ -36,7 +36,8 @@ struct RowGroups {
     std::int64_t from_stride, to_stride, to_cols;
 
     // Masks are for nothing with AVX-512; with AVX2 a masked store takes as long as many whole ones.
-    static constexpr bool stores_first = sizeof(V) == 64 && has_first_lanes<V>;
+    static constexpr bool stores_first =
+        vector_bytes == 64 && sizeof(T) >= 4 && (sizeof(V) == 64 || std::is_same_v<T, float>);
 
     // Of the part that a register of a row holds.
     static constexpr int part = Lanes / Parts;

@@ -71,7 +71,9 @@ inline V broadcast(T value) {
 template <class V, int Which, class T>
 inline V spread(const T* from) {
 #ifdef __AVX__
-    if constexpr (std::is_same_v<T, float> && sizeof(V) == 16) return _mm_permute_ps(load<__m128>(from), Which * 0x55);
+    // By way of a wider register: GCC would load the four values anew for each permute.
+    if constexpr (std::is_same_v<T, float> && sizeof(V) == 16)
+        return _mm256_castps256_ps128(spread<vec<float, 8>, Which>(from));
     if constexpr (std::is_same_v<T, float> && sizeof(V) == 32)
         return _mm256_permute_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)), Which * 0x55);
 #endif

@@ -11,8 +11,9 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<std::int64_t, 8, 2>,    row_groups_row<float, 16, 1, 4>,    row_groups_row<float, 16, 2, 4>,
     row_groups_row<float, 16, 4, 4>,       row_groups_row<float, 16, 1, 8>,    row_groups_row<float, 16, 2, 8>,
     row_groups_row<double, 8, 1, 4>,       row_groups_row<double, 8, 2, 4>,    row_groups_row<std::int64_t, 8, 1, 4>,
-    row_groups_row<std::int64_t, 8, 2, 4>, row_groups_row<float, 16, 1, 4, 4>, row_groups_row<float, 16, 1, 4, 2>,
-    row_groups_row<float, 16, 1, 8, 4>,    row_groups_row<float, 16, 1, 8, 2>,
+    row_groups_row<std::int64_t, 8, 2, 4>, row_groups_row<float, 4, 1>,        row_groups_row<float, 8, 1>,
+    row_groups_row<float, 16, 1, 4, 4>,    row_groups_row<float, 16, 1, 4, 2>, row_groups_row<float, 16, 1, 8, 4>,
+    row_groups_row<float, 16, 1, 8, 2>,
 };
 
 static constexpr RoutedRow routed_tiles[] = {
