@@ -2,6 +2,8 @@
 """Time against the number of columns, and where a batch takes longer than a wider one:
 
 python benchmarks/batch_sizes.py [bernoulli_1024x1024_95 ...] [-n 1 16 17] [--batch-major] [--isa avx2] [-o OUT.json]
+
+With `-o`, a file that `report.py` draws.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ if not __package__:
     import _from_file  # noqa: F401
 
 from benchmarks import rivals, timing
+from benchmarks.reports import machine
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR
 from benchmarks.targets import batch_sizes
 from benchmarks.targets.target import Record
@@ -42,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Time a matrix's products of every width.")
     parser.add_argument("problems", nargs="*", default=list(batch_sizes.MATRICES))
     parser.add_argument("-n", nargs="+", type=int, default=list(batch_sizes.SIZES))
-    parser.add_argument("--batch-major", action="store_true", help="those alone; else both")
-    parser.add_argument("--feature-major", action="store_true")
+    parser.add_argument("--batch-major", action="store_true", help="that order alone")
+    parser.add_argument("--feature-major", action="store_true", help="likewise; both without either")
     parser.add_argument("--isa", help="the level, instead of the best")
     parser.add_argument("--layout", default="", help="of W, for all sizes that it serves, instead of the chosen ones")
     parser.add_argument("--no-mkl", action="store_true")
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rivals.set_threads(1)
     if chosen.isa:
         rivals.import_ours()._core.set_isa(chosen.isa)
-    orders = [FEATURE_MAJOR] * (not chosen.batch_major) + [BATCH_MAJOR] * (not chosen.feature_major)
+    orders = [FEATURE_MAJOR] * chosen.feature_major + [BATCH_MAJOR] * chosen.batch_major
     records = []
     for name in chosen.problems:
         for order in orders or [FEATURE_MAJOR, BATCH_MAJOR]:
@@ -64,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if verdict := target.verdict(records):
                 print(f"{verdict.what}: {verdict.figure.text}, bound {verdict.bound}; {verdict.figure.detail}")
     if chosen.output:
-        chosen.output.write_text(json.dumps({"records": records}))
+        found = {"machine": machine.record(1), "cases": records, "targets": []}
+        chosen.output.write_text(json.dumps(found))
     return 0
 
 

@@ -28,7 +28,7 @@ from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
 from benchmarks.rivals.case import ALIGNMENT
 from benchmarks.rivals.mkl_sparse import exact_blocks
 from benchmarks.rows import Latest
-from benchmarks.targets import cost_fit, costs, judge, kernels, winners
+from benchmarks.targets import batch_sizes, cost_fit, costs, judge, kernels, winners
 from benchmarks.targets.costs import Measured, Product
 from benchmarks.targets.target import judged
 from benchmarks.timing import SMOKE, Candidate, Effort, Samples
@@ -432,3 +432,26 @@ def test_what_was_measured_last_is_kept_and_nothing_else():
         latest("c", lambda: 1 // 0)
     assert measure("c") == 4
     assert asked == ["a", "b", "a", "c"]
+
+
+def test_steps_are_over_the_fastest_wider_batch():
+    found = batch_sizes.steps([1, 2, 3, 4], [30.0, 20.0, 10.0, 16.0])
+    assert [(s.n, s.wider, s.factor) for s in found] == [(1, 3, 3.0), (2, 3, 2.0), (3, 3, 1.0), (4, 4, 1.0)]
+
+
+def test_targets_of_batch_sizes_name_the_worst_matrix():
+    record = {"kind": "batch sizes", "section": "batch sizes", "layout": FEATURE_MAJOR, "n": [16, 33, 64, 129],
+              "nnz": 9000, "mkl_ns": [4.0, 8.0, 30.0, 1.0]}  # fmt: skip
+    records = [record | {"problem": "even", "ns": [2.0, 5.0, 10.0, 20.0]},
+               record | {"problem": "steep", "ns": [2.0, 12.0, 10.0, 20.0]}]  # fmt: skip
+    step, half, least, mean = judged(batch_sizes.TARGETS, records)
+    assert (step.figure.value, half.figure.value, least.figure.value) == (1.2, 1.2, 8 / 12)
+    assert step.figure.detail.startswith(f"steep {FEATURE_MAJOR} 1.20") and not step.holds and not half.holds
+    assert mean.figure.value == pytest.approx((8 / 5 * 8 / 12) ** 0.5) and mean.figure.text.endswith("N = 33")
+
+
+def test_a_sweep_measures_every_size():
+    quick = timing.SMOKE
+    record = batch_sizes.sweep("bernoulli_64x96_90", BATCH_MAJOR, (1, 2, 33, 64), quick, mkl=False)
+    assert record["n"] == [1, 2, 33, 64] and len(record["ns"]) == len(record["variants"]) == 4
+    assert min(record["ns"]) > 0 and not record["mkl_ns"]

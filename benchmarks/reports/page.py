@@ -49,6 +49,7 @@ CAPTIONS = {
     "crossover.png": "Time of a 1024 x 1024 product against sparsity: where the lines cross, sparse begins to win.",
     "scaling.png": "Time against density: on a line through the origin only non-zeros cost anything.",
     "sparsities.png": "Weights and activations, both sparse: what is measured beside the two multiplied.",
+    "batch_sizes.png": "Time against the number of columns: a wider batch should never take less.",
     "choice.png": "Which pattern for which sparsity and batch: where we lose, the cell has the winner's colour.",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from benchmarks.targets import contests, density, general, overhead, packing, patterns, regret, threads, winners
+from benchmarks.targets import batch_sizes, contests, density, general, overhead, packing, patterns, regret, threads, winners
 from benchmarks.targets.target import Record, Records, Run, Verdict, judged
 
 SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {
@@ -25,14 +25,15 @@ SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {
     "grid": winners.grid_cases,
     "network": winners.network_cases,
     "choice": density.choice_cases,
+    "batch sizes": batch_sizes.cases,
 }
-# For the charts alone: run when asked for.
-ON_REQUEST = ("choice",)
+# Run when asked for: long, or for the charts alone.
+ON_REQUEST = ("choice", "batch sizes")
 
 # In the order of the acceptance table.
 TARGETS = tuple(
     target
-    for room in (general, overhead, threads, packing, patterns, density, contests, winners, regret)
+    for room in (general, overhead, threads, packing, patterns, density, contests, winners, regret, batch_sizes)
     for target in room.TARGETS
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
+from benchmarks.reports.pictures.batch_sizes import batch_sizes
 from benchmarks.reports.pictures.choice import choice
 from benchmarks.reports.pictures.crossover import crossover
 from benchmarks.reports.pictures.ratios import ratios
@@ -25,6 +26,7 @@ PICTURES: dict[str, Callable[[Results], Any]] = {
     "scaling.png": scaling,
     "choice.png": choice,
     "sparsities.png": sparsities,
+    "batch_sizes.png": batch_sizes,
 }
 
 

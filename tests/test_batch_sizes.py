@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Batches of every width: how they are cut into tiles shows nowhere in the outputs, and no tile writes beyond them."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import complsparse as cs
+from complsparse import _core
+
+WIDTHS = (131, 130, 129, 128, 127, 97, 96, 66, 65, 64, 63, 57, 56, 49, 48, 47, *range(41, 1, -1))
+UNWRITTEN = 7.5
+
+
+def drawn(height, dtype, shape=(72, 210)):
+    """Rows of unequal counts, `height` neighbours sharing their columns; some own nothing."""
+    rng = np.random.default_rng(height)
+    share = rng.uniform(0, 0.4, (shape[0] // height, 1))
+    share[1] = 0
+    mask = (rng.random((shape[0] // height, shape[1])) < share).repeat(height, axis=0)
+    return sp.csr_array(np.where(mask, rng.standard_normal(shape), 0).astype(dtype))
+
+
+def row_groups_plan(W, n, dtype, batch_major):
+    layouts = [row["layout"] for row in _core.candidates(W, n, dtype, batch_major)]
+    at = next(i for i, layout in enumerate(layouts) if layout.endswith("row_groups"))
+    if "shared_row_groups" in layouts:
+        at = layouts.index("shared_row_groups")
+    return _core.make_plan(W, n, dtype, batch_major, None, None, False, candidate=at)
+
+
+@pytest.mark.parametrize("level", cs.isa_levels())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("height", [1, 4, 8])
+def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(height, dtype, level):
+    matrix = drawn(height, dtype)
+    W, levels = cs.from_scipy(matrix), _core.isa_levels()
+    before = next(row["name"] for row in levels if row["selected"])
+    x = np.random.default_rng(5).standard_normal((matrix.shape[1], WIDTHS[0])).astype(dtype)
+    exact, size = matrix.astype(np.float64) @ x.astype(np.float64), abs(matrix) @ abs(x)
+    _core.set_isa(level)
+    try:
+        widest = {}
+        for n in WIDTHS:
+            for batch_major in (False, True):
+                plan = row_groups_plan(W, n, dtype, batch_major)
+                own = np.ascontiguousarray(x[:, :n].T if batch_major else x[:, :n])
+                memory = np.full(matrix.shape[0] * n + 200, UNWRITTEN, dtype)
+                y = memory[100:-100].reshape((n, matrix.shape[0]) if batch_major else (matrix.shape[0], n))
+                plan.bind(own, y)()
+                assert (memory[:100] == UNWRITTEN).all() and (memory[-100:] == UNWRITTEN).all(), n
+                found = y.T if batch_major else y
+                assert (abs(found - exact[:, :n]) <= 100 * np.finfo(dtype).eps * size[:, :n]).all(), (n, batch_major)
+                kind = plan.microkernel.split("x")[0]  # groups of fours and of eights differ in nothing but speed
+                np.testing.assert_array_equal(found, widest.setdefault(kind, found)[:, :n], err_msg=f"{n} {kind}")
+    finally:
+        _core.set_isa(before)
