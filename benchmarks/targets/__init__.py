@@ -5,7 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from benchmarks.targets import batch_sizes, contests, density, general, overhead, packing, patterns, regret, threads, winners
+from benchmarks.targets import (
+    batch_sizes,
+    contests,
+    density,
+    general,
+    overhead,
+    packing,
+    patterns,
+    regret,
+    threads,
+    winners,
+)
 from benchmarks.targets.target import Record, Records, Run, Verdict, judged
 
 SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {

@@ -21,8 +21,8 @@ QUICK_SIZES = (1, 2, 4, 7, 8, 9, 12, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65,
 COUNTED = 128  # columns up to which a rival is to be no faster
 MOST_STEP = 1.12  # t(N) over the least t(M), M >= N
 MOST_HALF = 0.62  # t(33) / t(64)
-MATRICES = ("bernoulli_1024x1024_95", "bernoulli_1024x1024_90", "balanced_1024x1024_b4_s20", "balanced_1024x1024_b4_s10",
-            "bernoulli_3072x768_90", "balanced_3072x768_b4_s16", "bernoulli_512x512_95")  # fmt: skip
+MATRICES = ("bernoulli_1024x1024_95", "bernoulli_1024x1024_90", "balanced_1024x1024_b4_s20",
+            "balanced_1024x1024_b4_s10", "bernoulli_3072x768_90", "balanced_3072x768_b4_s16", "bernoulli_512x512_95")  # fmt: skip
 # A round is all sizes: short samples, of which the least counts. Times only ever err upwards.
 EFFORT = Effort(sample_ms=0.3, min_calls=3, min_rounds=9, max_rounds=25, budget_s=3.0, alone=True)
 
@@ -65,11 +65,13 @@ def sweep(
         mine[n] = rivals.checked(case, [ours.bound(packed, case, plan=plan)])[0]
         if mkl and MklSparse().available()[0]:
             theirs[n] = _natural(case, MklSparse().variants(case))
-    calls = [replace(v.call, name=f"{peer} {n}") for peer, of in (("ours", mine), ("mkl", theirs)) for n, v in of.items()]
+    calls = [
+        replace(v.call, name=f"{peer} {n}") for peer, of in (("ours", mine), ("mkl", theirs)) for n, v in of.items()
+    ]
     samples = timing.race(calls, effort)
     least = dict(zip(samples.names, np.min(samples.ns, axis=0).tolist(), strict=True))
-    return {"kind": "batch sizes", "section": "batch sizes", "problem": name, "layout": layout, "nnz": int(case.matrix.nnz),
-            "isa": isa(), "n": list(sizes), "variants": [v.form for v in mine.values()],
+    return {"kind": "batch sizes", "section": "batch sizes", "problem": name, "layout": layout,
+            "nnz": int(case.matrix.nnz), "isa": isa(), "n": list(sizes), "variants": [v.form for v in mine.values()],
             "ns": [least[f"ours {n}"] for n in sizes], "mkl_ns": [least[f"mkl {n}"] for n in theirs],
             "disturbed": samples.disturbed}  # fmt: skip
 

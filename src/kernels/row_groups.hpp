@@ -51,9 +51,9 @@ using RowGroupsFunction = void (*)(const RowGroupsArgs&);
 
 struct RowGroupsRow {
     Types types;
-    int tile_cols;    // NR: columns of x that one call computes
-    int shared_rows;  // rows of a group that shares its columns; 0: group_rows rows with columns of their own
-    double cycles;    // an entry of each row of a group, at best: how tiles compare, whatever the matrix
+    int tile_cols;      // NR: columns of x that one call computes
+    int shared_rows;    // rows of a group that shares its columns; 0: group_rows rows with columns of their own
+    double cycles;      // an entry of each row of a group, at best: how tiles compare, whatever the matrix
     bool stores_first;  // columns alone, where a tile is not full
     RowGroupsFunction function;
 };
