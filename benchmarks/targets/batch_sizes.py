@@ -22,7 +22,8 @@ COUNTED = 128  # columns up to which a rival is to be no faster
 MOST_STEP = 1.12  # t(N) over the least t(M), M >= N
 MOST_HALF = 0.62  # t(33) / t(64)
 MATRICES = ("bernoulli_1024x1024_95", "bernoulli_1024x1024_90", "balanced_1024x1024_b4_s20",
-            "balanced_1024x1024_b4_s10", "bernoulli_3072x768_90", "balanced_3072x768_b4_s16", "bernoulli_512x512_95")  # fmt: skip
+            "balanced_1024x1024_b4_s10", "bernoulli_3072x768_90", "balanced_3072x768_b4_s16",
+            "bernoulli_512x512_95")  # fmt: skip
 # A round is all sizes: short samples, of which the least counts. Times only ever err upwards.
 EFFORT = Effort(sample_ms=0.3, min_calls=3, min_rounds=9, max_rounds=25, budget_s=3.0, alone=True)
 

@@ -113,6 +113,8 @@ inline V load_first(const T* from, std::int64_t count) {
 template <class V, class T>
 inline void store_first(T* to, std::int64_t count, V v) {
     const auto wanted = static_cast<unsigned>(count);
+    // GCC would store a part of a register by a masked extract, which faults where a masked store does not.
+    if constexpr (sizeof(V) < 64) asm("" : "+v"(v));
     if constexpr (sizeof(V) == 16)
         _mm_mask_storeu_ps(to, static_cast<__mmask8>(_bzhi_u32(0xf, wanted)), (__m128)v);
     else if constexpr (sizeof(V) == 32)
