@@ -56,8 +56,11 @@ class Case:
         for part in ("data", "indices", "indptr"):
             setattr(matrix, part, aligned(getattr(matrix, part)))
         object.__setattr__(self, "matrix", matrix)
-        drawn = self.drawn((matrix.shape[1], self.n)).astype(dtype)
-        object.__setattr__(self, "x", aligned(self.as_called(drawn)))
+        object.__setattr__(self, "x", self.drawn_x())
+
+    def drawn_x(self) -> NDArray[Any]:
+        drawn = self.drawn((self.matrix.shape[1], self.n)).astype(self.dtype)
+        return aligned(self.as_called(drawn))
 
     def as_called(self, columns: NDArray[Any]) -> NDArray[Any]:
         """A (rows, n) array in the shape that this case's arrays have."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -85,13 +86,25 @@ class OursWinners(Peer):
         return [way["layout"] for way in core.candidates(packed, case.n, case.dtype, winners=case.winners)]
 
     def variant(self, packed: Any, case: WinnersCase, form: str, candidate: int = -1) -> Variant:
-        plan = self.plan(packed, case, candidate)
+        return self._bound(packed, case, form, self.plan(packed, case, candidate))
+
+    def _bound(self, packed: Any, case: WinnersCase, form: str, plan: Any) -> Variant:
         axis = 1 if case.batch_major and case.n > 1 else 0
         w = import_ours().Winners.from_dense(case.x, axis=axis if case.n > 1 else -1)
         y = case.new_output()
         bound = plan.bind(w, y)
         keep = (packed, plan, bound, w, y)
         return self._variant(form, bound.function, bound.context, keep, case.as_columns(y))
+
+    def anew(self, packed: Any, case: WinnersCase, form: str, candidate: int, count: int) -> list[Variant]:
+        """A plan for `count` batches of vectors."""
+        plan, other = self.plan(packed, case, candidate), copy.copy(case)
+        found = []
+        for seed in range(count):
+            object.__setattr__(other, "seed", seed)
+            object.__setattr__(other, "x", other.drawn_x())
+            found.append(self._bound(packed, other, form, plan))
+        return found
 
     def all_ways(self, packed: Any, case: WinnersCase) -> list[Variant]:
         return [self.variant(packed, case, way, i) for i, way in enumerate(self.ways(packed, case))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import problems, rivals, timing
-from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, OursWinners, Variant, WinnersCase
-from benchmarks.timing import Effort
+from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, OursWinners, WinnersCase
+from benchmarks.timing import Candidate, Effort
 
 # Where candidates are near each other: half a second a product at most.
 EFFORT = Effort(sample_ms=1.0, min_calls=10, max_sample_ms=40.0, min_rounds=5, max_rounds=9, budget_s=0.4, alone=True)
@@ -21,6 +22,9 @@ QUICK = replace(EFFORT, sample_ms=0.3, min_rounds=3, max_rounds=5, budget_s=0.1)
 BATCHES = (1, 4, 8, 16, 24, 64, 256)
 QUICK_BATCHES = (1, 16, 64)
 ORDERS = {"f": FEATURE_MAJOR, "b": BATCH_MAJOR}
+# Winners that a race goes through before it meets the first again, at least, in so many vectors at most: of a few the
+# processor learns the lengths of their columns by heart, which it cannot where every vector is new.
+FRESH_WINNERS, MOST_FRESH = 40_000, 1500
 SHARES = (0.02, 0.05, 0.1, 0.2)
 
 # Matrices by what their products tell apart.
@@ -104,16 +108,29 @@ def constants(values: dict[str, float]) -> Iterator[None]:
         core.set_cost_constants(before)
 
 
-def _variants(product: Product, folder: Path | None) -> list[Variant]:
+@functools.lru_cache(maxsize=1)
+def _packed(name: str, folder: Path | None) -> Any:
+    return Ours().convert(problems.get(name, folder).csr())
+
+
+def _candidates(product: Product, folder: Path | None) -> list[Candidate]:
+    """By layout."""
     problem, order = problems.get(product.matrix, folder), ORDERS[product.order]
+    packed = _packed(product.matrix, folder)
     if product.winners is not None:
-        case = WinnersCase(problem, product.n, order, winners=product.winners)
-        packed = Ours().convert(case.matrix)
-        return rivals.checked(case, OursWinners().all_ways(packed, case))
-    dense, ours = Case(problem, product.n, order), Ours()
-    packed = ours.convert(dense.matrix)
+        case, ours = WinnersCase(problem, product.n, order, winners=product.winners), OursWinners()
+        rivals.checked(case, ours.all_ways(packed, case))
+        count = min(-(-FRESH_WINNERS // (product.n * product.winners)), MOST_FRESH)
+        return [
+            timing.in_turn(way, [variant.call for variant in ours.anew(packed, case, way, i, count)])
+            for i, way in enumerate(ours.ways(packed, case))
+        ]
+    dense = Case(problem, product.n, order)
     plans = rivals.candidates(packed, dense)
-    return rivals.checked(dense, [ours.bound(packed, dense, p.layout, p.plan) for p in plans]) if plans[1:] else []
+    if not plans[1:]:
+        return []
+    variants = rivals.checked(dense, [Ours().bound(packed, dense, p.layout, p.plan) for p in plans])
+    return [replace(variant.call, name=variant.form) for variant in variants]
 
 
 def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> tuple[Measured | None, float]:
@@ -121,14 +138,14 @@ def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> t
     are the best candidate's median and ratios of the same rounds."""
     # Whatever the limit, the rows as they are stored are a candidate.
     with constants({"stored_few": 1e9, "stored_few_wide": 1e9}):
-        variants = _variants(product, folder)
-    if not variants:
+        candidates = _candidates(product, folder)
+    if not candidates:
         return None, 0.0
     ghz = timing.clock_ghz()
-    samples = timing.race([v.call for v in variants], effort)
-    best = min((v.name for v in variants), key=samples.median)
+    samples = timing.race(candidates, effort)
+    best = min(samples.names, key=samples.median)
     cycles = samples.median(best) * ghz / product.n
-    return Measured(product, {v.form: cycles * samples.ratio(v.name, best) for v in variants}), samples.disturbed
+    return Measured(product, {name: cycles * samples.ratio(name, best) for name in samples.names}), samples.disturbed
 
 
 def measure_all(
