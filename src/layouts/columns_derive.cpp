@@ -62,9 +62,9 @@ ColumnsLayout derive_columns(const StoredMatrix& by_column, int block_rows, std:
     auto is_cheap = [stored](std::int64_t units) { return 12 * units <= 13 * stored; };
     const std::int64_t alike = most * layout.n_panels * n_columns;
     auto padded = [&](std::int64_t count) {
-        return is_cheap(alike) ? most : is_cheap(in_steps) ? whole_steps(count) : count;
+        return is_cheap(alike) ? most : in_steps < 3 * stored ? whole_steps(count) : count;
     };
-    layout.n_units = is_cheap(alike) ? alike : is_cheap(in_steps) ? in_steps : stored;
+    layout.n_units = is_cheap(alike) ? alike : in_steps < 3 * stored ? in_steps : stored;
     layout.padded = layout.n_units > stored;
     layout.targets.resize(as_size(layout.n_units), 0);
     layout.values.resize(as_size(layout.n_units) * unit_bytes, 0);
