@@ -3,50 +3,44 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 
 namespace cs {
 
-// few_columns: less than a cache line of floats; some_columns: up to two lines; whole_line: contiguous rows of one,
-// which a tile may read in place; batch: more, x and y with contiguous rows; wide_batch: likewise, so wide that
-// reading x in place pays for longer; packed_batch: more, with rows that are not contiguous; ordered: any, with one
-// order of summation for all.
-enum class Batch : std::uint8_t {
-    one_column,
-    few_columns,
-    some_columns,
-    whole_line,
-    packed_batch,
-    batch,
-    wide_batch,
-    ordered
+// Widths from `least` columns on, up to the next; `typical` stands for them in estimates. Those that fill a tile have a
+// kind of their own: their x may be read in place.
+struct BatchWidth {
+    std::int64_t least;
+    int typical;
 };
-inline constexpr int n_batches = 8;
+inline constexpr BatchWidth batch_widths[] = {{2, 3},   {4, 5},   {8, 9},   {12, 14}, {16, 16}, {17, 24},
+                                              {32, 32}, {33, 48}, {64, 64}, {65, 96}, {128, 192}};
+inline constexpr int n_batch_widths = std::size(batch_widths);
+
+// ordered: any number of columns, with one order of summation for all. From the third kind on each width has two: x and
+// y lie in rows that are not contiguous, or in such that are.
+enum class Batch : std::uint8_t { ordered, one_column };
+inline constexpr int n_batches = 2 + 2 * n_batch_widths;
 
 inline constexpr std::int64_t line_columns = 16;
 
 // n columns; `contiguous_rows` of x and y, as far as is known.
 constexpr Batch batch_of(std::int64_t n, bool contiguous_rows, bool deterministic) {
-    constexpr std::int64_t least_some_columns = 12, least_batch = 32, least_wide_batch = 128;
-    return deterministic                          ? Batch::ordered
-           : n == 1                               ? Batch::one_column
-           : n < least_some_columns               ? Batch::few_columns
-           : n == line_columns && contiguous_rows ? Batch::whole_line
-           : n < least_batch                      ? Batch::some_columns
-           : !contiguous_rows                     ? Batch::packed_batch
-           : n < least_wide_batch                 ? Batch::batch
-                                                  : Batch::wide_batch;
+    if (deterministic) return Batch::ordered;
+    if (n == 1) return Batch::one_column;
+    int width = 0;
+    while (width + 1 < n_batch_widths && batch_widths[width + 1].least <= n) ++width;
+    return static_cast<Batch>(2 + 2 * width + (contiguous_rows ? 1 : 0));
 }
+
+constexpr bool is_of_some_columns(Batch batch) { return batch != Batch::ordered && batch != Batch::one_column; }
 
 // One that stands for the kind, for estimates.
-constexpr double typical_columns(Batch batch) {
-    return batch == Batch::one_column     ? 1
-           : batch == Batch::few_columns  ? 4
-           : batch == Batch::some_columns ? 22
-           : batch == Batch::whole_line   ? 16
-           : batch == Batch::wide_batch   ? 256
-                                          : 64;
+constexpr int typical_columns(Batch batch) {
+    return is_of_some_columns(batch) ? batch_widths[(static_cast<int>(batch) - 2) / 2].typical
+           : batch == Batch::one_column ? 1 : 64;
 }
 
-constexpr bool has_contiguous_rows(Batch batch) { return batch == Batch::batch || batch == Batch::wide_batch; }
+constexpr bool has_contiguous_rows(Batch batch) { return is_of_some_columns(batch) && static_cast<int>(batch) % 2 == 1; }
 
 }  // namespace cs

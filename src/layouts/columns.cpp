@@ -159,18 +159,36 @@ std::int64_t panel_rows(Subject& subject, int block_rows) {
     return std::max(std::min(in_l1, share), static_cast<std::int64_t>(std::min(least, 1e9)));
 }
 
+// Of a winner, on average over the columns.
+struct WinnerLoops {
+    double panels, units, unforeseen;
+};
+
+WinnerLoops loops_of(Subject& subject) {
+    const int block_rows = subject.known(blocks_of);
+    const ColumnLoops loops = column_loops(subject.operand.by_input(), block_rows, panel_rows(subject, block_rows));
+    return {static_cast<double>(loops.n_panels),
+            static_cast<double>(loops.n_units) / std::max(1.0, static_cast<double>(subject.operand.inner())),
+            loops.unforeseen};
+}
+
 // Beside each block of values lies a target of two bytes.
 std::optional<double> cost(Subject& subject, const Request& request) {
+    const CostConstants& c = costs();
     const Operand& operand = subject.operand;
-    const int block_rows = subject.known(blocks_of), value_bytes = operand.value_bytes();
-    const double units = operand.inner() > 0 ? operand.nnz() / block_rows / static_cast<double>(operand.inner()) : 0;
-    const double bytes = units * (block_rows * value_bytes + 2);
-    const bool far = operand.nnz() * (value_bytes + 2.0 / block_rows) > static_cast<double>(cache_sizes().l2);
+    const int block_rows = subject.known(blocks_of), block_bytes = block_rows * operand.value_bytes();
+    const WinnerLoops& loops = subject.known(loops_of);
+    const double bytes = loops.units * (block_bytes + 2);
+    const bool far = bytes * static_cast<double>(operand.inner()) > static_cast<double>(cache_sizes().l2);
     // Of a unit: its micro-operations, and its bytes on the way through L1.
-    const double unit = costs().unit + costs().unit_byte * block_rows * value_bytes;
-    const double winner = costs().winner + std::max(units * unit, far ? bytes / costs().far_column_bytes : 0.0);
-    const double lines = static_cast<double>(operand.outer()) * bytes_of(subject.types.y) / cache_line;
-    return costs().sums_line * lines + request.winners * winner;
+    const double unit = c.unit + c.unit_byte * block_bytes;
+    const double found = loops.panels * (c.winner + loops.unforeseen * c.unforeseen + (far ? c.far_winner : 0));
+    const double winner = found + std::max(loops.units * unit, far ? bytes / c.far_column_bytes : 0.0);
+    const auto outputs = static_cast<double>(operand.outer());
+    const double lines = outputs * bytes_of(subject.types.y) / cache_line;
+    // Outputs of several vectors are interleaved in y.
+    const double moved = is_of_some_columns(request.batch) ? outputs * c.sum_moved : 0;
+    return c.vector + c.sums_line * lines + moved + request.winners * winner;
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);

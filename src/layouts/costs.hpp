@@ -9,27 +9,33 @@ namespace cs {
 
 struct CostConstants {
     // Bytes a cycle of weights, from L2 and from beyond; the share of L2 that weights have beside x and y.
-    double l2_bytes = 32, far_bytes = 9, l2_share = 0.8;
-    // One column. Per vector of entries of strips and of squares; per entry and per row of windows and of stored rows.
-    double strips_vector = 1.2, squares_vector = 1.6;
-    double windows_entry = 0.9, windows_row = 1;
-    double stored_entry = 3, stored_row = 8;
-    // Batches. Per vector step of row groups: of few columns and of many; of fours and eights that share their columns.
-    double groups_few = 2.0, groups_many = 1.6;
-    double shared_many = 0.75, shared_eights = 0.95, shared_fours = 1.3;
-    // To bring a row of x or y through the workspace, or in place.
-    double row_moved = 0.6, row_in_place = 0.1;
-    // Per vector step of stored rows; entries per column of W up to which x is better read in place.
-    double stored_vector = 1, stored_few = 8, stored_few_wide = 12;
-    // Routed layers: per vector and port; to transpose a row of x or y of a batch, and of fewer columns.
-    double routed_one = 0.65, routed_two = 0.75, routed_four = 0.9;
-    double routed_batch_row = 1.2, routed_row = 0.6;
-    // Winners: a line of sums, cleared and written; to find a column; a unit of it, and each of its bytes; bytes a
-    // cycle of columns from beyond L2. Written out: a line of zeros, a winner.
-    double sums_line = 2.5, winner = 4, unit = 1.8, unit_byte = 0.042, far_column_bytes = 6;
+    double l2_bytes = 55, far_bytes = 25, l2_share = 0.8;
+    // A product, whatever it is.
+    double call = 80;
+    // One column. Per vector of entries of strips and of squares; per entry of windows, by the windows of a tile, and
+    // of gathered ones; per row, and per row where some are summed in pieces; per entry of stored rows, per entry of
+    // long ones besides, and per row.
+    double strips_vector = 1.4, squares_vector = 1.6;
+    double windows_entry = 0.3, windows_three_entry = 0.42, gathered_entry = 0.85, windows_row = 1.5, cut_row = 3.5;
+    double stored_entry = 1.1, stored_long = 1.6, stored_row = 1.4;
+    // Row groups: per entry and tile, and per entry and vector of it, by how many rows share their columns.
+    double groups_entry = 0.3, groups_vector = 0.6;
+    double shared_entry = 0.22, shared_eights_vector = 0.39, shared_fours_vector = 0.42;
+    // A vector of a row of x into a tile; of y out of a full one, and out of another besides; of either where x and y
+    // come from beyond L2; an element of x or y where rows are not contiguous.
+    double x_vector = 4.2, y_vector = 0.5, y_ragged_vector = 3.8, far_vector = 2.5, row_moved = 0.37;
+    // Stored rows: per entry and per row and pass, per entry and vector, from L2 besides.
+    double stored_pass = 1.4, stored_row_pass = 3, stored_vector = 0.52, stored_far_vector = 0.2;
+    // Routed layers: per micro-operation of one column and of tiles, by the rows of a block; a step that waits for its
+    // own sums; a unit; a column of x; to transpose a row of x or y.
+    double routed_column = 0.34, routed_one = 0.35, routed_two = 0.5, routed_four = 0.5, routed_wait = 5;
+    double routed_unit = 4, routed_each = 15, routed_row = 0.28;
+    // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
+    // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond L2.
+    double vector = 17, sums_line = 2.9, sum_moved = 0.21;
+    double winner = 3, unforeseen = 24, far_winner = 9, unit = 1.5, unit_byte = 0.025, far_column_bytes = 20;
+    // Written out: a line of zeros, a winner.
     double zeros_line = 2, written_winner = 4;
-    // By how much the costs of dense kinds are off beside those of winners.
-    double routed_far_beside = 0.75, windows_beside = 0.73, shared_beside = 0.73;
 };
 
 // Those in use. Plans that are made keep what they chose.

@@ -87,9 +87,6 @@ struct LayoutKind {
     // winners: not dense activations.
     enum class Serves : std::uint8_t { some, all, winners };
     Serves serves = Serves::some;
-    // By how much the cost is off where it meets that of a kind that reads winners; null: not at all. far: the matrix
-    // comes from beyond L2.
-    double (*beside_winners)(Batch batch, bool far) = nullptr;
 };
 
 template <class Item>

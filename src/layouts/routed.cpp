@@ -153,6 +153,10 @@ bool narrow_weights_lose_nothing(Subject& subject) { return fits_bf16(subject.op
 
 using Supported = TypeList<Product<float, float, float>>;
 
+bool is_far(const Subject& subject) {
+    return subject.operand.nnz() * sizeof(float) > static_cast<double>(cache_sizes().l2);
+}
+
 // Of the level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest window,
 // the most rows of a pattern. Null where the pattern is not for it.
 const RoutedRow* best_row(Subject& subject) {
@@ -163,8 +167,7 @@ const RoutedRow* best_row(Subject& subject) {
     for (const auto& registered : all)
         if (registered.row->types == subject.types) lanes = std::max(lanes, registered.row->lanes);
     if (lanes == 0 || subject.known(pattern_of).layers.empty()) return best;
-    const bool far = subject.operand.nnz() * sizeof(float) > static_cast<double>(cache_sizes().l2);
-    const bool narrow = far && subject.known(narrow_weights_lose_nothing);
+    const bool narrow = is_far(subject) && subject.known(narrow_weights_lose_nothing);
     auto rank = [](const RoutedRow& row) {
         return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
     };
@@ -178,55 +181,77 @@ const RoutedRow* best_row(Subject& subject) {
     return best;
 }
 
+// Columns of the tiles on the layout of this row, ascending; those so wide that their part of x leaves L1 pay only where
+// weights come from beyond L2.
+Tiles tiles_beside(Subject& subject, const RoutedRow& row, bool far) {
+    Tiles tiles;
+    for (const auto& registered : rows_of(&Table::routed, subject.levels)) {
+        const RoutedRow& other = *registered.row;
+        if (other.types == row.types && other.lanes == row.lanes && other.window == row.window &&
+            other.block_rows == row.block_rows && other.weights == row.weights && other.tile_cols <= (far ? 8 : 4))
+            tiles.push_back(registered);
+    }
+    return tiles;
+}
+
+// Micro-operations that a layer of a unit takes for each column, beside one for each row: to permute a window.
+double permute_cost(const RoutedRow& row, int tile_cols) {
+    const double registers = static_cast<double>(row.window) / row.lanes;
+    return row.lanes == 4   ? 8
+           : row.lanes == 8 ? (tile_cols == 1 ? 2 * registers - 1 : 3 * registers)
+           : registers <= 1 ? 1
+           : registers <= 2 ? 1.5
+           : tile_cols == 1 ? 3
+                            : 4.2;
+}
+
+// One pass of a tile over all units. Units without others beside them wait for their own sums.
+double pass_cost(Subject& subject, const RoutedRow& row, int tile_cols) {
+    const CostConstants& c = costs();
+    const double layers = static_cast<double>(subject.known(pattern_of).layers.size());
+    const std::int64_t unit_rows = std::int64_t{row.lanes} * row.block_rows;
+    const std::int64_t units = (subject.operand.outer() + unit_rows - 1) / unit_rows;
+    const int together = std::clamp((row.lanes == 16 ? 16 : 8) / (row.block_rows * tile_cols), 1, group_units);
+    const auto alone = static_cast<double>(together == 1 ? units : units % group_units % together);
+    const double port = tile_cols == 1        ? c.routed_column
+                        : row.block_rows == 1 ? c.routed_one
+                        : row.block_rows == 2 ? c.routed_two
+                                              : c.routed_four;
+    const double step = port * (row.block_rows + permute_cost(row, tile_cols)) * tile_cols;
+    const double bytes = static_cast<double>(units * unit_rows) * layers *
+                         ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
+    const double ports = layers * ((static_cast<double>(units) - alone) * step + alone * std::max(step, c.routed_wait));
+    return std::max(ports, streaming_cost(bytes)) + static_cast<double>(units) * c.routed_unit;
+}
+
 std::optional<double> cost(Subject& subject, const Request& request) {
     if (request.batch == Batch::ordered) return {};
-    const RoutedRow* const best = best_row(subject);
-    if (best == nullptr) return {};
-    const RoutedRow& row = *best;
-    const double n = typical_columns(request.batch), nnz = subject.operand.nnz(), vectors = nnz / row.lanes;
-    const double registers = static_cast<double>(row.window) / row.lanes;
-    const double permute = row.lanes == 4   ? 8
-                           : row.lanes == 8 ? (n == 1 ? 2 * registers - 1 : 3 * registers)
-                           : registers <= 1 ? 1
-                           : registers <= 2 ? 1.5
-                           : n == 1         ? 3
-                                            : 4.2;
-    // Sums of several columns and rows leave registers for one or two units: little hides the reading of their windows.
-    const double each = n == 1 || row.block_rows == 1 ? costs().routed_one
-                        : row.block_rows == 2         ? costs().routed_two
-                                                      : costs().routed_four;
-    const double ports = vectors * each * (1 + permute / row.block_rows);
-    const double bytes = nnz * ((row.weights == Weights::bf16 ? 2 : 4) + 0.5 / row.block_rows);
-    const double together = n < 4 ? 1 : 4;
-    // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed, the wider the
-    // costlier.
-    const double convert = has_contiguous_rows(request.batch)               ? costs().routed_batch_row
-                           : request.batch == Batch::packed_batch || n == 1 ? 0
-                                                                            : costs().routed_row;
-    return std::max(ports, streaming_cost(bytes) / together) +
-           convert * static_cast<double>(subject.operand.inner() + subject.operand.outer());
+    const RoutedRow* const row = best_row(subject);
+    if (row == nullptr) return {};
+    const bool far = is_far(subject);
+    const int n = typical_columns(request.batch);
+    int widest = 1;
+    for (const auto& tile : tiles_beside(subject, *row, far))
+        if (tile.row->tile_cols <= n) widest = std::max(widest, tile.row->tile_cols);
+    const int passes = n / widest, rest = n % widest;
+    const double cycles = passes * pass_cost(subject, *row, widest) + rest * pass_cost(subject, *row, 1);
+    // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed.
+    const double moved = has_contiguous_rows(request.batch)
+                             ? costs().routed_row * static_cast<double>(subject.operand.inner() + subject.operand.outer())
+                             : 0;
+    return (costs().call + cycles) / n + costs().routed_each + moved;
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 
-double beside_winners(Batch batch, bool far) {
-    return batch == Batch::one_column && far ? costs().routed_far_beside : 1;
-}
-
-constexpr LayoutKind kind{"routed", cost, build, LayoutKind::Serves::some, beside_winners};
+constexpr LayoutKind kind{"routed", cost, build};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const RoutedRow& best = *best_row(subject);
     auto layout = subject.layout<RoutedLayout>(
         kind, [&](const RoutedLayout& other) { return other.fits(best); },
         [&] { return derive_routed(subject.operand.by_output(), subject.known(pattern_of), best); });
-    // Tiles so wide that their part of x leaves L1 pay only where weights come from beyond L2.
-    const int widest = layout->bytes() > cache_sizes().l2 ? 8 : 4;
-    Tiles tiles;
-    for (const auto& registered : rows_of(&Table::routed, subject.levels))
-        if (layout->fits(*registered.row) && registered.row->types == subject.types &&
-            registered.row->tile_cols <= widest)
-            tiles.push_back(registered);
+    Tiles tiles = tiles_beside(subject, best, layout->bytes() > cache_sizes().l2);
     const RoutedPattern& pattern = subject.known(pattern_of);
     char text[200];
     std::snprintf(text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",

@@ -208,38 +208,56 @@ int shared_rows_for(Subject& subject, Batch batch) {
     return best == nullptr ? 0 : best->shared_rows;
 }
 
-// Per column of x: vector steps, tiles that the columns do not fill (half a vector stays idle, and x and y go through
-// the workspace), and the way of x and y into tiles and out.
-struct BatchCost {
-    double steps, idle, move;
-    bool ragged, wide;
+// The tiles that n columns take, their vectors, and those of a tile that is not full.
+struct Cover {
+    double tiles = 0, vectors = 0, ragged = 0;
+    bool in_place = false;  // one tile, full
 };
 
-BatchCost batch_cost(Subject& subject, Batch batch) {
-    const double n = typical_columns(batch), lanes = subject.lanes();
-    BatchCost found;
-    found.ragged = batch == Batch::some_columns;
-    found.wide = batch == Batch::packed_batch || has_contiguous_rows(batch);
-    found.steps = subject.operand.nnz() / std::min(n, lanes);
-    found.idle = found.ragged ? 1 + lanes / 2.0 / n : 1;
-    found.move = static_cast<double>(subject.known(columns_read) + subject.operand.outer()) *
-                 (found.ragged || batch == Batch::packed_batch ? costs().row_moved : costs().row_in_place);
-    return found;
+Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
+    Cover cover;
+    cover.in_place = std::any_of(tiles.begin(), tiles.end(), [n](const auto& tile) { return tile.row->tile_cols == n; });
+    for (std::int64_t left = n; left > 0;) {
+        auto tile = std::find_if(tiles.begin(), tiles.end(), [left](const auto& t) { return t.row->tile_cols >= left; });
+        if (tile == tiles.end()) --tile;
+        const int width = tile->row->tile_cols;
+        const double vectors = std::max(1.0, static_cast<double>(width) / lanes);
+        cover.tiles += 1;
+        cover.vectors += vectors;
+        if (left < width) cover.ragged += vectors;
+        left -= width;
+    }
+    return cover;
+}
+
+// Per column of x: an entry meets every tile and every vector of it; and the way of x and y into tiles and out. `entry`
+// and `vector` are cycles.
+std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, double entry, double vector) {
+    if (!is_of_some_columns(batch)) return {};
+    const CostConstants& c = costs();
+    const int n = typical_columns(batch);
+    const Cover cover = cover_of(tiles_of(subject, shared_rows), subject.lanes(), n);
+    const double in = static_cast<double>(subject.known(columns_read)), out = static_cast<double>(subject.operand.outer());
+    double moved = (in + out) * n * c.row_moved;
+    if (has_contiguous_rows(batch)) {
+        moved = (cover.in_place ? 0 : in * cover.vectors * c.x_vector) + out * cover.vectors * c.y_vector +
+                out * cover.ragged * c.y_ragged_vector;
+        // From and to beyond L2.
+        if ((in + out) * n * bytes_of(subject.types.x) > static_cast<double>(cache_sizes().l2))
+            moved += (in + out) * cover.vectors * c.far_vector;
+    }
+    return (c.call + subject.operand.nnz() * (entry * cover.tiles + vector * cover.vectors) + moved) / n;
 }
 
 std::optional<double> shared_cost(Subject& subject, const Request& request) {
-    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
-    const int rows = shared_rows_for(subject, request.batch);
+    const int rows = is_of_some_columns(request.batch) ? shared_rows_for(subject, request.batch) : 0;
     if (rows == 0) return {};
-    const BatchCost of = batch_cost(subject, request.batch);
-    const double each = of.wide ? costs().shared_many : rows > 4 ? costs().shared_eights : costs().shared_fours;
-    return of.steps * each * of.idle + (of.ragged ? of.move : 0);
+    return cost(subject, request.batch, rows, costs().shared_entry,
+                rows > 4 ? costs().shared_eights_vector : costs().shared_fours_vector);
 }
 
 std::optional<double> plain_cost(Subject& subject, const Request& request) {
-    if (request.batch == Batch::one_column || request.batch == Batch::ordered) return {};
-    const BatchCost of = batch_cost(subject, request.batch);
-    return of.steps * (of.wide ? costs().groups_many : costs().groups_few) * of.idle + of.move;
+    return cost(subject, request.batch, 0, costs().groups_entry, costs().groups_vector);
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, int shared_rows) {
@@ -266,13 +284,11 @@ std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, in
     return make_choice<RowGroupsChoice>(subject, std::string(text), std::move(tiles), std::move(layout));
 }
 
-double shared_beside_winners(Batch, bool) { return costs().shared_beside; }
-
 std::unique_ptr<const Choice> build_shared(Subject& subject, const Request& request);
 std::unique_ptr<const Choice> build_plain(Subject& subject, const Request& request);
 
 constexpr LayoutKind kinds[] = {
-    {"shared_row_groups", shared_cost, build_shared, LayoutKind::Serves::some, shared_beside_winners},
+    {"shared_row_groups", shared_cost, build_shared},
     {"row_groups", plain_cost, build_plain, LayoutKind::Serves::all},
 };
 

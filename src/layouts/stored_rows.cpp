@@ -2,6 +2,9 @@
 // The stored rows, for matrices so sparse that packing x would cost as much as the product. There is nothing to derive.
 #include "kernels/stored_rows.hpp"
 
+#include <algorithm>
+
+#include "base/caches.hpp"
 #include "kernels/names.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
@@ -46,16 +49,48 @@ Registered<StoredRowsRow> row_for(const Subject& subject) {
     return strongest_of(&Table::stored_rows, subject.levels, subject.types);
 }
 
+// Entries of rows behind the first twenty: sums of short rows overlap, that of a long one waits for itself.
+std::int64_t entries_of_long_rows(Subject& subject) {
+    constexpr std::int64_t overlap = 20;
+    const StoredMatrix& matrix = subject.operand.by_output();
+    std::int64_t found = 0;
+    for (std::int64_t row = 0; row < matrix.rows; ++row)
+        found += std::max<std::int64_t>(0, matrix.row_ptr[row + 1] - matrix.row_ptr[row] - overlap);
+    return found;
+}
+
+// The passes over a row's entries that n columns take, of registers by powers of two, and the registers of all.
+struct Passes {
+    double count, registers;
+};
+Passes passes_of(int n, int lanes, int widest) {
+    Passes found{static_cast<double>(n / widest), static_cast<double>(n / widest * (widest / lanes))};
+    for (int left = n % widest, width = widest / 2; left > 0; width /= 2)
+        if (left >= width) {
+            left -= width;
+            found.count += 1;
+            found.registers += std::max(1, width / lanes);
+        }
+    return found;
+}
+
 std::optional<double> cost(Subject& subject, const Request& request) {
-    if (!subject.operand.is_stored() || row_for(subject).row == nullptr) return {};
-    const double nnz = subject.operand.nnz();
+    const StoredRowsRow* const row = row_for(subject).row;
+    if (!subject.operand.is_stored() || row == nullptr) return {};
+    const CostConstants& c = costs();
+    const double nnz = subject.operand.nnz(), rows = static_cast<double>(subject.operand.outer());
     if (request.batch == Batch::one_column)
-        return nnz * costs().stored_entry + static_cast<double>(subject.operand.outer()) * costs().stored_row;
+        return c.call + nnz * c.stored_entry + static_cast<double>(subject.known(entries_of_long_rows)) * c.stored_long +
+               rows * c.stored_row;
     if (!has_contiguous_rows(request.batch)) return {};
-    // Bringing a row of x into a tile costs as much as a few entries.
-    const double few = request.batch == Batch::wide_batch ? costs().stored_few_wide : costs().stored_few;
-    if (nnz >= few * static_cast<double>(subject.known(columns_read))) return {};
-    return nnz / std::min<double>(typical_columns(request.batch), subject.lanes()) * costs().stored_vector;
+    const int n = typical_columns(request.batch);
+    const Passes passes = passes_of(n, subject.lanes(), row->tile_cols);
+    // Rows of x that do not stay in L1 come from L2 for each entry.
+    const double x = static_cast<double>(subject.known(columns_read)) * bytes_of(subject.types.x) *
+                     std::min(n, row->tile_cols);
+    const bool far = 3 * x > 2 * static_cast<double>(cache_sizes().l1d);
+    return (c.call + (nnz * c.stored_pass + rows * c.stored_row_pass) * passes.count +
+            (nnz * (c.stored_vector + (far ? c.stored_far_vector : 0)) + rows) * passes.registers) / n;
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {

@@ -67,19 +67,24 @@ Registered<WindowsRow> row_for(const Subject& subject, int windows) {
     });
 }
 
+int windows_of_tile_of(Subject& subject) { return windows_of_tile(subject.operand.by_output()); }
+bool cuts_rows(Subject& subject) { return has_rows_to_cut(subject.operand.by_output()); }
+
 std::optional<double> cost(Subject& subject, const Request& request) {
     if (request.batch != Batch::one_column || subject.operand.inner() > max_windows_cols ||
         row_for(subject, 0).row == nullptr)
         return {};
-    return subject.operand.nnz() * costs().windows_entry +
-           static_cast<double>(subject.operand.outer()) * costs().windows_row;
+    const CostConstants& c = costs();
+    const int windows = subject.known(windows_of_tile_of);
+    const double entry = windows == 0 ? c.gathered_entry : windows == 3 ? c.windows_three_entry : c.windows_entry;
+    const double rows = static_cast<double>(subject.operand.outer());
+    return c.call + subject.operand.nnz() * entry + rows * c.windows_row +
+           (subject.known(cuts_rows) ? rows * c.cut_row : 0);
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 
-double beside_winners(Batch, bool) { return costs().windows_beside; }
-
-constexpr LayoutKind kind{"windows", cost, build, LayoutKind::Serves::some, beside_winners};
+constexpr LayoutKind kind{"windows", cost, build};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     const auto row = row_for(subject, windows_of_tile(subject.operand.by_output()));

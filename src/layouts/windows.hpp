@@ -30,6 +30,8 @@ struct WindowsLayout final : Layout {
 inline constexpr std::int64_t max_windows_cols = 65536;
 
 // `windows` per tile, 0 for gather steps only.
+// Whether a row is so much longer than others that it is summed in pieces.
+bool has_rows_to_cut(const StoredMatrix& matrix);
 WindowsLayout derive_windows(const StoredMatrix& matrix, int windows);
 
 }  // namespace cs

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -56,6 +57,10 @@ void sort_by_count(std::vector<Piece>& pieces) {
 // The rows by descending count. A group lasts as long as its longest lane: where that would leave more than a fifth of
 // the lanes' steps empty, rows that own much of the matrix are cut into equal pieces. The first piece's sum belongs to
 // the row; those of the others are outputs of their own behind the last row, listed in extra_rows.
+std::int64_t longest_piece(std::int64_t nnz) { return std::max<std::int64_t>(64, nnz / 64); }
+
+bool leaves_steps_empty(std::int64_t slots, std::int64_t nnz) { return 4 * (slots - nnz) > nnz; }
+
 std::vector<Piece> cut_rows(const StoredMatrix& matrix, std::vector<std::uint32_t>& extra_rows) {
     const std::int64_t nnz = matrix.nnz();
     std::vector<Piece> pieces;
@@ -66,8 +71,8 @@ std::vector<Piece> cut_rows(const StoredMatrix& matrix, std::vector<std::uint32_
     std::int64_t slots = 0;
     for (std::size_t first = 0; first < pieces.size(); first += window_lanes)
         slots += window_lanes * pieces[first].count();
-    if (4 * (slots - nnz) <= nnz) return pieces;
-    const std::int64_t longest = std::max<std::int64_t>(64, nnz / 64);
+    if (!leaves_steps_empty(slots, nnz)) return pieces;
+    const std::int64_t longest = longest_piece(nnz);
     const std::size_t n_rows = pieces.size();
     for (std::size_t i = 0; i < n_rows && pieces[i].count() > longest; ++i) {
         const Piece row = pieces[i];
@@ -113,6 +118,17 @@ WindowsLayout pack_shares(const StoredMatrix& matrix, int windows) {
 }
 
 }  // namespace
+
+bool has_rows_to_cut(const StoredMatrix& matrix) {
+    std::vector<std::int64_t> counts(as_size(matrix.rows));
+    for (std::int64_t row = 0; row < matrix.rows; ++row)
+        counts[as_size(row)] = matrix.row_ptr[row + 1] - matrix.row_ptr[row];
+    std::sort(counts.begin(), counts.end(), std::greater<>());
+    if (counts.empty() || counts[0] <= longest_piece(matrix.nnz())) return false;
+    std::int64_t slots = 0;
+    for (std::size_t first = 0; first < counts.size(); first += window_lanes) slots += window_lanes * counts[first];
+    return leaves_steps_empty(slots, matrix.nnz());
+}
 
 WindowsLayout derive_windows(const StoredMatrix& matrix, int windows) {
     WindowsLayout layout =

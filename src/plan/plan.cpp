@@ -8,8 +8,8 @@
 
 namespace cs {
 
-Plan Plan::for_any_strides() const {
-    return {dense_choice(choice->matrix(), choice->side(), choice->types(), Batch::packed_batch)};
+Plan Plan::for_any_strides(std::int64_t vectors) const {
+    return {dense_choice(choice->matrix(), choice->side(), choice->types(), batch_of(vectors, false, false))};
 }
 
 std::string Plan::reason() const {

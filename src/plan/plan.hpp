@@ -40,7 +40,7 @@ struct Plan {
     }
     // A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice
     // for any strides, its layout built. May throw as make_plan().
-    Plan fit(const Operands& operands) const { return fits(operands) ? *this : for_any_strides(); }
+    Plan fit(const Operands& operands) const { return fits(operands) ? *this : for_any_strides(operands.vectors()); }
 
     const std::string& name() const { return choice->name(); }  // of the micro-kernel
     std::string reason() const;
@@ -50,7 +50,7 @@ struct Plan {
         return !choice->reads_in_place() || operands.winners != nullptr || operands.y.cols == 1 ||
                (operands.x.col_stride == 1 && operands.y.col_stride == 1);
     }
-    Plan for_any_strides() const;
+    Plan for_any_strides(std::int64_t vectors) const;
 };
 
 // What could serve a request, by ascending cost as the model sees it. cost: cycles per column of x.

@@ -15,7 +15,7 @@ namespace cs {
 struct WinnersModel {
     const LayoutKind* kind;  // that reads winners
     bool finite;
-    double per_vector, per_winner;
+    double of_one_vector, per_vector, per_winner;  // per_vector: of several
     double written_out_per_vector[n_batches], written_out_per_winner;
 };
 
@@ -28,18 +28,16 @@ WinnersModel estimate(Subject& subject) {
     WinnersModel made{};
     for (const LayoutKind* kind : layout_kinds())
         if (kind->serves == LayoutKind::Serves::winners) made.kind = kind;
-    const Request none{Batch::one_column, 0}, one{Batch::one_column, 1};
-    made.per_vector = *made.kind->cost(subject, none);
-    made.per_winner = *made.kind->cost(subject, one) - made.per_vector;
+    const Request none{Batch::one_column, 0}, one{Batch::one_column, 1}, several{written_out_batch(2), 0};
+    made.of_one_vector = *made.kind->cost(subject, none);
+    made.per_vector = *made.kind->cost(subject, several);
+    made.per_winner = *made.kind->cost(subject, one) - made.of_one_vector;
     const double value_bytes = subject.operand.value_bytes();
     const double zeros = static_cast<double>(subject.operand.inner()) * value_bytes / cache_line * costs().zeros_line;
-    // What the dense layouts add to the values is not much.
-    const bool far = subject.operand.nnz() * (value_bytes + 0.5) > static_cast<double>(cache_sizes().l2);
-    for (const std::int64_t n : {1, 4, 16, 24, 64}) {
-        const Batch batch = written_out_batch(n);
+    for (int i = 0; i <= n_batch_widths; ++i) {
+        const Batch batch = written_out_batch(i == 0 ? 1 : batch_widths[i - 1].least);
         const Option best = dense_options(subject, batch).front();
-        const double share = best.kind->beside_winners == nullptr ? 1 : best.kind->beside_winners(batch, far);
-        made.written_out_per_vector[static_cast<int>(batch)] = best.cost * share + zeros;
+        made.written_out_per_vector[static_cast<int>(batch)] = best.cost + zeros;
     }
     made.written_out_per_winner = costs().written_winner;
     return made;
@@ -85,7 +83,8 @@ Costs costs_of(const WinnersModel& model, const PlanRequest& request) {
     Costs found{};
     // Both orders of summation are the same in a deterministic product: columns ascending, one accumulator.
     found.winners_only = request.deterministic || !model.finite;
-    found.winners = model.per_vector + winners * model.per_winner;
+    found.winners = costs().call / static_cast<double>(std::max<std::int64_t>(1, request.n)) +
+                    (request.n == 1 ? model.of_one_vector : model.per_vector) + winners * model.per_winner;
     if (!found.winners_only)
         found.written_out = model.written_out_per_vector[static_cast<int>(written_out_batch(request.n))] +
                             winners * model.written_out_per_winner;
