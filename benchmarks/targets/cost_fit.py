@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -46,18 +45,13 @@ class Model:
         self.measured = [m for m in measured if m.product.matrix in names]
         self.isa = isa
         self._packed = {name: rivals.Ours().convert(problems.get(name, folder).csr(np.float32)) for name in names}
-        winners = {m.product.matrix for m in self.measured if m.product.winners is not None}
-        self._pickled = {name: pickle.dumps(self._packed[name]) for name in winners}
 
     def costs(self, values: Constants) -> list[dict[str, float]]:
         """Of each product the candidates with their costs, cheapest first."""
         core, found = rivals.import_ours()._core, []
         with constants(values), rivals.at_level(self.isa):
-            # What winners cost is found out once for a matrix; what dense layouts cost, at each request.
-            fresh = {name: pickle.loads(pickled) for name, pickled in self._pickled.items()}
             for p in (m.product for m in self.measured):
-                packed = self._packed[p.matrix] if p.winners is None else fresh[p.matrix]
-                options = core.candidates(packed, p.n, np.dtype(np.float32), p.order == "b" and p.n > 1, p.winners)
+                options = core.candidates(self._packed[p.matrix], p.n, np.dtype(np.float32), p.order == "b" and p.n > 1, p.winners)
                 found.append({option["layout"]: option["cost"] for option in options})
         return found
 

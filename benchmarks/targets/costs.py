@@ -136,9 +136,7 @@ def _candidates(product: Product, folder: Path | None) -> list[Candidate]:
 def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> tuple[Measured | None, float]:
     """Every candidate in one race, and the share of samples that were disturbed. None where there is no choice. Times
     are the best candidate's median and ratios of the same rounds."""
-    # Whatever the limit, the rows as they are stored are a candidate.
-    with constants({"stored_few": 1e9, "stored_few_wide": 1e9}):
-        candidates = _candidates(product, folder)
+    candidates = _candidates(product, folder)
     if not candidates:
         return None, 0.0
     ghz = timing.clock_ghz()

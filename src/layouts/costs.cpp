@@ -57,8 +57,9 @@ const std::vector<CostField> fields = {
     {"far_column_bytes", &CostConstants::far_column_bytes},
     {"zeros_line", &CostConstants::zeros_line},
     {"written_winner", &CostConstants::written_winner},
+    {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 47 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 48 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -34,8 +34,8 @@ struct CostConstants {
     // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond L2.
     double vector = 17, sums_line = 2.9, sum_moved = 0.21;
     double winner = 3, unforeseen = 24, far_winner = 9, unit = 1.5, unit_byte = 0.025, far_column_bytes = 20;
-    // Written out: a line of zeros, a winner.
-    double zeros_line = 2, written_winner = 4;
+    // Written out: a line of zeros, a winner, one that is looked for among the columns that own an entry.
+    double zeros_line = 2, written_winner = 4, searched_winner = 60;
 };
 
 // Those in use. Plans that are made keep what they chose.

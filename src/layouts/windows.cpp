@@ -2,6 +2,7 @@
 // Windows, for one column of any matrix.
 #include "layouts/windows.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "kernels/names.hpp"
@@ -77,8 +78,10 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const CostConstants& c = costs();
     const int windows = subject.known(windows_of_tile_of);
     const double entry = windows == 0 ? c.gathered_entry : windows == 3 ? c.windows_three_entry : c.windows_entry;
+    // Narrower registers take a group's eight lanes in parts.
+    const double parts = std::max(1.0, static_cast<double>(window_lanes) / subject.lanes());
     const double rows = static_cast<double>(subject.operand.outer());
-    return c.call + subject.operand.nnz() * entry + rows * c.windows_row +
+    return c.call + subject.operand.nnz() * entry * parts + rows * c.windows_row +
            (subject.known(cuts_rows) ? rows * c.cut_row : 0);
 }
 

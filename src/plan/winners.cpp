@@ -24,6 +24,8 @@ namespace {
 // Vectors are written out in the layout that the choice wants: a line of them is a tile.
 Batch written_out_batch(std::int64_t n) { return batch_of(n, n == line_columns, false); }
 
+bool values_are_finite(Subject& subject) { return is_finite(subject.matrix.stored()); }
+
 WinnersModel estimate(Subject& subject) {
     WinnersModel made{};
     for (const LayoutKind* kind : layout_kinds())
@@ -39,7 +41,9 @@ WinnersModel estimate(Subject& subject) {
         const Option best = dense_options(subject, batch).front();
         made.written_out_per_vector[static_cast<int>(batch)] = best.cost + zeros;
     }
-    made.written_out_per_winner = costs().written_winner;
+    const bool searched = subject.known(columns_read) < subject.operand.inner();
+    made.written_out_per_winner = searched ? costs().searched_winner : costs().written_winner;
+    made.finite = subject.known(values_are_finite);
     return made;
 }
 
@@ -51,7 +55,6 @@ const WinnersModel& model_of(const Matrix& matrix, Side side, Types types) {
     if (const WinnersModel* model = known.load(std::memory_order_relaxed)) return *model;
     Subject subject(matrix, side, types);
     auto made = std::make_shared<WinnersModel>(estimate(subject));
-    made->finite = is_finite(matrix.stored());
     holdings.owned.push_back(made);
     known.store(made.get(), std::memory_order_release);
     return *made;
@@ -94,7 +97,10 @@ Costs costs_of(const WinnersModel& model, const PlanRequest& request) {
 }  // namespace
 
 std::vector<Candidate> winners_candidates(const Matrix& matrix, const PlanRequest& request) {
-    const WinnersModel& model = model_of(matrix, request.side, request.types);
+    // Anew, by the constants in use: plans that are made keep what they chose.
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    Subject subject(matrix, request.side, request.types);
+    const WinnersModel model = estimate(subject);
     const Costs cost = costs_of(model, request);
     std::vector<Candidate> found{{model.kind->name, cost.winners}};
     if (!cost.winners_only) found.push_back({"dense", cost.written_out});
