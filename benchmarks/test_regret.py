@@ -8,28 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import problems, rivals, timing
-from benchmarks.rivals import Case
-from benchmarks.targets import regret
+from benchmarks import problems, timing
+from benchmarks.targets import costs, regret, regret_list
+from benchmarks.targets.costs import Product
 
 SMOKE = ("balanced_1024x1024_b1_s16", "balanced_1024x1024_b16_s16")
+BATCHES = (1, 4, 16, 64, 256)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folder = problems.data_folder(metafunc.config.getoption("--data"))
     cases = [
-        pytest.param(name, n, folder, id=f"{name}-n{n}",
+        pytest.param(Product(name, n, "f"), folder, id=f"{name}-n{n}",
                      marks=[] if name in SMOKE and n in (1, 16) else [pytest.mark.full])
-        for name in regret.names(folder)
-        for n in regret.BATCHES
+        for name in (*SMOKE, *regret_list.matrices(folder)[: regret.QUICK_MATRICES])
+        for n in BATCHES
     ]  # fmt: skip
-    metafunc.parametrize(("name", "n", "folder"), cases)
+    metafunc.parametrize(("product", "folder"), cases)
 
 
-def test_regret(
-    name: str, n: int, folder: Path | None, ours: rivals.Ours, threads: int, smoke: bool, replay: Callable[..., None]
-) -> None:
+def test_regret(product: Product, folder: Path | None, smoke: bool, replay: Callable[..., None]) -> None:
     """The benchmark is the chosen candidate; all of them and the regret stand in `extra_info`."""
-    case = Case(problems.get(name, folder), n, threads=threads)
-    samples, record = regret.measure(case, timing.SMOKE if smoke else regret.EFFORT)
-    replay(samples, f"{ours.name}: {record['chosen']}", f"regret n={n}", record)
+    samples = costs.race(product, folder, timing.SMOKE if smoke else regret.EFFORT)
+    if samples is None:
+        pytest.skip("not run: one layout alone serves this product")
+    chosen, best = samples.names[0], min(samples.names, key=samples.median)
+    record = {"problem": product.matrix, "n": product.n, "chosen": chosen, "best": best,
+              "regret": max(0.0, samples.ratio(chosen, best) - 1),
+              "ns": {name: samples.median(name) for name in samples.names}}  # fmt: skip
+    replay(samples, chosen, f"regret n={product.n}", record)

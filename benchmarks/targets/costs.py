@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import problems, rivals, timing
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, OursWinners, WinnersCase
-from benchmarks.timing import Candidate, Effort
+from benchmarks.timing import Candidate, Effort, Samples
 
 # Where candidates are near each other: half a second a product at most.
 EFFORT = Effort(sample_ms=1.0, min_calls=10, max_sample_ms=40.0, min_rounds=5, max_rounds=9, budget_s=0.4, alone=True)
@@ -133,14 +133,19 @@ def _candidates(product: Product, folder: Path | None) -> list[Candidate]:
     return [replace(variant.call, name=variant.form) for variant in variants]
 
 
-def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> tuple[Measured | None, float]:
-    """Every candidate in one race, and the share of samples that were disturbed. None where there is no choice. Times
-    are the best candidate's median and ratios of the same rounds."""
+def race(product: Product, folder: Path | None, effort: Effort = EFFORT) -> Samples | None:
+    """Every candidate, the one that the plan takes first. None where there is no choice."""
     candidates = _candidates(product, folder)
-    if not candidates:
-        return None, 0.0
+    return timing.race(candidates, effort) if candidates else None
+
+
+def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> tuple[Measured | None, float]:
+    """What a race found, and the share of samples that were disturbed. Times are the best candidate's median and ratios
+    of the same rounds."""
     ghz = timing.clock_ghz()
-    samples = timing.race(candidates, effort)
+    samples = race(product, folder, effort)
+    if samples is None:
+        return None, 0.0
     best = min(samples.names, key=samples.median)
     cycles = samples.median(best) * ghz / product.n
     return Measured(product, {name: cycles * samples.ratio(name, best) for name in samples.names}), samples.disturbed

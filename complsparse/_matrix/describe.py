@@ -3,21 +3,13 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+import complsparse._matrix.advice as advice
 from complsparse._matrix.multiply import Products
 from complsparse._matrix.stored import part_of_matrix
 from complsparse._operands import checked_winners, compute_dtype
 from complsparse._pictures import notebook, packing
-
-BREAK_EVEN_BATCH = 16
-BREAK_EVEN_SECONDS = 3e-3  # spent on each side of the comparison
-MAX_TIMED = 2_000_000  # entries, rows and columns together; above, one multiply takes longer than a reader waits
 
 
 def _size(n_bytes: float) -> str:
@@ -26,10 +18,6 @@ def _size(n_bytes: float) -> str:
             break
         n_bytes /= 1000
     return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
-
-
-def _seconds(t: float) -> str:
-    return f"{t * 1e6:.1f} us" if t < 1e-3 else f"{t * 1e3:.2f} ms" if t < 1 else f"{t:.2f} s"
 
 
 def _facts(W: Products) -> list[tuple[str, str]]:
@@ -56,40 +44,6 @@ def _summary(W: Products) -> str:
     return "\n".join([repr(W), *_lines(_facts(W)[2:])])
 
 
-def _best_time(call: Callable[[], Any]) -> float:
-    best, end = math.inf, time.perf_counter() + BREAK_EVEN_SECONDS
-    while True:
-        start = time.perf_counter()
-        call()
-        now = time.perf_counter()
-        best = min(best, now - start)
-        if now > end:
-            return best
-
-
-def break_even(W: Products, fresh: Products) -> str:
-    """After how many multiplies packing has paid, in words; `fresh`: the same matrix without layouts, to time one."""
-    if W.nnz == 0:
-        return "not measured: nothing is stored"
-    if W.nnz + sum(W.shape) > MAX_TIMED:
-        return f"not measured: more than {MAX_TIMED} entries, rows and columns"
-    try:
-        compute = compute_dtype(W)
-    except TypeError:
-        return f"not measured: {W.dtype} does not multiply"
-    x = np.ones((W.shape[1], BREAK_EVEN_BATCH), dtype=compute)
-    csr = W.tocsr().astype(compute)
-    start = time.perf_counter()
-    fresh @ x
-    layout = time.perf_counter() - start
-    ours, scipys = _best_time(lambda: fresh @ x), _best_time(lambda: csr @ x)
-    once = W._packing.seconds + max(layout - ours, 0.0)
-    times = f"{_seconds(ours)} against {_seconds(scipys)} of scipy's CSR"
-    if ours >= scipys:
-        return f"never: {times}"
-    return f"after {max(1, math.ceil(once / (scipys - ours)))} multiplies ({times}; {_seconds(once)} once)"
-
-
 def _by_batch(choices: list[dict[str, Any]]) -> list[str]:
     lines = []
     for i, choice in enumerate(choices):
@@ -101,20 +55,22 @@ def _by_batch(choices: list[dict[str, Any]]) -> list[str]:
 
 def _report(W: Products, winners: int | None = None) -> str:
     lines = [repr(W), *_lines(_facts(W))]
-    lines += _lines([("packed in", _seconds(W._packing.seconds)), ("matrix", _size(W.nbytes))])
+    lines += _lines([("packed in", advice.seconds(W._packing.seconds)), ("matrix", _size(W.nbytes))])
     lines.append("micro-kernels of W @ X, by the number of columns of X")
     fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
     try:
-        payoff = break_even(W, fresh)
         compute = compute_dtype(W)
+        payoff = advice.break_even(W, fresh)
+        dense = advice.dense_rival(W, fresh, compute)
         choices = fresh._choices(compute)
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
         of_winners = fresh._choices(compute, of_vector)
+        gain = advice.winners_gain(fresh, compute)
     except (TypeError, ValueError) as error:  # a dtype that does not multiply, or too many rows
         return "\n".join([*lines, f"  none: {str(error).splitlines()[0]}"])
     lines += _by_batch(choices)
     lines.append(f"with {of_vector} winners in each column of X")
-    lines += _by_batch(of_winners)
+    lines += [*_by_batch(of_winners), *_lines([("they gain", gain)])]
     lines.append("layouts that they read")
     identity = ("layout", "dtype", "transposed")
     built = [[layout[key] for key in identity] for layout in W._layouts()]
@@ -124,7 +80,9 @@ def _report(W: Products, winners: int | None = None) -> str:
         state = "stored" if [layout[key] for key in identity] in built else "not built yet"
         text = f"{_size(layout['bytes'])}, {layout['dtype']}, {layout['slots']} slots, {side}, {state}"
         lines += _lines([(layout["layout"], text)])
-    lines += _lines([("pays off", f"at N = {BREAK_EVEN_BATCH} {payoff}")])
+    lines += _lines([("pays off", f"at N = {advice.BREAK_EVEN_BATCH} {payoff}")])
+    if dense is not None:
+        lines += _lines([("dense", dense)])
     return "\n".join(lines)
 
 
@@ -148,8 +106,9 @@ class Described(Products):
         """Prints how the matrix is packed, stored and multiplied.
 
         Sets, fill, lower bound, block and balance; the bytes of each stored layout; the time spent packing; the layout
-        and micro-kernel that each range of batch sizes uses, and why; and after how many multiplies packing has paid
-        for itself against scipy's CSR, measured on the spot in a few milliseconds.
+        and micro-kernel that each range of batch sizes uses, and why; up to how many winners of a vector its zeros save
+        time, by the cost model; after how many multiplies packing has paid for itself against scipy's CSR; and whether
+        a dense array would be faster for one vector, and by how much. What is measured takes a few milliseconds.
 
         Parameters
         ----------

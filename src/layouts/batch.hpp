@@ -13,8 +13,8 @@ struct BatchWidth {
     std::int64_t least;
     int typical;
 };
-inline constexpr BatchWidth batch_widths[] = {{2, 3},   {4, 5},   {8, 9},   {12, 14}, {16, 16}, {17, 24},
-                                              {32, 32}, {33, 48}, {64, 64}, {65, 96}, {128, 192}};
+inline constexpr BatchWidth batch_widths[] = {{2, 3},   {4, 5},   {8, 8},   {9, 10},  {12, 14}, {16, 16},
+                                              {17, 24}, {32, 32}, {33, 48}, {64, 64}, {65, 96}, {128, 192}};
 inline constexpr int n_batch_widths = std::size(batch_widths);
 
 // ordered: any number of columns, with one order of summation for all. From the third kind on each width has two: x and
@@ -37,10 +37,13 @@ constexpr bool is_of_some_columns(Batch batch) { return batch != Batch::ordered 
 
 // One that stands for the kind, for estimates.
 constexpr int typical_columns(Batch batch) {
-    return is_of_some_columns(batch) ? batch_widths[(static_cast<int>(batch) - 2) / 2].typical
-           : batch == Batch::one_column ? 1 : 64;
+    return is_of_some_columns(batch)    ? batch_widths[(static_cast<int>(batch) - 2) / 2].typical
+           : batch == Batch::one_column ? 1
+                                        : 64;
 }
 
-constexpr bool has_contiguous_rows(Batch batch) { return is_of_some_columns(batch) && static_cast<int>(batch) % 2 == 1; }
+constexpr bool has_contiguous_rows(Batch batch) {
+    return is_of_some_columns(batch) && static_cast<int>(batch) % 2 == 1;
+}
 
 }  // namespace cs

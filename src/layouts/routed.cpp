@@ -181,8 +181,8 @@ const RoutedRow* best_row(Subject& subject) {
     return best;
 }
 
-// Columns of the tiles on the layout of this row, ascending; those so wide that their part of x leaves L1 pay only where
-// weights come from beyond L2.
+// Columns of the tiles on the layout of this row, ascending; those so wide that their part of x leaves L1 pay only
+// where weights come from beyond L2.
 Tiles tiles_beside(Subject& subject, const RoutedRow& row, bool far) {
     Tiles tiles;
     for (const auto& registered : rows_of(&Table::routed, subject.levels)) {
@@ -236,9 +236,10 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const int passes = n / widest, rest = n % widest;
     const double cycles = passes * pass_cost(subject, *row, widest) + rest * pass_cost(subject, *row, 1);
     // Columns of x and y are contiguous in a batch-major product; otherwise they are transposed.
-    const double moved = has_contiguous_rows(request.batch)
-                             ? costs().routed_row * static_cast<double>(subject.operand.inner() + subject.operand.outer())
-                             : 0;
+    const double moved =
+        has_contiguous_rows(request.batch)
+            ? costs().routed_row * static_cast<double>(subject.operand.inner() + subject.operand.outer())
+            : 0;
     return (costs().call + cycles) / n + costs().routed_each + moved;
 }
 

@@ -216,9 +216,11 @@ struct Cover {
 
 Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
     Cover cover;
-    cover.in_place = std::any_of(tiles.begin(), tiles.end(), [n](const auto& tile) { return tile.row->tile_cols == n; });
+    cover.in_place =
+        std::any_of(tiles.begin(), tiles.end(), [n](const auto& tile) { return tile.row->tile_cols == n; });
     for (std::int64_t left = n; left > 0;) {
-        auto tile = std::find_if(tiles.begin(), tiles.end(), [left](const auto& t) { return t.row->tile_cols >= left; });
+        auto tile =
+            std::find_if(tiles.begin(), tiles.end(), [left](const auto& t) { return t.row->tile_cols >= left; });
         if (tile == tiles.end()) --tile;
         const int width = tile->row->tile_cols;
         const double vectors = std::max(1.0, static_cast<double>(width) / lanes);
@@ -237,7 +239,8 @@ std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, doubl
     const CostConstants& c = costs();
     const int n = typical_columns(batch);
     const Cover cover = cover_of(tiles_of(subject, shared_rows), subject.lanes(), n);
-    const double in = static_cast<double>(subject.known(columns_read)), out = static_cast<double>(subject.operand.outer());
+    const double in = static_cast<double>(subject.known(columns_read)),
+                 out = static_cast<double>(subject.operand.outer());
     double moved = (in + out) * n * c.row_moved;
     if (has_contiguous_rows(batch)) {
         moved = (cover.in_place ? 0 : in * cover.vectors * c.x_vector) + out * cover.vectors * c.y_vector +

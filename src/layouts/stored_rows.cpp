@@ -80,17 +80,18 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const CostConstants& c = costs();
     const double nnz = subject.operand.nnz(), rows = static_cast<double>(subject.operand.outer());
     if (request.batch == Batch::one_column)
-        return c.call + nnz * c.stored_entry + static_cast<double>(subject.known(entries_of_long_rows)) * c.stored_long +
-               rows * c.stored_row;
+        return c.call + nnz * c.stored_entry +
+               static_cast<double>(subject.known(entries_of_long_rows)) * c.stored_long + rows * c.stored_row;
     if (!has_contiguous_rows(request.batch)) return {};
     const int n = typical_columns(request.batch);
     const Passes passes = passes_of(n, subject.lanes(), row->tile_cols);
     // Rows of x that do not stay in L1 come from L2 for each entry.
-    const double x = static_cast<double>(subject.known(columns_read)) * bytes_of(subject.types.x) *
-                     std::min(n, row->tile_cols);
+    const double x =
+        static_cast<double>(subject.known(columns_read)) * bytes_of(subject.types.x) * std::min(n, row->tile_cols);
     const bool far = 3 * x > 2 * static_cast<double>(cache_sizes().l1d);
     return (c.call + (nnz * c.stored_pass + rows * c.stored_row_pass) * passes.count +
-            (nnz * (c.stored_vector + (far ? c.stored_far_vector : 0)) + rows) * passes.registers) / n;
+            (nnz * (c.stored_vector + (far ? c.stored_far_vector : 0)) + rows) * passes.registers) /
+           n;
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
