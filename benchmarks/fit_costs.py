@@ -19,7 +19,7 @@ if not __package__:
 
 from benchmarks import problems, rivals, timing
 from benchmarks.reports import machine
-from benchmarks.targets import cost_fit, costs
+from benchmarks.targets import cost_fit, costs, regret
 from benchmarks.targets.cost_fit import Constants, Model, Regret
 
 HEADER = Path(__file__).resolve().parents[1] / "src/layouts/costs.hpp"
@@ -104,25 +104,27 @@ def fit(models: Sequence[Model]) -> Constants:
     return values
 
 
-def measure(folder: Path | None, quick: bool) -> dict[str, Any]:
-    from complsparse._progress import progress
-
+def measure(path: Path | None, folder: Path | None, quick: bool) -> dict[str, Any]:
+    """The fixed list, as far as the record at `path` does not have it."""
     timing.pin(1)
     rivals.set_threads(1)
-    with progress("measuring", len(costs.products(folder, quick))) as step:
-        measured, disturbed = costs.measure_all(folder, quick, step)
-    return costs.record(measured, machine.record(1), disturbed=round(disturbed, 3))
+    measured = regret.measured(regret.resumed(path), folder, regret.QUICK_MATRICES if quick else None)
+    return costs.record(measured, machine.record(1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fit the cost model's constants, or judge them.")
-    parser.add_argument("--json", type=Path, help="keep what was measured (or the first record), and the constants")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help="a record to go on with; what was measured (or the first record) is kept in it, and the constants",
+    )
     parser.add_argument("--also", nargs="+", type=Path, default=[], help="fit to these records too")
     parser.add_argument("--fit", nargs="+", type=Path, metavar="RECORD", help="fit to records; measure nothing")
     parser.add_argument(
         "--judge", nargs="+", type=Path, metavar="RECORD", help="regret of each struct over each record"
     )
-    parser.add_argument("--quick", action="store_true", help="a few products, briefly: is the script sound?")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the matrices")
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args(arguments)
     folder = problems.data_folder(chosen.data)
@@ -131,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     records = [costs.read(path) for path in chosen.fit or chosen.also]
     if not chosen.fit:
-        records.insert(0, measure(folder, chosen.quick))
+        records.insert(0, measure(chosen.json, folder, chosen.quick))
         if chosen.json:
             costs.write(chosen.json, records[0])  # before the fit: it takes minutes
     values = fit([model_of(found, folder) for found in records])

@@ -20,7 +20,8 @@ if not __package__:
 
 from benchmarks import problems, rivals, timing
 from benchmarks.fit_costs import percent
-from benchmarks.targets import cost_fit, costs, regret, regret_list
+from benchmarks.reports import machine
+from benchmarks.targets import cost_fit, costs, regret
 from benchmarks.targets.cost_fit import Regret
 from benchmarks.targets.costs import Product
 
@@ -29,7 +30,19 @@ SHOWN = 20
 
 def _batch(product: Product) -> str:
     n = product.n
-    return "1" if n == 1 else "2-7" if n < 8 else "8-15" if n < 16 else "16-31" if n < 32 else "32-127" if n < 128 else "128-"
+    return (
+        "1"
+        if n == 1
+        else "2-7"
+        if n < 8
+        else "8-15"
+        if n < 16
+        else "16-31"
+        if n < 32
+        else "32-127"
+        if n < 128
+        else "128-"
+    )
 
 
 def _kind(found: Regret) -> str:
@@ -40,7 +53,9 @@ def print_summary(found: Sequence[Regret]) -> None:
     print(f"{'':12} {'of':>5} {'mean':>8} {'worst':>8} {'> 15%':>6}")
     for name, of in {"all": list(found), **dict(sorted(cost_fit.by(found, _kind).items()))}.items():
         over = sum(r.ratio > 1.15 for r in of)
-        print(f"{name:12} {len(of):5} {percent(1 + cost_fit.mean(of)):>8} {percent(cost_fit.worst(of).ratio):>8} {over:6}")
+        print(
+            f"{name:12} {len(of):5} {percent(1 + cost_fit.mean(of)):>8} {percent(cost_fit.worst(of).ratio):>8} {over:6}"
+        )
     print(f"the worst {SHOWN}:")
     for r in sorted(found, key=lambda r: -r.ratio)[:SHOWN]:
         print(f"{percent(r.ratio):>8} {r.of.product}: {r.chosen}, best {r.best}")
@@ -50,19 +65,6 @@ def print_candidates(found: Regret) -> None:
     print(f"{found.of.product}: {percent(found.ratio)} with {found.chosen}")
     for layout, cycles in sorted(found.of.cycles.items(), key=lambda item: item[1]):
         print(f"    {cycles:12.0f} cycles a column  {layout}")
-
-
-def of_the_list(chosen: argparse.Namespace, folder: Path | None) -> list[Regret]:
-    from complsparse._progress import progress
-
-    known = regret.resumed(chosen.json) if chosen.json else []
-    matrices = regret.QUICK_MATRICES if chosen.quick else None
-    most = len(regret_list.matrices(folder)[:matrices]) * (regret_list.DENSE_PRODUCTS + regret_list.WINNERS_PRODUCTS)
-    with progress("measuring", most) as step:
-        measured = regret.measured_list(folder, known, matrices, chosen.seconds, step)
-    if chosen.json:
-        regret.kept(chosen.json, measured)
-    return regret.regrets(measured, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rivals.set_threads(1)
     folder = problems.data_folder(chosen.data)
     if not chosen.problems:
-        print_summary(of_the_list(chosen, folder))
+        matrices = regret.QUICK_MATRICES if chosen.quick else None
+        measured = regret.measured(regret.resumed(chosen.json), folder, matrices, chosen.seconds)
+        if chosen.json:
+            costs.write(chosen.json, costs.record(measured, machine.record(1)))
+        print_summary(regret.regrets(measured, folder))
         return 0
     order = "b" if chosen.batch_major else "f"
     products = [Product(name, n, order, chosen.winners) for name in chosen.problems for n in chosen.n]

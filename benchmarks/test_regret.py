@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_regret(product: Product, folder: Path | None, smoke: bool, replay: Callable[..., None]) -> None:
     """The benchmark is the chosen candidate; all of them and the regret stand in `extra_info`."""
-    samples = costs.race(product, folder, timing.SMOKE if smoke else regret.EFFORT)
+    samples = costs.race(product, folder, timing.SMOKE if smoke else costs.EFFORT)
     if samples is None:
         pytest.skip("not run: one layout alone serves this product")
     chosen, best = samples.names[0], min(samples.names, key=samples.median)

@@ -21,6 +21,7 @@ import pytest
 import scipy.sparse as sp
 
 from benchmarks import fit_costs, problems, rivals, timing
+from benchmarks import regret as regret_script
 from benchmarks.reports import machines, page
 from benchmarks.reports.results import Results, load
 from benchmarks.reports.tables import LOSS
@@ -28,7 +29,7 @@ from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, dense
 from benchmarks.rivals.case import ALIGNMENT
 from benchmarks.rivals.mkl_sparse import exact_blocks
 from benchmarks.rows import Latest
-from benchmarks.targets import batch_sizes, cost_fit, costs, judge, kernels, winners
+from benchmarks.targets import batch_sizes, cost_fit, costs, judge, kernels, regret, regret_list, winners
 from benchmarks.targets.costs import Measured, Product
 from benchmarks.targets.target import judged
 from benchmarks.timing import SMOKE, Candidate, Effort, Samples
@@ -144,6 +145,50 @@ def test_problems_are_the_same_every_time(name):
         assert set(np.diff(first.indptr)) == {10}
 
 
+def test_bands_arrows_and_power_laws():
+    band, arrow, law = (problems.get(name).csr() for name in ("banded_60x40_2", "arrow_60x60_1", "powerlaw_300x200_5"))
+    rows, columns = band.nonzero()
+    assert (abs(columns - rows * 40 // 60) <= 2).all()
+    assert band.nnz == sum(abs(j - i * 40 // 60) <= 2 for i in range(60) for j in range(40))
+    assert set(zip(*arrow.nonzero())) == {
+        (i, j) for i in range(60) for j in range(60) if abs(i - j) <= 1 or i == 0 or j == 0
+    }
+    assert 0.5 * 1500 < law.nnz <= 1500
+    assert np.sort(np.diff(law.indptr))[-15:].sum() > 0.2 * law.nnz  # a twentieth of the rows
+    assert (law != problems.get("powerlaw_300x200_5").csr()).nnz == 0
+
+
+def test_the_list_of_regret_is_fixed():
+    made = regret_list.made()
+    assert len(made) == len(set(made)) == 295
+    assert regret_list.matrices(None)[:3] == regret_list.matrices(None)[:3] != made[:3]
+    assert sorted(regret_list.matrices(None)) == sorted(made)
+    folder = problems.data_folder()
+    if folder is not None:
+        assert len(set(regret_list.matrices(folder))) == 400
+    products = regret_list.products_of("bernoulli_48x256_95", None)
+    assert products == regret_list.products_of("bernoulli_48x256_95", None)
+    assert products[0] == Product("bernoulli_48x256_95", 1, "f")
+    assert sum(p.winners is not None for p in products) in (1, 2)
+    assert len(products) >= 6
+
+
+def test_regret_goes_on_with_a_record(tmp_path, capsys):
+    path = tmp_path / "here.json"
+    slow = [Measured(m.product, {name: 1 + 0.5 * i for i, name in enumerate(reversed(m.cycles))})
+            for m in times_of_the_model()]  # fmt: skip
+    costs.write(path, costs.record(slow, {"cpu": "a processor", "model": [1, 2]}))
+    assert regret_script.main(["--json", str(path), "--seconds", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    chosen_last = max(0.5 * (len(m.cycles) - 1) for m in slow)
+    assert lines[1].split()[:2] == ["all", f"{len(slow)}"]
+    assert lines[1].split()[3] == f"{100 * chosen_last:.2f}%"
+    assert len(costs.measured_of(costs.read(path))) == len(slow)
+    costs.write(path, costs.record(slow, {"cpu": "a processor", "model": [1, 2]}) | {"isa": "another"})
+    with pytest.raises(ValueError, match="a record of another"):
+        regret.resumed(path)
+
+
 def test_smtx_is_read_and_checked(tmp_path):
     path = tmp_path / "small.smtx"
     path.write_text("2, 3, 3\n0 1 3\n2 0 1\n")
@@ -237,8 +282,8 @@ def times_of_the_model() -> list[Measured]:
 def test_choices_of_known_constants_are_fitted_from_their_times():
     model = cost_fit.Model(times_of_the_model(), costs.isa())
     known = rivals.import_ours()._core.cost_constants()
-    wrong = known | {"windows_entry": 9 * known["windows_entry"], "groups_many": 0.2 * known["groups_many"],
-                     "groups_few": 0.2 * known["groups_few"]}  # fmt: skip
+    wrong = known | {"windows_entry": 9 * known["windows_entry"], "groups_vector": 0.05 * known["groups_vector"],
+                     "groups_entry": 0.05 * known["groups_entry"], "shared_entry": 9 * known["shared_entry"]}  # fmt: skip
     assert cost_fit.worst(model.regrets(known)).ratio == 1
     assert cost_fit.worst(model.regrets(wrong)).ratio > 1.5
     found = cost_fit.fitted([model], wrong)
@@ -267,7 +312,7 @@ def test_every_candidate_is_measured():
 def test_constants_are_printed_as_they_are_declared():
     in_use = rivals.import_ours()._core.cost_constants()
     text = fit_costs.struct_text(in_use | {"winner": 4.25})
-    assert "winner = 4.25, unit = 1.8" in text
+    assert "winner = 4.25, unforeseen = " in text
     assert text.count(" = ") == len(in_use)
 
 

@@ -4,7 +4,8 @@
 `bernoulli_1024x1024_95` is 95% sparse with independent entries, `equal_...` has the same count in every row,
 `balanced_1024x1024_b4_s16` is balanced with blocks (4, 1) in sets of 16 members, `blocks_1024x1024_16x4_90`
 has whole blocks (16, 4) at random places, `banded_1000x1000_2` has the diagonal and two neighbours on each side,
-`arrow_...` the first row and column besides, `powerlaw_1000x1000_8` about eight entries a row, `dlmc/...`, `lyra/...`, `mediapipe/...`, `mtx/...` are files.
+`arrow_...` the first row and column besides, `powerlaw_1000x1000_8` about eight entries a row, `dlmc/...`, `lyra/...`,
+`mediapipe/...`, `mtx/...` are files.
 """
 
 from __future__ import annotations

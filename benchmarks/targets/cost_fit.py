@@ -40,7 +40,7 @@ class Model:
     """What the cost model says of the products of a record, at the record's ISA level."""
 
     def __init__(self, measured: Sequence[Measured], isa: str, folder: Path | None = None) -> None:
-        there = [m.product.matrix for m in measured if folder is not None or m.product.kind != "real"]
+        there = [m.product.matrix for m in measured if folder is not None or "/" not in m.product.matrix]
         names = dict.fromkeys(there)
         self.measured = [m for m in measured if m.product.matrix in names]
         self.isa = isa
@@ -51,7 +51,9 @@ class Model:
         core, found = rivals.import_ours()._core, []
         with constants(values), rivals.at_level(self.isa):
             for p in (m.product for m in self.measured):
-                options = core.candidates(self._packed[p.matrix], p.n, np.dtype(np.float32), p.order == "b" and p.n > 1, p.winners)
+                options = core.candidates(
+                    self._packed[p.matrix], p.n, np.dtype(np.float32), p.order == "b" and p.n > 1, p.winners
+                )
                 found.append({option["layout"]: option["cost"] for option in options})
         return found
 

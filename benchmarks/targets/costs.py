@@ -7,7 +7,8 @@ import contextlib
 import datetime
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,39 +17,12 @@ from benchmarks import problems, rivals, timing
 from benchmarks.rivals import BATCH_MAJOR, FEATURE_MAJOR, Case, Ours, OursWinners, WinnersCase
 from benchmarks.timing import Candidate, Effort, Samples
 
-# Where candidates are near each other: half a second a product at most.
-EFFORT = Effort(sample_ms=1.0, min_calls=10, max_sample_ms=40.0, min_rounds=5, max_rounds=9, budget_s=0.4, alone=True)
-QUICK = replace(EFFORT, sample_ms=0.3, min_rounds=3, max_rounds=5, budget_s=0.1)
-BATCHES = (1, 4, 8, 16, 24, 64, 256)
-QUICK_BATCHES = (1, 16, 64)
+# A tenth of a second a product: of the fixed list two thousand have a choice.
+EFFORT = Effort(sample_ms=0.5, min_calls=5, max_sample_ms=40.0, min_rounds=7, max_rounds=9, budget_s=0.12, alone=True)
 ORDERS = {"f": FEATURE_MAJOR, "b": BATCH_MAJOR}
 # Winners that a race goes through before it meets the first again, at least, in so many vectors at most: of a few the
 # processor learns the lengths of their columns by heart, which it cannot where every vector is new.
 FRESH_WINNERS, MOST_FRESH = 40_000, 1500
-SHARES = (0.02, 0.05, 0.1, 0.2)
-
-# Matrices by what their products tell apart.
-MATRICES = {
-    # Windows, stored rows, row groups.
-    "random": ("bernoulli_1024x1024_95", "bernoulli_3072x768_90", "equal_1500x1600_98"),
-    "few entries": ("bernoulli_1024x1024_99.5", "bernoulli_1024x1024_99", "bernoulli_4096x1024_99.8"),
-    # Strips and squares, both from L2 and from beyond.
-    "blocks": ("blocks_1024x1024_16x4_90", "blocks_1024x1024_4x4_90", "blocks_2048x2048_16x4_80",
-               "blocks_2048x2048_4x4_80"),
-    # Routed rows beside row groups, from blocks of two on with shared ones.
-    "(1, 1)": ("balanced_1024x1024_b1_s16", "balanced_1500x1600_b1_s20", "balanced_1024x1024_b1_s5"),
-    "(2, 1)": ("balanced_1024x1024_b2_s16", "balanced_1500x1600_b2_s20", "balanced_3072x768_b2_s16"),
-    "(4, 1)": ("balanced_3072x768_b4_s16", "balanced_1024x1024_b4_s20", "balanced_1024x1024_b4_s50"),
-    "(8, 1)": ("balanced_1024x1024_b8_s16",),
-    "(16, 1)": ("balanced_1024x1024_b16_s16", "balanced_3072x768_b16_s16"),
-    "far": ("balanced_4096x4096_b1_s16", "balanced_4096x4096_b4_s16"),
-    "real": ("lyra/gru_layer", "lyra/proj"),
-}  # fmt: skip
-# Columns beside what is written out.
-WINNERS = ("balanced_1024x1024_b1_s20", "balanced_1024x1024_b4_s20", "balanced_1024x1024_b8_s16",
-           "balanced_1024x1024_b16_s16", "balanced_3072x768_b1_s20", "balanced_3072x768_b16_s16",
-           "balanced_4096x4096_b1_s16", "balanced_4096x4096_b16_s16", "bernoulli_1024x1024_95")  # fmt: skip
-QUICK_MATRICES = ("bernoulli_1024x1024_95", "balanced_1024x1024_b4_s20", "blocks_1024x1024_16x4_90")
 
 
 class Product(NamedTuple):
@@ -63,7 +37,7 @@ class Product(NamedTuple):
     def kind(self) -> str:
         if self.winners is not None:
             return "winners"
-        return next((kind for kind, names in MATRICES.items() if self.matrix in names), "other")
+        return re.split("[_/]", self.matrix, maxsplit=1)[0]
 
     def __str__(self) -> str:
         winners = "" if self.winners is None else f" {self.winners} winners"
@@ -76,24 +50,6 @@ class Measured:
 
     product: Product
     cycles: dict[str, float]
-
-
-def products(folder: Path | None, quick: bool = False) -> list[Product]:
-    found = []
-    for kind, names in MATRICES.items():
-        if kind == "real" and folder is None:
-            continue
-        for name in names:
-            if quick and name not in QUICK_MATRICES:
-                continue
-            for n in QUICK_BATCHES if quick else BATCHES:
-                found += [Product(name, n, order) for order in ("f" if n == 1 else "fb")]
-    for name in WINNERS:
-        if quick and name not in QUICK_MATRICES:
-            continue
-        columns = problems.get(name, folder).csr().shape[1]
-        found += [Product(name, n, "f", round(share * columns)) for n in (1, 16) for share in SHARES]
-    return found
 
 
 @contextlib.contextmanager
@@ -149,20 +105,6 @@ def measure(product: Product, folder: Path | None, effort: Effort = EFFORT) -> t
     best = min(samples.names, key=samples.median)
     cycles = samples.median(best) * ghz / product.n
     return Measured(product, {name: cycles * samples.ratio(name, best) for name in samples.names}), samples.disturbed
-
-
-def measure_all(
-    folder: Path | None, quick: bool, step: Callable[[str], None] = lambda name: None
-) -> tuple[list[Measured], float]:
-    """All products with a choice, and the share of disturbed samples."""
-    found, disturbed = [], []
-    for product in products(folder, quick):
-        step(str(product))
-        measured, share = measure(product, folder, QUICK if quick else EFFORT)
-        if measured is not None:
-            found.append(measured)
-            disturbed.append(share)
-    return found, sum(disturbed) / max(1, len(disturbed))
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

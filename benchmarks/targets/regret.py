@@ -4,50 +4,24 @@ interleaved race."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks import problems, rivals
-from benchmarks.reports import machine
+from benchmarks import rivals
 from benchmarks.targets import cost_fit, costs, regret_list
 from benchmarks.targets.cost_fit import Regret
 from benchmarks.targets.costs import Measured, Product
 from benchmarks.targets.target import Bound, Figure, Record, Records, Run, Target, of_section
 from benchmarks.timing import geometric_mean
 
-# A tenth of a second a product: there are two thousand with a choice.
-EFFORT = replace(costs.EFFORT, sample_ms=0.5, min_calls=5, min_rounds=7, budget_s=0.12)
 QUICK_MATRICES = 40
 
 
-def measured_list(
-    folder: Path | None,
-    known: Iterable[Measured] = (),
-    matrices: int | None = None,
-    seconds: float | None = None,
-    step: Callable[[str], None] = lambda name: None,
-) -> list[Measured]:
-    """The products of the list, of its first so many matrices, for so long; those that are known are not measured
-    again. Without those that one layout alone can serve."""
-    found, end = list(known), None if seconds is None else time.monotonic() + seconds
-    done = {measured.product for measured in found}
-    for name in regret_list.matrices(folder)[:matrices]:
-        for product in regret_list.products_of(name, folder):
-            if product in done or (end is not None and time.monotonic() > end):
-                continue
-            step(str(product))
-            measured, _ = costs.measure(product, folder, EFFORT)
-            if measured is not None:
-                found.append(measured)
-    return found
-
-
-def resumed(path: Path) -> list[Measured]:
+def resumed(path: Path | None) -> list[Measured]:
     """What a record of this ISA level has; nothing where there is no record."""
-    if not path.exists():
+    if path is None or not path.exists():
         return []
     found = costs.read(path)
     if found["isa"] != costs.isa():
@@ -55,9 +29,22 @@ def resumed(path: Path) -> list[Measured]:
     return costs.measured_of(found)
 
 
-def kept(path: Path, measured: Sequence[Measured]) -> dict[str, Any]:
-    found = costs.record(measured, machine.record(1))
-    costs.write(path, found)
+def measured(
+    known: Sequence[Measured], folder: Path | None, matrices: int | None = None, seconds: float = math.inf
+) -> list[Measured]:
+    """The products of the list that several layouts could serve, of its first so many matrices, measured for so long.
+    Those that are known are not measured again."""
+    from complsparse._progress import progress
+
+    found, end = list(known), time.monotonic() + seconds
+    done = {of.product for of in found}
+    names = regret_list.matrices(folder)[:matrices]
+    with progress("measuring", len(names)) as step:
+        for name in names:
+            step(name)
+            for product in regret_list.products_of(name, folder):
+                if product not in done and time.monotonic() < end and (of := costs.measure(product, folder)[0]):
+                    found.append(of)
     return found
 
 
@@ -68,8 +55,8 @@ def regrets(measured: Sequence[Measured], folder: Path | None) -> list[Regret]:
 
 
 def cases(run: Run) -> Iterator[Record]:
-    measured = measured_list(run.folder, matrices=QUICK_MATRICES if run.quick else None)
-    for of, chosen, best, ratio in regrets(measured, run.folder):
+    found = measured([], run.folder, QUICK_MATRICES if run.quick else None)
+    for of, chosen, best, ratio in regrets(found, run.folder):
         yield {"section": "regret", "kind": "regret", "problem": of.product.matrix, "n": of.product.n,
                "order": of.product.order, "winners": of.product.winners, "chosen": chosen, "best": best,
                "regret": ratio - 1, "cycles": of.cycles}  # fmt: skip

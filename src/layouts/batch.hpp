@@ -22,8 +22,6 @@ inline constexpr int n_batch_widths = std::size(batch_widths);
 enum class Batch : std::uint8_t { ordered, one_column };
 inline constexpr int n_batches = 2 + 2 * n_batch_widths;
 
-inline constexpr std::int64_t line_columns = 16;
-
 // n columns; `contiguous_rows` of x and y, as far as is known.
 constexpr Batch batch_of(std::int64_t n, bool contiguous_rows, bool deterministic) {
     if (deterministic) return Batch::ordered;

@@ -21,8 +21,8 @@ struct WinnersModel {
 
 namespace {
 
-// Vectors are written out in the layout that the choice wants: a line of them is a tile.
-Batch written_out_batch(std::int64_t n) { return batch_of(n, n == line_columns, false); }
+// Vectors are written out as the choice wants them; none may read rows that lie somewhere.
+Batch written_out_batch(std::int64_t n) { return batch_of(n, false, false); }
 
 bool values_are_finite(Subject& subject) { return is_finite(subject.matrix.stored()); }
 
