@@ -282,10 +282,9 @@ def times_of_the_model() -> list[Measured]:
 def test_choices_of_known_constants_are_fitted_from_their_times():
     model = cost_fit.Model(times_of_the_model(), costs.isa())
     known = rivals.import_ours()._core.cost_constants()
-    wrong = known | {"windows_entry": 9 * known["windows_entry"], "groups_vector": 0.05 * known["groups_vector"],
-                     "groups_entry": 0.05 * known["groups_entry"], "shared_entry": 9 * known["shared_entry"]}  # fmt: skip
+    wrong = known | {name: 0.2 * known[name] for name in ("groups_vector", "groups_entry")}
     assert cost_fit.worst(model.regrets(known)).ratio == 1
-    assert cost_fit.worst(model.regrets(wrong)).ratio > 1.5
+    assert cost_fit.worst(model.regrets(wrong)).ratio > 1.3
     found = cost_fit.fitted([model], wrong)
     assert cost_fit.worst(model.regrets(found)).ratio < 1.05
     assert found["l2_share"] == known["l2_share"]  # nothing here is larger than L2

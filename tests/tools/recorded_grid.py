@@ -308,7 +308,8 @@ def of_winners(W, n, dtype, share, chosen):
         w, right = alive(shape_x, dtype, share, axis), product.endswith("X @ W")
         bias = input_of((shape_y[0 if axis == 0 else 1],), dtype)
         features_last = product.endswith("linear")
-        ways = [(way["layout"], i) for i, way in enumerate(_core.candidates(W, n, dtype, winners=w.nnz))]
+        side = W.T if right else W
+        ways = [(way["layout"], i) for i, way in enumerate(_core.candidates(side, n, dtype, winners=w.nnz // n))]
         for layout, i in ways + [("chosen", -1)] * chosen:
             if layout == "dense" and not chosen:
                 continue
