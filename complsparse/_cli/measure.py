@@ -17,7 +17,7 @@ from complsparse import _config
 from complsparse._cli.rivals import Reference
 from complsparse._core import matmul
 from complsparse._files.trust import printable
-from complsparse._matrix.describe import break_even
+from complsparse._matrix.advice import break_even
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import compute_dtype
 from complsparse._progress import progress

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `describe()` says of alternatives: measured on the spot where that takes milliseconds, else by the cost model."""
+"""What `describe()` says of alternatives: measured where that takes milliseconds, else by the cost model."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def verdict(ours: float, dense: float, density: float) -> str | None:
     if ours < WORTH_SAYING * dense:
         return None
     return (
-        f"would be about {ours / dense:.1f} times as fast for one vector ({seconds(dense)} against {seconds(ours)}, one thread): "
-        f"{100 * density:.0f}% of the positions are stored"
+        f"would be about {ours / dense:.1f} times as fast for one vector "
+        f"({seconds(dense)} against {seconds(ours)}, one thread): {100 * density:.0f}% of the positions are stored"
     )
 
 
