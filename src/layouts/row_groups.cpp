@@ -216,18 +216,16 @@ struct Cover {
 
 Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
     Cover cover;
-    cover.in_place =
-        std::any_of(tiles.begin(), tiles.end(), [n](const auto& tile) { return tile.row->tile_cols == n; });
-    for (std::int64_t left = n; left > 0;) {
-        auto tile =
-            std::find_if(tiles.begin(), tiles.end(), [left](const auto& t) { return t.row->tile_cols >= left; });
-        if (tile == tiles.end()) --tile;
-        const int width = tile->row->tile_cols;
-        const double vectors = std::max(1.0, static_cast<double>(width) / lanes);
+    const TileCut cut(tiles, n);
+    for (std::int64_t number = 0; number < cut.count(); ++number) {
+        const auto [row, first] = cut[number];
+        // A register may hold a narrow tile of several rows that share their columns.
+        const double width = static_cast<double>(row->tile_cols) / lanes;
+        const double vectors = row->shared_rows > 0 ? width : std::max(1.0, width);
         cover.tiles += 1;
         cover.vectors += vectors;
-        if (left < width) cover.ragged += vectors;
-        left -= width;
+        if (n - first < row->tile_cols) cover.ragged += vectors;
+        if (row->tile_cols == n) cover.in_place = true;
     }
     return cover;
 }

@@ -361,10 +361,11 @@ def of_contests(dtype, small):
         if x.dtype.kind in "iu":
             bias = (bias * 8).astype(np.int32)
         k = n // 4 + 1
+        ranked = x >> 12 if x.dtype == np.int64 else x  # what float64, in which boosted integers are ranked, tells apart
         found = [
             cs.kwta(x, k, bias=bias),
-            cs.kwta(x, k, boost=boost),
-            cs.kwta(x, k, bias=bias, boost=boost, relu=True),
+            cs.kwta(ranked, k, boost=boost),
+            cs.kwta(ranked, k, bias=bias, boost=boost, relu=True),
             cs.kwta(x.T, k, axis=0, bias=bias),
         ]
         dense = cs.kwta_dense(x, k, bias=bias, relu=True)
