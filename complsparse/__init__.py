@@ -64,7 +64,15 @@ from complsparse._config import (
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
 from complsparse._matrix.formats import canonical_csr as _canonical_csr
-from complsparse._matrix.makers import aslinearoperator, from_coo, from_dense, from_scipy, iscompl, sampled_matmul
+from complsparse._matrix.makers import (
+    aslinearoperator,
+    from_coo,
+    from_dense,
+    from_filters,
+    from_scipy,
+    iscompl,
+    sampled_matmul,
+)
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
 from complsparse._matrix.sparse_products import matmul as _matmul
@@ -89,6 +97,9 @@ _core.set_fallbacks(
 )
 
 if TYPE_CHECKING:
+    from complsparse._conv.conv import conv1d, conv2d
+    from complsparse._conv.plan import ConvPlan
+    from complsparse._conv.pools import avg_pool2d, max_pool2d
     from complsparse._files.saved import load, save
     from complsparse._patterns.masks import complementary_mask, random
     from complsparse._patterns.prune import PruneReport, prune
@@ -96,13 +107,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComplementaryMatrix",
+    "ConvPlan",
     "PruneReport",
     "Winners",
     "__version__",
     "aslinearoperator",
+    "avg_pool2d",
     "complementary_mask",
+    "conv1d",
+    "conv2d",
     "from_coo",
     "from_dense",
+    "from_filters",
     "from_scipy",
     "get_num_threads",
     "isa_levels",
@@ -112,6 +128,7 @@ __all__ = [
     "linear",
     "load",
     "matmul",
+    "max_pool2d",
     "microkernels",
     "no_kernel",
     "num_threads",
@@ -126,9 +143,14 @@ __all__ = [
 
 # Found on first use, names and whole sub-packages alike: a program that only multiplies need not wait for their import.
 _LATER = {
+    "ConvPlan": "complsparse._conv.plan",
     "PruneReport": "complsparse._patterns.prune",
+    "avg_pool2d": "complsparse._conv.pools",
     "complementary_mask": "complsparse._patterns.masks",
+    "conv1d": "complsparse._conv.conv",
+    "conv2d": "complsparse._conv.conv",
     "load": "complsparse._files.saved",
+    "max_pool2d": "complsparse._conv.pools",
     "plot_roofline": "complsparse._pictures.roofline",
     "prune": "complsparse._patterns.prune",
     "random": "complsparse._patterns.masks",

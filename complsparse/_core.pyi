@@ -72,6 +72,71 @@ class BoundCall:
     def run_in(self, workspace: NDArray[np.uint8]) -> None: ...
     def __call__(self) -> None: ...
 
+Pair = tuple[int, int]
+
+@final
+class Convolution:
+    """Filters bound to the shape of an image; kept with them."""
+
+    dtype: np.dtype[Any]
+    microkernel: str
+    reason: str
+    layout_bytes: int
+    channels_last: bool
+    of_winners: bool
+    of_image: bool  # winners over whole images
+    image_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    def __call__(
+        self,
+        x: NDArray[Any] | Compressed,
+        y: NDArray[Any],
+        bias: NDArray[Any] | None,
+        activation: str | None,
+        workspace: NDArray[np.uint8] | None = None,
+    ) -> None: ...
+    def workspace_bytes(self, images: int) -> int: ...
+
+def make_convolution(
+    filters: Operand,
+    dtype: Any,
+    image: tuple[int, int, int],  # channels, height, width
+    sliding: tuple[Pair, Pair, Pair, Pair, Pair],  # kernel, stride, dilation, padding before, output size
+    channels_last: bool,
+    deterministic: bool = False,
+    candidate: int = -1,
+) -> Convolution: ...
+def make_winners_convolution(
+    filters: Operand,
+    dtype: Any,
+    image: tuple[int, int, int],
+    sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+    channels_last: bool,
+    of_image: bool,
+) -> Convolution: ...
+def winners_cost(
+    filters: Operand,
+    dtype: Any,
+    image: tuple[int, int, int],
+    sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+    channels_last: bool,
+) -> tuple[float, float] | None: ...
+def conv_candidates(
+    filters: Operand,
+    dtype: Any,
+    image: tuple[int, int, int],
+    sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+    channels_last: bool,
+    deterministic: bool = False,
+) -> list[dict[str, Any]]: ...
+def pool(
+    kind: str,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+    padded: Pair,
+    channels_last: bool,
+) -> None: ...
 def matmul(
     A: Any,
     B: Any,

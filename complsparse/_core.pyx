@@ -20,6 +20,7 @@ The files of `border/` are its parts, each built on those before it:
     linear_winners     x @ W.T whose outputs compete at once
     bound_calls        products bound to a matrix and a batch size, and to arrays
     sparse_product     products of two sparse matrices with a sparse result
+    convolutions       convolutions bound to filters and the shape of an image
 
 They are included, and no modules of their own: each module would link a copy of the C++ library with a choice of ISA
 level, threads and locks of its own, and a small product, which walks through several of them, would pay for calls that
@@ -44,6 +45,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
+from libcpp.optional cimport optional
 from libcpp.vector cimport vector
 
 from complsparse._cpp cimport (
@@ -83,3 +86,4 @@ include "border/winners_products.pxi"
 include "border/linear_winners.pxi"
 include "border/bound_calls.pxi"
 include "border/sparse_product.pxi"
+include "border/convolutions.pxi"

@@ -3,6 +3,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
+from libcpp.optional cimport optional
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -107,6 +109,60 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     void bind(BoundCall&, const Plan&, const Operands&) except +
     void run_bound_call(void*) noexcept
     void run(const BoundCall&) except +
+
+    # --- convolutions
+    cdef struct ImagesView:
+        void* data
+        int64_t images, channels, height, width, image_stride, channel_stride, row_stride, col_stride
+
+    cdef struct Sliding:
+        int64_t kernel_rows, kernel_cols, stride_rows, stride_cols, dilation_rows, dilation_cols, top, left
+        int64_t out_rows, out_cols
+
+    cdef cppclass ConvShape:
+        Types types
+        int64_t channels, height, width
+        Sliding sliding
+        cbool channels_last, deterministic
+
+    cdef cppclass ConvOperands:
+        ImagesView x, y
+        Epilogue finish
+        const WinnersView* winners
+
+    cdef cppclass WinnersCost:
+        double each, fixed
+
+    cdef cppclass Convolution:
+        int64_t workspace_bytes(const ConvOperands&, int)
+        int threads_for(const ConvOperands&)
+        int64_t layout_bytes()
+        const string& name()
+        const string& reason()
+
+    cdef struct ConvCandidate:
+        const char* way
+        double cost
+
+    vector[ConvCandidate] c_conv_candidates "cs::conv_candidates"(const Matrix&, const ConvShape&) except +
+    unique_ptr[const Convolution] make_convolution(const Matrix&, const ConvShape&, int) except +
+    optional[WinnersCost] c_winners_cost "cs::winners_cost"(const Matrix&, const ConvShape&) except +
+    unique_ptr[const Convolution] make_scatter(const Matrix&, const ConvShape&, cbool) except +
+    void convolve(const Convolution&, const ConvOperands&) except +
+    void convolve_in(const Convolution&, const ConvOperands&, Workspace) noexcept
+
+    cdef enum class PoolKind(unsigned char):
+        largest
+        mean_inside
+        mean
+
+    cdef struct Pool:
+        PoolKind kind
+        Type type
+        Sliding sliding
+        int64_t padded_rows, padded_cols
+
+    void c_pool "cs::pool"(const Pool&, const ImagesView&, const ImagesView&) except +
 
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from benchmarks.targets import (
     batch_sizes,
     contests,
+    convolutions,
     density,
     general,
     overhead,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {
     "regret": regret.cases,
     "contest": contests.cases,
     "winners": winners.cases,
+    "convolutions": convolutions.cases,
     "grid": winners.grid_cases,
     "network": winners.network_cases,
     "choice": density.choice_cases,
@@ -44,7 +46,19 @@ ON_REQUEST = ("choice", "batch sizes")
 # In the order of the acceptance table.
 TARGETS = tuple(
     target
-    for room in (general, overhead, threads, packing, patterns, density, contests, winners, regret, batch_sizes)
+    for room in (
+        general,
+        overhead,
+        threads,
+        packing,
+        patterns,
+        density,
+        contests,
+        winners,
+        convolutions,
+        regret,
+        batch_sizes,
+    )
     for target in room.TARGETS
 )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,6 +146,69 @@ def from_coo(
     return ComplementaryMatrix(
         (data, coords), shape, dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros
     )
+
+
+# Where outputs, channels and the kernel's axes stand; the last as they are written for two and for one axis.
+_FILTER_ORDERS = {"OIHW": (0, 1, 2, 3), "OHWI": (0, 3, 1, 2), "HWIO": (3, 2, 0, 1)}
+_SIGNAL_ORDERS = {"OIW": (0, 1, 2), "OWI": (0, 2, 1), "WIO": (2, 1, 0)}
+
+
+def from_filters(
+    weight: Any,
+    *,
+    order: str = "OIHW",
+    strategy: str = "auto",
+    block: Any = "auto",
+    dtype: DTypeLike | None = None,
+    eliminate_zeros: bool = False,
+) -> ComplementaryMatrix:
+    """Packs the filters of a convolution; exact zeros are dropped.
+
+    Parameters
+    ----------
+    weight : array_like, shape (M, C, kh, kw) or (M, C, k), or as `order` says
+        M filters of C channels each: the input's channels, divided by the groups of the convolution.
+    order : {"OIHW", "OHWI", "HWIO"}
+        The axes of `weight`: outputs, channels, kernel rows, kernel columns. For one spatial axis "OIW", "OWI", "WIO",
+        or those of images, whose H is left out.
+    strategy, block, dtype, eliminate_zeros
+        As `ComplementaryMatrix`.
+
+    Returns
+    -------
+    ComplementaryMatrix, shape (M, C * kh * kw)
+        Columns in (channel, kernel row, kernel column) order whatever the `order`, with `filter_shape`.
+
+    Raises
+    ------
+    ValueError
+        Another number of axes, an unknown order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_filters(np.eye(9, dtype=np.float32).reshape(9, 1, 3, 3))
+    >>> W.shape, W.filter_shape
+    ((9, 9), (9, 1, 3, 3))
+    """
+    array = as_array(weight, "weight")
+    orders = _FILTER_ORDERS if array.ndim == 4 else _SIGNAL_ORDERS
+    name = order.replace("H", "") if array.ndim == 3 and isinstance(order, str) else order
+    if array.ndim not in (3, 4):
+        raise ValueError(f"weight has shape {array.shape}; filters have 4 axes, or 3 for signals")
+    if name not in orders:
+        raise ValueError(f"order={order!r} is not known; use {', '.join(map(repr, orders))}")
+    filters = array.transpose(orders[name])
+    W = from_dense(
+        filters.reshape(len(filters), math.prod(filters.shape[1:])),
+        strategy=strategy,
+        block=block,
+        dtype=dtype,
+        eliminate_zeros=eliminate_zeros,
+    )
+    W._packing.filter_shape = tuple(int(n) for n in filters.shape)
+    return W
 
 
 def iscompl(x: Any) -> bool:

@@ -102,7 +102,9 @@ class ComplementaryMatrix(Described):
         if copy or (eliminate_zeros and not csr.data.all()):
             parts = (csr.data, csr.indices, csr.indptr)
             csr = canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
-        self._set(csr, Packing(csr.indptr, csr.indices, csr.shape, strategy, block))
+        packing = Packing(csr.indptr, csr.indices, csr.shape, strategy, block)
+        packing.filter_shape = A.filter_shape
+        self._set(csr, packing)
 
     def _state(self) -> dict[str, Any]:
         return state_of(self._stored(), self._packing, self._transposed)

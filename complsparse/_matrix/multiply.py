@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import scipy.sparse
@@ -18,6 +18,9 @@ from complsparse._matrix.stored import as_csr, part_of_matrix
 from complsparse._operands import checked_batch, checked_winners, compute_dtype
 from complsparse._ops import products
 from complsparse._typing import Activation
+
+if TYPE_CHECKING:
+    from complsparse._conv.plan import ConvPlan
 
 _ndarray, _Compressed, _matmul = (
     np.ndarray,
@@ -149,6 +152,55 @@ class Products(LikeScipy):
         array([1., 0.], dtype=float32)
         """
         return products.plan(self, n, dtype, batch_major, bias, activation, deterministic, winners)
+
+    def plan_conv2d(
+        self,
+        x_shape: tuple[int, int, int, int],
+        kernel_size: Any = None,
+        *,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: Any = None,
+        activation: str | None = None,
+        layout: str = "NCHW",
+        dtype: DTypeLike | None = None,
+        deterministic: bool = False,
+    ) -> ConvPlan:
+        """A convolution bound to these filters and the shape of x, for hot loops.
+
+        Parameters
+        ----------
+        x_shape : (int, int, int, int)
+            Of the images, batch included.
+        kernel_size, stride, padding, dilation, groups, bias, activation, layout
+            As `complsparse.conv2d`.
+        dtype : dtype, optional
+            Of the images; the default is this matrix's own.
+        deterministic : bool
+            One order of summation for every geometry: ascending columns, one accumulator.
+
+        Returns
+        -------
+        ConvPlan
+            ``f(x, out=y)``. It holds its workspace, of ``f.workspace_bytes``; what it runs on, ``f.describe()`` tells.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> W = cs.from_filters(np.eye(9, dtype=np.float32).reshape(9, 1, 3, 3))
+        >>> f = W.plan_conv2d((1, 1, 8, 8), padding=1)
+        >>> f(np.ones((1, 1, 8, 8), dtype=np.float32)).shape
+        (1, 9, 8, 8)
+        """
+        from complsparse._conv import conv  # few need it
+
+        return conv.plan(
+            self, x_shape, kernel_size, stride, padding, dilation, groups, bias, activation, layout, dtype,
+            deterministic,
+        )  # fmt: skip
 
     def prepare(
         self,

@@ -58,6 +58,8 @@ class Packing:
     block : (int, int)
     lower_bound : int
         Entries of the fullest column.
+    filter_shape : tuple of int, or None
+        Of the filters that the rows are.
     seconds : float
         Time spent packing; the constructor of a matrix adds the conversion.
     """
@@ -67,6 +69,7 @@ class Packing:
         "_sets",
         "_slots",
         "block",
+        "filter_shape",
         "indices",
         "indptr",
         "lower_bound",
@@ -100,6 +103,7 @@ class Packing:
                     "block='auto' finds the largest that fits"
                 )
         self.lower_bound = _core.max_column_count(indices, shape[1])
+        self.filter_shape: tuple[int, ...] | None = None
         self._slots: Slots | None = None
         self._balanced: bool | None = None
         self._sets = sets

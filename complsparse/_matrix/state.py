@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ def state_of(csr: Csr, packing: Packing, transposed: bool) -> dict[str, Any]:
         "block": packing.block,
         "transposed": transposed,
     }
+    if packing.filter_shape is not None:
+        state["filter_shape"] = packing.filter_shape
     if packing.stored_sets is not None:
         state["set_ptr"], state["row_order"] = packing.stored_sets
     return state
@@ -42,10 +45,9 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
     if strategy not in ("strict", "split"):
         raise ValueError(f"strategy={strategy!r} is not known; a packed matrix is 'strict' or 'split'")
     expected = _STATE_KEYS | _SET_KEYS if strategy == "strict" else _STATE_KEYS
-    if state.keys() != expected:
-        raise ValueError(
-            f"unknown keys {sorted(map(str, state.keys() - expected))}, missing keys {sorted(expected - state.keys())}"
-        )
+    if state.keys() - {"filter_shape"} != expected:
+        unknown, missing = state.keys() - expected - {"filter_shape"}, expected - state.keys()
+        raise ValueError(f"unknown keys {sorted(map(str, unknown))}, missing keys {sorted(missing)}")
     if not isinstance(state["transposed"], bool):
         raise TypeError(f"transposed={state['transposed']!r} is not a bool")
     shape = check_shape(state["shape"])
@@ -68,4 +70,16 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
         raise ValueError("the column indices do not ascend strictly within each row")
     sets = (arrays["set_ptr"], arrays["row_order"]) if strategy == "strict" else None
     packing = Packing(csr.indptr, csr.indices, shape, strategy, state["block"], sets)
+    packing.filter_shape = _checked_filter_shape(state.get("filter_shape"), shape)
     return csr, packing, state["transposed"]
+
+
+def _checked_filter_shape(filters: Any, shape: tuple[int, int]) -> tuple[int, ...] | None:
+    """None: there is none."""
+    if filters is None:
+        return None
+    if not isinstance(filters, tuple) or len(filters) not in (3, 4) or not all(type(n) is int for n in filters):
+        raise TypeError(f"filter_shape={filters!r} is not a tuple of 3 or 4 integers")
+    if min(filters) < 0 or filters[0] != shape[0] or math.prod(filters[1:]) != shape[1]:
+        raise ValueError(f"filter_shape={filters} does not fit a matrix of shape {shape}")
+    return filters

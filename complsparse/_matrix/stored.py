@@ -100,6 +100,7 @@ class StoredMatrix(_core.Operand, SparseArray):
         indptr, indices, data = (frozen(array.copy()) for array in (self._indptr, self._indices, self._data))
         csr = Csr(indptr, indices, data, self._packing.shape)
         packing = Packing(csr.indptr, csr.indices, csr.shape, self.strategy, self.block, self._packing.stored_sets)
+        packing.filter_shape = self._packing.filter_shape
         return self._from_parts(csr, packing, self._transposed)
 
     def __copy__(self) -> Self:
@@ -165,6 +166,12 @@ class StoredMatrix(_core.Operand, SparseArray):
         if axes is not None and axes not in ((1, 0), (-1, -2)):
             raise ValueError(f"axes={axes!r} is not a transposition of a matrix; use None or (1, 0)")
         return self.T.copy() if copy else self.T
+
+    @property
+    def filter_shape(self) -> tuple[int, ...] | None:
+        """The shape (M, C, kh, kw) or (M, C, k) of the filters that the rows are; None where they are not, and of
+        transposes."""
+        return None if self._transposed else self._packing.filter_shape
 
     # --- the packing --------------------------------------------------------------------------------------------------
 

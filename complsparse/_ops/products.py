@@ -99,7 +99,7 @@ def _product(
         check_out(out, shape, types.result, [x] if bias is None else [x, as_array(bias, "bias")])
     y = np.empty(shape, dtype=types.result) if out is None else out.view(np.ndarray)
     direct = types.result == types.compute and is_direct(y)
-    late_relu = _has_late_relu(activation, types)
+    late_relu = has_late_relu(activation, types)
     ending = None if late_relu else activation
 
     last = from_right or features_last or x.ndim == 1
@@ -109,7 +109,7 @@ def _product(
         sums = y_part.view(types.compute) if direct else np.empty(y_part.shape, types.compute)
         _core.product_into(W, as_compute(x_part, types.compute), sums, from_right, as_linear, offset, ending)
         if not direct:
-            y_part[...] = _converted(sums, types, late_relu)
+            y_part[...] = converted(sums, types, late_relu)
     return y if out is None else out
 
 
@@ -163,23 +163,23 @@ def winners_product(
     if out is not None:
         check_out(out, shape, types.result, [] if bias is None else [as_array(bias, "bias")])
     y = np.empty(shape, dtype=types.compute)
-    late_relu = _has_late_relu(activation, types)
+    late_relu = has_late_relu(activation, types)
     values = w.values.astype(types.compute, copy=False)
     ending = None if late_relu else activation
     _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, ending)
-    y = _converted(y, types, late_relu)
+    y = converted(y, types, late_relu)
     if out is None:
         return y
     out[...] = y
     return out  # type: ignore[no-any-return]
 
 
-def _has_late_relu(activation: str | None, types: ProductTypes) -> bool:
+def has_late_relu(activation: str | None, types: ProductTypes) -> bool:
     """Narrow and unsigned integers come out of int64: the sign that ReLU asks for is the result's."""
     return activation is not None and types.result.kind in "iu" and types.result != types.compute
 
 
-def _converted(y: NDArray[Any], types: ProductTypes, late_relu: bool) -> NDArray[Any]:
+def converted(y: NDArray[Any], types: ProductTypes, late_relu: bool) -> NDArray[Any]:
     """A product in the compute dtype as its result: exact modulo 2**bits for integers, 16-bit floats rounded once."""
     y = y != 0 if types.result == np.bool_ else y.astype(types.result, copy=False)
     if late_relu and types.result.kind == "i":

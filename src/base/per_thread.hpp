@@ -8,8 +8,8 @@
 
 namespace cs {
 
-// A thread_local object would do but for a thread that meets it without memory: the loader ends the process there. A key
-// reports it. One of these is a static object.
+// A thread_local object would do but for a thread that meets it without memory: the loader ends the process there. A
+// key reports it. One of these is a static object.
 template <class T>
 class PerThread {
    public:

@@ -51,4 +51,33 @@ struct VectorsView {
     std::int64_t outer_stride, inner_stride, stride;
 };
 
+// Images: channel c of pixel (i, j) of image n is data[n * image_stride + c * channel_stride + i * row_stride +
+// j * col_stride], strides in elements, of any sign.
+struct ImagesView {
+    void* data;
+    std::int64_t images, channels, height, width;
+    std::int64_t image_stride, channel_stride, row_stride, col_stride;
+};
+
+// Where the windows of a convolution or of a pool lie: tap (a, b) of output pixel (i, j) is pixel (i * stride_rows +
+// a * dilation_rows - top, j * stride_cols + b * dilation_cols - left). What lies outside of the image is zero.
+struct Sliding {
+    std::int64_t kernel_rows, kernel_cols;
+    std::int64_t stride_rows, stride_cols;
+    std::int64_t dilation_rows, dilation_cols;
+    std::int64_t top, left;
+    std::int64_t out_rows, out_cols;
+
+    std::int64_t taps() const { return kernel_rows * kernel_cols; }
+    std::int64_t pixels() const { return out_rows * out_cols; }
+};
+
+// One image of them, as the patches under its windows: x of a convolution, a row for each (channel, tap), a column for
+// each output pixel.
+struct PatchesView {
+    const ImagesView* images;
+    const Sliding* sliding;
+    std::int64_t image;
+};
+
 }  // namespace cs

@@ -32,14 +32,15 @@ struct RowTail {
 
 // One (panel, block) against one tile of x. For each of its rows r:  to[r] = from[r] + sum of value * x[column],
 // lane by lane over the tile's columns; `from` counts as zero where `first` is set.
-struct RowGroupsArgs {
+template <class Column>
+struct GroupsArgs {
     const GroupRun* runs;
     const RowTail* tails;
     std::int64_t n_runs, n_tails;
-    const std::uint16_t* rows;     // of each group, relative to the panel; a short last group repeats a row
-    const std::uint16_t* columns;  // column * column_unit, relative to the block; per entry, or per four that share it
+    const std::uint16_t* rows;  // of each group, relative to the panel; a short last group repeats a row
+    const Column* columns;      // where each entry's row of x lies; per entry, or per group that shares it
     const void* values;
-    const void* x;  // one tile row (tile width) per column of the block, without gaps
+    const void* x;
     const void* from;
     void* to;
     std::int64_t from_stride, to_stride;  // elements between rows
@@ -47,6 +48,8 @@ struct RowGroupsArgs {
     bool first;                           // the first block: rows without entries are stored too
     bool last;                            // the last block, and `to` is not `from`: every row is stored
 };
+// Columns are column * column_unit, relative to the block; x has one tile row per column of the block, without gaps.
+using RowGroupsArgs = GroupsArgs<std::uint16_t>;
 using RowGroupsFunction = void (*)(const RowGroupsArgs&);
 
 struct RowGroupsRow {

@@ -13,13 +13,14 @@
 #include "layouts/costs.hpp"
 #include "layouts/layout.hpp"
 #include "layouts/matrix.hpp"
+#include "tiles/patches.hpp"
 #include "tiles/sink.hpp"
 #include "tiles/source.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
 
-// A product P on tiles or columns of a source. Whatever is a source serves as x: winners are written out.
+// A product P on tiles or columns of a source. Whatever is a source serves as x: winners and patches are written out.
 template <class P>
 class DenseChoice : public Choice {
    public:
@@ -69,6 +70,7 @@ class DenseChoice : public Choice {
     template <class Body>
     auto with_source(const Operands& operands, Body body) const {
         if (operands.winners != nullptr) return body(WinnersSource<X>(*operands.winners));
+        if (operands.patches != nullptr) return body(PatchesSource<X>(*operands.patches));
         return body(DenseSource<X>(operands.x, *move_x_));
     }
 

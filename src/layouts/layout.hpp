@@ -30,10 +30,11 @@ class Subject;
 
 // What one product reads and writes. Shapes and types fit, and x and y do not overlap.
 struct Operands {
-    DenseView x;                 // unless there are winners
+    DenseView x;                 // unless there are winners or patches
     const WinnersView* winners;  // or null
     DenseView y;
     Epilogue finish;
+    const PatchesView* patches = nullptr;
 
     std::int64_t vectors() const { return y.cols; }
 };

@@ -14,9 +14,6 @@
 namespace cs {
 namespace {
 
-// Tiles of ascending width on one layout.
-using Tiles = std::vector<Registered<RoutedRow>>;
-
 // Columns of x and y are contiguous for the micro-kernels: where they are not, panels of columns are transposed.
 template <class P>
 class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
@@ -141,39 +138,37 @@ class RoutedChoice final : public TilesChoice<P, RoutedRow, RoutedLayout> {
     }
 };
 
-// Up to the widest window of any level that the CPU has.
-RoutedPattern pattern_of(Subject& subject) {
+using Supported = TypeList<Product<float, float, float>>;
+
+bool narrow_weights_lose_nothing(Subject& subject) { return fits_bf16(subject.operand.by_output()); }
+
+bool is_far(const Subject& subject) {
+    return subject.operand.nnz() * sizeof(float) > static_cast<double>(cache_sizes().l2);
+}
+
+}  // namespace
+
+RoutedPattern routed_pattern(Subject& subject) {
     int widest = 0;
     for (const auto& registered : rows_of(&Table::routed, supported_levels()))
         widest = std::max(widest, registered.row->window);
     return find_routed_pattern(subject.operand.by_output(), widest);
 }
 
-bool narrow_weights_lose_nothing(Subject& subject) { return fits_bf16(subject.operand.by_output()); }
-
-using Supported = TypeList<Product<float, float, float>>;
-
-bool is_far(const Subject& subject) {
-    return subject.operand.nnz() * sizeof(float) > static_cast<double>(cache_sizes().l2);
-}
-
-// Of the level's widest vectors: narrow weights where they come from beyond L2 and lose nothing, the narrowest window,
-// the most rows of a pattern. Null where the pattern is not for it.
-const RoutedRow* best_row(Subject& subject) {
-    if (index_in(Supported{}, subject.types) == Supported::count) return nullptr;
+const RoutedRow* best_routed_row(Subject& subject) {
     const auto all = rows_of(&Table::routed, subject.levels);
     const RoutedRow* best = nullptr;
     int lanes = 0;
     for (const auto& registered : all)
         if (registered.row->types == subject.types) lanes = std::max(lanes, registered.row->lanes);
-    if (lanes == 0 || subject.known(pattern_of).layers.empty()) return best;
+    if (lanes == 0 || subject.known(routed_pattern).layers.empty()) return best;
     const bool narrow = is_far(subject) && subject.known(narrow_weights_lose_nothing);
     auto rank = [](const RoutedRow& row) {
         return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
     };
     for (const auto& registered : all) {
         const RoutedRow& row = *registered.row;
-        if (row.types != subject.types || row.lanes != lanes || row.window < subject.known(pattern_of).width ||
+        if (row.types != subject.types || row.lanes != lanes || row.window < subject.known(routed_pattern).width ||
             row.block_rows > subject.known(rows_to_a_pattern) || (row.weights == Weights::bf16 && !narrow))
             continue;
         if (best == nullptr || rank(row) > rank(*best)) best = &row;
@@ -181,18 +176,23 @@ const RoutedRow* best_row(Subject& subject) {
     return best;
 }
 
-// Columns of the tiles on the layout of this row, ascending; those so wide that their part of x leaves L1 pay only
-// where weights come from beyond L2.
-Tiles tiles_beside(Subject& subject, const RoutedRow& row, bool far) {
-    Tiles tiles;
+RoutedTiles routed_tiles(const Subject& subject, const RoutedRow& row, int widest) {
+    RoutedTiles tiles;
     for (const auto& registered : rows_of(&Table::routed, subject.levels)) {
         const RoutedRow& other = *registered.row;
         if (other.types == row.types && other.lanes == row.lanes && other.window == row.window &&
-            other.block_rows == row.block_rows && other.weights == row.weights && other.tile_cols <= (far ? 8 : 4))
+            other.block_rows == row.block_rows && other.weights == row.weights && other.tile_cols <= widest)
             tiles.push_back(registered);
     }
+    std::sort(tiles.begin(), tiles.end(),
+              [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
     return tiles;
 }
+
+namespace {
+
+// Those so wide that their part of x leaves L1 pay only where weights come from beyond L2.
+int widest_tile(bool far) { return far ? 8 : 4; }
 
 // Micro-operations that a layer of a unit takes for each column, beside one for each row: to permute a window.
 double permute_cost(const RoutedRow& row, int tile_cols) {
@@ -208,7 +208,7 @@ double permute_cost(const RoutedRow& row, int tile_cols) {
 // One pass of a tile over all units. Units without others beside them wait for their own sums.
 double pass_cost(Subject& subject, const RoutedRow& row, int tile_cols) {
     const CostConstants& c = costs();
-    const double layers = static_cast<double>(subject.known(pattern_of).layers.size());
+    const double layers = static_cast<double>(subject.known(routed_pattern).layers.size());
     const std::int64_t unit_rows = std::int64_t{row.lanes} * row.block_rows;
     const std::int64_t units = (subject.operand.outer() + unit_rows - 1) / unit_rows;
     const int together = std::clamp((row.lanes == 16 ? 16 : 8) / (row.block_rows * tile_cols), 1, group_units);
@@ -226,12 +226,12 @@ double pass_cost(Subject& subject, const RoutedRow& row, int tile_cols) {
 
 std::optional<double> cost(Subject& subject, const Request& request) {
     if (request.batch == Batch::ordered) return {};
-    const RoutedRow* const row = best_row(subject);
+    const RoutedRow* const row = best_routed_row(subject);
     if (row == nullptr) return {};
     const bool far = is_far(subject);
     const int n = typical_columns(request.batch);
     int widest = 1;
-    for (const auto& tile : tiles_beside(subject, *row, far))
+    for (const auto& tile : routed_tiles(subject, *row, widest_tile(far)))
         if (tile.row->tile_cols <= n) widest = std::max(widest, tile.row->tile_cols);
     const int passes = n / widest, rest = n % widest;
     const double cycles = passes * pass_cost(subject, *row, widest) + rest * pass_cost(subject, *row, 1);
@@ -248,12 +248,12 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&);
 constexpr LayoutKind kind{"routed", cost, build};
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
-    const RoutedRow& best = *best_row(subject);
+    const RoutedRow& best = *best_routed_row(subject);
     auto layout = subject.layout<RoutedLayout>(
         kind, [&](const RoutedLayout& other) { return other.fits(best); },
-        [&] { return derive_routed(subject.operand.by_output(), subject.known(pattern_of), best); });
-    Tiles tiles = tiles_beside(subject, best, layout->bytes() > cache_sizes().l2);
-    const RoutedPattern& pattern = subject.known(pattern_of);
+        [&] { return derive_routed(subject.operand.by_output(), subject.known(routed_pattern), best); });
+    RoutedTiles tiles = routed_tiles(subject, best, widest_tile(layout->bytes() > cache_sizes().l2));
+    const RoutedPattern& pattern = subject.known(routed_pattern);
     char text[200];
     std::snprintf(text, sizeof text, "routed: %zu layers, each from windows of %lld columns, %d row%s to a pattern%s",
                   pattern.layers.size(), static_cast<long long>(pattern.width), best.block_rows,

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "base/aligned.hpp"
+#include "kernels/registry.hpp"
 #include "kernels/routed.hpp"
 #include "layouts/layout.hpp"
+#include "layouts/matrix.hpp"
 
 namespace cs {
 
@@ -36,6 +38,17 @@ struct RoutedLayout final : Layout {
     }
 };
 // For the micro-kernels with the lanes, window, rows of a member and weights of `row`.
-RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row);
+// Windows that reach beyond the last column begin earlier, unless x may be read there.
+RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row,
+                           bool beyond_x = false);
+
+// That of a subject, of windows as wide as any micro-kernel takes; and the micro-kernel that reads it best: of the
+// level's widest vectors, narrow weights where they come from beyond L2 and lose nothing, the narrowest window, the
+// most rows of a pattern. Null where the pattern is not for routing.
+RoutedPattern routed_pattern(Subject& subject);
+const RoutedRow* best_routed_row(Subject& subject);
+// The tiles on the layout that a row reads, of up to `widest` columns, ascending.
+using RoutedTiles = std::vector<Registered<RoutedRow>>;
+RoutedTiles routed_tiles(const Subject& subject, const RoutedRow& row, int widest);
 
 }  // namespace cs

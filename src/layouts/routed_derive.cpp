@@ -64,7 +64,8 @@ bool fits_bf16(const StoredMatrix& matrix) {
 
 std::int64_t RoutedLayout::bytes() const { return bytes_of_arrays(bases, ids, values); }
 
-RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row) {
+RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& pattern, const RoutedRow& row,
+                           bool beyond_x) {
     constexpr std::uint32_t padding = 0x80000000u;  // -0.0
     RoutedLayout layout{};
     layout.lanes = row.lanes;
@@ -77,7 +78,7 @@ RoutedLayout derive_routed(const StoredMatrix& matrix, const RoutedPattern& patt
     layout.n_layers = (n_pattern + 1) / 2 * 2;
     layout.n_units = (matrix.rows + lanes * block_rows - 1) / (lanes * block_rows);
     // A window of whole registers must lie inside x where x has so many columns.
-    const std::int64_t last_base = std::max<std::int64_t>(0, matrix.cols - row.window);
+    const std::int64_t last_base = beyond_x ? matrix.cols : std::max<std::int64_t>(0, matrix.cols - row.window);
     for (const std::int64_t window : pattern.layers)
         layout.bases.push_back(static_cast<std::uint32_t>(std::min(window * pattern.width, last_base)));
     layout.bases.resize(as_size(layout.n_layers), 0);

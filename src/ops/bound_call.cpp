@@ -14,6 +14,19 @@ KeptWorkspace& workspace_of_thread() { return kept_by_thread.get(); }
 
 void multiply(const Plan& plan, const Operands& operands) { plan.fit(operands).run(operands, workspace_of_thread()); }
 
+void convolve(const Convolution& convolution, const ConvOperands& operands) {
+    if (operands.has_no_outputs()) return;
+    const int threads = convolution.threads_for(operands);
+    convolution.run(operands, threads, workspace_of_thread().at_least(convolution.workspace_bytes(operands, threads)));
+}
+
+void convolve_in(const Convolution& convolution, const ConvOperands& operands, Workspace workspace) {
+    if (operands.has_no_outputs()) return;
+    int threads = convolution.threads_for(operands);
+    while (threads > 1 && convolution.workspace_bytes(operands, threads) > workspace.bytes) --threads;
+    convolution.run(operands, threads, workspace);
+}
+
 void bind(BoundCall& call, const Plan& plan, const Operands& operands) {
     call.operands = operands;
     if (operands.winners != nullptr) {

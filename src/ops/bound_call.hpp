@@ -2,6 +2,7 @@
 // Products as the border calls them: in a workspace of the calling thread, and bound to their arrays for loops in C.
 #pragma once
 
+#include "conv/convolution.hpp"
 #include "plan/plan.hpp"
 
 namespace cs {
@@ -11,6 +12,9 @@ KeptWorkspace& workspace_of_thread();
 
 // y = epilogue(W x), in a workspace of the calling thread.
 void multiply(const Plan& plan, const Operands& operands);
+void convolve(const Convolution& convolution, const ConvOperands& operands);
+// Likewise in a workspace that has room for one thread at least; on as many as it has room for.
+void convolve_in(const Convolution& convolution, const ConvOperands& operands, Workspace workspace);
 
 // A plan and its operands: run_bound_call(&call), from any thread. Filled by bind(); stays where it is.
 struct BoundCall {

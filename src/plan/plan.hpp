@@ -48,7 +48,7 @@ struct Plan {
    private:
     bool fits(const Operands& operands) const {
         return !choice->reads_in_place() || operands.winners != nullptr || operands.y.cols == 1 ||
-               (operands.x.col_stride == 1 && operands.y.col_stride == 1);
+               (operands.patches == nullptr && operands.x.col_stride == 1 && operands.y.col_stride == 1);
     }
     Plan for_any_strides(std::int64_t vectors) const;
 };

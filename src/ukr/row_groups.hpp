@@ -18,8 +18,9 @@
 
 namespace cs::ukr::CS_ISA {
 
-// Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own.
-template <class T, int Lanes, int NV, int Shared, int Parts>
+// Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own. Column: of 16
+// bits, units of a block of tile rows; of 32, elements.
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column>
 struct RowGroups {
     using V = vec<T, Lanes>;
     using Part = vec<T, Lanes / Parts>;  // a row's share of a register
@@ -27,8 +28,10 @@ struct RowGroups {
     static constexpr int tile = Lanes / Parts * NV;
     static constexpr int sums_of_group = rows_of_group / Parts * NV;  // registers
     static_assert(Parts == 1 || (NV == 1 && Shared > 0), "several rows in a register share the part of x beside them");
-    static constexpr std::size_t scale = sizeof(T) * tile / column_unit;  // bytes of x per unit of a stored column
-    static_assert(sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
+    static constexpr bool in_block = sizeof(Column) == 2;
+    // Bytes of x per unit of a stored column.
+    static constexpr std::size_t scale = in_block ? sizeof(T) * tile / column_unit : sizeof(T);
+    static_assert(!in_block || sizeof(T) * tile % column_unit == 0, "a tile row is a whole number of column units");
 
     const char* x;
     const T* from;
@@ -66,15 +69,27 @@ struct RowGroups {
         for (int v = 0; v < NV; ++v) sum[v] = load<Part>(at + v * part);
     }
 
-    static const char* x_at(const char* x, std::size_t column) { return x + column * scale; }
-    static Part x_row(const char* x, std::size_t column, int v) {
+    static CS_INLINE const char* x_at(const char* x, std::size_t column) { return x + column * scale; }
+    static CS_INLINE Part x_row(const char* x, std::size_t column, int v) {
         return load<Part>(x_at(x, column) + static_cast<std::size_t>(v) * sizeof(Part));
     }
 
+    // The columns of a group's four rows, by few loads.
+    struct Columns {
+        static constexpr int each = sizeof(std::uint64_t) / sizeof(Column), bits = 8 * sizeof(Column);
+        std::uint64_t words[group_rows / each];
+        static CS_INLINE Columns at(const Column* from) { return load<Columns>(from); }
+        template <int R>
+        CS_INLINE std::size_t of_row() const {
+            const std::uint64_t word = words[R / each];
+            return R % each == each - 1 ? word >> (64 - bits) : (word >> (bits * (R % each))) & ((1ull << bits) - 1);
+        }
+    };
+
     // Entry j of row R of a group.
     template <int R>
-    CS_INLINE void entry(V (&sum)[NV], std::uint64_t columns, const T* values) const {
-        const std::size_t column = R == 3 ? columns >> 48 : (columns >> (16 * R)) & 0xffff;
+    CS_INLINE void entry(V (&sum)[NV], Columns columns, const T* values) const {
+        const std::size_t column = columns.template of_row<R>();
         const V value = spread<V, R>(values);
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
@@ -94,7 +109,7 @@ struct RowGroups {
     }
 
     template <int Groups>
-    CS_INLINE void steps(V (&sum)[Groups * rows_of_group][NV], const std::uint16_t* columns, const T* values,
+    CS_INLINE void steps(V (&sum)[Groups * rows_of_group][NV], const Column* columns, const T* values,
                          std::uint32_t count) const {
         const std::size_t entries = std::size_t{rows_of_group} * count;  // from one group to the next
         if constexpr (Shared > 0) {
@@ -111,7 +126,7 @@ struct RowGroups {
 #pragma GCC unroll 2
             for (int g = 0; g < Groups; ++g) {
                 const std::size_t at = static_cast<std::size_t>(g) * entries;
-                const auto packed = load<std::uint64_t>(columns + at);
+                const auto packed = Columns::at(columns + at);
                 entry<0>(sum[g * rows_of_group + 0], packed, values + at);
                 entry<1>(sum[g * rows_of_group + 1], packed, values + at);
                 entry<2>(sum[g * rows_of_group + 2], packed, values + at);
@@ -127,7 +142,7 @@ struct RowGroups {
     }
 
     template <int Groups, bool First>
-    CS_INLINE void packed_group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+    CS_INLINE void packed_group(const std::uint16_t* rows, const Column* columns, const T* values,
                                 std::uint32_t count) const {
         V sum[Groups][sums_of_group];
         auto row = [&](int g, int n, int i) -> std::int64_t { return rows[g * rows_of_group + n * Parts + i]; };
@@ -150,7 +165,7 @@ struct RowGroups {
     }
 
     template <int Groups, bool First>
-    CS_INLINE void wide_group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
+    CS_INLINE void wide_group(const std::uint16_t* rows, const Column* columns, const T* values,
                               std::uint32_t count) const {
         V sum[Groups * rows_of_group][NV];
         for (int r = 0; r < Groups * rows_of_group; ++r)
@@ -160,8 +175,7 @@ struct RowGroups {
     }
 
     template <int Groups, bool First>
-    CS_INLINE void group(const std::uint16_t* rows, const std::uint16_t* columns, const T* values,
-                         std::uint32_t count) const {
+    CS_INLINE void group(const std::uint16_t* rows, const Column* columns, const T* values, std::uint32_t count) const {
         if constexpr (Parts > 1)
             packed_group<Groups, First>(rows, columns, values, count);
         else
@@ -169,9 +183,9 @@ struct RowGroups {
     }
 
     template <bool First>
-    void run(const RowGroupsArgs& args) const {
+    void run(const GroupsArgs<Column>& args) const {
         const std::uint16_t* rows = args.rows;
-        const std::uint16_t* columns = args.columns;
+        const Column* columns = args.columns;
         const T* values = static_cast<const T*>(args.values);
         auto advance = [&](std::uint32_t groups, std::uint32_t count) {
             rows += rows_of_group * groups;
@@ -204,14 +218,14 @@ struct RowGroups {
     }
 };
 
-template <class T, int Lanes, int NV, int Shared, int Parts>
-void row_groups(const RowGroupsArgs& args) {
-    const RowGroups<T, Lanes, NV, Shared, Parts> tile{static_cast<const char*>(args.x),
-                                                      static_cast<const T*>(args.from),
-                                                      static_cast<T*>(args.to),
-                                                      args.from_stride,
-                                                      args.to_stride,
-                                                      args.to_cols};
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column>
+void row_groups(const GroupsArgs<Column>& args) {
+    const RowGroups<T, Lanes, NV, Shared, Parts, Column> tile{static_cast<const char*>(args.x),
+                                                              static_cast<const T*>(args.from),
+                                                              static_cast<T*>(args.to),
+                                                              args.from_stride,
+                                                              args.to_stride,
+                                                              args.to_cols};
     if (args.first)
         tile.template run<true>(args);
     else
@@ -230,7 +244,7 @@ inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>),
                                              Lanes / Parts* NV,
                                              Shared,
                                              cycles_of_entry(NV, Shared, Parts),
-                                             RowGroups<T, Lanes, NV, Shared, Parts>::stores_first,
-                                             row_groups<T, Lanes, NV, Shared, Parts>};
+                                             RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t>::stores_first,
+                                             row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -361,7 +361,9 @@ def of_contests(dtype, small):
         if x.dtype.kind in "iu":
             bias = (bias * 8).astype(np.int32)
         k = n // 4 + 1
-        ranked = x >> 12 if x.dtype == np.int64 else x  # what float64, in which boosted integers are ranked, tells apart
+        ranked = (
+            x >> 12 if x.dtype == np.int64 else x
+        )  # what float64, in which boosted integers are ranked, tells apart
         found = [
             cs.kwta(x, k, bias=bias),
             cs.kwta(ranked, k, boost=boost),

@@ -17,8 +17,9 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
 };
 
 static constexpr RoutedRow routed_tiles[] = {
-    routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 3>,
-    routed_row<Weights::as_computed, 16, 16, 1, 4>, routed_row<Weights::as_computed, 16, 16, 1, 8>,
+    routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 2>,
+    routed_row<Weights::as_computed, 16, 16, 1, 3>, routed_row<Weights::as_computed, 16, 16, 1, 4>,
+    routed_row<Weights::as_computed, 16, 16, 1, 7>, routed_row<Weights::as_computed, 16, 16, 1, 8>,
     routed_row<Weights::as_computed, 16, 16, 2, 1>, routed_row<Weights::as_computed, 16, 16, 2, 3>,
     routed_row<Weights::as_computed, 16, 16, 2, 4>, routed_row<Weights::as_computed, 16, 16, 4, 1>,
     routed_row<Weights::as_computed, 16, 16, 4, 3>, routed_row<Weights::as_computed, 16, 16, 4, 4>,
@@ -35,7 +36,16 @@ static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::bf16, 16, 32, 4, 4>,
 };
 
+static constexpr PlanesRow planes_tiles[] = {
+    planes_row<float, 1>,     planes_row<float, 2>,    planes_row<float, 4>,     planes_row<float, 7>,
+    planes_row<float, 1, 4>,  planes_row<float, 2, 4>, planes_row<float, 4, 4>,  planes_row<float, 5, 4>,
+    planes_row<float, 1, 8>,  planes_row<float, 2, 8>, planes_row<float, 3, 8>,  planes_row<double, 1>,
+    planes_row<double, 2>,    planes_row<double, 4>,   planes_row<double, 1, 4>, planes_row<double, 2, 4>,
+    planes_row<double, 5, 4>,
+};
+
 extern const Table table;
-constexpr Table table = with(every_level(), table_rows(row_groups_tiles), table_rows(routed_tiles));
+constexpr Table table =
+    with(every_level(), table_rows(row_groups_tiles), table_rows(routed_tiles), table_rows(planes_tiles));
 
 }  // namespace cs::ukr::CS_ISA

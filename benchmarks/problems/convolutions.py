@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Convolutions: layers of known sizes, and the patterns of their filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TAPS = "taps"  # one entry for each filter, tap and group of channels
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Filters over images (batch, channels, size, size), padded so that stride 1 keeps the size unless `valid`."""
+
+    channels: int
+    filters: int
+    size: int
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    valid: bool = False
+    batch: int = 1
+
+    @property
+    def padding(self) -> int:
+        return 0 if self.valid else self.dilation * (self.kernel - 1) // 2
+
+    @property
+    def name(self) -> str:
+        more = "".join(
+            f" {word} {value}"
+            for word, value, usual in (
+                ("stride", self.stride, 1),
+                ("dilation", self.dilation, 1),
+                ("batch", self.batch, 1),
+            )
+            if value != usual
+        )
+        return f"{self.kernel}x{self.kernel} {self.channels}->{self.filters} {self.size}x{self.size}{more}"
+
+    def image(self) -> NDArray[np.float32]:
+        shape = (self.batch, self.channels, self.size, self.size)
+        return np.random.default_rng(self.size).standard_normal(shape, dtype=np.float32)
+
+    def weight(self, block: int | str, set_size: int) -> NDArray[np.float32]:
+        """(filters, channels, kernel, kernel): a gap-free balanced pattern of blocks so high, or `TAPS`."""
+        import complsparse as cs
+
+        rng = np.random.default_rng(self.filters)
+        taps = self.kernel**2
+        if block == TAPS:  # masks run through the channels of a tap first
+            mask: Any = cs.complementary_mask((self.filters, taps * self.channels), set_size=set_size, rng=rng)
+            mask = mask.reshape(self.filters, taps, self.channels).transpose(0, 2, 1)
+        else:
+            mask = cs.complementary_mask(
+                (self.filters, self.channels * taps), set_size=set_size, block=(block, 1), rng=rng
+            )
+        shape = (self.filters, self.channels, self.kernel, self.kernel)
+        return np.where(mask.reshape(shape), rng.standard_normal(shape, dtype=np.float32), np.float32(0))
+
+
+RESNET_3X3 = tuple(Layer(c, c, n) for c, n in ((64, 56), (128, 28), (256, 14), (512, 7)))
+RESNET_5X5 = tuple(Layer(c, c, n, 5) for c, n in ((64, 56), (128, 28), (256, 14), (512, 7)))
+RESNET_1X1 = (Layer(64, 256, 56, 1), Layer(512, 128, 28, 1), Layer(1024, 256, 14, 1), Layer(2048, 512, 7, 1))
+STEPPING = (Layer(128, 128, 56, stride=2), Layer(128, 128, 28, dilation=2), Layer(256, 512, 28, 1, stride=2))
+GSC = (Layer(64, 64, 14, 5, valid=True),)
+SMOKE = Layer(16, 16, 8)

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""conv2d, conv1d, and convolutions bound to the shape of their input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from complsparse import _core
+from complsparse._arrays import as_array
+from complsparse._conv.geometry import Geometry, Pair, geometry_of
+from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place
+from complsparse._conv.plan import ConvPlan
+from complsparse._dtypes import ProductTypes, product_types
+from complsparse._operands import as_compute, check_out, checked_activation, checked_bias, compute_dtype
+from complsparse._ops.products import converted, has_late_relu
+from complsparse._ops.winners import Winners
+
+_MOST_KEPT = 32  # convolutions of one matrix of filters
+
+
+class Bound(NamedTuple):
+    """What a convolution is bound to, checked."""
+
+    geometry: Geometry
+    channels: int
+    groups: int
+    channels_last: bool
+
+    @property
+    def problem(self) -> tuple[tuple[int, int, int], tuple[Pair, Pair, Pair, Pair, Pair], bool]:
+        """As `_core` takes it: image, windows, memory order."""
+        rows, cols = self.geometry.image
+        return (self.channels, rows, cols), self.geometry.sliding, self.channels_last
+
+
+def _groups(groups: Any, channels: int, W: _core.Operand, taps: int) -> int:
+    if not isinstance(groups, (int, np.integer)) or isinstance(groups, bool):
+        raise TypeError(f"groups must be an integer, not {type(groups).__name__} ({groups!r})")
+    if groups < 1 or channels % groups or W.shape[0] % groups:
+        raise ValueError(
+            f"groups={groups} does not divide {channels} input channels and {W.shape[0]} filters into equal groups"
+        )
+    if W.shape[1] * int(groups) != channels * taps:
+        of_group = "" if groups == 1 else " of a group"
+        raise ValueError(
+            f"W has {W.shape[1]} columns; {channels // groups} channels{of_group} with {taps} taps each need "
+            f"{channels // groups * taps}"
+        )
+    return int(groups)
+
+
+def _kernel_size(kernel_size: Any, W: Any, axes: int) -> Any:
+    if kernel_size is not None:
+        return kernel_size
+    shape = W.filter_shape
+    if shape is None:
+        raise ValueError(
+            "kernel_size is missing, and W does not know its own: from_filters keeps the shape of the filters"
+        )
+    return shape[2:] if axes == len(shape) - 2 else shape[-axes:]
+
+
+def bind(
+    shape: tuple[int, ...],
+    W: Any,
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    layout: Any,
+    name: str,
+) -> tuple[Bound, tuple[int, ...]]:
+    """The geometry of x of this shape; and the shape of one image of the result."""
+    if not isinstance(W, _core.Operand):
+        raise TypeError(
+            f"{name} needs W as a ComplementaryMatrix, got {type(W).__name__}; the order is {name}(x, W), and "
+            "complsparse.from_filters makes one"
+        )
+    channel = channel_axis(layout, shape, axes, name)
+    kernel = _kernel_size(kernel_size, W, axes)
+    geometry = geometry_of(spatial(shape, channel), kernel, stride, padding, dilation)
+    groups = _groups(groups, shape[channel], W, geometry.kernel[0] * geometry.kernel[1])
+    out = geometry.out if axes == 2 else geometry.out[1:]
+    return Bound(geometry, shape[channel], groups, channel > 1), with_channels(out, W.shape[0], channel)
+
+
+def _filters(W: Any, groups: int) -> _core.Operand:
+    """Filters as they are convolved: stored by output; of groups, the entries of a group meet its channels."""
+    if groups == 1 and not W._transposed:
+        return W  # type: ignore[no-any-return]
+    csr = W._csr()
+    rows, cols = csr.shape
+    of_entry = np.repeat(np.arange(rows) // (rows // groups), np.diff(csr.indptr))
+    filters = _core.Operand()
+    indices = (csr.indices + of_entry * cols).astype(np.int32 if cols * groups < 2**31 else np.int64)
+    filters._bind(csr.indptr, indices, csr.data, (rows, cols * groups))
+    return filters
+
+
+def _kept(W: Any, key: Any, make: Callable[[], Any]) -> Any:
+    """What was made for a geometry, once, and is kept with the filters; the oldest goes where there is too much."""
+    kept: dict[Any, Any] = W.__dict__.setdefault("_convolutions", {})
+    found = kept.get(key)
+    if found is None:
+        found = make()
+        while len(kept) >= _MOST_KEPT:
+            kept.pop(next(iter(kept), None), None)
+        kept[key] = found
+    return found
+
+
+def convolution(W: Any, bound: Bound, dtype: np.dtype[Any], deterministic: bool = False) -> _core.Convolution:
+    """Of dense images."""
+    deterministic = deterministic or _core.get_deterministic()
+
+    def make() -> _core.Convolution:
+        return _core.make_convolution(_filters(W, bound.groups), dtype, *bound.problem, deterministic)
+
+    return _kept(W, (bound, dtype, deterministic), make)  # type: ignore[no-any-return]
+
+
+class OfWinners(NamedTuple):
+    """The convolution of winners, and what it costs (in cycles) against that of images written out."""
+
+    convolution: _core.Convolution | None  # None: winners have to be written out
+    each: float = 0.0
+    fixed: float = 0.0
+    dense: float = 0.0
+
+    def pays(self, winners: int, images: int) -> bool:
+        return self.convolution is not None and self.each * winners + self.fixed * images < self.dense * images
+
+
+def of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], of_image: bool) -> OfWinners:
+    def make() -> OfWinners:
+        filters = _filters(W, bound.groups)
+        cost = _core.winners_cost(filters, dtype, *bound.problem)
+        if cost is None:
+            return OfWinners(None)
+        dense: float = _core.conv_candidates(filters, dtype, *bound.problem)[0]["cost"]
+        writing = 0.5 * bound.channels * math.prod(bound.geometry.image)
+        convolution = _core.make_winners_convolution(filters, dtype, *bound.problem, of_image)
+        return OfWinners(convolution, *cost, dense + writing)
+
+    return _kept(W, (bound, dtype, "image" if of_image else "pixels"), make)  # type: ignore[no-any-return]
+
+
+def _contest_of(x: _core.Compressed, channel: int) -> bool | None:
+    """Whether winners are over the whole image; None where they are over neither this nor the channels of pixels."""
+    if x.axis == channel:
+        return False
+    return True if x.axis == tuple(range(1, len(x.shape))) else None
+
+
+def convolve(
+    x: Any,
+    W: Any,
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    bias: Any,
+    activation: Any,
+    layout: Any,
+    out: Any,
+    dtype: Any,
+) -> NDArray[Any]:
+    winners = x if isinstance(x, Winners) else None
+    if winners is None:
+        x = as_array(x, "x")
+    bound, image = bind(x.shape, W, axes, kernel_size, stride, padding, dilation, groups, layout, f"conv{axes}d")
+    types: ProductTypes = product_types(W.dtype, x.dtype, dtype)
+    activation = checked_activation(activation, types.compute)
+    offset = checked_bias(bias, W.shape[0], types)
+    shape = (x.shape[0], *image)
+    if out is not None:
+        inputs = [] if winners is not None else [x]
+        check_out(out, shape, types.result, inputs if bias is None else [*inputs, as_array(bias, "bias")])
+    run, images = _prepared(x, W, bound, types.compute)
+    late_relu = has_late_relu(activation, types)
+    in_place = writable_in_place(out, types.compute, bound.channels_last) if types.result == types.compute else None
+    y = np.empty(shape, dtype=types.compute) if in_place is None else out
+    to = four_axes(y, bound.channels_last) if in_place is None else in_place
+    run(images, to, offset, None if late_relu else activation)
+    if in_place is not None:
+        return y
+    y = converted(y, types, late_relu)
+    if out is None:
+        return y
+    out[...] = y
+    return out  # type: ignore[no-any-return]
+
+
+def _prepared(x: Any, W: Any, bound: Bound, compute: np.dtype[Any]) -> tuple[_core.Convolution, Any]:
+    """The convolution, and x as it takes it: winners where that pays, else an array."""
+    if isinstance(x, Winners):
+        of_image = _contest_of(x, x.ndim - 1 if bound.channels_last else 1)
+        if of_image is not None and x.dtype == compute and not _core.get_deterministic():
+            found = of_winners(W, bound, compute, of_image)
+            if found.convolution is not None and found.pays(x.nnz, x.shape[0]):
+                return found.convolution, x
+        x = x.toarray()
+    return convolution(W, bound, compute), four_axes(as_compute(x, compute), bound.channels_last)
+
+
+def plan(
+    W: Any,
+    x_shape: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    bias: Any,
+    activation: Any,
+    layout: Any,
+    dtype: Any,
+    deterministic: bool,
+) -> ConvPlan:
+    """A convolution bound to the shape of x, with a workspace of its own."""
+    shape = tuple(int(n) for n in x_shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"x_shape={x_shape!r} has a negative size")
+    compute = compute_dtype(W, dtype)
+    bound, _ = bind(shape, W, 2, kernel_size, stride, padding, dilation, groups, layout, "plan_conv2d")
+    activation = checked_activation(activation, compute)
+    offset = checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
+    if offset is not None:
+        offset = offset.copy()  # later writes to the caller's array must not change the plan
+    return ConvPlan(convolution(W, bound, compute, deterministic), shape[0], offset, activation)
+
+
+def conv2d(
+    x: Any,
+    W: Any,
+    kernel_size: Any = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    bias: Any = None,
+    activation: str | None = None,
+    layout: str = "NCHW",
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
+    """Convolution of images with sparse filters, as `torch.nn.functional.conv2d`.
+
+    Parameters
+    ----------
+    x : array_like or Winners, shape (N, C, H, W), or (N, H, W, C) with ``layout="NHWC"``
+        Images. Dense arrays may have any strides and byte order and may be read-only.
+    W : ComplementaryMatrix, shape (M, C / groups * kh * kw)
+        Filters; columns in (channel, kernel row, kernel column) order, as `from_filters` makes them: exactly
+        ``weight.reshape(M, -1)`` of a PyTorch or ONNX filter.
+    kernel_size : int or (int, int), optional
+        May be left out where ``W.filter_shape`` says it.
+    stride, dilation : int or (int, int)
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
+        Zeros around the images. "same": as many outputs as ``ceil(size / stride)``, the odd zero behind, as ONNX's
+        SAME_UPPER.
+    groups : int
+        Filters in equal groups, each of which sees its share of the channels.
+    bias : array_like, shape (M,), optional
+    activation : None or str
+        As for `complsparse.matmul`.
+    layout : {"NCHW", "NHWC"}
+        Of x and of the result.
+    out : ndarray, optional
+        Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
+    dtype : dtype, optional
+        Of the result, as in `numpy.matmul`.
+
+    Returns
+    -------
+    ndarray, shape (N, M, H', W') or (N, H', W', M)
+
+    Raises
+    ------
+    ValueError
+        Sizes that do not match or a kernel that reaches beyond the padded image, with the numbers.
+    TypeError
+        dtypes without a product; W that is no ComplementaryMatrix.
+
+    Notes
+    -----
+    Time is O(nnz * N * H' * W'). Columns ("im2col") are never built: images are copied into padded strips that stay in
+    the cache, in which each stored entry is an offset. Which way is taken, ``W.plan_conv2d(...).describe()`` tells. The
+    result has the same bits for every number of threads. Convolutions of ``W.T`` convolve with the transposed matrix;
+    they are no transposed convolutions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_filters(np.array([[[[0.0, 1.0], [2.0, 0.0]]]]))
+    >>> cs.conv2d(np.arange(9.0).reshape(1, 1, 3, 3), W)
+    array([[[[ 7., 10.],
+             [16., 19.]]]])
+    """
+    return convolve(x, W, 2, kernel_size, stride, padding, dilation, groups, bias, activation, layout, out, dtype)
+
+
+def conv1d(
+    x: Any,
+    W: Any,
+    kernel_size: Any = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    bias: Any = None,
+    activation: str | None = None,
+    layout: str = "NCL",
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
+    """Convolution of signals with sparse filters, as `torch.nn.functional.conv1d`.
+
+    Parameters
+    ----------
+    x : array_like or Winners, shape (N, C, L), or (N, L, C) with ``layout="NLC"``
+    W : ComplementaryMatrix, shape (M, C / groups * kernel size)
+    padding : int, (before, after), "same" or "valid"
+    kernel_size, stride, dilation, groups, bias, activation, layout, out, dtype
+        As `complsparse.conv2d`, with one axis.
+
+    Returns
+    -------
+    ndarray, shape (N, M, L') or (N, L', M)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import complsparse as cs
+    >>> W = cs.from_filters(np.array([[[1.0, 0.0, -1.0]]]))
+    >>> cs.conv1d(np.array([[[1.0, 2.0, 4.0, 8.0]]]), W)
+    array([[[-3., -6.]]])
+    """
+    return convolve(x, W, 1, kernel_size, stride, padding, dilation, groups, bias, activation, layout, out, dtype)

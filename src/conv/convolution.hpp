@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Convolutions: ways to slide a matrix of filters over images, and the choice of one for a geometry.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/epilogue.hpp"
+#include "base/views.hpp"
+#include "base/workspace.hpp"
+#include "layouts/layout.hpp"
+#include "layouts/matrix.hpp"
+
+namespace cs {
+
+// What a convolution is bound to; the number of images and the strides of x and y are not.
+struct ConvShape {
+    Types types{};
+    std::int64_t channels, height, width;
+    Sliding sliding{};
+    bool channels_last = false;  // how x and y lie, as far as is known: any strides are served
+    bool deterministic = false;
+};
+
+// y has a channel for each row of the filters, and out_rows * out_cols pixels. x and y do not overlap.
+struct ConvOperands {
+    ImagesView x, y;
+    Epilogue finish;
+    const WinnersView* winners = nullptr;  // instead of x, whose sizes count all the same
+
+    bool has_no_outputs() const { return y.images == 0 || y.channels == 0 || y.height == 0 || y.width == 0; }
+};
+
+// One way, for one matrix of filters and one shape: columns of the filters are (channel, tap) pairs, taps row by row.
+class Convolution {
+   public:
+    virtual ~Convolution() = default;
+    Convolution(const Convolution&) = delete;
+    Convolution& operator=(const Convolution&) = delete;
+
+    // The workspace has at least the bytes that are said here, for these operands and as many threads.
+    virtual void run(const ConvOperands& operands, int threads, Workspace workspace) const = 0;
+    virtual std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const = 0;
+    // Of what was derived for this way alone.
+    virtual std::int64_t layout_bytes() const { return 0; }
+    // How many threads the operands are worth.
+    int threads_for(const ConvOperands& operands) const;
+
+    const std::string& name() const { return name_; }      // of the micro-kernel
+    const std::string& reason() const { return reason_; }  // why, in words
+
+   protected:
+    Convolution(const Matrix& matrix, const ConvShape& shape, std::string name, std::string reason)
+        : matrix_(matrix), shape_(shape), name_(std::move(name)), reason_(std::move(reason)) {}
+
+    const Matrix& matrix() const { return matrix_; }
+    const ConvShape& shape() const { return shape_; }
+    const Sliding& sliding() const { return shape_.sliding; }
+
+   private:
+    const Matrix& matrix_;
+    const ConvShape shape_;
+    const std::string name_, reason_;
+};
+
+// A way: what it is called, what it costs (asked under the lock of the matrix), how it is made.
+struct ConvWay {
+    const char* name;
+    // Cycles per image, about; nothing where the pattern or the shape is not for it.
+    std::optional<double> (*cost)(Subject& subject, const ConvShape& shape);
+    std::unique_ptr<const Convolution> (*build)(const Matrix& matrix, const ConvShape& shape);
+};
+
+const std::vector<const ConvWay*>& conv_ways();
+
+struct ConvCandidate {
+    const char* way;
+    double cost;
+};
+// By ascending cost.
+std::vector<ConvCandidate> conv_candidates(const Matrix& matrix, const ConvShape& shape);
+// candidate: which of them; -1: the first. The matrix must outlive it. May throw std::bad_alloc; std::out_of_range
+// where there is no such candidate.
+std::unique_ptr<const Convolution> make_convolution(const Matrix& matrix, const ConvShape& shape, int candidate = -1);
+
+}  // namespace cs

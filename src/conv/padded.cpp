@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conv/padded.hpp"
+
+#include <algorithm>
+
+#include "base/caches.hpp"
+#include "base/parallel.hpp"
+#include "base/types.hpp"
+#include "tiles/patches.hpp"
+
+namespace cs {
+namespace {
+
+std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Steps of a power of two put everything in a few cache sets.
+std::int64_t apart_in_cache(std::int64_t elements, std::int64_t each, std::int64_t bytes) {
+    elements = round_up(elements, 16);
+    return elements * each % bytes == 0 ? elements + 16 : elements;
+}
+
+template <class T>
+void copy_strided(const T* from, std::int64_t step, std::int64_t n, T* to) {
+    if (step == 1)
+        std::copy_n(from, n, to);
+    else if (step == 2)  // every second pixel: a loop that compilers know
+        for (std::int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
+    else
+        for (std::int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+}
+
+}  // namespace
+
+Padded::Used Padded::Used::of(std::int64_t kernel, std::int64_t stride, std::int64_t dilation) {
+    Used used{1, 0};
+    for (std::int64_t tap = 0; tap < kernel; ++tap) {
+        used.phases = std::max(used.phases, tap * dilation % stride + 1);
+        used.shift = std::max(used.shift, tap * dilation / stride);
+    }
+    return used;
+}
+
+Padded::Padded(const ConvShape& shape, bool channels_last)
+    : shape_(shape),
+      channels_last_(channels_last),
+      down_(Used::of(shape.sliding.kernel_rows, shape.sliding.stride_rows, shape.sliding.dilation_rows)),
+      across_(Used::of(shape.sliding.kernel_cols, shape.sliding.stride_cols, shape.sliding.dilation_cols)),
+      pitch_(shape.sliding.out_cols + across_.shift) {
+    const Sliding& s = shape.sliding;
+    if (s.stride_cols == 1) {
+        const std::int64_t right = std::max<std::int64_t>(0, pitch_ - s.left - shape.width);
+        pitch_ -= std::min({s.left, right, across_.shift});  // no less than there are output pixels
+    }
+    if (channels_last) channel_pitch_ = apart_in_cache(shape.channels, bytes_of(shape.types.x), 512);
+
+    // As many strips as keep one in a part of L2, and give all threads some; of about equal height.
+    const std::int64_t each = bytes_of(shape.types.x), out_rows = std::max<std::int64_t>(1, s.out_rows);
+    set_strip(1);
+    const std::int64_t of_halo = elements_ * each;
+    set_strip(out_rows);
+    const std::int64_t budget = cache_sizes().l2 / 3, of_rows = elements_ * each - of_halo;
+    std::int64_t strips = of_halo >= budget / 2 ? 1 : 1 + of_rows / (budget - of_halo);
+    const std::int64_t threads = effective_threads();
+    if (threads > 1) strips = (strips + threads - 1) / threads * threads;
+    strips = std::clamp<std::int64_t>(strips, 1, out_rows);
+    set_strip((out_rows + strips - 1) / strips);
+}
+
+// Everything that depends on the height of a strip.
+void Padded::set_strip(std::int64_t rows) {
+    const std::int64_t phases = down_.phases * across_.phases;
+    strip_rows_ = rows;
+    rows_ = rows + down_.shift;
+    if (channels_last_) {
+        phase_step_ = (rows_ * pitch_ + across_.shift) * channel_pitch_;
+        elements_ = phases * phase_step_;
+    } else {
+        phase_step_ = apart_in_cache(rows_ * pitch_ + across_.shift, bytes_of(shape_.types.x), 4096);
+        elements_ = shape_.channels * phases * phase_step_;
+    }
+}
+
+std::int64_t Padded::offset(std::int64_t channel, std::int64_t tap) const {
+    const Sliding& s = shape_.sliding;
+    const std::int64_t down = tap / s.kernel_cols * s.dilation_rows, across = tap % s.kernel_cols * s.dilation_cols;
+    const std::int64_t phase = down % s.stride_rows * across_.phases + across % s.stride_cols;
+    const std::int64_t at = (down / s.stride_rows * pitch_ + across / s.stride_cols) * pixel_step();
+    return channels_last_ ? phase * phase_step_ + at + channel
+                          : (channel * down_.phases * across_.phases + phase) * phase_step_ + at;
+}
+
+template <class T>
+void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T* to) const {
+    const Sliding& s = shape_.sliding;
+    const T* const first = static_cast<const T*>(images.data) + image * images.image_stride;
+    const std::int64_t top = first_row(strip) * s.stride_rows - s.top;
+    for (std::int64_t a = 0; a < down_.phases; ++a)
+        for (std::int64_t b = 0; b < across_.phases; ++b, to += phase_step_) {
+            const std::int64_t left = b - s.left;
+            const Inside pixels = Inside::of(left, s.stride_cols, pitch_, images.width);
+            for (std::int64_t row = 0; row < rows_; ++row) {
+                const std::int64_t y = row * s.stride_rows + a + top;
+                const T* const from = first + y * images.row_stride + left * images.col_stride;
+                copy_line(images, from, y >= 0 && y < images.height ? pixels : Inside{pitch_, pitch_}, move,
+                          to + row * row_step());
+            }
+            // Behind the last row: its right margin.
+            const std::int64_t end = rows_ * row_step();
+            for (std::int64_t c = 0; c < (channels_last_ ? 1 : images.channels); ++c)
+                std::fill(to + c * channel_step() + end, to + c * channel_step() + phase_step_, T{});
+        }
+}
+
+// A row of all channels: the pixels of `run` from `from` on, a stride apart, zeros around them.
+template <class T>
+void Padded::copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T* to) const {
+    const std::int64_t channels = images.channels, across = images.channel_stride, n = run.last - run.first;
+    const std::int64_t step = shape_.sliding.stride_cols * images.col_stride, pixel = pixel_step();
+    for (std::int64_t c = 0; c < (channels_last_ ? 1 : channels); ++c) {
+        T* const line = to + c * channel_step();
+        std::fill(line, line + run.first * pixel, T{});
+        std::fill(line + run.last * pixel, line + pitch_ * pixel, T{});
+    }
+    from += run.first * step;
+    to += run.first * pixel;
+    if (channels_last_)
+        for (std::int64_t i = 0; i < n; ++i) std::fill(to + i * pixel + channels, to + (i + 1) * pixel, T{});
+    if (n == 0) return;
+    // One side has channels together, the other pixels: a transpose. Otherwise runs of what both have together.
+    if (channels_last_ && step == 1 && across != 1) {
+        move.transpose({from, to, channels, n, across, pixel});
+    } else if (!channels_last_ && across == 1 && step != 1 && channels > 1) {
+        move.transpose({from, to, n, channels, step, channel_step()});
+    } else if (channels_last_) {
+        for (std::int64_t i = 0; i < n; ++i) copy_strided(from + i * step, across, channels, to + i * pixel);
+    } else {
+        for (std::int64_t c = 0; c < channels; ++c) copy_strided(from + c * across, step, n, to + c * channel_step());
+    }
+}
+
+template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, float*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, double*) const;
+
+}  // namespace cs

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Padded copies of an image, in which every tap of an output pixel lies at an offset that the pixel does not change.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/views.hpp"
+#include "conv/convolution.hpp"
+#include "kernels/move.hpp"
+#include "tiles/patches.hpp"
+
+namespace cs {
+
+// An image with its zeros around it. Of strides above 1, the pixels that windows step over together form a *phase*: row
+// i * stride_rows + a, column j * stride_cols + b of the padded image is (i, j) of phase (a, b). So neighbouring output
+// pixels are neighbours in each phase, whatever the stride. Rows share their margin with the next where stride is 1.
+//
+// Planes: channel, phase, row, column. Pixels: phase, row, column, channel.
+//
+// Only a *strip* of the image is copied at a time, what a few rows of the output meet: it stays in L2, and strips are
+// what threads share.
+class Padded {
+   public:
+    Padded(const ConvShape& shape, bool channels_last);
+
+    // Strips of an image, and the output rows of one.
+    std::int64_t n_strips() const { return (shape_.sliding.out_rows + strip_rows_ - 1) / strip_rows_; }
+    std::int64_t first_row(std::int64_t strip) const { return strip * strip_rows_; }
+    std::int64_t rows_of(std::int64_t strip) const {
+        return std::min(strip_rows_, shape_.sliding.out_rows - first_row(strip));
+    }
+
+    // Elements from the strip's first on to what its output pixel (0, 0) meets at (channel, tap); and from one output
+    // pixel to the next, and to that in the next row.
+    std::int64_t offset(std::int64_t channel, std::int64_t tap) const;
+    std::int64_t pixel_step() const { return channels_last_ ? channel_pitch_ : 1; }
+    std::int64_t row_step() const { return pitch_ * pixel_step(); }
+    // Output pixels from one row to the next, counted as pixel_step() counts them.
+    std::int64_t pitch() const { return pitch_; }
+    // Elements, without those that a tile reads beyond the last pixel.
+    std::int64_t elements() const { return elements_; }
+
+    template <class T>
+    void copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T* to) const;
+
+   private:
+    struct Used {  // phases of one axis that a tap meets, and the last step into one
+        std::int64_t phases, shift;
+        static Used of(std::int64_t kernel, std::int64_t stride, std::int64_t dilation);
+    };
+    void set_strip(std::int64_t rows);
+    // Elements from one channel of a pixel to the next.
+    std::int64_t channel_step() const { return channels_last_ ? 1 : down_.phases * across_.phases * phase_step_; }
+    template <class T>
+    void copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T* to) const;
+
+    const ConvShape shape_;
+    const bool channels_last_;
+    Used down_, across_;
+    std::int64_t pitch_;
+    std::int64_t channel_pitch_ = 0;                                          // pixels: from one to the next
+    std::int64_t strip_rows_ = 1, rows_ = 0, phase_step_ = 0, elements_ = 0;  // rows_: of a phase
+};
+
+}  // namespace cs

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Convolutions of stride 1 are batched products with overlapping rows: row groups on a padded copy of the image, in
+// which every (channel, tap) is an offset. Columns are never built, and other strides are stride 1 in each phase.
+//
+// Output pixels are numbered as they lie in the padded plane, margins included, so that a tile need not know rows: the
+// sums of margins are computed, and not stored.
+#include "kernels/planes.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "base/caches.hpp"
+#include "base/sizes.hpp"
+#include "conv/pixels.hpp"
+#include "conv/ways.hpp"
+#include "kernels/names.hpp"
+#include "layouts/dense_choice.hpp"
+#include "layouts/row_groups.hpp"
+
+namespace cs {
+namespace {
+
+using Tile = Registered<PlanesRow>;
+
+constexpr std::int64_t most_panel_rows = 2048;
+
+struct PlanesLayout {
+    RowGroupsLayout groups;
+    AlignedVector<std::uint32_t> offsets;  // for each of groups.columns
+};
+
+// Output pixels of a strip, margins between rows included.
+std::int64_t positions(const Padded& padded, const Sliding& s, std::int64_t strip = 0) {
+    return (padded.rows_of(strip) - 1) * padded.pitch() + s.out_cols;
+}
+
+// Cycles of one entry of a row for all pixels: so many for each vector of a tile, and for the entry's index and value.
+double cost_of_tile(const PlanesRow& row, std::int64_t pixels, double lanes) {
+    const double vectors = row.tile_cols / lanes;
+    const double tiles = static_cast<double>((pixels + row.tile_cols - 1) / row.tile_cols);
+    return tiles * (row.shared_rows == 0  ? vectors * 1.42 + 0.5
+                    : row.shared_rows > 4 ? vectors * 0.48 + 0.42
+                                          : vectors * 0.52 + 0.55);
+}
+
+int lanes_of(const std::vector<Tile>& tiles) {
+    int least = tiles.front().row->tile_cols;
+    for (const Tile& tile : tiles) least = std::min(least, tile.row->tile_cols);
+    return least;
+}
+
+// Those of the strongest level, with the shared rows that serve the pattern best.
+std::vector<Tile> tiles_of(Subject& subject) {
+    std::vector<Tile> found;
+    const int shared = subject.known(rows_to_a_pattern);
+    auto wanted = [&](const PlanesRow& row) {
+        return row.types == subject.types && row.shared_rows <= shared &&
+               (row.shared_rows == 0 || subject.operand.outer() % row.shared_rows == 0);
+    };
+    int most = 0, isa = -1;
+    for (const Tile& tile : rows_of(&Table::planes, subject.levels))
+        if (wanted(*tile.row)) most = std::max(most, tile.row->shared_rows);
+    for (const Tile& tile : rows_of(&Table::planes, subject.levels))
+        if (wanted(*tile.row) && tile.row->shared_rows == most) isa = std::max(isa, tile.isa);
+    for (const Tile& tile : rows_of(&Table::planes, subject.levels))
+        if (wanted(*tile.row) && tile.row->shared_rows == most && tile.isa == isa) found.push_back(tile);
+    return found;
+}
+
+Tile best_tile(const std::vector<Tile>& tiles, std::int64_t pixels) {
+    const double lanes = lanes_of(tiles);
+    return *std::min_element(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) {
+        return cost_of_tile(*a.row, pixels, lanes) < cost_of_tile(*b.row, pixels, lanes);
+    });
+}
+
+template <class P>
+class PlanesConvolution final : public Convolution {
+    using W = typename P::W;
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    PlanesConvolution(const Matrix& matrix, const ConvShape& shape, std::string reason, Tile tile, const MoveRow* move,
+                      PlanesLayout layout)
+        : Convolution(matrix, shape, name_of(tile), std::move(reason)),
+          row_(*tile.row),
+          move_(*move),
+          padded_(shape, false),
+          layout_(std::move(layout)) {}
+
+    std::int64_t layout_bytes() const override { return layout_.groups.bytes() + bytes_of_arrays(layout_.offsets); }
+
+    std::int64_t workspace_bytes(const ConvOperands&, int threads) const override {
+        return threads * (strip_bytes() + sums_bytes());
+    }
+
+    void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
+        const std::int64_t n_strips = padded_.n_strips();
+        auto task = [&](std::int64_t number, int worker) {
+            unsigned char* const own = workspace.memory + worker * (strip_bytes() + sums_bytes());
+            const Strip strip{number / n_strips, number % n_strips, reinterpret_cast<X*>(own)};
+            padded_.template copy<X>(operands.x, strip.image, strip.number, move_, strip.copy);
+            const std::int64_t last = positions(padded_, sliding(), strip.number);
+            for (std::int64_t first = 0; first < last; first += row_.tile_cols)
+                for (std::int64_t panel = 0; panel < layout_.groups.n_panels; ++panel)
+                    tile(operands, strip, panel, {first, std::min<std::int64_t>(row_.tile_cols, last - first)},
+                         reinterpret_cast<Y*>(own + strip_bytes()));
+        };
+        parallel_for(operands.x.images * n_strips, threads, task);
+    }
+
+   private:
+    struct Strip {
+        std::int64_t image, number;
+        X* copy;
+    };
+
+    std::int64_t strip_bytes() const {  // the last tile reads beyond it
+        return round_to_lines(padded_.elements() + row_.tile_cols, sizeof(X)) * std::int64_t{sizeof(X)};
+    }
+    std::int64_t sums_bytes() const {
+        return round_to_lines(layout_.groups.panel_rows * row_.tile_cols, sizeof(Y)) * std::int64_t{sizeof(Y)};
+    }
+
+    void tile(const ConvOperands& operands, const Strip& strip, std::int64_t panel, Range cols, Y* sums) const {
+        const RowGroupsLayout& held = layout_.groups;
+        const std::int64_t first_row = panel * held.panel_rows;
+        const std::int64_t n_rows = std::min(held.panel_rows, operands.y.channels - first_row);
+        for (std::int64_t block = 0; block < held.n_blocks; ++block) {
+            const RowGroupsLayout::Part& part = held.parts[as_size(panel * held.n_blocks + block)];
+            PlanesArgs args;
+            args.runs = held.runs.data() + part.run;
+            args.n_runs = part.n_runs;
+            args.tails = held.tails.data() + part.tail;
+            args.n_tails = part.n_tails;
+            args.rows = held.rows.data() + part.row;
+            args.columns = layout_.offsets.data() + (held.shared_rows > 0 ? part.entry / held.shared_rows : part.entry);
+            args.values = held.values.data() + as_size(part.entry) * sizeof(W);
+            args.x = strip.copy + cols.first;
+            args.from = args.to = sums;
+            args.from_stride = args.to_stride = args.to_cols = row_.tile_cols;
+            args.first = block == 0;
+            args.last = false;
+            row_.function(args);
+        }
+        store(operands, strip, {first_row, n_rows}, cols, sums);
+    }
+
+    // What of the tile lies in rows of the output: a run for each of these.
+    void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, Y* sums) const {
+        const ImagesView& y = operands.y;
+        const std::int64_t pitch = padded_.pitch(), last = cols.first + cols.count;
+        Y* const image =
+            static_cast<Y*>(y.data) + strip.image * y.image_stride + padded_.first_row(strip.number) * y.row_stride;
+        for (std::int64_t at = cols.first; at < last;) {
+            const std::int64_t row = at / pitch, col = at % pitch;
+            const std::int64_t until = std::min(last, row * pitch + y.width);
+            if (at < until) {
+                const DenseView line{image + row * y.row_stride, y.channels, y.width, y.channel_stride, y.col_stride};
+                DenseSink<Y>(line, operands.finish, move_)
+                    .take_tile(sums + (at - cols.first), row_.tile_cols, rows, {col, until - at});
+            }
+            at = (row + 1) * pitch;
+        }
+    }
+
+    const PlanesRow& row_;
+    const MoveRow& move_;
+    const Padded padded_;
+    const PlanesLayout layout_;
+};
+
+// Channels whose planes' part under a tile stays in L1, where rows have columns of their own: each channel is read once
+// for each of its entries. Rows that share columns read it so much less often that sums need not leave registers.
+std::int64_t block_channels(const ConvShape& shape, const Padded& padded, const PlanesRow& row) {
+    const Sliding& s = shape.sliding;
+    const std::int64_t tall = s.kernel_rows * (row.tile_cols + 16);
+    const std::int64_t flat = row.tile_cols + padded.offset(0, s.taps() - 1);
+    const std::int64_t bytes =
+        (s.stride_rows * s.stride_cols == 1 ? std::min(tall, flat) : tall) * bytes_of(shape.types.x);
+    return std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 5 / bytes, 8, 4096);
+}
+
+using Supported = TypeList<Product<float, float, float>, Product<double, double, double>>;
+
+PlanesLayout derive(Subject& subject, const ConvShape& shape, const Padded& padded, const PlanesRow& row) {
+    const StoredMatrix& matrix = subject.operand.by_output();
+    const std::int64_t taps = shape.sliding.taps();
+    std::int64_t cols = max_block_cols / taps * taps;
+    if (row.shared_rows == 0) cols = std::min(cols, block_channels(shape, padded, row) * taps);
+    cols = std::max<std::int64_t>(1, std::min<std::int64_t>(cols == 0 ? max_block_cols : cols, matrix.cols));
+    const std::int64_t panel = std::clamp<std::int64_t>(
+        (matrix.rows + most_shared_rows - 1) / most_shared_rows * most_shared_rows, most_shared_rows, most_panel_rows);
+    PlanesLayout layout{derive_row_groups(matrix, panel, cols, row.shared_rows), {}};
+    RowGroupsLayout& groups = layout.groups;
+    layout.offsets.resize(groups.columns.size());
+    for (std::size_t part = 0; part < groups.parts.size(); ++part) {
+        const std::int64_t each = groups.shared_rows > 0 ? groups.shared_rows : 1;
+        const std::int64_t end = part + 1 < groups.parts.size() ? groups.parts[part + 1].entry : groups.entries;
+        const std::int64_t first_col = static_cast<std::int64_t>(part) % groups.n_blocks * groups.block_cols;
+        for (std::int64_t i = groups.parts[part].entry / each; i < end / each; ++i) {
+            const std::int64_t column = first_col + groups.columns[as_size(i)] / column_unit;
+            layout.offsets[as_size(i)] = static_cast<std::uint32_t>(padded.offset(column / taps, column % taps));
+        }
+    }
+    AlignedVector<std::uint16_t>().swap(groups.columns);
+    return layout;
+}
+
+bool serves(const ConvShape& shape) {
+    return !shape.deterministic && shape.sliding.pixels() > 0 && shape.channels > 0 &&
+           has_short_offsets(Padded(shape, false));
+}
+
+std::optional<double> cost(Subject& subject, const ConvShape& shape) {
+    if (index_in(Supported{}, subject.types) == Supported::count || !serves(shape)) return {};
+    const std::vector<Tile> tiles = tiles_of(subject);
+    if (tiles.empty()) return {};
+    const Padded padded(shape, false);
+    const std::int64_t pixels = positions(padded, shape.sliding);
+    const PlanesRow& row = *best_tile(tiles, pixels).row;
+    return subject.operand.nnz() * cost_of_tile(row, pixels, lanes_of(tiles)) * static_cast<double>(padded.n_strips()) +
+           cost_of_moving(padded, subject, shape, shape.channels_last);
+}
+
+std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& shape) {
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    Subject subject(matrix, Side::rows, shape.types);
+    const Padded padded(shape, false);
+    const Tile tile = best_tile(tiles_of(subject), positions(padded, shape.sliding));
+    PlanesLayout layout = derive(subject, shape, padded, *tile.row);
+    char text[200];
+    std::snprintf(text, sizeof text, "padded planes: tiles of %d pixels, %s, blocks of %lld channels",
+                  tile.row->tile_cols,
+                  tile.row->shared_rows > 4   ? "eight filters to a pattern"
+                  : tile.row->shared_rows > 0 ? "four filters to a pattern"
+                                              : "filters with columns of their own",
+                  static_cast<long long>(std::min(shape.channels, layout.groups.block_cols / shape.sliding.taps())));
+    const MoveRow* const move = strongest_of(&Table::move, subject.levels, shape.types.y).row;
+    return dispatch<Supported>(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
+        return std::make_unique<const PlanesConvolution<decltype(product)>>(matrix, shape, std::string(text), tile,
+                                                                            move, std::move(layout));
+    });
+}
+
+}  // namespace
+
+const ConvWay planes_way{"planes", cost, build};
+
+RowName row_name(const PlanesRow& row) {
+    const bool shared = row.shared_rows > 0;
+    const int rows = shared ? row.shared_rows : group_rows;
+    return {"conv",
+            shared ? "shared_planes" : "planes",
+            name_of(row.types),
+            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols),
+            rows,
+            row.tile_cols};
+}
+
+}  // namespace cs

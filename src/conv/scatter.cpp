@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Convolutions of winners, input-stationary: each winner adds its column of filters to the outputs that meet it. The
+// sums of a strip of outputs stay in L1, pixel by pixel, beginning with the bias.
+#include "kernels/scatter.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <vector>
+
+#include "base/caches.hpp"
+#include "base/sizes.hpp"
+#include "conv/comes_in.hpp"
+#include "conv/winners.hpp"
+#include "kernels/names.hpp"
+#include "kernels/registry.hpp"
+#include "tiles/sink.hpp"
+#include "tiles/work.hpp"
+
+namespace cs {
+namespace {
+
+using Row = Registered<ScatterRow>;
+
+// The micro-kernel with the highest blocks that the pattern has, of those of vectors that the level has.
+Row row_for(Subject& subject) {
+    Row best{nullptr, 0};
+    for (const Row& row : rows_of(&Table::scatter, subject.levels))
+        if (row.row->types == subject.types && (best.row == nullptr || row.row->block_rows >= best.row->block_rows) &&
+            subject.operand.outer() % row.row->block_rows == 0 &&
+            comes_in(subject.operand.by_output(), row.row->block_rows))
+            best = row;
+    return best;
+}
+
+std::int64_t pitch_of(const StoredMatrix& filters, std::size_t size) { return round_to_lines(filters.rows, size); }
+
+struct ScatterLayout {
+    std::vector<std::uint32_t> starts;
+    std::vector<std::int32_t> targets;
+    AlignedVector<unsigned char> values;
+};
+
+template <class P>
+class Scatter final : public WinnersConvolution {
+    using W = typename P::W;
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    Scatter(const Matrix& matrix, const ConvShape& shape, std::string reason, Row row, const MoveRow* move)
+        : WinnersConvolution(matrix, shape, name_of(row), std::move(reason)),
+          row_(*row.row),
+          move_(*move),
+          pitch_(pitch_of(matrix.stored(), sizeof(Y))) {
+        const std::int64_t line = sliding().out_cols * pitch_ * std::int64_t{sizeof(Y)};
+        strip_rows_ = std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 4 / std::max<std::int64_t>(1, line), 1,
+                                               std::max<std::int64_t>(1, sliding().out_rows));
+        derive(matrix.stored());
+    }
+
+    std::int64_t layout_bytes() const override {
+        return bytes_of_arrays(layout_.starts, layout_.targets, layout_.values);
+    }
+    std::int64_t workspace_bytes(const ConvOperands&, int threads) const override { return threads * sums_bytes(); }
+
+    void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
+        const std::int64_t n_strips = (sliding().out_rows + strip_rows_ - 1) / strip_rows_;
+        auto task = [&](std::int64_t number, int worker) {
+            Y* const sums = reinterpret_cast<Y*>(workspace.memory + worker * sums_bytes());
+            const std::int64_t image = number / n_strips, first = number % n_strips * strip_rows_;
+            strip(operands, image, {first, std::min(strip_rows_, sliding().out_rows - first)}, sums);
+        };
+        parallel_for(operands.y.images * n_strips, threads, task);
+    }
+
+   private:
+    std::int64_t sums_bytes() const { return strip_rows_ * sliding().out_cols * pitch_ * std::int64_t{sizeof(Y)}; }
+
+    void derive(const StoredMatrix& filters) {
+        OwnedCsr owned;
+        const StoredMatrix columns = transpose(filters, owned);  // a row for each (channel, tap)
+        const std::int64_t taps = sliding().taps(), height = row_.block_rows;
+        const W* const values = static_cast<const W*>(columns.values);
+        layout_.values.resize(as_size(filters.nnz()) * sizeof(W));
+        std::memcpy(layout_.values.data(), values, layout_.values.size());
+        for (std::int64_t column = 0; column < columns.rows; ++column) {
+            layout_.starts.push_back(static_cast<std::uint32_t>(layout_.targets.size()));
+            const std::int64_t tap = column % taps, down = tap / sliding().kernel_cols * sliding().dilation_rows,
+                               across = tap % sliding().kernel_cols * sliding().dilation_cols;
+            for (std::int64_t at = columns.row_ptr[column]; at < columns.row_ptr[column + 1]; at += height)
+                layout_.targets.push_back(
+                    static_cast<std::int32_t>(columns.columns[at] - (down * sliding().out_cols + across) * pitch_));
+        }
+        layout_.starts.push_back(static_cast<std::uint32_t>(layout_.targets.size()));
+    }
+
+    // Of the taps of one axis those whose output pixel lies in [0, count): tap t meets output `at - t * dilation`.
+    static Range taps_inside(std::int64_t at, std::int64_t dilation, std::int64_t kernel, std::int64_t count) {
+        const std::int64_t first = at < count ? 0 : (at - count) / dilation + 1;
+        const std::int64_t last = at < 0 ? 0 : std::min(kernel, at / dilation + 1);
+        return {std::min(first, last), std::max<std::int64_t>(0, last - first)};
+    }
+
+    // The outputs of the rows `rows`.
+    void strip(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
+        const Sliding& s = sliding();
+        const std::int64_t filters = operands.y.channels;
+        const Y* const bias = static_cast<const Y*>(operands.finish.bias);
+        for (std::int64_t pixel = 0; pixel < rows.count * s.out_cols; ++pixel)
+            bias != nullptr ? std::copy_n(bias, filters, sums + pixel * pitch_)
+                            : std::fill_n(sums + pixel * pitch_, filters, Y{});
+        of_image() ? add_image(operands, image, rows, sums) : add_pixels(operands, image, rows, sums);
+
+        const ImagesView& y = operands.y;
+        const DenseView to{static_cast<Y*>(y.data) + image * y.image_stride + rows.first * y.row_stride, filters,
+                           rows.count * s.out_cols, y.channel_stride, y.width > 1 ? y.col_stride : y.row_stride};
+        const Epilogue finish{nullptr, operands.finish.activation, operands.finish.parameter};
+        const DenseSink<Y> sink(to, finish, move_);
+        const Range all{0, filters}, pixels{0, to.cols};
+        if (to.row_stride == 1 && to.cols > 1)
+            for (std::int64_t pixel = 0; pixel < to.cols; ++pixel)
+                std::copy_n(sums + pixel * pitch_, filters, element<Y>(to, 0, pixel));
+        else
+            sink.take_columns(sums, pitch_, all, pixels);
+        sink.finish_rest(Activations{1u}, all, pixels);
+    }
+
+    // Winners of every pixel.
+    void add_pixels(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
+        const Sliding& s = sliding();
+        const WinnersView& x = *operands.winners;
+        const X* const values = static_cast<const X*>(x.values);
+        const std::int64_t height = shape().height, width = shape().width;
+        const std::int64_t first = std::max<std::int64_t>(0, rows.first - s.top);
+        const std::int64_t last =
+            std::min(height, rows.first + rows.count - s.top + (s.kernel_rows - 1) * s.dilation_rows);
+        for (std::int64_t i = first; i < last; ++i) {
+            const std::int64_t down = i + s.top - rows.first;
+            const Range of_rows = taps_inside(down, s.dilation_rows, s.kernel_rows, rows.count);
+            if (of_rows.count == 0) continue;
+            const std::int64_t* const starts = x.starts + (image * height + i) * width;
+            for (std::int64_t j = 0; j < width; ++j)
+                add(x.indices + starts[j], values + starts[j], starts[j + 1] - starts[j], down, of_rows, j, sums);
+        }
+    }
+
+    // Winners of a whole image, each in a pixel of its own.
+    void add_image(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
+        const Sliding& s = sliding();
+        const WinnersView& x = *operands.winners;
+        const X* const values = static_cast<const X*>(x.values);
+        const std::int64_t width = shape().width, pixels = shape().height * width;
+        for (std::int64_t at = x.starts[image]; at < x.starts[image + 1]; ++at) {
+            const std::int64_t index = x.indices[at];
+            const auto channel =
+                static_cast<std::int32_t>(shape().channels_last ? index % shape().channels : index / pixels);
+            const std::int64_t pixel = shape().channels_last ? index / shape().channels : index % pixels;
+            const std::int64_t down = pixel / width + s.top - rows.first;
+            const Range of_rows = taps_inside(down, s.dilation_rows, s.kernel_rows, rows.count);
+            if (of_rows.count > 0) add(&channel, values + at, 1, down, of_rows, pixel % width, sums);
+        }
+    }
+
+    void add(const std::int32_t* channels, const X* activations, std::int64_t n, std::int64_t down, Range of_rows,
+             std::int64_t col, Y* sums) const {
+        const Sliding& s = sliding();
+        const std::int64_t across = col + s.left;
+        const Range of_cols = taps_inside(across, s.dilation_cols, s.kernel_cols, s.out_cols);
+        if (n == 0 || of_cols.count == 0) return;
+        row_.function({layout_.starts.data(), layout_.targets.data(), layout_.values.data(), channels, activations, n,
+                       s.kernel_rows, s.kernel_cols, of_rows.first, of_rows.first + of_rows.count, of_cols.first,
+                       of_cols.first + of_cols.count, sums + (down * s.out_cols + across) * pitch_});
+    }
+
+    const ScatterRow& row_;
+    const MoveRow& move_;
+    const std::int64_t pitch_;  // of a pixel's sums
+    std::int64_t strip_rows_;
+    ScatterLayout layout_;
+};
+
+}  // namespace
+
+std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& shape) {
+    const Sliding& s = shape.sliding;
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    Subject subject(matrix, Side::rows, shape.types);
+    const Row row = row_for(subject);
+    const std::int64_t pitch = pitch_of(matrix.stored(), as_size(bytes_of(shape.types.y)));
+    if (row.row == nullptr || s.stride_rows != 1 || s.stride_cols != 1 || s.pixels() == 0 || shape.channels == 0 ||
+        s.pixels() * pitch >= std::numeric_limits<std::int32_t>::max())
+        return {};
+    // A winner's units, of those whose outputs there are.
+    const double inside = std::min(1.0, static_cast<double>(s.pixels()) /
+                                            static_cast<double>(std::max<std::int64_t>(1, shape.height * shape.width)));
+    const double units = subject.operand.nnz() / row.row->block_rows / static_cast<double>(shape.channels) * inside;
+    return WinnersCost{units * 2.2 + 6, 0.6 * static_cast<double>(subject.operand.outer() * s.pixels())};
+}
+
+std::unique_ptr<const Convolution> make_scatter(const Matrix& matrix, const ConvShape& shape, bool of_image) {
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    Subject subject(matrix, Side::rows, shape.types);
+    const Row row = row_for(subject);
+    const MoveRow* const move = strongest_of(&Table::move, subject.levels, shape.types.y).row;
+    char text[200];
+    std::snprintf(text, sizeof text, "each winner adds its column of filters, %d at a time, to the outputs it meets",
+                  row.row->block_rows);
+    return dispatch(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
+        auto made = std::make_unique<Scatter<decltype(product)>>(matrix, shape, std::string(text), row, move);
+        made->set_of_image(of_image);
+        return made;
+    });
+}
+
+RowName row_name(const ScatterRow& row) {
+    return {"spspconv", "scatter", name_of(row.types), std::to_string(row.block_rows), row.block_rows, 1};
+}
+
+}  // namespace cs

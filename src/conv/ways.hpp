@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The ways that there are; equal costs are decided by the order in conv_ways().
+#pragma once
+
+#include "conv/convolution.hpp"
+
+namespace cs {
+
+// products.cpp: a product for each image; of patches, or of the image itself where every patch is a pixel.
+extern const ConvWay products_way;
+// planes.cpp: row groups on padded planes.
+extern const ConvWay planes_way;
+// routed_pixels.cpp: routed layers on padded pixels.
+extern const ConvWay routed_pixels_way;
+
+// filter_lanes.cpp: filters of one pattern, as lanes, on padded pixels.
+extern const ConvWay filter_lanes_way;
+
+}  // namespace cs

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// conv on filter lanes: the lanes of a vector are filters that share their pattern.
+//
+// An entry costs one load of weights and, for each output pixel, one FMA with a broadcast from memory: a load each, so
+// the bound is the FMA or the load, whichever is slower. Pixels are independent sums, enough for the latency of the
+// FMA.
+#pragma once
+
+#include "kernels/filter_lanes.hpp"
+#include "ukr/finish.hpp"
+#include "ukr/levels.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+template <class T, int L, int Pixels>
+void filter_lanes(const FilterLanesArgs& args) {
+    using V = vec<T, L>;
+    const T* const x = static_cast<const T*>(args.x);
+    T* const y = static_cast<T*>(args.y);
+    const auto finish = Finish<T>::of(args.finish);
+    const std::int64_t step = args.x_stride;
+    const std::uint32_t* offset = args.offsets;
+    const T* values = static_cast<const T*>(args.values);
+    for (std::int64_t strip = 0; strip < args.n_strips; ++strip) {
+        V sum[Pixels]{};
+#pragma GCC unroll 1
+        for (std::uint32_t left = args.counts[strip]; left > 0; --left, values += L) {
+            const T* const pixel = x + *offset++;
+            const V weight = load<V>(values);
+#pragma GCC unroll 16
+            for (int p = 0; p < Pixels; ++p) sum[p] = fma(broadcast<V>(pixel[p * step]), weight, sum[p]);
+        }
+        const std::int64_t row = strip * L, rows = args.n_rows - row;
+        for (int p = 0; p < Pixels; ++p) {
+            T* const to = y + p * args.y_stride + row;
+            if (rows >= L) {
+                store(to, finish.rows(sum[p], row));
+            } else {
+                for (std::int64_t r = 0; r < rows; ++r) to[r] = finish.rows(sum[p][r], row + r);
+            }
+        }
+    }
+}
+
+template <class T, int L, int Pixels>
+inline constexpr FilterLanesRow filter_lanes_row{uniform(type_of<T>), L, Pixels, filter_lanes<T, L, Pixels>};
+
+static constexpr FilterLanesRow filter_lanes_of_every_level[] = {
+    filter_lanes_row<float, native<float>, 1>,    filter_lanes_row<float, native<float>, 2>,
+    filter_lanes_row<float, native<float>, 4>,    filter_lanes_row<float, native<float>, 7>,
+    filter_lanes_row<float, native<float>, 8>,    filter_lanes_row<float, native<float>, 14>,
+    filter_lanes_row<double, native<double>, 1>,  filter_lanes_row<double, native<double>, 2>,
+    filter_lanes_row<double, native<double>, 4>,  filter_lanes_row<double, native<double>, 7>,
+    filter_lanes_row<double, native<double>, 14>,
+};
+template <>
+struct EveryLevel<FilterLanesRow> {
+    static constexpr Rows<FilterLanesRow> rows = table_rows(filter_lanes_of_every_level);
+};
+
+}  // namespace cs::ukr::CS_ISA
