@@ -157,8 +157,8 @@ def from_filters(
     weight: Any,
     *,
     order: str = "OIHW",
-    strategy: str = "auto",
-    block: Any = "auto",
+    strategy: Strategy = "auto",
+    block: Block = "auto",
     dtype: DTypeLike | None = None,
     eliminate_zeros: bool = False,
 ) -> ComplementaryMatrix:
