@@ -63,7 +63,6 @@ from complsparse._config import (
     show_config,
 )
 from complsparse._core import kwta, kwta_dense, linear, matmul
-from complsparse._matrix.formats import canonical_csr as _canonical_csr
 from complsparse._matrix.makers import (
     aslinearoperator,
     from_coo,
@@ -76,6 +75,7 @@ from complsparse._matrix.makers import (
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.sparse_products import linear as _linear
 from complsparse._matrix.sparse_products import matmul as _matmul
+from complsparse._matrix.stored import csr_arrays as _csr_arrays
 from complsparse._matrix.stored import no_kernel
 from complsparse._operands import overlap as _overlap
 from complsparse._ops import products as _products
@@ -85,7 +85,7 @@ from complsparse._ops.winners import Winners
 # `_core` imports nobody: where its calls go that the fast checks do not accept, it is told here.
 _core.set_fallbacks(
     winners=Winners,
-    canonical=_canonical_csr,
+    canonical=_csr_arrays,
     matmul=_matmul,
     linear=_linear,
     kwta=_kwta,

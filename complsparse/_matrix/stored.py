@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._matrix.csr import Csr, check_dtype, frozen, to_scipy, transposed
-from complsparse._matrix.formats import canonical
+from complsparse._matrix.formats import canonical, canonical_csr
 from complsparse._matrix.packing import Packing
 from complsparse._matrix.scipy_base import SparseArray
 
@@ -254,3 +254,10 @@ class StoredMatrix(_core.Operand, SparseArray):
 def as_csr(A: Any) -> Any:
     """A csr_array of a ComplementaryMatrix or of any scipy.sparse matrix, checked."""
     return to_scipy(A._csr() if isinstance(A, StoredMatrix) else canonical(A))
+
+
+def csr_arrays(S: Any, transposed: bool) -> Csr:
+    """The canonical arrays of a ComplementaryMatrix or any scipy.sparse matrix, checked; or of its transpose."""
+    if not isinstance(S, StoredMatrix):
+        return canonical_csr(S, transposed)
+    return (S.T if transposed else S)._csr()
