@@ -5,8 +5,8 @@
 
 namespace cs::ukr::CS_ISA {
 
-template <class Args>
-void end(Args&) {
+template <class Result, class Args>
+Result end(Args&) {
     __builtin_trap();
 }
 
@@ -18,6 +18,12 @@ constexpr Row ending(Row row) {
 constexpr MoveRow ending(MoveRow row) {
     row.transpose = end;
     row.finish = end;
+    return row;
+}
+
+constexpr FoldRow ending(FoldRow row) {
+    row.largest = end;
+    row.mean = end;
     return row;
 }
 
@@ -45,7 +51,7 @@ struct Probe<RowGroupsRow> {
     static constexpr auto made = make_rows<RowGroupsRow, n_products * 15>([](int i) {
         const Types types = products.types[i % n_products];
         const int width = i / n_products % 5, shared = i / n_products / 5 * group_rows;
-        return RowGroupsRow{types, (column_unit << width) / bytes_of(types.x), shared, nullptr};
+        return RowGroupsRow{types, (column_unit << width) / bytes_of(types.x), shared, 1, true, nullptr};
     });
 };
 
