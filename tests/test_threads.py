@@ -189,12 +189,15 @@ def run_alone(code, **environment):
 @parallel
 def test_helpers_start_on_first_need_and_stay():
     run_alone("""
-alone = n_threads()
+alone, helpers = n_threads(), 0
 for n in (2, 4, 3):
     cs.set_num_threads(n)
-    for _ in range(20):
+    helpers = max(helpers, cs.get_num_threads() - 1)
+    for _ in range(1000):  # beside busy processes some are done alone
         assert np.array_equal(W @ X, right)
-    assert n_threads() == alone + (1 if n == 2 else 3), (n, n_threads(), alone)
+        if n_threads() >= alone + helpers:
+            break
+    assert n_threads() == alone + helpers, (n, n_threads(), alone)
 """)
 
 
