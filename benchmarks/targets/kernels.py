@@ -19,10 +19,11 @@ from benchmarks.timing import Effort, Samples
 
 
 def table() -> list[Row]:
-    """Rows of the library that is here, but for what test_sparse_product.py times; none where it is absent."""
+    """Rows of the library that is here, but for those with benchmarks of their own; none where it is absent."""
     if not Ours().available()[0]:
         return []
-    return [row for row in rivals.import_ours().microkernels() if row["op"] != "spgemm"]
+    elsewhere = ("spgemm", "conv", "spspconv")  # test_sparse_product.py, test_convolutions.py
+    return [row for row in rivals.import_ours().microkernels() if row["op"] not in elsewhere]
 
 
 def measure(row: Row, threads: int, effort: Effort) -> tuple[Samples, Record]:

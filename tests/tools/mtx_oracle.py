@@ -51,7 +51,7 @@ def read(content):
 
 def _read(content):
     lines = content.decode("latin-1").split("\n")
-    banner = lines[0].lower().split()
+    banner = [word for word in words(lines[0].lower()) if word]
     assert banner[:2] == ["%%matrixmarket", "matrix"]
     layout, field, symmetry = banner[2:]
     field = {"double": "real", "unsigned-integer": "integer"}.get(field, field)
@@ -60,7 +60,7 @@ def _read(content):
     assert symmetry in ("general", "symmetric", "skew-symmetric", "hermitian")
     assert field != "pattern" or (layout == "coordinate" and symmetry != "skew-symmetric")
     at = next(i for i in range(1, len(lines) + 1) if lines[i].strip() and not lines[i].strip().startswith("%"))
-    sizes = [size(token) for token in lines[at].split()]
+    sizes = [size(token) for token in words(lines[at]) if token]
     assert len(sizes) == 2 + (layout == "coordinate")
     rows, cols = sizes[:2]
     if max(rows, cols) > 1000:
