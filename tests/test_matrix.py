@@ -316,7 +316,7 @@ def test_describe(W, capsys):
         assert word in text
     assert text.startswith(repr(W))
     assert W._layouts() == []  # describing builds nothing
-    W.prepare(1).describe()
+    cs.random((256, 1024), density=0.2, rng=0).prepare(64).describe()
     assert ", stored" in capsys.readouterr().out
     assert "sets" in str(W)
     W.T.describe()
