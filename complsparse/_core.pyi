@@ -1,7 +1,7 @@
 """The border between Python and C++. Nothing here is public: the names users call live in `complsparse`."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -147,6 +147,7 @@ def matmul(
     activation: Activation | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[Any]: ...
+@overload
 def linear(
     x: Any,
     W: Operand,
@@ -155,8 +156,19 @@ def linear(
     activation: Activation | None = None,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
-    winners: float | None = None,
-) -> Any: ...
+    winners: None = None,
+) -> NDArray[Any]: ...
+@overload
+def linear(
+    x: Any,
+    W: Operand,
+    bias: ArrayLike | None = None,
+    *,
+    activation: Activation | None = None,
+    out: None = None,
+    dtype: DTypeLike | None = None,
+    winners: float,
+) -> Winners: ...
 def product_into(
     W: Operand,
     x: NDArray[Any],

@@ -9,3 +9,5 @@ Activation: TypeAlias = Literal["relu", "relu6", "leaky_relu", "silu", "gelu", "
 Strategy: TypeAlias = Literal["auto", "strict", "split"]
 Block: TypeAlias = Literal["auto"] | tuple[int, int]
 Method: TypeAlias = Literal["assignment", "greedy"]
+ImageLayout: TypeAlias = Literal["NCHW", "NHWC"]
+SignalLayout: TypeAlias = Literal["NCL", "NLC"]

@@ -18,6 +18,10 @@ D = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 2.0]], dtype=np.float32)
 W = cs.from_dense(D)
 X = np.array([[1.0, 2.0, -3.0], [4.0, 5.0, 6.0]], dtype=np.float32)
 
+FILTERS = cs.from_filters(np.array([[[[1, 2, 3]]]], np.float32))
+SIGNAL = cs.from_filters(np.array([[[1, 2, 3]]], np.float32))
+THREE = cs.from_filters(np.ones((3, 1, 1, 3), np.float32))
+
 # Whatever takes a dense array of shape (2, 3), and what it gives; some use a row of it.
 ENTRIES = {
     "matmul, right": (lambda x: W @ x.T, lambda x: D @ x.T),
@@ -43,6 +47,22 @@ ENTRIES = {
         lambda x: cs.sampled_matmul(cs.from_dense(np.ones((2, 3))), np.eye(2, dtype=np.float32), x).toarray(),
         lambda x: x,
     ),
+    "conv2d": (
+        lambda x: cs.conv2d(x.reshape(1, 1, 2, 3), FILTERS, stride=(1, 3)),
+        lambda x: (x @ [1, 2, 3])[None, None, :, None],
+    ),
+    "conv2d, bias": (
+        lambda x: cs.conv2d(np.zeros((1, 1, 1, 3), np.float32), THREE, bias=x[0]),
+        lambda x: x[0].reshape(1, 3, 1, 1),
+    ),
+    "conv1d": (lambda x: cs.conv1d(x.reshape(2, 1, 3), SIGNAL), lambda x: (x @ [1, 2, 3]).reshape(2, 1, 1)),
+    "bias of plan_conv2d": (
+        lambda x: THREE.plan_conv2d((1, 1, 1, 3), bias=x[0])(np.zeros((1, 1, 1, 3), np.float32)),
+        lambda x: x[0].reshape(1, 3, 1, 1),
+    ),
+    "max_pool2d": (lambda x: cs.max_pool2d(x.reshape(1, 1, 2, 3), (2, 1)), lambda x: x.max(axis=0).reshape(1, 1, 1, 3)),
+    "avg_pool2d": (lambda x: cs.avg_pool2d(x.reshape(1, 1, 2, 3), (1, 1)), lambda x: x.reshape(1, 1, 2, 3)),
+    "from_filters": (lambda x: cs.from_filters(x.reshape(2, 1, 1, 3)).toarray(), lambda x: x),
     "matvec": (lambda x: W.matvec(x[0]), lambda x: D @ x[0]),
     "matmat": (lambda x: W.matmat(x.T), lambda x: D @ x.T),
 }
@@ -83,10 +103,26 @@ def test_masked_indices_and_outputs_are_refused():
         lambda: W.plan(1)(np.ma.array(x)),
         lambda: W.plan(1).bind(np.ma.array(x), np.zeros((2, 1), np.float32)),
         lambda: W.plan(1).bind(x, y),
+        lambda: FILTERS.plan_conv2d((1, 1, 1, 3))(np.ma.ones((1, 1, 1, 3), np.float32)),
+        lambda: FILTERS.plan_conv2d((1, 1, 1, 3))(np.ones((1, 1, 1, 3), np.float32), out=y[:1].reshape(1, 1, 1, 1)),
+        lambda: cs.conv2d(np.ones((1, 1, 1, 3), np.float32), FILTERS, out=y[:1].reshape(1, 1, 1, 1)),
+        lambda: cs.max_pool2d(np.ones((1, 1, 2, 1), np.float32), 1, out=y.reshape(1, 1, 2, 1)),
     ):
         with pytest.raises(TypeError, match=r"masked array|MaskedArray"):
             call()
     assert not y.any()
+
+
+def test_complex_images_are_refused():
+    image = np.ones((1, 1, 1, 3), np.complex64)
+    for call in (
+        lambda: cs.conv2d(image, FILTERS),
+        lambda: cs.conv1d(image[0], SIGNAL),
+        lambda: cs.max_pool2d(image, 1),
+        lambda: cs.avg_pool2d(image, 1),
+    ):
+        with pytest.raises(TypeError, match=r"x has dtype complex64.* x\.real and x\.imag"):
+            call()
 
 
 def test_other_subclasses_are_read_as_the_arrays_that_they_are(tmp_path):

@@ -324,8 +324,8 @@ def test_winners(isa, problem):
             y = np.full((len(images), *shape), 99, dtype=x.dtype)
             found.convolution(w, y, bias, "relu")
             assert_product(np.ascontiguousarray(as_nchw(y, layout)), wanted, x.dtype, layout)
-        options = {"padding": sliding.padding, "dilation": sliding.dilation, "groups": groups, "layout": layout}
-        y = cs.conv2d(w, W, sliding.kernel, bias=bias, activation="relu", **options)
+        y = cs.conv2d(w, W, sliding.kernel, padding=sliding.padding, dilation=sliding.dilation, groups=groups,
+                      bias=bias, activation="relu", layout=layout)  # fmt: skip
         assert_product(np.ascontiguousarray(as_nchw(y, layout)), wanted, x.dtype, layout)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import complsparse as cs
 from complsparse import _core, _typing
+from complsparse._conv.layouts import _CHANNEL_AXES
 from complsparse._matrix.packing import STRATEGIES
 
 FOLDER = pathlib.Path(cs.__file__).resolve().parents[1]
@@ -50,6 +51,14 @@ assert_type(W.shape, tuple[int, int])
 assert_type(W.nnz, int)
 assert_type(cs.load("w.npz"), cs.ComplementaryMatrix)
 assert_type(cs.isa_levels(), list[str])
+assert_type(cs.linear(x, W, winners=3), cs.Winners)
+assert_type(cs.linear(w, W, [0.0] * 16, activation="relu", winners=0.1), cs.Winners)
+assert_type(cs.linear(x, W, winners=None), NDArray[Any])
+F = cs.from_filters(np.ones((4, 2, 3, 3), dtype=np.float32))
+images = np.ones((1, 2, 8, 8), dtype=np.float32)
+assert_type(cs.conv2d(images, F, activation="relu", layout="NCHW"), NDArray[Any])
+assert_type(cs.max_pool2d(images, 2, layout="NHWC"), NDArray[Any])
+assert_type(F.plan_conv2d((1, 2, 8, 8), layout="NCHW", activation="gelu"), cs.ConvPlan)
 reveal_type(W.tocsr())
 reveal_type(W.tocsc())
 reveal_type(W.tocoo())
@@ -69,6 +78,13 @@ cs.from_dense(x, block="large")
 W.plan(4, activation="tanh")
 cs.prune(x, set_size=4, method="fast")
 cs.linear(x, x)
+cs.linear(x, W, winners=2, out=x)
+cs.conv2d(x, W, layout="NWHC")
+cs.conv1d(x, W, layout="NCHW")
+cs.max_pool2d(x, 2, layout="HWC")
+cs.avg_pool2d(x, 2, layout="CHW")
+W.plan_conv2d((1, 1, 1, 8), layout="NCL")
+W.plan_conv2d((1, 1, 1, 8), activation="tanh")
 """
 
 
@@ -110,7 +126,7 @@ def test_a_type_checker_finds_mistakes(tmp_path, cache):
     found = checked(tmp_path, cache, MISTAKES)
     lines = {int(line.split(":")[1]) for line in found if "error" in line}
     first = MISTAKES[: MISTAKES.index("cs.linear")].count("\n") + 1
-    assert lines == set(range(first, first + 6)), found
+    assert lines == set(range(first, first + 13)), found
 
 
 def test_activations_are_those_of_the_kernels():
@@ -119,6 +135,11 @@ def test_activations_are_those_of_the_kernels():
 
 def test_strategies_are_those_of_packings():
     assert sorted(typing.get_args(_typing.Strategy)) == sorted(STRATEGIES)
+
+
+def test_layouts_are_those_of_images_and_signals():
+    known = (*typing.get_args(_typing.ImageLayout), *typing.get_args(_typing.SignalLayout))
+    assert sorted(known) == sorted(_CHANNEL_AXES)
 
 
 def test_methods_are_those_of_prune():

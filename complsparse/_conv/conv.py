@@ -19,6 +19,7 @@ from complsparse._dtypes import ProductTypes, product_types
 from complsparse._operands import as_compute, check_out, checked_activation, checked_bias, compute_dtype
 from complsparse._ops.products import converted, has_late_relu
 from complsparse._ops.winners import Winners
+from complsparse._typing import Activation, ImageLayout, SignalLayout
 
 _MOST_KEPT = 32  # convolutions of one matrix of filters
 
@@ -177,7 +178,10 @@ def convolve(
     winners = x if isinstance(x, Winners) else None
     if winners is None:
         x = as_array(x, "x")
-    bound, image = bind(x.shape, W, axes, kernel_size, stride, padding, dilation, groups, layout, f"conv{axes}d")
+    name = f"conv{axes}d"
+    if x.dtype.kind == "c":
+        raise TypeError(f"x has dtype {x.dtype}; {name} takes real values: convolve x.real and x.imag")
+    bound, image = bind(x.shape, W, axes, kernel_size, stride, padding, dilation, groups, layout, name)
     types: ProductTypes = product_types(W.dtype, x.dtype, dtype)
     activation = checked_activation(activation, types.compute)
     offset = checked_bias(bias, W.shape[0], types)
@@ -249,8 +253,8 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
     bias: Any = None,
-    activation: str | None = None,
-    layout: str = "NCHW",
+    activation: Activation | None = None,
+    layout: ImageLayout = "NCHW",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
@@ -321,8 +325,8 @@ def conv1d(
     dilation: Any = 1,
     groups: int = 1,
     bias: Any = None,
-    activation: str | None = None,
-    layout: str = "NCL",
+    activation: Activation | None = None,
+    layout: SignalLayout = "NCL",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:

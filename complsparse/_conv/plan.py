@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
+from complsparse._arrays import as_array
 from complsparse._conv.layouts import writable_in_place
 from complsparse._operands import check_out
 
@@ -65,6 +66,7 @@ class ConvPlan:
     def __call__(self, x: NDArray[Any], /, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         if not isinstance(x, np.ndarray):
             raise TypeError(f"a plan takes a numpy array, not {type(x).__name__}")
+        x = as_array(x, "x")  # refuses masks
         if x.dtype != self.dtype:
             raise TypeError(f"x has dtype {x.dtype}; the plan computes in {self.dtype}")
         if x.shape != self.x_shape:

@@ -14,6 +14,7 @@ from complsparse._conv.geometry import pool_geometry
 from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place, written_out
 from complsparse._dtypes import counted
 from complsparse._operands import as_compute, check_out
+from complsparse._typing import ImageLayout
 
 
 def _computed_in(dtype: np.dtype[Any], mean: bool) -> np.dtype[Any]:
@@ -24,7 +25,8 @@ def _computed_in(dtype: np.dtype[Any], mean: bool) -> np.dtype[Any]:
     for known in sorted(_core.dtypes(), key=lambda known: known.itemsize):
         if known.kind in ("f" if wanted.kind == "f" else "iu") and np.can_cast(wanted, known):
             return known
-    raise TypeError(f"x has dtype {dtype}, for which there are no pools; convert it with astype(np.float32)")
+    way = "pool x.real and x.imag" if dtype.kind == "c" else "convert it with astype(np.float32)"
+    raise TypeError(f"x has dtype {dtype}, for which there are no pools; {way}")
 
 
 def _pool(
@@ -70,7 +72,7 @@ def max_pool2d(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-    layout: str = "NCHW",
+    layout: ImageLayout = "NCHW",
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """The largest value under each window.
@@ -125,7 +127,7 @@ def avg_pool2d(
     padding: Any = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-    layout: str = "NCHW",
+    layout: ImageLayout = "NCHW",
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """The mean under each window.

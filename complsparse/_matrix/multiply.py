@@ -17,7 +17,7 @@ from complsparse._matrix.sparse_products import sparse_product
 from complsparse._matrix.stored import as_csr, part_of_matrix
 from complsparse._operands import checked_batch, checked_winners, compute_dtype
 from complsparse._ops import products
-from complsparse._typing import Activation
+from complsparse._typing import Activation, ImageLayout
 
 if TYPE_CHECKING:
     from complsparse._conv.plan import ConvPlan
@@ -163,8 +163,8 @@ class Products(LikeScipy):
         dilation: Any = 1,
         groups: int = 1,
         bias: Any = None,
-        activation: str | None = None,
-        layout: str = "NCHW",
+        activation: Activation | None = None,
+        layout: ImageLayout = "NCHW",
         dtype: DTypeLike | None = None,
         deterministic: bool = False,
     ) -> ConvPlan:
