@@ -130,6 +130,12 @@ X = np.ones((1, 2, 6, 6), "f4")
     [
         (ValueError, "padding 2 is more than half of the kernel's 3", lambda: cs.max_pool2d(X, 3, padding=2)),
         (ValueError, "reaches over 13 pixels; the image has 6", lambda: cs.max_pool2d(X, 13, stride=1)),
+        (
+            ValueError,
+            "2 pixels, 2 apart, lies in the padding alone: the image has 1",
+            lambda: cs.max_pool2d(X[..., :1], (1, 2), dilation=2, stride=1, padding=(0, 1)),
+        ),
+        (ValueError, "the image has 0, with 1 and 1", lambda: cs.avg_pool2d(X[:, :, :0], 2, padding=1)),
         (ValueError, "kernel_size=0", lambda: cs.max_pool2d(X, 0)),
         (ValueError, "4 axes", lambda: cs.avg_pool2d(X[0], 2)),
         (ValueError, "'NCL'", lambda: cs.avg_pool2d(X, 2, layout="NCL")),

@@ -87,7 +87,28 @@ def pool_geometry(
             out[axis] = -(-left // geometry.stride[axis]) + 1
             if (out[axis] - 1) * geometry.stride[axis] >= geometry.image[axis] + before:
                 out[axis] -= 1
-    return geometry._replace(out=(max(out[0], 0), max(out[1], 0)))
+    found = geometry._replace(out=(max(out[0], 0), max(out[1], 0)))
+    if min(found.out) > 0:
+        for axis in (0, 1):
+            _check_windows(found, axis)
+    return found
+
+
+def _check_windows(geometry: Geometry, axis: int) -> None:
+    """Every window meets a pixel: dilated ones, and those of images without any, may lie in padding alone."""
+    size, kernel, dilation, before = (
+        part[axis] for part in (geometry.image, geometry.kernel, geometry.dilation, geometry.before)
+    )
+    if before == 0 == geometry.after[axis]:
+        return
+    first = np.arange(geometry.out[axis]) * geometry.stride[axis] - before
+    inside = np.maximum(first, first % dilation)  # the first tap that is no padding before the image
+    misses = (inside >= size) | (inside > first + (kernel - 1) * dilation)
+    if misses.any():
+        raise ValueError(
+            f"a window of {kernel} pixels, {dilation} apart, lies in the padding alone: the image has {size}, with "
+            f"{before} and {geometry.after[axis]} around it"
+        )
 
 
 def _placed(size: int, kernel: int, stride: int, dilation: int, padding: Any, axis: int) -> tuple[int, int, int]:
