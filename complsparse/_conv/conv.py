@@ -292,7 +292,7 @@ def conv2d(
     Raises
     ------
     ValueError
-        Sizes that do not match or a kernel that reaches beyond the padded image, with the numbers.
+        Sizes that do not match, or an output of negative size, with the numbers.
     TypeError
         dtypes without a product; W that is no ComplementaryMatrix.
 
