@@ -45,6 +45,19 @@ def test_outputs_that_compete_are_never_in_memory_together():
     within(30, setup, "cs.linear(x, W, winners=8)")
 
 
+@pytest.mark.budget
+@pytest.mark.parametrize("shape", [(3_000_000, 300_000), (300_000, 3_000_000), (20_000_000, 5_000_000)])
+def test_columns_for_winners_are_linear_in_entries_rows_and_columns(shape):
+    """Panels times columns would be up to 1.5e9."""
+    setup = f"""
+    rng, shape = np.random.default_rng(0), {shape}
+    ij = tuple(rng.integers(0, size, 100_000) for size in shape)
+    W = cs.from_scipy(scipy.sparse.csr_array((np.ones(100_000, np.float32), ij), shape))
+    w = cs.Winners(np.ones(3, np.float32), [1, 5, 9], [0, 3], (1, shape[1]))
+    """
+    within(64 * (100_000 + sum(shape)) / 2**20, setup, "W.prepare(winners=3, deterministic=True); cs.linear(w, W)")
+
+
 @pytest.mark.parametrize("form", ["W @ X", "X @ W", "linear"])
 @pytest.mark.parametrize(
     "dtypes", [("int8", "int16"), ("uint8", "uint8"), ("int64", ">i8"), ("float32", ">f4"), ("bool", "bool")]

@@ -17,6 +17,7 @@ from numpy.testing import assert_array_equal
 from oracle import (
     COMPUTE,
     FORMS,
+    Csr,
     Expected,
     apply,
     assert_product,
@@ -338,6 +339,48 @@ def test_panels(threads, shape):
             w = winners_of(np.ascontiguousarray(x.T), "W @ X")
             for name, y in by_candidate(S.packed(), w, (shape[0], 20), np.float32, "W @ X"):
                 assert_product(y, expected(S, x.T, np.float32), np.float32, (name, density))
+
+
+@every_type
+@pytest.mark.parametrize("height", [1, 4])
+def test_panels_of_few_columns(isa, threads, height, dtype):
+    """Far fewer entries than pairs of panels and columns: panels list the columns that they have."""
+    rng = np.random.default_rng(10)
+    m, k, blocks = 700_000, 700_000, 10_000
+    places = np.unique(rng.integers(0, m // height * 3000, blocks))  # in 3,000 columns
+    rows, columns = (places // 3000 * height)[:, None] + np.arange(height), places % 3000 * (k // 3000)
+    S = scipy.sparse.csr_array((np.ones(rows.size), (rows.ravel(), columns.repeat(height))), (m, k))
+    S = Csr(draw(rng, S.nnz, dtype), S.indices, S.indptr.astype(np.int64), (m, k))
+    x = np.zeros((3, k), dtype)
+    alive = rng.choice(3000, (2, 1500)) * (k // 3000)
+    for v, places in enumerate((alive[0], alive[1, :40])):  # more and fewer than a panel has columns; and none
+        x[v, places] = draw(rng, len(places), dtype)
+    wanted = expected(S, x, dtype, "linear")
+    W = S.packed()
+    w, other = winners_of(x, "linear"), winners_of(np.ascontiguousarray(x.T), "W @ X")
+    for n in (1, 2):
+        with threads(n):
+            for name, y in by_candidate(W, w, (3, m), dtype):
+                assert_product(y, wanted, dtype, name)
+            for name, y in by_candidate(W, other, (m, 3), dtype, "W @ X"):
+                assert_product(y.T, wanted, dtype, name)
+    _core.set_deterministic(True)
+    assert_product(cs.linear(w, W), wanted, dtype)
+    if dtype != np.int64:
+        data = S.data.copy()
+        data[0] = np.inf  # such a matrix has no other way
+        T = S._replace(data=data)
+        assert_product(cs.linear(w, T.packed()), skipping(T, w, dtype, "linear"), dtype)
+    (layout,) = (layout for layout in W._layouts() if layout["layout"] == "columns")
+    assert layout["bytes"] < 32 * (W.nnz + m + k)
+
+
+def test_panels_without_columns():
+    """Nothing is stored, and there are far more pairs of panels and columns than rows and columns."""
+    W = cs.from_coo([], ([], []), (3_000_000, 300_000), dtype=np.float32)
+    w = cs.Winners(np.ones(3, np.float32), [1, 5, 299_999], [0, 3], (1, 300_000))
+    for _, y in by_candidate(W, w, (1, 3_000_000), np.float32):
+        assert not y.any()
 
 
 # --- scipy.sparse ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,16 @@ namespace {
 // Vectors whose outputs are interleaved in y are computed so many at a time and transposed.
 constexpr std::int64_t vectors_at_once = 16;
 
+// take(where in a, where in b) for every number that both have; both ascend.
+template <class Take>
+void for_each_common(const std::int32_t* a, const std::int32_t* a_end, const std::int32_t* b, const std::int32_t* b_end,
+                     Take take) {
+    for (; a != a_end && b != b_end; ++a) {
+        b = std::lower_bound(b, b_end, *a);
+        if (b != b_end && *b == *a) take(a, b);
+    }
+}
+
 template <class P>
 class ColumnsChoice final : public Choice {
     using W = typename P::W;
@@ -51,7 +61,7 @@ class ColumnsChoice final : public Choice {
    private:
     struct Cut {
         bool interleaved;
-        std::int64_t n_chunks, sums_step, of_worker;  // elements
+        std::int64_t n_chunks, sums_step, of_sums, of_worker;  // elements
         std::int64_t tasks(const ColumnsLayout& layout) const { return n_chunks * layout.n_panels; }
     };
 
@@ -90,8 +100,16 @@ class ColumnsChoice final : public Choice {
         // One line more than the sums need: sums at distances of a power of two would share cache sets.
         const std::int64_t most_rows = std::min(layout.panel_rows, y.rows);
         c.sums_step = round_to_lines(most_rows + 2 * layout.block_rows + 16, sizeof(Y));
-        c.of_worker = c.sums_step * (c.interleaved ? std::min(vectors_at_once, n) : 1);
+        c.of_sums = c.sums_step * (c.interleaved ? std::min(vectors_at_once, n) : 1);
+        c.of_worker = c.of_sums + (layout.lists.are_listed() ? elements_of_met(*operands.winners) : 0);
         return c;
+    }
+
+    // Room for the winners of a vector that meet a panel's columns.
+    static std::int64_t elements_of_met(const WinnersView& x) {
+        std::int64_t most = 0;
+        for (std::int64_t v = 0; v < x.vectors; ++v) most = std::max(most, x.starts[v + 1] - x.starts[v]);
+        return round_to_lines(most * std::int64_t{sizeof(X) + sizeof(std::int32_t)}, 1) / std::int64_t{sizeof(Y)};
     }
 
     void multiply_chunk(const WinnersView& x, const Sink<Y>& sink, const Cut& c, std::int64_t panel, std::int64_t chunk,
@@ -102,7 +120,8 @@ class ColumnsChoice final : public Choice {
                          std::min(layout.panel_rows, sink.rows() - panel * layout.panel_rows)};
         const std::int64_t first_unit = layout.first_unit[static_cast<std::size_t>(panel)];
         ColumnsArgs args;
-        args.starts = layout.starts.data() + panel * (layout.cols + 1);
+        const Range of_panel = layout.lists.of_panel(panel);
+        args.starts = layout.starts.data() + of_panel.first + panel;
         args.targets = layout.targets.data() + first_unit;
         args.values = layout.values.data() + static_cast<std::size_t>(first_unit * layout.block_rows) * sizeof(W);
         args.n_rows = rows.count;
@@ -114,7 +133,7 @@ class ColumnsChoice final : public Choice {
                 // Sums that are whole cache lines of y need no place of their own.
                 const bool in_place = !layout.padded && rows.count % layout.block_rows == 0 &&
                                       reinterpret_cast<std::uintptr_t>(to) % cache_line == 0;
-                add_columns(args, x, v, in_place ? to : sums, to);
+                add_columns(args, x, v, of_panel, sums + c.of_sums, in_place ? to : sums, to);
                 sink.finish_rest(row_.takes, rows, {v, 1});
             }
             return;
@@ -122,21 +141,46 @@ class ColumnsChoice final : public Choice {
         for (std::int64_t v = first; v < last; v += vectors_at_once) {
             const Range cols{v, std::min(vectors_at_once, last - v)};
             for (std::int64_t i = 0; i < cols.count; ++i)
-                add_columns(args, x, v + i, sums + i * c.sums_step, sums + i * c.sums_step);
+                add_columns(args, x, v + i, of_panel, sums + c.of_sums, sums + i * c.sums_step, sums + i * c.sums_step);
             sink.take_columns(sums, c.sums_step, rows, cols);
             sink.finish_rest(row_.takes, rows, cols);
         }
     }
 
-    // Those that vector v meets.
-    void add_columns(ColumnsArgs& args, const WinnersView& x, std::int64_t v, Y* sums, Y* to) const {
+    // Those of the panel that vector v meets.
+    void add_columns(ColumnsArgs& args, const WinnersView& x, std::int64_t v, Range of_panel, void* met, Y* sums,
+                     Y* to) const {
         const std::int64_t start = x.starts[v];
         args.winners = x.indices + start;
         args.activations = static_cast<const X*>(x.values) + start;
         args.n_winners = x.starts[v + 1] - start;
+        if (layout_->lists.are_listed())
+            meet(args, layout_->lists.columns.data() + of_panel.first, of_panel.count, met);
         args.sums = sums;
         args.y = to;
         row_.function(args);
+    }
+
+    // Leaves those winners that a listed column waits for, by their numbers in the list.
+    static void meet(ColumnsArgs& args, const std::int32_t* listed, std::int64_t n_listed, void* memory) {
+        const auto* const given = static_cast<const X*>(args.activations);
+        X* const activations = static_cast<X*>(memory);
+        auto* const numbers = reinterpret_cast<std::int32_t*>(activations + args.n_winners);
+        const std::int32_t *const winners = args.winners, *const winners_end = winners + args.n_winners;
+        std::int64_t found = 0;
+        auto take = [&](const std::int32_t* winner, const std::int32_t* column) {
+            activations[found] = given[winner - winners];
+            numbers[found++] = static_cast<std::int32_t>(column - listed);
+        };
+        // Each of the shorter is looked up in the longer.
+        if (args.n_winners < n_listed)
+            for_each_common(winners, winners_end, listed, listed + n_listed, take);
+        else
+            for_each_common(listed, listed + n_listed, winners, winners_end,
+                            [&](const std::int32_t* column, const std::int32_t* winner) { take(winner, column); });
+        args.winners = numbers;
+        args.activations = activations;
+        args.n_winners = found;
     }
 
     const ColumnsRow& row_;
