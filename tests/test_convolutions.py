@@ -23,6 +23,7 @@ from strategies import seeds, unaligned
 import complsparse as cs
 from complsparse import _core
 from complsparse._conv import conv
+from complsparse._matrix.matrix import _restore
 
 WAYS = {"products", "planes", "routed_pixels", "filter_lanes"}
 every_layout = pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
@@ -394,16 +395,25 @@ def test_filters_in_other_orders():
         assert_array_equal(W.toarray(), weight[:, :, 0].reshape(5, -1))
 
 
-def test_filters_keep_their_shape():
+def test_filters_keep_their_shape(tmp_path):
     W = cs.from_filters(np.random.default_rng(13).standard_normal((4, 2, 3, 3)))
     assert W.T.filter_shape is None
     assert W.T.T.filter_shape == (4, 2, 3, 3)
     for other in (W.astype(np.float32), W.with_values(np.ones(W.nnz)), W.copy(), 2 * W, cs.ComplementaryMatrix(W),
                   pickle.loads(pickle.dumps(W))):  # fmt: skip
         assert other.filter_shape == (4, 2, 3, 3)
+    cs.save(tmp_path / "filters.npz", W)
+    assert cs.load(tmp_path / "filters.npz").filter_shape == (4, 2, 3, 3)
     x = np.ones((1, 2, 5, 5))
     assert_array_equal(cs.conv2d(x, W), cs.conv2d(x, W, 3))
     assert cs.from_dense(np.eye(3)).filter_shape is None
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 3, 4), (2, 4, 3, 3), (4, 18), (-4, -2, 3, 3), (4, 2, 3, 3.0), "4233"])
+def test_states_of_filters_are_not_trusted(shape):
+    state = cs.from_filters(np.ones((4, 2, 3, 3)))._state() | {"filter_shape": shape}
+    with pytest.raises((ValueError, TypeError), match="filter_shape"):
+        _restore(state)
 
 
 @pytest.mark.parametrize(

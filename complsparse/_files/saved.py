@@ -37,8 +37,10 @@ MEMBERS = {
     "dtype": ("U", 0),  # of the data, where .npy has no name for it: "bfloat16", stored as uint16
     "set_ptr": ("i", 1),
     "row_order": ("i", 1),
+    "filter_shape": ("i", 1),  # of filters
 }
-OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order"}
+OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order", "filter_shape"}
+SIZES = ("shape", "block", "filter_shape")  # tuples of integers
 
 
 def save(path: str | os.PathLike[str] | IO[bytes], W: ComplementaryMatrix) -> None:
@@ -79,8 +81,8 @@ def save(path: str | os.PathLike[str] | IO[bytes], W: ComplementaryMatrix) -> No
     if not isinstance(W, ComplementaryMatrix):
         raise TypeError(f"save takes a ComplementaryMatrix, not {type(W).__name__}")
     members = {"format": FORMAT_NAME, "version": np.int64(FORMAT_VERSION), **W._state()}
-    members["shape"] = np.array(members["shape"], dtype=np.int64)
-    members["block"] = np.array(members["block"], dtype=np.int64)
+    for name in members.keys() & set(SIZES):
+        members[name] = np.array(members[name], dtype=np.int64)
     if is_bfloat16(W.dtype):
         members["data"], members["dtype"] = members["data"].view(np.uint16), "bfloat16"
     # No further keyword for NumPy: before 2.1 it would be one more member.
@@ -183,5 +185,6 @@ def _state_in(members: dict[str, NDArray[Any]]) -> dict[str, Any]:
         for name, array in members.items()
         if name not in ("format", "version", "dtype")
     }
-    state["shape"], state["block"] = (tuple(state[name].tolist()) for name in ("shape", "block"))
+    for name in state.keys() & set(SIZES):
+        state[name] = tuple(state[name].tolist())
     return state
