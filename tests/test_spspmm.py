@@ -366,7 +366,7 @@ def test_panels_of_few_columns(isa, threads, height, dtype):
                 assert_product(y.T, wanted, dtype, name)
     _core.set_deterministic(True)
     assert_product(cs.linear(w, W), wanted, dtype)
-    if dtype != np.int64:
+    if np.dtype(dtype).kind == "f":
         data = S.data.copy()
         data[0] = np.inf  # such a matrix has no other way
         T = S._replace(data=data)
