@@ -57,7 +57,7 @@ FLOORS = {
     # complsparse/: what a module imports, at the top of a file, for types, or in a function
     "python": (
         ("_core", "_typing"),
-        ("_config", "_progress"),
+        ("_config", "_progress", "_stopwatch"),
         ("_dtypes",),
         ("_arrays",),
         ("_operands",),

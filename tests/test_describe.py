@@ -16,7 +16,7 @@ def test_describe_says_what_a_dense_array_would_gain(monkeypatch, capsys):
     half, sparse = (random_csr(np.random.default_rng(3), (60, 70), d).packed() for d in (0.6, 0.1))
     times = iter([9.1e-6, 5e-6])
     monkeypatch.setattr(advice, "break_even", lambda *_: "")
-    monkeypatch.setattr(advice, "best_time", lambda call: (call(), next(times))[1])
+    monkeypatch.setattr(advice, "best_seconds", lambda call, _: (call(), next(times))[1])
     half.describe()
     text = capsys.readouterr().out
     assert "would be about 1.8 times as fast for one vector (5.0 us against 9.1 us, one thread)" in text

@@ -14,6 +14,7 @@ import numpy as np
 from complsparse import _core
 from complsparse._matrix.multiply import Products
 from complsparse._operands import compute_dtype
+from complsparse._stopwatch import best_seconds
 
 BREAK_EVEN_BATCH = 16
 SECONDS = 3e-3  # spent on each side of a comparison
@@ -24,17 +25,6 @@ WORTH_SAYING = 1.1
 
 def seconds(t: float) -> str:
     return f"{t * 1e6:.1f} us" if t < 1e-3 else f"{t * 1e3:.2f} ms" if t < 1 else f"{t:.2f} s"
-
-
-def best_time(call: Callable[[], Any]) -> float:
-    best, end = math.inf, time.perf_counter() + SECONDS
-    while True:
-        start = time.perf_counter()
-        call()
-        now = time.perf_counter()
-        best = min(best, now - start)
-        if now > end:
-            return best
 
 
 def is_timed(W: Products) -> bool:
@@ -56,7 +46,7 @@ def break_even(W: Products, fresh: Products) -> str:
     start = time.perf_counter()
     fresh @ x
     layout = time.perf_counter() - start
-    ours, scipys = best_time(lambda: fresh @ x), best_time(lambda: csr @ x)
+    ours, scipys = best_seconds(lambda: fresh @ x, SECONDS), best_seconds(lambda: csr @ x, SECONDS)
     once = W._packing.seconds + max(layout - ours, 0.0)
     times = f"{seconds(ours)} against {seconds(scipys)} of scipy's CSR"
     if ours >= scipys:
@@ -71,7 +61,8 @@ def dense_rival(W: Products, fresh: Products, compute: np.dtype[Any]) -> str | N
         return None
     x, dense = np.ones(cols, compute), W.toarray().astype(compute, copy=False)
     with one_thread():
-        return verdict(best_time(lambda: fresh @ x), best_time(lambda: dense @ x), W.nnz / (rows * cols))
+        ours, dense_one = best_seconds(lambda: fresh @ x, SECONDS), best_seconds(lambda: dense @ x, SECONDS)
+        return verdict(ours, dense_one, W.nnz / (rows * cols))
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +13,7 @@ from complsparse import _core
 from complsparse._config import num_threads
 from complsparse._operands import checked_batch, compute_dtype
 from complsparse._pictures.axes import checked_axes, new_axes
+from complsparse._stopwatch import best_seconds
 
 BATCHES = (1, 4, 16, 64, 256)
 SECONDS = 0.02  # for each time that is measured
@@ -30,28 +29,21 @@ class Roof(NamedTuple):
     bytes_from: dict[str, float]
 
 
-def _best_seconds(call: Callable[[], Any]) -> float:
+def _seconds(call: Callable[[], Any]) -> float:
     call()
-    best, end = math.inf, time.perf_counter() + SECONDS
-    while True:
-        start = time.perf_counter()
-        call()
-        now = time.perf_counter()
-        best = min(best, now - start)
-        if now > end:
-            return best
+    return best_seconds(call, SECONDS)
 
 
 def measured_roof(dtype: Any) -> Roof:
     """The roof for float32 or float64, on the threads that BLAS may use now."""
     a = np.ones((DENSE_SIDE, DENSE_SIDE), dtype)
     c = np.empty_like(a)
-    flops = 2 * DENSE_SIDE**3 / _best_seconds(lambda: np.matmul(a, a, out=c))
+    flops = 2 * DENSE_SIDE**3 / _seconds(lambda: np.matmul(a, a, out=c))
     sizes = {"L2": _core.cache_sizes()["l2"] // 2, "memory": FROM_MEMORY}
     rates = {}
     for level, size in sizes.items():
         x = np.ones(max(1, size // a.itemsize), dtype)
-        rates[level] = x.nbytes / _best_seconds(lambda x=x: np.dot(x, x))  # type: ignore[misc]
+        rates[level] = x.nbytes / _seconds(lambda x=x: np.dot(x, x))  # type: ignore[misc]
     return Roof(flops, rates)
 
 
@@ -63,7 +55,7 @@ def measured_products(W: Any, batches: Sequence[int], dtype: Any) -> list[tuple[
     for n in batches:
         x = np.ones((columns, n) if n > 1 else columns, dtype)
         y = np.empty((rows, n) if n > 1 else rows, dtype)
-        seconds = _best_seconds(lambda x=x, y=y: _core.matmul(W, x, out=y))  # type: ignore[misc]
+        seconds = _seconds(lambda x=x, y=y: _core.matmul(W, x, out=y))  # type: ignore[misc]
         flops = 2 * W.nnz * n
         found.append((n, flops / (of_matrix + (rows + columns) * n * x.itemsize), flops / seconds))
     return found
