@@ -131,15 +131,7 @@ class PlanesConvolution final : public Convolution {
         const std::int64_t first_row = panel * held.panel_rows;
         const std::int64_t n_rows = std::min(held.panel_rows, operands.y.channels - first_row);
         for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-            const RowGroupsLayout::Part& part = held.parts[as_size(panel * held.n_blocks + block)];
-            PlanesArgs args;
-            args.runs = held.runs.data() + part.run;
-            args.n_runs = part.n_runs;
-            args.tails = held.tails.data() + part.tail;
-            args.n_tails = part.n_tails;
-            args.rows = held.rows.data() + part.row;
-            args.columns = layout_.offsets.data() + (held.shared_rows > 0 ? part.entry / held.shared_rows : part.entry);
-            args.values = held.values.data() + as_size(part.entry) * sizeof(W);
+            auto args = held.args_of<W>(held.part(panel, block), layout_.offsets.data());
             args.x = strip.copy + cols.first;
             args.from = args.to = sums;
             args.from_stride = args.to_stride = args.to_cols = row_.tile_cols;
@@ -251,15 +243,6 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
 
 const ConvWay planes_way{"planes", cost, build};
 
-RowName row_name(const PlanesRow& row) {
-    const bool shared = row.shared_rows > 0;
-    const int rows = shared ? row.shared_rows : group_rows;
-    return {"conv",
-            shared ? "shared_planes" : "planes",
-            name_of(row.types),
-            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols),
-            rows,
-            row.tile_cols};
-}
+RowName row_name(const PlanesRow& row) { return name_of_groups(row, "conv", "planes", "shared_planes"); }
 
 }  // namespace cs

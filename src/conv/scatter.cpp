@@ -44,14 +44,16 @@ struct ScatterLayout {
 };
 
 template <class P>
-class Scatter final : public WinnersConvolution {
+class Scatter final : public Convolution {
     using W = typename P::W;
     using X = typename P::X;
     using Y = typename P::Y;
 
    public:
-    Scatter(const Matrix& matrix, const ConvShape& shape, std::string reason, Row row, const MoveRow* move)
-        : WinnersConvolution(matrix, shape, name_of(row), std::move(reason)),
+    Scatter(const Matrix& matrix, const ConvShape& shape, bool of_image, std::string reason, Row row,
+            const MoveRow* move)
+        : Convolution(matrix, shape, name_of(row), std::move(reason)),
+          of_image_(of_image),
           row_(*row.row),
           move_(*move),
           pitch_(pitch_of(matrix.stored(), sizeof(Y))) {
@@ -112,7 +114,7 @@ class Scatter final : public WinnersConvolution {
         for (std::int64_t pixel = 0; pixel < rows.count * s.out_cols; ++pixel)
             bias != nullptr ? std::copy_n(bias, filters, sums + pixel * pitch_)
                             : std::fill_n(sums + pixel * pitch_, filters, Y{});
-        of_image() ? add_image(operands, image, rows, sums) : add_pixels(operands, image, rows, sums);
+        of_image_ ? add_image(operands, image, rows, sums) : add_pixels(operands, image, rows, sums);
 
         const ImagesView& y = operands.y;
         const DenseView to{static_cast<Y*>(y.data) + image * y.image_stride + rows.first * y.row_stride, filters,
@@ -175,6 +177,7 @@ class Scatter final : public WinnersConvolution {
                        of_cols.first + of_cols.count, sums + (down * s.out_cols + across) * pitch_});
     }
 
+    const bool of_image_;
     const ScatterRow& row_;
     const MoveRow& move_;
     const std::int64_t pitch_;  // of a pixel's sums
@@ -209,9 +212,8 @@ std::unique_ptr<const Convolution> make_scatter(const Matrix& matrix, const Conv
     std::snprintf(text, sizeof text, "each winner adds its column of filters, %d at a time, to the outputs it meets",
                   row.row->block_rows);
     return dispatch(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
-        auto made = std::make_unique<Scatter<decltype(product)>>(matrix, shape, std::string(text), row, move);
-        made->set_of_image(of_image);
-        return made;
+        return std::make_unique<const Scatter<decltype(product)>>(matrix, shape, of_image, std::string(text), row,
+                                                                  move);
     });
 }
 

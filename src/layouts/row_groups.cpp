@@ -162,20 +162,12 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 const Range columns{block * held.block_cols,
                                     std::min(held.block_cols, held.cols - block * held.block_cols)};
-                const RowGroupsLayout::Part& part = held.parts[static_cast<std::size_t>(panel * held.n_blocks + block)];
+                const RowGroupsLayout::Part& part = held.part(panel, block);
                 X* const packed = x_tile + (several_panels ? columns.first * width : 0);
                 if (pack && in_place == nullptr && (several_panels || part.n_runs > 0))
                     source.pack_tile(columns, cols, width, held.used.empty() ? nullptr : held.used.data(), packed);
                 const bool last = block == held.n_blocks - 1;
-                RowGroupsArgs args;
-                args.runs = held.runs.data() + part.run;
-                args.tails = held.tails.data() + part.tail;
-                args.n_runs = part.n_runs;
-                args.n_tails = part.n_tails;
-                args.rows = held.rows.data() + part.row;
-                args.columns =
-                    held.columns.data() + (held.shared_rows > 0 ? part.entry / held.shared_rows : part.entry);
-                args.values = held.values.data() + static_cast<std::size_t>(part.entry) * sizeof(W);
+                auto args = held.args_of<W>(part, held.columns.data());
                 args.x = in_place != nullptr ? in_place + columns.first * width : packed;
                 args.from = partial;
                 args.from_stride = partial == sums ? width : y.row_stride;
@@ -302,15 +294,6 @@ std::unique_ptr<const Choice> build_plain(Subject& subject, const Request&) { re
 
 List<LayoutKind> row_groups_kinds() { return {kinds, 2}; }
 
-RowName row_name(const RowGroupsRow& row) {
-    const bool shared = row.shared_rows > 0;
-    const int rows = shared ? row.shared_rows : group_rows;
-    return {"spmm",
-            shared ? "shared_row_groups" : "row_groups",
-            name_of(row.types),
-            shared ? std::to_string(rows) + "sx" + std::to_string(row.tile_cols) : by(rows, row.tile_cols),
-            rows,
-            row.tile_cols};
-}
+RowName row_name(const RowGroupsRow& row) { return name_of_groups(row, "spmm", "row_groups", "shared_row_groups"); }
 
 }  // namespace cs
