@@ -17,7 +17,7 @@ from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_cha
 from complsparse._conv.plan import ConvPlan
 from complsparse._dtypes import ProductTypes, product_types
 from complsparse._operands import as_compute, check_out, checked_activation, checked_bias, compute_dtype
-from complsparse._ops.products import converted, has_late_relu
+from complsparse._ops.products import converted, has_late_relu, written
 from complsparse._ops.winners import Winners
 from complsparse._typing import Activation, ImageLayout, SignalLayout
 
@@ -195,13 +195,7 @@ def convolve(
     y = np.empty(shape, dtype=types.compute) if in_place is None else out
     to = four_axes(y, bound.channels_last) if in_place is None else in_place
     run(images, to, offset, None if late_relu else activation)
-    if in_place is not None:
-        return y
-    y = converted(y, types, late_relu)
-    if out is None:
-        return y
-    out[...] = y
-    return out  # type: ignore[no-any-return]
+    return y if in_place is not None else written(converted(y, types, late_relu), out)
 
 
 def _prepared(x: Any, W: Any, bound: Bound, compute: np.dtype[Any]) -> tuple[_core.Convolution, Any]:

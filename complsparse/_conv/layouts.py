@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from complsparse._operands import is_direct
 from complsparse._ops.winners import Winners
 
 _CHANNEL_AXES = {"NCHW": 1, "NHWC": 3, "NCL": 1, "NLC": 2}
@@ -42,12 +43,7 @@ def four_axes(array: NDArray[Any], channels_last: bool) -> NDArray[Any]:
 
 def writable_in_place(out: Any, compute: np.dtype[Any], channels_last: bool) -> NDArray[Any] | None:
     """`out` with four axes where C++ can write it as it is: rows of pixels follow one another."""
-    if (
-        type(out) is not np.ndarray
-        or not (out.dtype.isnative and out.flags.aligned)
-        or out.dtype != compute
-        or any(stride % out.itemsize for stride in out.strides)
-    ):
+    if type(out) is not np.ndarray or out.dtype != compute or not is_direct(out):
         return None
     y = four_axes(out.view(compute), channels_last)
     row, col = (1, 2) if channels_last else (2, 3)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._conv.layouts import writable_in_place
-from complsparse._operands import check_out
+from complsparse._operands import check_out, is_direct
 
 _CACHE_LINE = 64
 
@@ -71,7 +71,7 @@ class ConvPlan:
             raise TypeError(f"x has dtype {x.dtype}; the plan computes in {self.dtype}")
         if x.shape != self.x_shape:
             raise ValueError(f"x has shape {x.shape}; the plan expects {self.x_shape}")
-        if not (x.flags.aligned and x.dtype.isnative) or any(stride % x.itemsize for stride in x.strides):
+        if not is_direct(x):
             raise ValueError("x must be aligned, in native byte order, with strides in whole elements")
         if out is None:
             y = np.empty(self.out_shape, dtype=self.dtype)

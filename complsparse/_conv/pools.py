@@ -14,6 +14,7 @@ from complsparse._conv.geometry import pool_geometry
 from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place, written_out
 from complsparse._dtypes import counted
 from complsparse._operands import as_compute, check_out
+from complsparse._ops.products import written
 from complsparse._typing import ImageLayout
 
 
@@ -56,12 +57,7 @@ def _pool(
     if y is None:
         y = np.empty(shape, dtype=compute)
     _core.pool(kind, four_axes(as_compute(x, compute), channel == 3), y, geometry.sliding, padded, channel == 3)
-    if direct:
-        return out  # type: ignore[no-any-return]
-    if out is None:
-        return y.astype(result, copy=False)
-    out[...] = y
-    return out  # type: ignore[no-any-return]
+    return out if direct else written(y.astype(result, copy=False), out)
 
 
 def max_pool2d(

@@ -167,11 +167,7 @@ def winners_product(
     values = w.values.astype(types.compute, copy=False)
     ending = None if late_relu else activation
     _core.winners_into(W, w, values, y, form == "X @ W", form == "linear", offset, ending)
-    y = converted(y, types, late_relu)
-    if out is None:
-        return y
-    out[...] = y
-    return out  # type: ignore[no-any-return]
+    return written(converted(y, types, late_relu), out)
 
 
 def has_late_relu(activation: str | None, types: ProductTypes) -> bool:
@@ -185,6 +181,14 @@ def converted(y: NDArray[Any], types: ProductTypes, late_relu: bool) -> NDArray[
     if late_relu and types.result.kind == "i":
         np.maximum(y, 0, out=y)
     return y
+
+
+def written(y: NDArray[Any], out: Any) -> NDArray[Any]:
+    """A result where the caller wants it."""
+    if out is None:
+        return y
+    out[...] = y
+    return out  # type: ignore[no-any-return]
 
 
 def matmul(A: Any, B: Any, out: Any, bias: Any, activation: Any, dtype: Any) -> NDArray[Any]:
