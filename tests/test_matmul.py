@@ -13,6 +13,7 @@ import levels
 import numpy as np
 import pytest
 import scipy.sparse
+from foreign import Foreign
 from hypothesis import given
 from numpy.testing import assert_array_equal
 from oracle import (
@@ -279,19 +280,6 @@ def test_out_of_a_dtype_with_two_names(n):
 
 
 # --- memory of the dense operand -------------------------------------------------------------------------------------
-
-
-class Foreign:
-    """An array of another library: DLPack is all it speaks."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __dlpack__(self, **options):
-        return self.array.__dlpack__(**options)
-
-    def __dlpack_device__(self):
-        return self.array.__dlpack_device__()
 
 
 def with_offset(array, offset):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import strategies as own
+from foreign import Foreign
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -469,22 +470,10 @@ def test_operators_of_scipys_classes_on_the_left(pair):
 
 
 def test_tensors_stand_beside_operators(pair):
-    class Tensor:
-        """What DLPack asks for."""
-
-        def __init__(self, array):
-            self.array = array
-
-        def __dlpack__(self, **options):
-            return self.array.__dlpack__(**options)
-
-        def __dlpack_device__(self):
-            return self.array.__dlpack_device__()
-
     A, W = pair
     other = np.random.default_rng(0).random(W.shape)
     for operate in (operator.mul, operator.add, operator.sub, operator.lt):
-        found, expected = (operate(M, B) for M, B in ((W, Tensor(other)), (A, other)))
+        found, expected = (operate(M, B) for M, B in ((W, Foreign(other)), (A, other)))
         assert sp.issparse(found) == sp.issparse(expected)
         np.testing.assert_array_equal(*(M.toarray() if sp.issparse(M) else M for M in (found, expected)))
 
