@@ -16,6 +16,7 @@ from benchmarks.rivals.ours import import_ours
 
 Calls = dict[str, Callable[[], Any]]
 DENSE = ("torch NCHW", "torch NHWC", "onnxruntime")
+NAMES = ("ours NCHW", "ours NHWC", *DENSE, "columns + matmul")
 
 
 def optional(name: str) -> Any:

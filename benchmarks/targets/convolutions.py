@@ -14,17 +14,16 @@ from benchmarks.targets.target import Figure, Record, Records, Run, Target, at_l
 from benchmarks.timing import Samples, geometric_mean
 
 
-def race(layer: Layer, block: int | str, set_size: int, rounds: int = 15, sample_ms: float = 2.0) -> Samples:
-    return timing.race_python(convolutions.calls(layer, block, set_size), rounds, sample_ms, min_calls=3, alone=True)
-
-
-def measure(layer: Layer, block: int | str, set_size: int, rounds: int = 15, sample_ms: float = 2.0) -> Record:
-    samples = race(layer, block, set_size, rounds, sample_ms)
+def measure(
+    layer: Layer, block: int | str, set_size: int, rounds: int = 15, sample_ms: float = 2.0
+) -> tuple[Samples, Record]:
+    calls = convolutions.calls(layer, block, set_size)
+    samples = timing.race_python(calls, rounds, sample_ms, min_calls=3, alone=True)
     ns = {name: samples.median(name) for name in samples.names}
     rivals = [name for name in samples.names if name in convolutions.DENSE]
     best = min(rivals, key=ns.__getitem__, default=None)
     ours = [name for name in samples.names if name.startswith("ours")]
-    return {
+    record = {
         "kind": "convolution",
         "problem": layer.name,
         "n": layer.batch,
@@ -36,6 +35,7 @@ def measure(layer: Layer, block: int | str, set_size: int, rounds: int = 15, sam
         "dense": best,
         "disturbed": samples.disturbed,
     }
+    return samples, record
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ OTHERS = tuple((layer, block, 16) for layer in (*STEPPING, *GSC) for block in (1
 def cases(run: Run) -> Iterator[Record]:
     wanted = dict.fromkeys((layer, row.block, row.set_size) for row in ROWS for layer in row.layers)
     for layer, block, set_size in (*wanted, *OTHERS):
-        yield {**measure(layer, block, set_size, *((3, 0.5) if run.quick else ())), "section": "convolutions"}
+        _, record = measure(layer, block, set_size, *((3, 0.5) if run.quick else ()))
+        yield {**record, "section": "convolutions"}
 
 
 def _of(records: Records, row: Row) -> list[Record]:
