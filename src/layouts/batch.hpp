@@ -13,8 +13,9 @@ struct BatchWidth {
     std::int64_t least;
     int typical;
 };
-inline constexpr BatchWidth batch_widths[] = {{2, 3},   {4, 5},   {8, 8},   {9, 10},  {12, 14}, {16, 16},
-                                              {17, 24}, {32, 32}, {33, 48}, {64, 64}, {65, 96}, {128, 192}};
+inline constexpr BatchWidth batch_widths[] = {{2, 3},   {4, 5},   {8, 8},   {9, 10},   {12, 14},
+                                              {16, 16}, {17, 20}, {24, 28}, {32, 32},  {33, 40},
+                                              {49, 56}, {64, 64}, {65, 80}, {97, 112}, {128, 192}};
 inline constexpr int n_batch_widths = std::size(batch_widths);
 
 // ordered: any number of columns, with one order of summation for all. From the third kind on each width has two: x and

@@ -9,7 +9,7 @@ namespace cs {
 
 struct CostConstants {
     // Bytes a cycle of weights, from L2 and from beyond; the share of L2 that weights have beside x and y.
-    double l2_bytes = 86, far_bytes = 25, l2_share = 0.76;
+    double l2_bytes = 70, far_bytes = 25, l2_share = 0.76;
     // A product, whatever it is.
     double call = 33;
     // One column. Per vector of entries of strips and of squares; per entry of windows, by the windows of a tile, and
@@ -19,11 +19,11 @@ struct CostConstants {
     double windows_entry = 0.41, windows_three_entry = 0.42, gathered_entry = 0.63, windows_row = 1.2, cut_row = 4.4;
     double stored_entry = 1.1, stored_long = 1.6, stored_row = 1.4;
     // Row groups: per entry and tile, and per entry and vector of it, by how many rows share their columns.
-    double groups_entry = 0.44, groups_vector = 0.58;
-    double shared_entry = 0.19, shared_eights_vector = 0.34, shared_fours_vector = 0.39;
+    double groups_entry = 0.48, groups_vector = 0.53;
+    double shared_entry = 0.21, shared_eights_vector = 0.34, shared_fours_vector = 0.39;
     // A vector of a row of x into a tile; of y out of a full one, and out of another besides; of either where x and y
     // come from beyond L2; an element of x or y where rows are not contiguous.
-    double x_vector = 9.3, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.19;
+    double x_vector = 9.2, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.19;
     // Stored rows: per entry and per row and pass, per entry and vector, from L2 besides.
     double stored_pass = 2.2, stored_row_pass = 0.4, stored_vector = 0.81, stored_far_vector = 0.29;
     // Routed layers: per micro-operation of one column and of tiles, by the rows of a block; a step that waits for its
