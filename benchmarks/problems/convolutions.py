@@ -60,7 +60,9 @@ class Layer:
                 (self.filters, self.channels * taps), set_size=set_size, block=(block, 1), rng=rng
             )
         shape = (self.filters, self.channels, self.kernel, self.kernel)
-        return np.where(mask.reshape(shape), rng.standard_normal(shape, dtype=np.float32), np.float32(0))
+        drawn = rng.standard_normal(shape, dtype=np.float32)
+        drawn[drawn == 0] = 1  # an entry that is not there would be no part of its block
+        return np.where(mask.reshape(shape), drawn, np.float32(0))
 
 
 RESNET_3X3 = tuple(Layer(c, c, n) for c, n in ((64, 56), (128, 28), (256, 14), (512, 7)))
