@@ -97,6 +97,7 @@ _core.set_fallbacks(
 )
 
 if TYPE_CHECKING:
+    from complsparse import nn
     from complsparse._conv.conv import conv1d, conv2d
     from complsparse._conv.plan import ConvPlan
     from complsparse._conv.pools import avg_pool2d, max_pool2d
@@ -130,6 +131,7 @@ __all__ = [
     "matmul",
     "max_pool2d",
     "microkernels",
+    "nn",
     "no_kernel",
     "num_threads",
     "plot_roofline",
@@ -151,6 +153,7 @@ _LATER = {
     "conv2d": "complsparse._conv.conv",
     "load": "complsparse._files.saved",
     "max_pool2d": "complsparse._conv.pools",
+    "nn": "complsparse.nn",
     "plot_roofline": "complsparse._pictures.roofline",
     "prune": "complsparse._patterns.prune",
     "random": "complsparse._patterns.masks",

@@ -97,6 +97,68 @@ class Convolution:
     ) -> None: ...
     def workspace_bytes(self, images: int) -> int: ...
 
+WinnersAt = tuple[int, int, int, int, int, int]
+
+class Program:
+    """A network as steps on values, which are numbers. Methods that add a step return the step's number."""
+
+    n_steps: int
+    workspace_bytes: int
+    def __init__(self, samples: int, dtype: DTypeLike) -> None: ...
+    def new_value(self, sample_bytes: int) -> int: ...
+    def place(self, value: int, memory: str, offset: int) -> None: ...
+    def convolution(
+        self, way: Convolution, bias: NDArray[Any] | None, activation: str | None, x: int | WinnersAt, y: int
+    ) -> int: ...
+    def product(self, plan: Plan, samples: int, vectors: int, x: int | WinnersAt, y: int) -> int: ...
+    def contest(self, of_sample: tuple[int, int, int], k: int, relu: bool, x: int, y: WinnersAt) -> int: ...
+    def expand(self, x: WinnersAt, inner: int, y: int) -> int: ...
+    def flatten(self, x: WinnersAt, inner: int, y: WinnersAt) -> int: ...
+    def pool(
+        self,
+        kind: str,
+        image: tuple[int, int, int],
+        out: tuple[int, int, int],
+        sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+        padded: Pair,
+        channels_last: bool,
+        x: int,
+        y: int,
+    ) -> int: ...
+    def pair(self, operation: str, n: int, a: int, b: int, y: int) -> int: ...
+    def activation(self, activation: str, n: int, x: int, y: int) -> int: ...
+    def scale(
+        self, of_sample: tuple[int, int, int], factors: NDArray[Any], summands: NDArray[Any], x: int, y: int
+    ) -> int: ...
+    def softmax(self, of_sample: tuple[int, int, int], x: int, y: int) -> int: ...
+    def copy(self, runs: int, run_bytes: int, first_byte: int, pitch_bytes: int, x: int, y: int) -> int: ...
+    def dense_product(
+        self,
+        gemm: object,
+        weights: NDArray[Any],
+        vectors: int,
+        bias: NDArray[Any] | None,
+        activation: str | None,
+        x: int,
+        y: int,
+    ) -> int: ...
+    def dense_convolution(
+        self,
+        gemm: object,
+        filters: NDArray[Any],
+        image: tuple[int, int, int],
+        sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+        channels_last: bool,
+        bias: NDArray[Any] | None,
+        activation: str | None,
+        x: int,
+        y: int,
+    ) -> int: ...
+    def finish(self, stretches: list[tuple[int, bool]], batch_bytes: int, sample_bytes: int) -> None: ...
+    def run(
+        self, arrays: tuple[NDArray[Any], ...], winners: tuple[Any, ...] = (), times: NDArray[np.int64] | None = None
+    ) -> list[Any]: ...
+
 def make_convolution(
     filters: Operand,
     dtype: Any,

@@ -21,6 +21,7 @@ The files of `border/` are its parts, each built on those before it:
     bound_calls        products bound to a matrix and a batch size, and to arrays
     sparse_product     products of two sparse matrices with a sparse result
     convolutions       convolutions bound to filters and the shape of an image
+    networks           networks compiled for the shape of their input
 
 They are included, and no modules of their own: each module would link a copy of the C++ library with a choice of ISA
 level, threads and locks of its own, and a small product, which walks through several of them, would pay for calls that
@@ -87,3 +88,4 @@ include "border/linear_winners.pxi"
 include "border/bound_calls.pxi"
 include "border/sparse_product.pxi"
 include "border/convolutions.pxi"
+include "border/networks.pxi"

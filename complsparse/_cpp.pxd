@@ -164,6 +164,69 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     void c_pool "cs::pool"(const Pool&, const ImagesView&, const ImagesView&) except +
 
+    # --- networks
+    cdef enum class Memory(unsigned char):
+        outside
+        batch
+        sample
+
+    cdef cppclass Step:
+        pass
+
+    cdef struct WinnersAt:
+        int values, indices, starts
+        int64_t vectors, length, most
+
+    cdef cppclass Extents:
+        int64_t outer, n, inner
+
+    cdef cppclass Program:
+        Program(int64_t) except +
+        int new_value(int64_t) except +
+        void place(int, Memory, int64_t)
+        int add(unique_ptr[const Step]) except +
+        void add_stretch(int, cbool) except +
+        void set_memory(int64_t, int64_t)
+        int n_steps()
+        int64_t samples()
+        int64_t memory_bytes(int)
+        void run(unsigned char**, Workspace, int, int64_t*) except +
+
+    cdef cppclass ProductStep:
+        Plan plan
+        int64_t samples, vectors, inputs, outputs
+        Epilogue finish
+
+    cdef cppclass CopyRuns:
+        int64_t runs, run_bytes, first_byte, pitch_bytes
+
+    cdef enum class Pair(unsigned char):
+        add
+        multiply
+
+    ctypedef void (*Gemm)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*) noexcept
+
+    unique_ptr[const Step] convolution_step(
+        const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, int, int) except +
+    unique_ptr[const Step] winners_convolution_step(
+        const Convolution&, const ImagesView&, const Epilogue&, const WinnersAt&, int) except +
+    unique_ptr[const Step] product_step(const ProductStep&, int, int) except +
+    unique_ptr[const Step] winners_product_step(const ProductStep&, const WinnersAt&, int) except +
+    unique_ptr[const Step] contest_step(const Contest&, const Extents&, int, const WinnersAt&) except +
+    unique_ptr[const Step] expand_step(const WinnersAt&, Type, int64_t, int) except +
+    unique_ptr[const Step] flatten_step(const WinnersAt&, Type, int64_t, const WinnersAt&) except +
+    unique_ptr[const Step] pool_step(const Pool&, const ImagesView&, const ImagesView&, int, int) except +
+    unique_ptr[const Step] pair_step(Pair, Type, int64_t, int, int, int) except +
+    unique_ptr[const Step] activation_step(Type, int64_t, const Epilogue&, int, int) except +
+    unique_ptr[const Step] scale_step(Type, const Extents&, const void*, const void*, int, int) except +
+    unique_ptr[const Step] softmax_step(Type, const Extents&, int, int) except +
+    unique_ptr[const Step] copy_step(const CopyRuns&, int, int) except +
+    unique_ptr[const Step] dense_product_step(
+        Gemm, Type, const void*, int64_t, int64_t, int64_t, const Epilogue&, int, int) except +
+    unique_ptr[const Step] dense_convolution_step(
+        Gemm, Type, const void*, const ImagesView&, const ImagesView&, const Sliding&, const Epilogue&, int,
+        int) except +
+
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +
 
     cdef struct SparseOperand:

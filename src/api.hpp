@@ -14,6 +14,8 @@
 #include "kernels/names.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/matrix.hpp"
+#include "net/program.hpp"
+#include "net/steps.hpp"
 #include "ops/bound_call.hpp"
 #include "ops/contest.hpp"
 #include "ops/linear_winners.hpp"

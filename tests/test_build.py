@@ -52,6 +52,7 @@ FLOORS = {
         ("plan",),
         ("conv",),
         ("ops",),
+        ("net",),
         ("api.hpp",),
     ),
     # complsparse/: what a module imports, at the top of a file, for types, or in a function
@@ -65,6 +66,8 @@ FLOORS = {
         ("_conv",),
         ("_matrix",),
         ("_patterns", "_files"),
+        ("_tables",),
+        ("nn",),
         ("_cli",),
         ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
     ),

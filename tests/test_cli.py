@@ -18,7 +18,8 @@ import scipy.io
 import scipy.sparse
 
 import complsparse as cs
-from complsparse._cli import examples, measure, rivals, sparsities, tables
+from complsparse import _tables as tables
+from complsparse._cli import examples, measure, rivals, sparsities
 from complsparse._cli import main as commands
 from complsparse._cli.main import main
 

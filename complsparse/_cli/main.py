@@ -18,19 +18,13 @@ from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
 from complsparse._cli.rivals import Rivals
-from complsparse._cli.tables import (
-    has,
-    print_json,
-    print_table,
-    results_table,
-    strategies_table,
-    tensors_table,
-)
+from complsparse._cli.tables import results_table, strategies_table, tensors_table
 from complsparse._config import __version__
 from complsparse._files import readers
 from complsparse._files.saved import save
 from complsparse._files.trust import printable
 from complsparse._pictures import packing as picture
+from complsparse._tables import has, print_json, print_table
 
 BATCHES = (1, 16, 64)
 ROUNDS, QUICK_ROUNDS = 15, 5

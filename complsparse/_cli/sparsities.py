@@ -11,8 +11,8 @@ import numpy as np
 from complsparse._cli.examples import COMPLEMENTARY, SPARSITY, Example, name_of
 from complsparse._cli.measure import PROGRAM
 from complsparse._cli.rivals import MKL_DENSE, NUMPY, Call, Reference, Rivals
-from complsparse._cli.tables import Column, Table, duration, times
 from complsparse._core import kwta, matmul
+from complsparse._tables import Column, Table, duration, times
 
 ALIVE = 0.1  # of the activations
 DENSE = (NUMPY, MKL_DENSE)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from complsparse._files.replacing import replacing
 from complsparse._files.trust import check_regular, naming, path_of
 from complsparse._matrix.csr import to_scipy
 from complsparse._matrix.matrix import ComplementaryMatrix, _restore
+
+T = TypeVar("T")
 
 FORMAT_NAME = "complsparse"
 FORMAT_VERSION = 1
@@ -80,11 +82,26 @@ def save(path: str | os.PathLike[str] | IO[bytes], W: ComplementaryMatrix) -> No
     """
     if not isinstance(W, ComplementaryMatrix):
         raise TypeError(f"save takes a ComplementaryMatrix, not {type(W).__name__}")
+    write_members(path, members_of(W))
+
+
+def members_of(W: ComplementaryMatrix) -> dict[str, Any]:
+    """What a file holds of a matrix."""
     members = {"format": FORMAT_NAME, "version": np.int64(FORMAT_VERSION), **W._state()}
     for name in members.keys() & set(SIZES):
         members[name] = np.array(members[name], dtype=np.int64)
     if is_bfloat16(W.dtype):
         members["data"], members["dtype"] = members["data"].view(np.uint16), "bfloat16"
+    return members
+
+
+def matrix_of(members: dict[str, NDArray[Any]]) -> ComplementaryMatrix:
+    """The matrix of such members, which are not trusted."""
+    return _restore(_state_in(members))
+
+
+def write_members(path: str | os.PathLike[str] | IO[bytes], members: dict[str, Any]) -> None:
+    """An ``.npz`` file of these arrays, on disk at once or not at all."""
     # No further keyword for NumPy: before 2.1 it would be one more member.
     if not isinstance(path, (str, os.PathLike)) and hasattr(path, "write"):
         if isinstance(path, io.TextIOBase):
@@ -124,6 +141,11 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> ComplementaryMatrix:
     O(nnz + M + K); allocates at most twice the size of the file. A file of scipy may be compressed: n bytes may expand
     to 2**24 + 100 n, and declare 2**20 + 4 n rows and columns.
     """
+    return read_with(path, _load)
+
+
+def read_with(path: str | os.PathLike[str] | IO[bytes], reader: Callable[[IO[bytes], int], T]) -> T:
+    """`reader` of the bytes and how many there are; its errors name the file."""
     if not isinstance(path, (str, os.PathLike)) and hasattr(path, "read"):
         name = getattr(path, "name", None)
         name = name if isinstance(name, str) else type(path).__name__
@@ -131,11 +153,11 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> ComplementaryMatrix:
         if not isinstance(content, (bytes, bytearray)):
             raise TypeError(f"load reads bytes, but {name} gave {type(content).__name__}; open the file in mode 'rb'")
         with _naming_value_error(name):
-            return _load(io.BytesIO(content), len(content))
+            return reader(io.BytesIO(content), len(content))
     name = path_of(path)
     check_regular(name)
     with open(name, "rb") as stream, _naming_value_error(name):
-        return _load(stream, os.fstat(stream.fileno()).st_size)
+        return reader(stream, os.fstat(stream.fileno()).st_size)
 
 
 def _load(stream: IO[bytes], n_bytes: int) -> ComplementaryMatrix:
@@ -150,7 +172,7 @@ def is_saved(stream: IO[bytes]) -> bool:
 
 def read_saved(stream: IO[bytes], n_bytes: int) -> ComplementaryMatrix:
     """The matrix in the bytes of a file of `save`."""
-    return _restore(_state_in(read_members(stream, n_bytes, only=MEMBERS)))
+    return matrix_of(read_members(stream, n_bytes, only=MEMBERS))
 
 
 @contextlib.contextmanager

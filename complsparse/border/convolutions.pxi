@@ -212,11 +212,17 @@ def conv_candidates(Operand filters, dtype, tuple image, tuple sliding, bint cha
     return [dict(way=found[i].way.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]
 
 
-def pool(str kind, cnp.ndarray x not None, cnp.ndarray y not None, tuple sliding, tuple padded, bint channels_last):
-    """Writes y, of the dtype of x; both of four axes, native, aligned. Every window meets a pixel.
+cdef int fill_pool(c.Pool* pool, str kind, Type type, tuple sliding, tuple padded) except -1:
+    """`kind`: "largest", "mean_inside" or "mean". `padded`: rows and columns of the padded image."""
+    pool.kind = {"largest": c.PoolKind.largest, "mean_inside": c.PoolKind.mean_inside, "mean": c.PoolKind.mean}[kind]
+    pool.type = type
+    fill_sliding(&pool.sliding, sliding)
+    pool.padded_rows, pool.padded_cols = padded
+    return 0
 
-    `kind`: "largest", "mean_inside" or "mean". `padded`: rows and columns of the padded image.
-    """
+
+def pool(str kind, cnp.ndarray x not None, cnp.ndarray y not None, tuple sliding, tuple padded, bint channels_last):
+    """Writes y, of the dtype of x; both of four axes, native, aligned. Every window meets a pixel; see `fill_pool`."""
     cdef c.Pool pool
     cdef c.ImagesView x_view, y_view
     cdef int type_num = native_num(x), shift = element_shift(type_num)
@@ -224,10 +230,7 @@ def pool(str kind, cnp.ndarray x not None, cnp.ndarray y not None, tuple sliding
             or not cnp.PyArray_ISBEHAVED(y) or x.ndim != 4 or y.ndim != 4
             or not as_images(x, channels_last, shift, &x_view) or not as_images(y, channels_last, shift, &y_view)):
         raise AssertionError("pool takes aligned native arrays of one dtype that C++ has")
-    pool.kind = {"largest": c.PoolKind.largest, "mean_inside": c.PoolKind.mean_inside, "mean": c.PoolKind.mean}[kind]
-    pool.type = <Type> _type_of[type_num]
-    fill_sliding(&pool.sliding, sliding)
-    pool.padded_rows, pool.padded_cols = padded
+    fill_pool(&pool, kind, <Type> _type_of[type_num], sliding, padded)
     if (y_view.images != x_view.images or y_view.channels != x_view.channels or y_view.height != pool.sliding.out_rows
             or y_view.width != pool.sliding.out_cols):
         raise AssertionError("pool takes arrays of matching shapes")

@@ -31,17 +31,24 @@ const std::vector<const ConvWay*>& conv_ways() {
     return ways;
 }
 
-int Convolution::threads_for(const ConvOperands& operands) const {
+double Convolution::work(std::int64_t images) const {
+    const Sliding& s = sliding();
     const double nnz = static_cast<double>(matrix_.stored().nnz());
-    const double outputs = static_cast<double>(matrix_.stored().rows * sliding().pixels() * operands.y.images);
-    if (operands.winners != nullptr) {
-        const WinnersView& w = *operands.winners;
-        const double of_channel = nnz / static_cast<double>(std::max<std::int64_t>(1, shape_.channels));
-        return choose_threads(of_channel * static_cast<double>(w.starts[w.vectors] - w.starts[0]) + outputs);
-    }
-    const double pixels = static_cast<double>(sliding().pixels() * operands.y.images);
-    const double inputs = static_cast<double>(shape_.channels * shape_.height * shape_.width * operands.y.images);
-    return choose_threads(nnz * pixels + inputs + outputs);
+    const double outputs = static_cast<double>(matrix_.stored().rows * s.pixels());
+    const double inputs = static_cast<double>(shape_.channels * shape_.height * shape_.width);
+    return (nnz * static_cast<double>(s.pixels()) + inputs + outputs) * static_cast<double>(images);
+}
+
+double Convolution::work_of_winners(double winners, std::int64_t images) const {
+    const double of_channel =
+        static_cast<double>(matrix_.stored().nnz()) / static_cast<double>(std::max<std::int64_t>(1, shape_.channels));
+    return of_channel * winners + static_cast<double>(matrix_.stored().rows * sliding().pixels() * images);
+}
+
+int Convolution::threads_for(const ConvOperands& operands) const {
+    if (operands.winners == nullptr) return choose_threads(work(operands.y.images));
+    const WinnersView& w = *operands.winners;
+    return choose_threads(work_of_winners(static_cast<double>(w.starts[w.vectors] - w.starts[0]), operands.y.images));
 }
 
 std::vector<ConvCandidate> conv_candidates(const Matrix& matrix, const ConvShape& shape) {

@@ -47,6 +47,9 @@ class Convolution {
     virtual std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const = 0;
     // Of what was derived for this way alone.
     virtual std::int64_t layout_bytes() const { return 0; }
+    // Multiplications, and what costs as much: of so many images; of so many winners of them together.
+    double work(std::int64_t images) const;
+    double work_of_winners(double winners, std::int64_t images) const;
     // How many threads the operands are worth.
     int threads_for(const ConvOperands& operands) const;
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/types.hpp"
 #include "base/views.hpp"
@@ -23,7 +24,29 @@ struct Pool {
     std::int64_t padded_rows, padded_cols;
 };
 
-// y has the channels of x. Every window meets a pixel of the image. May throw std::bad_alloc.
+// Neighbouring outputs of a row whose windows meet equally many pixels.
+struct PoolRun {
+    std::int64_t first, count;
+    std::int64_t first_tap, last_tap;  // that meet pixels of the image
+    std::int64_t padded;               // taps that meet the padded image
+};
+
+// A pool of images as wide as x, which lie as x and y do: their sizes and strides count, and no address.
+class BoundPool {
+   public:
+    BoundPool(const Pool& pool, const ImagesView& x, const ImagesView& y);
+    // y has the channels of x. Every window meets a pixel of the image.
+    void run(const ImagesView& x, const ImagesView& y, int threads) const;
+    // Operations on an image, and what costs as much as one of them.
+    double work(const ImagesView& x) const;
+
+   private:
+    Pool pool_;
+    bool together_;  // elements of a fold are the channels of a pixel
+    std::vector<PoolRun> runs_;
+};
+
+// May throw std::bad_alloc.
 void pool(const Pool& pool, const ImagesView& x, const ImagesView& y);
 
 }  // namespace cs

@@ -27,6 +27,14 @@ constexpr FoldRow ending(FoldRow row) {
     return row;
 }
 
+constexpr ArithmeticRow ending(ArithmeticRow row) {
+    row.add = end;
+    row.multiply = end;
+    row.scale = end;
+    row.softmax = end;
+    return row;
+}
+
 template <class Row, int n>
 struct Made {
     Row rows[n]{};

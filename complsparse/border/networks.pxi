@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Programs: networks compiled for the shape of their input.
+
+cdef extern from "Python.h":
+    void* PyCapsule_GetPointer(object, const char*) except NULL
+    const char* PyCapsule_GetName(object) except? NULL
+
+cdef enum:
+    most_outside = 64  # arrays that a program takes and leaves
+
+
+cdef c.ImagesView images_of_sample(tuple image, bint channels_last):
+    """Of (channels, height, width), one behind the other, without an address."""
+    cdef c.ImagesView view
+    cdef int64_t channels, height, width
+    channels, height, width = image
+    view.data = NULL
+    view.images, view.image_stride = 1, channels * height * width
+    view.channels, view.height, view.width = channels, height, width
+    if channels_last:
+        view.channel_stride, view.col_stride, view.row_stride = 1, channels, channels * width
+    else:
+        view.channel_stride, view.row_stride, view.col_stride = height * width, width, 1
+    return view
+
+
+cdef int fill_winners_at(c.WinnersAt* at, tuple winners) except -1:
+    """winners: (values, indices, starts, vectors of a sample, length, most of a vector)."""
+    at.values, at.indices, at.starts, at.vectors, at.length, at.most = winners
+    return 0
+
+
+cdef int fill_extents(c.Extents* extents, tuple given) except -1:
+    extents.outer, extents.n, extents.inner = given
+    return 0
+
+
+cdef class Program:
+    """A network as steps on values, each given by its number; values of winners by `fill_winners_at`'s tuple.
+
+    First values and steps, then where values lie, then runs. Its arrays were checked by who makes it.
+    """
+    cdef unique_ptr[c.Program] program
+    cdef list owners  # of what steps point to
+    cdef list idle    # blocks of memory that no call uses
+    cdef int threads  # that the blocks have room for
+    cdef int number   # of the product of its dtype
+    cdef Type type
+
+    def __cinit__(self, int64_t samples, dtype, *args, **kwargs):
+        self.number = product_in(dtype)
+        self.type = c.product_list()[self.number].y
+        self.program.reset(new c.Program(samples))
+        self.owners, self.idle, self.threads = [], [], 0
+
+    cdef int fill_finish(self, Epilogue* finish, bias, activation, int64_t features) except -1:
+        cdef cnp.ndarray b
+        finish.bias = NULL
+        if bias is not None:
+            b = bias
+            if native_num(b) != y_nums[self.number] or b.ndim != 1 or b.shape[0] != features or not (
+                    cnp.PyArray_ISCARRAY_RO(b)):
+                raise AssertionError("a step takes a contiguous bias of one entry per output")
+            self.owners.append(b)
+            finish.bias = cnp.PyArray_DATA(b)
+        if not set_activation(finish, activation, self.number):
+            raise AssertionError(f"there is no activation {activation!r}")
+        return 0
+
+    cdef const void* vector_of(self, cnp.ndarray v, int64_t size) except NULL:
+        if native_num(v) != y_nums[self.number] or not cnp.PyArray_ISCARRAY_RO(v) or cnp.PyArray_SIZE(v) != size:
+            raise AssertionError(f"a step takes {size} contiguous numbers of its dtype")
+        self.owners.append(v)
+        return cnp.PyArray_DATA(v)
+
+    def new_value(self, int64_t sample_bytes):
+        return self.program.get().new_value(sample_bytes)
+
+    def place(self, int value, str memory, int64_t offset):
+        """`memory`: "outside", whose offset is the number of an input or, behind these, of an output; "batch" or
+        "sample"."""
+        cdef c.Memory where = {"outside": c.Memory.outside, "batch": c.Memory.batch, "sample": c.Memory.sample}[memory]
+        self.program.get().place(value, where, offset)
+
+    def convolution(self, Convolution way not None, bias, activation, x, int y):
+        cdef Epilogue finish
+        cdef c.WinnersAt winners
+        cdef int64_t rows = way.filters.rows
+        cdef c.ImagesView of_x = images_of_sample(
+            (way.shape.channels, way.shape.height, way.shape.width), way.channels_last)
+        cdef c.ImagesView of_y = images_of_sample(
+            (rows, way.shape.sliding.out_rows, way.shape.sliding.out_cols), way.channels_last)
+        self.fill_finish(&finish, bias, activation, rows)
+        self.owners.append(way)
+        if way.of_winners:
+            fill_winners_at(&winners, x)
+            return self.program.get().add(c.winners_convolution_step(way.way.get()[0], of_y, finish, winners, y))
+        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, x, y))
+
+    def product(self, Plan plan not None, int64_t samples, int64_t vectors, x, int y):
+        """`plan`: for samples * vectors vectors, features together; its bias and activation are the step's."""
+        cdef c.ProductStep product
+        cdef c.WinnersAt winners
+        if not plan.batch_major or plan.n != samples * vectors:
+            raise AssertionError("a step takes a batch-major plan for all of its vectors")
+        product.plan = plan.plan
+        product.samples, product.vectors, product.inputs, product.outputs = samples, vectors, plan.W.cols, plan.W.rows
+        product.finish = plan.epilogue
+        self.owners.append(plan)
+        if plan.winners is not None:
+            fill_winners_at(&winners, x)
+            return self.program.get().add(c.winners_product_step(product, winners, y))
+        return self.program.get().add(c.product_step(product, x, y))
+
+    def contest(self, tuple of_sample, int64_t k, bint relu, int x, tuple y):
+        cdef c.Contest contest
+        cdef c.Extents extents
+        cdef c.WinnersAt winners
+        fill_extents(&extents, of_sample)
+        fill_winners_at(&winners, y)
+        contest.type, contest.k, contest.relu = self.type, k, relu
+        contest.bias = contest.boost = NULL
+        return self.program.get().add(c.contest_step(contest, extents, x, winners))
+
+    def expand(self, tuple x, int64_t inner, int y):
+        cdef c.WinnersAt winners
+        fill_winners_at(&winners, x)
+        return self.program.get().add(c.expand_step(winners, self.type, inner, y))
+
+    def flatten(self, tuple x, int64_t inner, tuple y):
+        cdef c.WinnersAt before, after
+        fill_winners_at(&before, x)
+        fill_winners_at(&after, y)
+        return self.program.get().add(c.flatten_step(before, self.type, inner, after))
+
+    def pool(self, str kind, tuple image, tuple out, tuple sliding, tuple padded, bint channels_last, int x, int y):
+        """`image`, `out`: (channels, height, width); the rest as `pool` has it."""
+        cdef c.Pool pool
+        fill_pool(&pool, kind, self.type, sliding, padded)
+        return self.program.get().add(c.pool_step(
+            pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
+
+    def pair(self, str operation, int64_t n, int a, int b, int y):
+        cdef c.Pair pair = {"add": c.Pair.add, "multiply": c.Pair.multiply}[operation]
+        return self.program.get().add(c.pair_step(pair, self.type, n, a, b, y))
+
+    def activation(self, str activation, int64_t n, int x, int y):
+        cdef Epilogue finish
+        self.fill_finish(&finish, None, activation, 0)
+        return self.program.get().add(c.activation_step(self.type, n, finish, x, y))
+
+    def scale(self, tuple of_sample, factors, summands, int x, int y):
+        cdef c.Extents extents
+        fill_extents(&extents, of_sample)
+        return self.program.get().add(c.scale_step(
+            self.type, extents, self.vector_of(factors, extents.n), self.vector_of(summands, extents.n), x, y))
+
+    def softmax(self, tuple of_sample, int x, int y):
+        cdef c.Extents extents
+        fill_extents(&extents, of_sample)
+        return self.program.get().add(c.softmax_step(self.type, extents, x, y))
+
+    def copy(self, int64_t runs, int64_t run_bytes, int64_t first_byte, int64_t pitch_bytes, int x, int y):
+        cdef c.CopyRuns copies
+        copies.runs, copies.run_bytes = runs, run_bytes
+        copies.first_byte, copies.pitch_bytes = first_byte, pitch_bytes
+        return self.program.get().add(c.copy_step(copies, x, y))
+
+    def dense_product(self, gemm, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
+        """`gemm`: the capsule of BLAS's function for the dtype; weights (outputs, inputs), contiguous."""
+        cdef Epilogue finish
+        cdef int64_t outputs = weights.shape[0], inputs = weights.shape[1]
+        self.fill_finish(&finish, bias, activation, outputs)
+        return self.program.get().add(c.dense_product_step(
+            gemm_of(gemm), self.type, self.vector_of(weights, outputs * inputs), vectors, inputs, outputs, finish, x, y))
+
+    def dense_convolution(self, gemm, cnp.ndarray filters not None, tuple image, tuple sliding, bint channels_last, bias,
+                          activation, int x, int y):
+        """`filters`: (outputs, channels * taps), contiguous."""
+        cdef Epilogue finish
+        cdef c.Sliding windows
+        cdef int64_t outputs = filters.shape[0]
+        fill_sliding(&windows, sliding)
+        self.fill_finish(&finish, bias, activation, outputs)
+        return self.program.get().add(c.dense_convolution_step(
+            gemm_of(gemm), self.type, self.vector_of(filters, outputs * filters.shape[1]),
+            images_of_sample(image, channels_last),
+            images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
+
+    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes):
+        """`stretches`: (step behind the last, whether it takes a sample at a time), in order."""
+        for last, by_sample in stretches:
+            self.program.get().add_stretch(last, by_sample)
+        self.program.get().set_memory(batch_bytes, sample_bytes)
+
+    @property
+    def n_steps(self):
+        return self.program.get().n_steps()
+
+    @property
+    def workspace_bytes(self):
+        """Of what one call uses beside its arrays and the weights, on the threads that there are now."""
+        return self.program.get().memory_bytes(c.effective_threads())
+
+    cdef object take_block(self, int threads):
+        """Memory for a call, from those that are idle."""
+        if threads > self.threads:
+            self.idle, self.threads = [], threads
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return np.empty(self.program.get().memory_bytes(self.threads) + 64, dtype=np.uint8)
+
+    cdef int run_in(self, cnp.ndarray block, unsigned char** outside, int threads, int64_t* times) except -1:
+        cdef c.Workspace memory
+        memory.memory = <unsigned char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
+        memory.bytes = cnp.PyArray_NBYTES(block) - 64
+        with nogil:
+            self.program.get().run(outside, memory, threads, times)
+        return 0
+
+    def run(self, tuple arrays, tuple winners=(), times=None):
+        """Inputs and outputs, contiguous and of the right sizes. Returns the outputs that are winners.
+
+        `winners`: for each, its type, byte offsets in the block of values, indices and starts, number of vectors,
+        length, shape and axis. `times`: an int64 array of a number for each step, to which nanoseconds are added.
+        """
+        cdef unsigned char* outside[most_outside]
+        cdef int threads = c.effective_threads()
+        cdef Py_ssize_t i
+        cdef list made = []
+        cdef int64_t* to = NULL
+        if len(arrays) > most_outside:
+            raise AssertionError(f"a program takes at most {most_outside} arrays")
+        for i in range(len(arrays)):
+            outside[i] = <unsigned char*> cnp.PyArray_DATA(<cnp.ndarray?> arrays[i])
+        if times is not None:
+            to = <int64_t*> cnp.PyArray_DATA(<cnp.ndarray?> times)
+        cdef cnp.ndarray block = self.take_block(threads)
+        self.run_in(block, outside, threads, to)
+        for one in winners:
+            made.append(self.compressed(block, one))
+        if cnp.PyArray_NBYTES(block) == self.program.get().memory_bytes(self.threads) + 64:
+            self.idle.append(block)
+        return made
+
+    cdef Compressed compressed(self, cnp.ndarray block, tuple given):
+        cls, at_values, at_indices, at_starts, vectors, length, shape, axis = given
+        cdef char* memory = <char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
+        cdef int64_t n = vectors
+        cdef const int64_t* starts = <const int64_t*> (memory + <int64_t> at_starts)
+        cdef cnp.dtype dtype = type_dtypes[<int> self.type]
+        cdef int64_t nnz = starts[n] if self.program.get().samples() > 0 else 0
+        cdef Compressed made = new_compressed(cls, dtype, nnz, n, length, shape, axis)
+        if nnz > 0:
+            memcpy(<void*> made.entries, memory + <int64_t> at_values, <size_t> (nnz * dtype.itemsize))
+            memcpy(<void*> made.places, memory + <int64_t> at_indices, <size_t> (nnz * 4))
+        if self.program.get().samples() > 0:
+            memcpy(<void*> made.starts, starts, <size_t> (n + 1) * 8)
+        else:
+            (<int64_t*> made.starts)[0] = 0
+        return made
+
+
+cdef c.Gemm gemm_of(capsule) except *:
+    """The function in one of SciPy's capsules, whose name is its signature."""
+    cdef const char* name = PyCapsule_GetName(capsule)
+    if not (<bytes> name).startswith(b"void (char *, char *, int *, int *, int *, "):
+        raise ImportError(f"SciPy's BLAS has another signature than this version knows: {(<bytes> name).decode()}")
+    return <c.Gemm> PyCapsule_GetPointer(capsule, name)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Convolutions with sparse or dense filters."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from complsparse._conv.conv import Bound, bind_filters, conv1d, conv2d, convolution, of_winners
+from complsparse._conv.layouts import channel_axis
+from complsparse._matrix.makers import from_filters
+from complsparse._operands import checked_activation
+from complsparse.nn._layer import Layer, checked_vector
+from complsparse.nn._values import Spec
+from complsparse.nn._weights import checked_weights, dense_weights, scaled_rows
+
+if TYPE_CHECKING:
+    from complsparse._typing import Activation
+    from complsparse.nn._builder import Builder, Value
+
+
+class _Convolution(Layer):
+    axes: ClassVar[int]
+    default_layout: ClassVar[str]
+
+    def __init__(
+        self,
+        W: Any,
+        kernel_size: Any = None,
+        *,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: Any = None,
+        activation: Activation | None = None,
+        layout: str | None = None,
+    ) -> None:
+        self.W = checked_weights(W, 2, self.axes + 2)
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.groups = groups
+        self.bias = checked_vector(bias, "bias", self.W.shape[0])
+        self.activation = checked_activation(activation, np.dtype(np.float32))
+        self.layout = self.default_layout if layout is None else layout
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "W": self.W, "kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding,
+            "dilation": self.dilation, "groups": self.groups, "bias": self.bias, "activation": self.activation,
+            "layout": self.layout,
+        }  # fmt: skip
+
+    @property
+    def multiplications(self) -> int:
+        return self.W.size if isinstance(self.W, np.ndarray) else int(self.W.nnz)
+
+    def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
+        return self.multiplications * (output.size // max(1, int(self.W.shape[0])))
+
+    def _bound(self, shape: tuple[int, ...]) -> tuple[Bound, tuple[int, ...]]:
+        rows, *others = self.W.shape
+        filters = self.W.shape if self.W.ndim > 2 else getattr(self.W, "filter_shape", None)
+        return bind_filters(
+            (1, *shape), (rows, math.prod(others)), filters, self.axes, self.kernel_size, self.stride, self.padding,
+            self.dilation, self.groups, self.layout, type(self).__name__,
+        )  # fmt: skip
+
+    def infer(self, *inputs: Spec) -> Spec:
+        return Spec(self._bound(inputs[0].shape)[1])
+
+    def _sparse(self, bound: Bound) -> Any:
+        """The filters as a ComplementaryMatrix, also of dense ones."""
+        if not isinstance(self.W, np.ndarray):
+            return self.W
+        kernel = bound.geometry.kernel[2 - self.axes :]
+        return from_filters(self.W.reshape(self.W.shape[0], bound.channels // bound.groups, *kernel))
+
+    def apply(self, *inputs: Any) -> Any:
+        bound, _ = self._bound(inputs[0].shape[1:])
+        given = {**self.arguments(), "kernel_size": bound.geometry.kernel[2 - self.axes :]}
+        del given["W"]
+        return (conv2d if self.axes == 2 else conv1d)(inputs[0], self._sparse(bound), **given)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        x = inputs[0]
+        bound, out = self._bound(x.spec.shape)
+        y = builder.new(Spec(out))
+        bias = None if self.bias is None else self.bias.astype(builder.dtype)
+        if isinstance(self.W, np.ndarray) and self.groups == 1:
+            x = builder.dense(x)
+            filters = np.ascontiguousarray(self.W.reshape(self.W.shape[0], -1), dtype=builder.dtype)
+            step = builder.program.dense_convolution(
+                builder.gemm, filters, bound.problem[0], bound.geometry.sliding, bound.channels_last, bias,
+                self.activation, x.number, y.number,
+            )  # fmt: skip
+            builder.step("gemm", step, [x], y)
+            return y
+        W = self._sparse(bound)
+        found = None
+        if not x.spec.is_dense:
+            found = self._of_winners(W, bound, x, builder)
+        if found is None:
+            x = builder.dense(x)
+            found = convolution(W, bound, builder.dtype)
+        step = builder.program.convolution(
+            found, bias, self.activation, x.winners if found.of_winners else x.number, y.number
+        )
+        builder.step(found.microkernel, step, [x], y)
+        return y
+
+    def _of_winners(self, W: Any, bound: Bound, x: Value, builder: Builder) -> Any:
+        """The convolution of the winners alone, where they need not be written out and that pays."""
+        channel = channel_axis(self.layout, (1, *x.spec.shape), self.axes, type(self).__name__)
+        of_image = x.spec.axis != channel
+        if (of_image and not isinstance(x.spec.axis, tuple)) or builder.deterministic:
+            return None
+        found = of_winners(W, bound, builder.dtype, of_image)
+        return found.convolution if found.pays(x.spec.vectors * x.spec.most, 1) else None
+
+    def scaled(self, factor: Any, summand: Any) -> Any:
+        """The layer followed by ``y * factor + summand`` of each output."""
+        W, bias = scaled_rows(self.W, self.bias, factor, summand)
+        return self.with_arguments(W=W, bias=bias)
+
+    @property
+    def channel(self) -> int:
+        """Of the result: the axis of the channels."""
+        return 1 if self.layout in ("NCHW", "NCL") else self.axes + 1
+
+    def to_dense(self) -> Any:
+        return self.with_arguments(W=dense_weights(self.W))
+
+
+class Conv2d(_Convolution):
+    """`complsparse.conv2d` with the filters W.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix or ndarray
+        Filters as `complsparse.from_filters` makes them; or an array of shape (M, C / groups, kh, kw), or of two axes
+        with `kernel_size`, for a dense layer, which runs on the BLAS that SciPy brings.
+    kernel_size, stride, padding, dilation, groups, bias, activation, layout
+        As for `complsparse.conv2d`.
+    """
+
+    axes, default_layout = 2, "NCHW"
+
+
+class Conv1d(_Convolution):
+    """`complsparse.conv1d` with the filters W; the rest as `Conv2d`."""
+
+    axes, default_layout = 1, "NCL"

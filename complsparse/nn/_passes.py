@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What becomes of a network before it is compiled: nodes that lead nowhere go, and layers join where one step does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from complsparse.nn._convolution import _Convolution
+from complsparse.nn._elementwise import ActivationLayer, BatchNorm
+from complsparse.nn._layer import Layer
+from complsparse.nn._linear import Linear
+
+
+class Node(NamedTuple):
+    """A layer of a network and where its inputs come from; an input of the network where there is no layer."""
+
+    name: str
+    layer: Layer | None
+    inputs: tuple[int, ...] = ()
+    shape: tuple[int | None, ...] | None = None  # of an input, with its batch axis; None: any
+
+
+class Network(NamedTuple):
+    """Nodes, each behind its inputs, and which of them are outputs."""
+
+    nodes: list[Node]
+    outputs: tuple[int, ...]
+
+
+def fused(network: Network) -> Network:
+    """Batch norms and activations as part of the products before them, where nobody else reads these."""
+    network = _without_idle(network)
+    for join in (_with_batch_norm, _with_activation):
+        nodes: list[Node] = list(network.nodes)
+        moved = list(range(len(nodes)))  # who gives the value of each node
+        for i, node in enumerate(network.nodes):
+            nodes[i] = node._replace(inputs=tuple(moved[j] for j in node.inputs))
+            if node.layer is None or len(node.inputs) != 1 or _readers(network, node.inputs[0]) != 1:
+                continue
+            before = moved[node.inputs[0]]
+            joined = join(nodes[before].layer, node.layer)
+            if joined is not None:
+                nodes[before] = nodes[before]._replace(layer=joined)
+                moved[i] = before
+        network = _without_idle(Network(nodes, tuple(moved[i] for i in network.outputs)))
+    return network
+
+
+def _readers(network: Network, number: int) -> int:
+    return sum(node.inputs.count(number) for node in network.nodes) + network.outputs.count(number)
+
+
+def _without_idle(network: Network) -> Network:
+    """Without the nodes of which no output comes; inputs stay."""
+    wanted = set(network.outputs)
+    for i in reversed(range(len(network.nodes))):
+        if i in wanted:
+            wanted.update(network.nodes[i].inputs)
+    numbers: dict[int, int] = {}
+    nodes: list[Node] = []
+    for i, node in enumerate(network.nodes):
+        if i in wanted or node.layer is None:
+            numbers[i] = len(nodes)
+            nodes.append(node._replace(inputs=tuple(numbers[j] for j in node.inputs)))
+    return Network(nodes, tuple(numbers[i] for i in network.outputs))
+
+
+def _with_batch_norm(before: Layer | None, layer: Layer) -> Layer | None:
+    if not isinstance(layer, BatchNorm) or not isinstance(before, (_Convolution, Linear)):
+        return None
+    if before.activation is not None:
+        return None
+    if isinstance(before, _Convolution):
+        channel: int | None = before.channel
+        axes = before.axes + 2
+    else:  # of vectors, whose number of axes is not known here
+        channel, axes = (-1 if layer.axis == -1 else None), 0
+    at = layer.axis + axes if layer.axis < 0 and axes else layer.axis
+    if at != channel:
+        return None
+    factor, summand = layer.factors()
+    return before.scaled(factor, summand) if np.all(np.isfinite(factor)) and len(factor) == before.W.shape[0] else None
+
+
+def _with_activation(before: Layer | None, layer: Layer) -> Layer | None:
+    if not isinstance(layer, ActivationLayer) or not isinstance(before, (_Convolution, Linear)):
+        return None
+    return before.with_arguments(activation=layer.activation) if before.activation is None else None

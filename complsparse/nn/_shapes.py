@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Layers that move values and change none: Flatten, Concat."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from complsparse._ops.winners import Winners
+from complsparse.nn._elementwise import dense
+from complsparse.nn._layer import Layer
+from complsparse.nn._values import Spec, normal_axis
+
+if TYPE_CHECKING:
+    from complsparse.nn._builder import Builder, Value
+
+
+class Flatten(Layer):
+    """A sample as one vector, in C order. Winners stay winners."""
+
+    def infer(self, *inputs: Spec) -> Spec:
+        x = inputs[0]
+        if x.is_dense or (isinstance(x.axis, int) and x.extents[0] > 1 and x.extents[2] > 1):
+            return Spec((x.size,))
+        return Spec((x.size,), 1, min(x.size, x.vectors * x.most))
+
+    def apply(self, *inputs: Any) -> Any:
+        x = inputs[0]
+        n, length = x.shape[0], math.prod(x.shape[1:])
+        if not isinstance(x, Winners) or self.infer(Spec(x.shape[1:], x.axis)).is_dense:
+            return dense(x).reshape(n, length)
+        if isinstance(x.axis, tuple):  # one contest already
+            return Winners(x.values, x.indices, x.indptr, (n, length), axis=1)
+        ones = Winners(np.ones(x.nnz, dtype=np.uint8), x.indices, x.indptr, x.shape, axis=x.axis)
+        alive = ones.toarray().reshape(n, length) != 0  # also those that are zero
+        starts = np.concatenate([[0], np.cumsum(alive.sum(axis=1))])
+        return Winners(x.toarray().reshape(n, length)[alive], np.nonzero(alive)[1], starts, (n, length), axis=1)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        x = inputs[0]
+        spec = self.infer(x.spec)
+        if not spec.is_dense and isinstance(x.spec.axis, int):
+            y = builder.new(spec)
+            inner = x.spec.extents[2]
+            builder.step("flatten", builder.program.flatten(x.winners, inner, y.winners), [x], y)
+            return y
+        if spec.is_dense:
+            x = builder.dense(x)
+        return x._replace(spec=spec)  # the same memory
+
+
+class Concat(Layer):
+    """Values one behind the other along an axis, counted with the batch axis."""
+
+    n_inputs = None
+
+    def __init__(self, axis: int = 1) -> None:
+        self.axis = axis
+
+    def arguments(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+    def infer(self, *inputs: Spec) -> Spec:
+        first = inputs[0].shape
+        axis = normal_axis(self.axis, first, "Concat") - 1
+        for other in inputs[1:]:
+            if len(other.shape) != len(first) or any(
+                a != b for i, (a, b) in enumerate(zip(first, other.shape, strict=True)) if i != axis
+            ):
+                raise ValueError(f"its inputs have shapes {first} and {other.shape}, which differ beside "
+                                 f"axis {self.axis}")  # fmt: skip
+        along = sum(spec.shape[axis] for spec in inputs)
+        return Spec((*first[:axis], along, *first[axis + 1 :]))
+
+    def apply(self, *inputs: Any) -> Any:
+        return np.concatenate([dense(x) for x in inputs], axis=self.axis)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        parts = [builder.dense(x) for x in inputs]
+        y = builder.new(self.infer(*(part.spec for part in parts)))
+        axis = normal_axis(self.axis, y.spec.shape, "Concat")
+        size = builder.dtype.itemsize
+        pitch, first = math.prod(y.spec.shape[axis - 1 :]) * size, 0
+        for part in parts:
+            outer, length = math.prod(part.spec.shape[: axis - 1]), math.prod(part.spec.shape[axis - 1 :]) * size
+            step = builder.program.copy(outer, length, first, pitch, part.number, y.number)
+            builder.step("copy", step, [part], y)
+            first += length
+        return y

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Arithmetic on arrays of one type: what networks do between their products.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.hpp"
+
+namespace cs {
+
+// to[i] = a[i] + b[i], or a[i] * b[i]; `to` may be one of them.
+struct PairArgs {
+    const void *a, *b;
+    void* to;
+    std::int64_t n;
+};
+using PairFunction = void (*)(const PairArgs&);
+
+// to[r, c] = from[r, c] * factors[r] + summands[r], rows one behind the other; of columns factors[c] and summands[c].
+struct ScaleArgs {
+    const void *from, *factors, *summands;
+    void* to;
+    std::int64_t rows, cols;
+    bool of_columns;
+};
+using ScaleFunction = void (*)(const ScaleArgs&);
+
+// to[i, j] = e^from[i, j] / sum of e^from[k, j] over k, for rows i of `inner` elements, one behind the other. NaN all
+// along where one of them is NaN or +inf, or all are -inf.
+struct SoftmaxArgs {
+    const void* from;
+    void* to;
+    std::int64_t n, inner;
+};
+using SoftmaxFunction = void (*)(const SoftmaxArgs&);
+
+struct ArithmeticRow {
+    Type type;
+    PairFunction add, multiply;
+    ScaleFunction scale;
+    SoftmaxFunction softmax;
+};
+
+}  // namespace cs

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is done to values element by element, or along one axis; and copies. On one thread within a sample: it is bound
+// by the memory between the layers, and samples have threads of their own.
+#include "kernels/arithmetic.hpp"
+
+#include <cstring>
+
+#include "kernels/move.hpp"
+#include "kernels/names.hpp"
+#include "kernels/registry.hpp"
+#include "net/steps.hpp"
+
+namespace cs {
+
+RowName row_name(const ArithmeticRow& row) { return {nullptr, "dense", name_of(row.type), "", 1, 1}; }
+
+namespace {
+
+const ArithmeticRow& arithmetic_of(Type type) { return *strongest_of(&Table::arithmetic, usable_levels(), type).row; }
+
+class PairStep final : public Step {
+   public:
+    PairStep(PairFunction function, std::int64_t n, int a, int b, int y)
+        : function_(function), n_(n), a_(a), b_(b), y_(y) {}
+
+    void run(const Frame& frame) const override {
+        function_({frame.at(a_), frame.at(b_), frame.at(y_), frame.samples.count * n_});
+    }
+    double work() const override { return static_cast<double>(n_); }
+
+   private:
+    const PairFunction function_;
+    const std::int64_t n_;
+    const int a_, b_, y_;
+};
+
+class ActivationStep final : public Step {
+   public:
+    ActivationStep(Type type, std::int64_t n, const Epilogue& finish, int x, int y)
+        : finish_rows_(strongest_of(&Table::move, usable_levels(), type).row->finish),
+          n_(n),
+          finish_(finish),
+          x_(x),
+          y_(y) {}
+
+    void run(const Frame& frame) const override {
+        const std::int64_t n = frame.samples.count * n_;
+        finish_rows_({frame.at(x_), frame.at(y_), 1, n, n, n, finish_});
+    }
+    double work() const override { return 2 * static_cast<double>(n_); }
+
+   private:
+    const FinishFunction finish_rows_;
+    const std::int64_t n_;
+    const Epilogue finish_;
+    const int x_, y_;
+};
+
+class ScaleStep final : public Step {
+   public:
+    ScaleStep(Type type, const Extents& of_sample, const void* factors, const void* summands, int x, int y)
+        : function_(arithmetic_of(type).scale),
+          bytes_(bytes_of(type)),
+          of_sample_(of_sample),
+          factors_(factors),
+          summands_(summands),
+          x_(x),
+          y_(y) {}
+
+    void run(const Frame& frame) const override {
+        const auto& [outer, n, inner] = of_sample_;
+        const unsigned char* const from = frame.at(x_);
+        unsigned char* const to = frame.at(y_);
+        const std::int64_t all = outer * frame.samples.count;
+        if (inner == 1) return function_({from, factors_, summands_, to, all, n, true});
+        for (std::int64_t i = 0; i < all; ++i) {
+            const std::int64_t at = i * n * inner * bytes_;
+            function_({from + at, factors_, summands_, to + at, n, inner, false});
+        }
+    }
+    double work() const override { return static_cast<double>(of_sample_.size()); }
+
+   private:
+    const ScaleFunction function_;
+    const int bytes_;
+    const Extents of_sample_;
+    const void *const factors_, *const summands_;
+    const int x_, y_;
+};
+
+class SoftmaxStep final : public Step {
+   public:
+    SoftmaxStep(Type type, const Extents& of_sample, int x, int y)
+        : function_(arithmetic_of(type).softmax), bytes_(bytes_of(type)), of_sample_(of_sample), x_(x), y_(y) {}
+
+    void run(const Frame& frame) const override {
+        const auto& [outer, n, inner] = of_sample_;
+        const unsigned char* const from = frame.at(x_);
+        unsigned char* const to = frame.at(y_);
+        for (std::int64_t i = 0; i < outer * frame.samples.count; ++i) {
+            const std::int64_t at = i * n * inner * bytes_;
+            function_({from + at, to + at, n, inner});
+        }
+    }
+    double work() const override { return 8 * static_cast<double>(of_sample_.size()); }
+
+   private:
+    const SoftmaxFunction function_;
+    const int bytes_;
+    const Extents of_sample_;
+    const int x_, y_;
+};
+
+class CopyStep final : public Step {
+   public:
+    CopyStep(const CopyRuns& runs, int x, int y) : runs_(runs), x_(x), y_(y) {}
+
+    void run(const Frame& frame) const override {
+        const unsigned char* from = frame.at(x_);
+        unsigned char* to = frame.at(y_) + runs_.first_byte;
+        const auto length = static_cast<std::size_t>(runs_.run_bytes);
+        for (std::int64_t i = 0; i < runs_.runs * frame.samples.count; ++i) {
+            if (length > 0) std::memcpy(to, from, length);
+            from += runs_.run_bytes;
+            to += runs_.pitch_bytes;
+        }
+    }
+    double work() const override { return 0.1 * static_cast<double>(runs_.runs * runs_.run_bytes); }
+
+   private:
+    const CopyRuns runs_;
+    const int x_, y_;
+};
+
+}  // namespace
+
+StepPointer pair_step(Pair pair, Type type, std::int64_t n, int a, int b, int y) {
+    const ArithmeticRow& row = arithmetic_of(type);
+    return std::make_unique<const PairStep>(pair == Pair::add ? row.add : row.multiply, n, a, b, y);
+}
+
+StepPointer activation_step(Type type, std::int64_t n, const Epilogue& finish, int x, int y) {
+    return std::make_unique<const ActivationStep>(type, n, finish, x, y);
+}
+
+StepPointer scale_step(Type type, const Extents& of_sample, const void* factors, const void* summands, int x, int y) {
+    return std::make_unique<const ScaleStep>(type, of_sample, factors, summands, x, y);
+}
+
+StepPointer softmax_step(Type type, const Extents& of_sample, int x, int y) {
+    return std::make_unique<const SoftmaxStep>(type, of_sample, x, y);
+}
+
+StepPointer copy_step(const CopyRuns& runs, int x, int y) { return std::make_unique<const CopyStep>(runs, x, y); }
+
+}  // namespace cs

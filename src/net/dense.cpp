@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Dense layers, on somebody else's BLAS: y = X W' for vectors, and for images whose columns are written out.
+#include <algorithm>
+#include <vector>
+
+#include "kernels/registry.hpp"
+#include "net/steps.hpp"
+#include "tiles/patches.hpp"
+#include "tiles/work.hpp"
+
+namespace cs {
+namespace {
+
+// c (m x n, column by column) = op(a) op(b) + beta c.
+template <class T>
+void multiply(Gemm gemm, char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
+              std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+    if (m == 0 || n == 0) return;
+    int rows = static_cast<int>(m), cols = static_cast<int>(n), inner = static_cast<int>(k);
+    int a_step = static_cast<int>(std::max<std::int64_t>(lda, 1)),
+        b_step = static_cast<int>(std::max<std::int64_t>(ldb, 1)),
+        c_step = static_cast<int>(std::max<std::int64_t>(ldc, 1));
+    T one = 1;
+    gemm(&trans_a, &trans_b, &rows, &cols, &inner, &one, const_cast<T*>(a), &a_step, const_cast<T*>(b), &b_step, &beta,
+         c, &c_step);
+}
+
+template <class T>
+class DenseEnd {
+   public:
+    explicit DenseEnd(const Epilogue& finish)
+        : bias_(static_cast<const T*>(finish.bias)),
+          rest_{nullptr, finish.activation, finish.parameter},
+          finish_(strongest_of(&Table::move, usable_levels(), type_of<T>).row->finish) {}
+
+    // What gemm begins with: y[v, i] = bias[i], features together; or y[i, v].
+    T begin(T* y, std::int64_t vectors, std::int64_t features, bool together) const {
+        if (bias_ == nullptr) return 0;
+        for (std::int64_t v = 0; together && v < vectors; ++v) std::copy_n(bias_, features, y + v * features);
+        for (std::int64_t i = 0; !together && i < features; ++i) std::fill_n(y + i * vectors, vectors, bias_[i]);
+        return 1;
+    }
+    void end(T* y, std::int64_t n) const {
+        if (!rest_.changes_nothing()) finish_({y, y, 1, n, n, n, rest_});
+    }
+
+   private:
+    const T* const bias_;
+    const Epilogue rest_;
+    const FinishFunction finish_;
+};
+
+template <class T>
+class DenseProductStep final : public Step {
+   public:
+    DenseProductStep(Gemm gemm, const void* weights, std::int64_t vectors, std::int64_t inputs, std::int64_t outputs,
+                     const Epilogue& finish, int x, int y)
+        : gemm_(gemm),
+          weights_(static_cast<const T*>(weights)),
+          vectors_(vectors),
+          inputs_(inputs),
+          outputs_(outputs),
+          end_(finish),
+          x_(x),
+          y_(y) {}
+
+    void run(const Frame& frame) const override {
+        const std::int64_t n = frame.samples.count * vectors_;
+        T* const y = reinterpret_cast<T*>(frame.at(y_));
+        const T beta = end_.begin(y, n, outputs_, true);
+        multiply(gemm_, 'T', 'N', outputs_, n, inputs_, weights_, inputs_, reinterpret_cast<const T*>(frame.at(x_)),
+                 inputs_, beta, y, outputs_);
+        end_.end(y, n * outputs_);
+    }
+    double work() const override { return static_cast<double>(vectors_ * inputs_ * outputs_); }
+
+   private:
+    const Gemm gemm_;
+    const T* const weights_;
+    const std::int64_t vectors_, inputs_, outputs_;
+    const DenseEnd<T> end_;
+    const int x_, y_;
+};
+
+template <class T>
+class DenseConvolutionStep final : public Step {
+   public:
+    DenseConvolutionStep(Gemm gemm, const void* filters, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
+                         const Sliding& sliding, const Epilogue& finish, int x, int y)
+        : gemm_(gemm),
+          filters_(static_cast<const T*>(filters)),
+          x_(x_of_sample),
+          y_(y_of_sample),
+          sliding_(sliding),
+          end_(finish),
+          x_at_(x),
+          y_at_(y) {}
+
+    void run(const Frame& frame) const override {
+        ImagesView x = x_;
+        x.data = frame.at(x_at_);
+        x.images = frame.samples.count;
+        T* y = reinterpret_cast<T*>(frame.at(y_at_));
+        for (std::int64_t image = 0; image < x.images; ++image, y += y_.channels * sliding_.pixels())
+            convolve(x, image, reinterpret_cast<T*>(frame.workspace.memory), y);
+    }
+    std::int64_t workspace_bytes(std::int64_t, int) const override {
+        return in_place() ? 0 : inputs() * sliding_.pixels() * std::int64_t{sizeof(T)};
+    }
+    double work() const override { return static_cast<double>(y_.channels * inputs() * sliding_.pixels()); }
+
+   private:
+    std::int64_t inputs() const { return x_.channels * sliding_.taps(); }
+    bool channels_last() const { return y_.channel_stride == 1; }
+    // A kernel of one pixel meets the image as it lies.
+    bool in_place() const {
+        const Sliding& s = sliding_;
+        return s.taps() == 1 && s.stride_rows == 1 && s.stride_cols == 1 && s.top == 0 && s.left == 0 &&
+               s.out_rows == x_.height && s.out_cols == x_.width;
+    }
+
+    void convolve(const ImagesView& x, std::int64_t image, T* columns, T* y) const {
+        const std::int64_t pixels = sliding_.pixels(), k = inputs(), m = y_.channels;
+        const bool last = channels_last();
+        const T* from = static_cast<const T*>(x.data) + image * x.image_stride;
+        bool pixels_together = !last;  // rows of x are (channel, tap)
+        if (!in_place()) {
+            const PatchesView patches{&x, &sliding_, image};
+            PatchesSource<T>(patches).pack_tile({0, k}, {0, pixels}, pixels, nullptr, columns);
+            from = columns;
+            pixels_together = true;
+        }
+        const T beta = end_.begin(y, pixels, m, last);
+        if (last)
+            multiply(gemm_, 'T', pixels_together ? 'T' : 'N', m, pixels, k, filters_, k, from,
+                     pixels_together ? pixels : k, beta, y, m);
+        else
+            multiply(gemm_, 'N', 'N', pixels, m, k, from, pixels, filters_, k, beta, y, pixels);
+        end_.end(y, pixels * m);
+    }
+
+    const Gemm gemm_;
+    const T* const filters_;
+    const ImagesView x_, y_;
+    const Sliding sliding_;
+    const DenseEnd<T> end_;
+    const int x_at_, y_at_;
+};
+
+// body(T{}) for the types that BLAS has.
+template <class Body>
+StepPointer of_blas(Type type, Body body) {
+    return type == Type::f32 ? body(float{}) : body(double{});
+}
+
+}  // namespace
+
+StepPointer dense_product_step(Gemm gemm, Type type, const void* weights, std::int64_t vectors, std::int64_t inputs,
+                               std::int64_t outputs, const Epilogue& finish, int x, int y) {
+    return of_blas(type, [&](auto zero) -> StepPointer {
+        return std::make_unique<const DenseProductStep<decltype(zero)>>(gemm, weights, vectors, inputs, outputs, finish,
+                                                                        x, y);
+    });
+}
+
+StepPointer dense_convolution_step(Gemm gemm, Type type, const void* filters, const ImagesView& x_of_sample,
+                                   const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x,
+                                   int y) {
+    return of_blas(type, [&](auto zero) -> StepPointer {
+        return std::make_unique<const DenseConvolutionStep<decltype(zero)>>(gemm, filters, x_of_sample, y_of_sample,
+                                                                            sliding, finish, x, y);
+    });
+}
+
+}  // namespace cs

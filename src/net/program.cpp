@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/program.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/parallel.hpp"
+#include "tiles/work.hpp"
+
+namespace cs {
+namespace {
+
+std::int64_t in_lines(std::int64_t bytes) { return round_to_lines(bytes, 1); }
+
+std::int64_t nanoseconds() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+}  // namespace
+
+int Program::new_value(std::int64_t sample_bytes) {
+    places_.push_back({Memory::outside, 0, sample_bytes});
+    return static_cast<int>(places_.size()) - 1;
+}
+
+void Program::place(int value, Memory memory, std::int64_t offset) {
+    Place& place = places_[static_cast<std::size_t>(value)];
+    place.memory = memory;
+    place.offset = offset;
+}
+
+int Program::add(std::unique_ptr<const Step> step) {
+    steps_.push_back(std::move(step));
+    return n_steps() - 1;
+}
+
+void Program::set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes) {
+    batch_bytes_ = in_lines(batch_bytes);
+    sample_bytes_ = in_lines(sample_bytes);
+}
+
+std::int64_t Program::workspace_of(int first, int last, std::int64_t samples, int threads) const {
+    std::int64_t most = 0;
+    for (int i = first; i < last; ++i)
+        for (const int some : {1, threads})
+            most = std::max(most, steps_[static_cast<std::size_t>(i)]->workspace_bytes(samples, some));
+    return in_lines(most);
+}
+
+std::int64_t Program::bytes_of_worker(int first, int last) const {
+    return sample_bytes_ + workspace_of(first, last, 1, 1);
+}
+
+std::int64_t Program::memory_bytes(int threads) const {
+    std::int64_t most = 0;
+    int first = 0;
+    for (const Stretch& stretch : stretches_) {
+        const std::int64_t together = workspace_of(first, stretch.last, stretch.by_sample ? 1 : samples_, threads);
+        most = std::max(most, sample_bytes_ + together);
+        if (stretch.by_sample) {
+            const std::int64_t workers = std::min<std::int64_t>(threads, samples_);
+            most = std::max(most, workers * bytes_of_worker(first, stretch.last));
+        }
+        first = stretch.last;
+    }
+    return batch_bytes_ + most;
+}
+
+void Program::run_steps(int first, int last, const Frame& frame, std::int64_t* times) const {
+    for (int i = first; i < last; ++i) {
+        const std::int64_t begin = times != nullptr ? nanoseconds() : 0;
+        steps_[static_cast<std::size_t>(i)]->run(frame);
+        if (times != nullptr) __atomic_fetch_add(times + i, nanoseconds() - begin, __ATOMIC_RELAXED);
+    }
+}
+
+void Program::run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const {
+    int threads = 1;
+    std::int64_t room = 0;
+    if (stretch.by_sample && samples_ > 1) {
+        double work = 0;
+        for (int i = first; i < stretch.last; ++i) work += steps_[static_cast<std::size_t>(i)]->work();
+        threads = static_cast<int>(
+            std::min<std::int64_t>(std::min(choose_threads(work * double(samples_)), frame.threads), samples_));
+        room = bytes_of_worker(first, stretch.last);
+    }
+    if (!stretch.by_sample || samples_ == 1) {
+        Frame all = frame;
+        all.workspace = {frame.workspace.memory + sample_bytes_, frame.workspace.bytes - sample_bytes_};
+        return run_steps(first, stretch.last, all, times);
+    }
+    auto task = [&](std::int64_t sample, int worker) {
+        unsigned char* const own = frame.workspace.memory + worker * room;
+        Frame alone = frame.alone({own + sample_bytes_, room - sample_bytes_});
+        alone.sample = own;
+        alone.samples = {sample, 1};
+        run_steps(first, stretch.last, alone, times);
+    };
+    parallel_for(samples_, threads, task);
+}
+
+void Program::run(unsigned char* const* outside, Workspace block, int threads, std::int64_t* times) const {
+    if (samples_ == 0) return;
+    const Workspace rest{block.memory + batch_bytes_, block.bytes - batch_bytes_};
+    const Frame frame{places_.data(), outside, block.memory, rest.memory, {0, samples_}, threads, rest};
+    int first = 0;
+    for (const Stretch& stretch : stretches_) {
+        run_stretch(first, stretch, frame, times);
+        first = stretch.last;
+    }
+}
+
+}  // namespace cs

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Programs: networks compiled for the shape of their input. A list of steps, and one block of memory for all values
+// between them.
+//
+// Steps stand in *stretches*. One of them takes the whole batch: products, whose weights are read once for all samples.
+// The other takes a sample at a time through all of its steps, so that images between convolutions, which are larger
+// than their weights, stay in the cache; samples are what threads share there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "net/step.hpp"
+
+namespace cs {
+
+class Program {
+   public:
+    explicit Program(std::int64_t samples) : samples_(samples) {}
+
+    // A value of so many bytes a sample; its number. Where it lies is said before the program runs.
+    int new_value(std::int64_t sample_bytes);
+    void place(int value, Memory memory, std::int64_t offset);
+    // Its number.
+    int add(std::unique_ptr<const Step> step);
+    // The next steps, up to `last`, are a stretch.
+    void add_stretch(int last, bool by_sample) { stretches_.push_back({last, by_sample}); }
+    // Bytes of the values in memory of the batch, and of those of a sample.
+    void set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes);
+
+    int n_steps() const { return static_cast<int>(steps_.size()); }
+    std::int64_t samples() const { return samples_; }
+    // Of the block, for at most so many threads.
+    std::int64_t memory_bytes(int threads) const;
+    // In a block of at least memory_bytes(threads), on a cache line. Nanoseconds that each step took, added up over
+    // threads, go to `times` if there are any. May throw std::bad_alloc.
+    void run(unsigned char* const* outside, Workspace block, int threads, std::int64_t* times) const;
+
+   private:
+    struct Stretch {
+        int last;  // step, not counted
+        bool by_sample;
+    };
+
+    // Of a sample's values, and the workspace of its steps on one thread.
+    std::int64_t bytes_of_worker(int first, int last) const;
+    std::int64_t workspace_of(int first, int last, std::int64_t samples, int threads) const;
+    void run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const;
+    void run_steps(int first, int last, const Frame& frame, std::int64_t* times) const;
+
+    const std::int64_t samples_;
+    std::vector<Place> places_;
+    std::vector<std::unique_ptr<const Step>> steps_;
+    std::vector<Stretch> stretches_;
+    std::int64_t batch_bytes_ = 0, sample_bytes_ = 0;
+};
+
+}  // namespace cs

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All kinds of steps. Values are given by number; what they are made of must outlive them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/epilogue.hpp"
+#include "base/types.hpp"
+#include "base/views.hpp"
+#include "conv/convolution.hpp"
+#include "net/step.hpp"
+#include "ops/contest.hpp"
+#include "ops/pool.hpp"
+#include "plan/plan.hpp"
+
+namespace cs {
+
+using StepPointer = std::unique_ptr<const Step>;
+
+// Images of one sample are views with strides of a sample, without an address.
+StepPointer convolution_step(const Convolution& convolution, const ImagesView& x_of_sample,
+                             const ImagesView& y_of_sample, const Epilogue& finish, int x, int y);
+StepPointer winners_convolution_step(const Convolution& convolution, const ImagesView& y_of_sample,
+                                     const Epilogue& finish, const WinnersAt& x, int y);
+
+// y = epilogue(W x) for `vectors` vectors of each sample, features together.
+struct ProductStep {
+    Plan plan;
+    std::int64_t samples, vectors, inputs, outputs;
+    Epilogue finish;
+};
+StepPointer product_step(const ProductStep& product, int x, int y);
+StepPointer winners_product_step(const ProductStep& product, const WinnersAt& x, int y);
+
+// The winners along an axis of the sample; of the contest all but x.
+StepPointer contest_step(const Contest& contest, const Extents& of_sample, int x, const WinnersAt& y);
+// Winners with their zeros, `inner` vectors side by side.
+StepPointer expand_step(const WinnersAt& x, Type type, std::int64_t inner, int y);
+// Winners over the first of two axes, or over the second (inner: 1), as winners over both.
+StepPointer flatten_step(const WinnersAt& x, Type type, std::int64_t inner, const WinnersAt& y);
+
+StepPointer pool_step(const Pool& pool, const ImagesView& x_of_sample, const ImagesView& y_of_sample, int x, int y);
+
+enum class Pair : std::uint8_t { add, multiply };
+StepPointer pair_step(Pair pair, Type type, std::int64_t n, int a, int b, int y);
+StepPointer activation_step(Type type, std::int64_t n, const Epilogue& finish, int x, int y);
+// x * factors + summands, which have an entry for each place along the axis.
+StepPointer scale_step(Type type, const Extents& of_sample, const void* factors, const void* summands, int x, int y);
+StepPointer softmax_step(Type type, const Extents& of_sample, int x, int y);
+// The runs of x, `run_bytes` each, to places of y that lie `pitch_bytes` apart, from `first_byte` on.
+struct CopyRuns {
+    std::int64_t runs, run_bytes, first_byte, pitch_bytes;
+};
+StepPointer copy_step(const CopyRuns& runs, int x, int y);
+
+// A function of BLAS: gemm, as Fortran has it.
+using Gemm = void (*)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*);
+// y = epilogue(W x), W dense, row by row.
+StepPointer dense_product_step(Gemm gemm, Type type, const void* weights, std::int64_t vectors, std::int64_t inputs,
+                               std::int64_t outputs, const Epilogue& finish, int x, int y);
+StepPointer dense_convolution_step(Gemm gemm, Type type, const void* filters, const ImagesView& x_of_sample,
+                                   const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x,
+                                   int y);
+
+}  // namespace cs
