@@ -93,6 +93,12 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const string& name()
         string reason() except +
 
+    cdef struct BatchWidth:
+        int64_t least
+
+    const BatchWidth* batch_widths
+    int n_batch_widths
+
     cdef struct Candidate:
         const char* layout
         double cost

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Which plan C++ makes for a matrix and a batch, and what it could have chosen instead.
 
-cdef tuple _described_batches = (1, 2, 4, 8, 9, 12, 16, 17, 32, 33, 64, 65, 128, 256)
+# Where another kind of batch begins, for which another choice may be cheaper.
+cdef tuple _described_batches = (1, *[c.batch_widths[i].least for i in range(c.n_batch_widths)])
 
 
 cdef object add_choice(list found, n, str name, str reason):

@@ -21,11 +21,11 @@ from complsparse.nn._elementwise import (
 )
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
+from complsparse.nn._loaded import load
 from complsparse.nn._network import Graph, Net, Sequential
 from complsparse.nn._plan import NetPlan
 from complsparse.nn._pools import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from complsparse.nn._report import LayerProfile, Profile
-from complsparse.nn._saved import load
 from complsparse.nn._shapes import Concat, Flatten
 from complsparse.nn._winners import KWinners
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from complsparse._ops.winners import Winners
 from complsparse._pictures.axes import check_matplotlib
 from complsparse._tables import Column, Table, duration, plain_table, print_table
+from complsparse.nn._compiled import Compiled
 from complsparse.nn._layer import Layer
 from complsparse.nn._plan import NetPlan, Shapes, inferred
 from complsparse.nn._values import Spec
-
-if TYPE_CHECKING:
-    from complsparse.nn._network import Net
 
 
 def _all_weights(layer: Layer) -> int:
@@ -26,7 +24,7 @@ def _all_weights(layer: Layer) -> int:
     return sum(math.prod(weights.shape) for weights in layer.weights if weights.ndim > 1)
 
 
-def _of_network(net: Net, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, ...], Spec]]:
+def _of_network(net: Compiled, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, ...], Spec]]:
     """Of each layer its inputs and its result."""
     specs = inferred(net._network, shapes)
     return [
@@ -36,7 +34,7 @@ def _of_network(net: Net, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, 
     ]
 
 
-def summary(net: Net, shapes: Shapes) -> str:
+def summary(net: Compiled, shapes: Shapes) -> str:
     rows, weights, dense, products = [], 0, 0, 0
     for layer, name, inputs, output in _of_network(net, shapes):
         stored, every, work = layer.multiplications, _all_weights(layer), layer.work(inputs, output)
@@ -129,7 +127,7 @@ class Profile:
         figure.savefig(path, dpi=150)
 
 
-def profile(net: Net, xs: tuple[Any, ...], seconds: float) -> Profile:
+def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
     arrays, dtype = net._arrays(xs)
     plan = net._plan(tuple(x.shape for x in arrays), dtype)
     if plan.samples == 0:
