@@ -24,14 +24,16 @@ struct Pool {
     std::int64_t padded_rows, padded_cols;
 };
 
-// Neighbouring outputs of a row whose windows meet equally many pixels.
+// Neighbouring outputs along one axis whose windows meet equally many pixels.
 struct PoolRun {
     std::int64_t first, count;
     std::int64_t first_tap, last_tap;  // that meet pixels of the image
     std::int64_t padded;               // taps that meet the padded image
+
+    std::int64_t taps() const { return last_tap - first_tap; }
 };
 
-// A pool of images as wide as x, which lie as x and y do: their sizes and strides count, and no address.
+// A pool of images that are as large and lie as x and y do; no address of theirs is read.
 class BoundPool {
    public:
     BoundPool(const Pool& pool, const ImagesView& x, const ImagesView& y);
@@ -43,7 +45,7 @@ class BoundPool {
    private:
     Pool pool_;
     bool together_;  // elements of a fold are the channels of a pixel
-    std::vector<PoolRun> runs_;
+    std::vector<PoolRun> rows_, cols_;
 };
 
 // May throw std::bad_alloc.

@@ -42,38 +42,74 @@ CS_INLINE V load_apart(const T* from) {
     }
 }
 
+// One column of the window.
+template <class Op, int Step, class V, class T>
+CS_INLINE V fold_column(const FoldArgs& args, const T* from) {
+    V all = load_apart<V, Step>(from);
+    for (std::int64_t a = 1; a < args.rows; ++a) all = Op::of(all, load_apart<V, Step>(from + a * args.row_step));
+    return all;
+}
+
 template <class Op, int Step, class V, class T>
 CS_INLINE V fold_window(const FoldArgs& args, const T* from) {
-    V all = load_apart<V, Step>(from);
-    for (std::int64_t b = 1; b < args.cols; ++b) all = Op::of(all, load_apart<V, Step>(from + b * args.col_step));
-    for (std::int64_t a = 1; a < args.rows; ++a)
-        for (std::int64_t b = 0; b < args.cols; ++b)
-            all = Op::of(all, load_apart<V, Step>(from + a * args.row_step + b * args.col_step));
+    V all = fold_column<Op, Step, V>(args, from);
+    for (std::int64_t b = 1; b < args.cols; ++b)
+        all = Op::of(all, fold_column<Op, Step, V>(args, from + b * args.col_step));
     return Op::end(all, static_cast<T>(args.divisor));
 }
 
-// Outputs from i on, L at a time; returns the first that is left.
-template <class Op, int L, class T>
-CS_INLINE std::int64_t fold_some(const FoldArgs& args, std::int64_t i) {
-    using V = vec<T, L>;
-    const T* const from = static_cast<const T*>(args.from);
-    T* const to = static_cast<T*>(args.to);
-    if (args.step == 1)
-        for (; i + L <= args.n; i += L) store(to + i, fold_window<Op, 1, V>(args, from + i));
-    else if constexpr (sizeof(T) >= 4)
-        for (; args.step == 2 && i + L < args.n; i += L)  // the last vector would read behind the last element
-            store(to + i, fold_window<Op, 2, V>(args, from + 2 * i));
-    return i;
+// Windows of two neighbouring columns that do not overlap: columns are folded before they part.
+template <class Op, class V, class T>
+CS_INLINE V fold_pairs(const FoldArgs& args, const T* from) {
+    constexpr int L = sizeof(V) / sizeof(T);
+    const V low = fold_column<Op, 1, V>(args, from), high = fold_column<Op, 1, V>(args, from + L);
+    vec<std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>, L> even, odd;
+    for (int l = 0; l < L; ++l) even[l] = 2 * l, odd[l] = 2 * l + 1;
+    return Op::end(Op::of(__builtin_shuffle(low, high, even), __builtin_shuffle(low, high, odd)),
+                   static_cast<T>(args.divisor));
+}
+
+// window(V{}, i) for vectors of L outputs; the last one begins earlier, where fewer are left; of fewer outputs than a
+// vector has, with narrower ones, down to `least` lanes. Returns the first output that is left.
+template <class T, int L, int least, class Window>
+CS_INLINE std::int64_t fold_vectors(std::int64_t n, const Window& window) {
+    if constexpr (L >= least && L > 1) {
+        if (n < L) return fold_vectors<T, L / 2, least>(n, window);
+        std::int64_t i = 0;
+        for (; i + L <= n; i += L) window(vec<T, L>{}, i);
+        if (i < n) window(vec<T, L>{}, n - L);
+        return n;
+    }
+    return 0;
 }
 
 template <class Op, class T>
-void fold(const FoldArgs& args) {
-    constexpr int L = native<T>;
-    std::int64_t i = fold_some<Op, L, T>(args, 0);
-    if constexpr (L >= 8) i = fold_some<Op, L / 2, T>(args, i);
-    if constexpr (L >= 16) i = fold_some<Op, L / 4, T>(args, i);
-    for (; i < args.n; ++i)
-        static_cast<T*>(args.to)[i] = fold_window<Op, 1, T>(args, static_cast<const T*>(args.from) + i * args.step);
+CS_INLINE void fold_line(const FoldArgs& args, const T* from, T* to) {
+    constexpr int L = native<T>, least = L < 4 ? L : 4;
+    std::int64_t i = 0;
+    if (args.step == 1) {
+        i = fold_vectors<T, L, least>(args.n, [&](auto zero, std::int64_t at) {
+            store(to + at, fold_window<Op, 1, decltype(zero)>(args, from + at));
+        });
+    } else if constexpr (sizeof(T) >= 4) {
+        if (args.step == 2 && args.cols == 2 && args.col_step == 1)
+            i = fold_vectors<T, L, least>(args.n, [&](auto zero, std::int64_t at) {
+                store(to + at, fold_pairs<Op, decltype(zero)>(args, from + 2 * at));
+            });
+        else if (args.step == 2)  // the last vector would read behind the last element
+            i = fold_vectors<T, L, least>(args.n - 1, [&](auto zero, std::int64_t at) {
+                store(to + at, fold_window<Op, 2, decltype(zero)>(args, from + 2 * at));
+            });
+    }
+    for (; i < args.n; ++i) to[i] = fold_window<Op, 1, T>(args, from + i * args.step);
+}
+
+template <class Op, class T>
+void fold(const FoldArgs& given) {
+    const FoldArgs args = given;  // which no store may change
+    for (std::int64_t line = 0; line < args.lines; ++line)
+        fold_line<Op>(args, static_cast<const T*>(args.from) + line * args.from_line,
+                      static_cast<T*>(args.to) + line * args.to_line);
 }
 
 template <class T>
