@@ -35,6 +35,10 @@ cdef int fill_extents(c.Extents* extents, tuple given) except -1:
     return 0
 
 
+cdef inline unsigned char* aligned_in(cnp.ndarray block) noexcept:
+    return <unsigned char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
+
+
 cdef class Program:
     """A network as steps on values, each given by its number; values of winners by `fill_winners_at`'s tuple.
 
@@ -44,6 +48,11 @@ cdef class Program:
     cdef list owners  # of what steps point to
     cdef list idle    # blocks of memory that no call uses
     cdef int threads  # that the blocks have room for
+    cdef int64_t block_bytes
+    cdef tuple x_shape, y_shape  # of the only input and the only output, if that is dense; else None
+    cdef int y_ndim
+    cdef cnp.npy_intp[64] y_dims
+    cdef bint deterministic      # what it was made for
     cdef int number   # of the product of its dtype
     cdef Type type
 
@@ -51,7 +60,9 @@ cdef class Program:
         self.number = product_in(dtype)
         self.type = c.product_list()[self.number].y
         self.program.reset(new c.Program(samples))
-        self.owners, self.idle, self.threads = [], [], 0
+        self.owners, self.idle, self.threads, self.block_bytes = [], [], 0, 0
+        self.x_shape = self.y_shape = None
+        self.deterministic = _deterministic
 
     cdef int fill_finish(self, Epilogue* finish, bias, activation, int64_t features) except -1:
         cdef cnp.ndarray b
@@ -187,8 +198,14 @@ cdef class Program:
             images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
-    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes):
-        """`stretches`: (step behind the last, whether it takes a sample at a time), in order."""
+    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None):
+        """`stretches`: (step behind the last, whether it takes a sample at a time), in order. `shapes`: of x and y, where
+        there is one of each and y is dense."""
+        if shapes is not None:
+            self.x_shape, self.y_shape = shapes
+            self.y_ndim = <int> len(self.y_shape)
+            for i in range(self.y_ndim):
+                self.y_dims[i] = self.y_shape[i]
         for last, by_sample in stretches:
             self.program.get().add_stretch(last, by_sample)
         self.program.get().set_memory(batch_bytes, sample_bytes)
@@ -202,22 +219,58 @@ cdef class Program:
         """Of what one call uses beside its arrays and the weights, on the threads that there are now."""
         return self.program.get().memory_bytes(c.effective_threads())
 
-    cdef object take_block(self, int threads):
+    cdef cnp.ndarray take_block(self, int threads):
         """Memory for a call, from those that are idle."""
         if threads > self.threads:
             self.idle, self.threads = [], threads
-        try:
-            return self.idle.pop()
-        except IndexError:
-            return np.empty(self.program.get().memory_bytes(self.threads) + 64, dtype=np.uint8)
+            self.block_bytes = self.program.get().memory_bytes(threads) + 64
+        if len(self.idle) > 0:
+            try:
+                return self.idle.pop()
+            except IndexError:  # another thread took it
+                pass
+        cdef cnp.npy_intp size = self.block_bytes
+        return cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0)
+
+    cdef void give_block(self, cnp.ndarray block):
+        if cnp.PyArray_NBYTES(block) == self.block_bytes:
+            self.idle.append(block)
 
     cdef int run_in(self, cnp.ndarray block, unsigned char** outside, int threads, int64_t* times) except -1:
         cdef c.Workspace memory
-        memory.memory = <unsigned char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
+        memory.memory = aligned_in(block)
         memory.bytes = cnp.PyArray_NBYTES(block) - 64
         with nogil:
             self.program.get().run(outside, memory, threads, times)
         return 0
+
+    def call(self, x, out):
+        """The result of one array for one array, if the fast checks accept both; else None."""
+        cdef unsigned char* outside[2]
+        cdef int type_num = y_nums[self.number], threads
+        cdef cnp.ndarray y, given
+        if self.x_shape is None or self.deterministic != _deterministic or not cnp.PyArray_CheckExact(x):
+            return None
+        given = x
+        if native_num(given) != type_num or not cnp.PyArray_ISCARRAY_RO(given) or (<object> given).shape != self.x_shape:
+            return None
+        if out is None:
+            y = cnp.PyArray_EMPTY(self.y_ndim, self.y_dims, type_num, 0)
+        else:
+            if not cnp.PyArray_CheckExact(out):
+                return None
+            y = out
+            if (native_num(y) != type_num or not cnp.PyArray_ISCARRAY(y) or (<object> y).shape != self.y_shape
+                    or not (cnp.PyArray_BYTES(y) + cnp.PyArray_NBYTES(y) <= cnp.PyArray_BYTES(given)
+                            or cnp.PyArray_BYTES(given) + cnp.PyArray_NBYTES(given) <= cnp.PyArray_BYTES(y))):
+                return None
+        outside[0] = <unsigned char*> cnp.PyArray_DATA(given)
+        outside[1] = <unsigned char*> cnp.PyArray_DATA(y)
+        threads = c.effective_threads()
+        cdef cnp.ndarray block = self.take_block(threads)
+        self.run_in(block, outside, threads, NULL)
+        self.give_block(block)
+        return y
 
     def run(self, tuple arrays, tuple winners=(), times=None):
         """Inputs and outputs, contiguous and of the right sizes. Returns the outputs that are winners.
@@ -240,13 +293,12 @@ cdef class Program:
         self.run_in(block, outside, threads, to)
         for one in winners:
             made.append(self.compressed(block, one))
-        if cnp.PyArray_NBYTES(block) == self.program.get().memory_bytes(self.threads) + 64:
-            self.idle.append(block)
+        self.give_block(block)
         return made
 
     cdef Compressed compressed(self, cnp.ndarray block, tuple given):
         cls, at_values, at_indices, at_starts, vectors, length, shape, axis = given
-        cdef char* memory = <char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
+        cdef char* memory = <char*> aligned_in(block)
         cdef int64_t n = vectors
         cdef const int64_t* starts = <const int64_t*> (memory + <int64_t> at_starts)
         cdef cnp.dtype dtype = type_dtypes[<int> self.type]

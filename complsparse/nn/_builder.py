@@ -103,8 +103,9 @@ class Builder:
 
         return blas.__pyx_capi__["sgemm" if self.dtype == np.float32 else "dgemm"]
 
-    def finish(self, outside: list[Value]) -> dict[int, Place]:
-        """Decides where values lie and tells the program: `outside` are inputs, then dense outputs."""
+    def finish(self, outside: list[Value], shapes: Any) -> dict[int, Place]:
+        """Decides where values lie and tells the program: `outside` are inputs, then dense outputs; `shapes` those of
+        the only input and the only output, where they are dense."""
         by_sample = _taken_by_sample(self.steps)
         stretches = _stretches(by_sample)
         lives = _lives(self.steps)
@@ -127,7 +128,7 @@ class Builder:
         places |= {number: Place("batch", offset) for number, offset in offsets.items()}
         for number, place in places.items():
             self.program.place(number, place.memory, place.offset)
-        self.program.finish([(s.stop, by_sample[s.start]) for s in stretches], batch_bytes, sample_bytes)
+        self.program.finish([(s.stop, by_sample[s.start]) for s in stretches], batch_bytes, sample_bytes, shapes)
         return places
 
 

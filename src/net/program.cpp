@@ -38,6 +38,12 @@ int Program::add(std::unique_ptr<const Step> step) {
 void Program::set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes) {
     batch_bytes_ = in_lines(batch_bytes);
     sample_bytes_ = in_lines(sample_bytes);
+    int first = 0;
+    for (Stretch& stretch : stretches_) {
+        for (int i = first; i < stretch.last; ++i) stretch.work += steps_[static_cast<std::size_t>(i)]->work();
+        stretch.bytes = sample_bytes_ + workspace_of(first, stretch.last, 1, 1);
+        first = stretch.last;
+    }
 }
 
 std::int64_t Program::workspace_of(int first, int last, std::int64_t samples, int threads) const {
@@ -48,20 +54,13 @@ std::int64_t Program::workspace_of(int first, int last, std::int64_t samples, in
     return in_lines(most);
 }
 
-std::int64_t Program::bytes_of_worker(int first, int last) const {
-    return sample_bytes_ + workspace_of(first, last, 1, 1);
-}
-
 std::int64_t Program::memory_bytes(int threads) const {
     std::int64_t most = 0;
     int first = 0;
     for (const Stretch& stretch : stretches_) {
         const std::int64_t together = workspace_of(first, stretch.last, stretch.by_sample ? 1 : samples_, threads);
         most = std::max(most, sample_bytes_ + together);
-        if (stretch.by_sample) {
-            const std::int64_t workers = std::min<std::int64_t>(threads, samples_);
-            most = std::max(most, workers * bytes_of_worker(first, stretch.last));
-        }
+        if (stretch.by_sample) most = std::max(most, std::min<std::int64_t>(threads, samples_) * stretch.bytes);
         first = stretch.last;
     }
     return batch_bytes_ + most;
@@ -76,20 +75,14 @@ void Program::run_steps(int first, int last, const Frame& frame, std::int64_t* t
 }
 
 void Program::run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const {
-    int threads = 1;
-    std::int64_t room = 0;
-    if (stretch.by_sample && samples_ > 1) {
-        double work = 0;
-        for (int i = first; i < stretch.last; ++i) work += steps_[static_cast<std::size_t>(i)]->work();
-        threads = static_cast<int>(
-            std::min<std::int64_t>(std::min(choose_threads(work * double(samples_)), frame.threads), samples_));
-        room = bytes_of_worker(first, stretch.last);
-    }
     if (!stretch.by_sample || samples_ == 1) {
         Frame all = frame;
         all.workspace = {frame.workspace.memory + sample_bytes_, frame.workspace.bytes - sample_bytes_};
         return run_steps(first, stretch.last, all, times);
     }
+    const int worth = choose_threads(stretch.work * static_cast<double>(samples_));
+    const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), samples_));
+    const std::int64_t room = stretch.bytes;
     auto task = [&](std::int64_t sample, int worker) {
         unsigned char* const own = frame.workspace.memory + worker * room;
         Frame alone = frame.alone({own + sample_bytes_, room - sample_bytes_});

@@ -26,7 +26,7 @@ class Program {
     int add(std::unique_ptr<const Step> step);
     // The next steps, up to `last`, are a stretch.
     void add_stretch(int last, bool by_sample) { stretches_.push_back({last, by_sample}); }
-    // Bytes of the values in memory of the batch, and of those of a sample.
+    // Bytes of the values in memory of the batch, and of those of a sample. After all stretches.
     void set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes);
 
     int n_steps() const { return static_cast<int>(steps_.size()); }
@@ -41,10 +41,10 @@ class Program {
     struct Stretch {
         int last;  // step, not counted
         bool by_sample;
+        double work = 0;         // of a sample
+        std::int64_t bytes = 0;  // of a thread that takes samples: values, and workspace for one thread
     };
 
-    // Of a sample's values, and the workspace of its steps on one thread.
-    std::int64_t bytes_of_worker(int first, int last) const;
     std::int64_t workspace_of(int first, int last, std::int64_t samples, int threads) const;
     void run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const;
     void run_steps(int first, int last, const Frame& frame, std::int64_t* times) const;
