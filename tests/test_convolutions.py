@@ -133,6 +133,19 @@ def test_widths_of_outputs(isa, layout):
             assert_product(np.ascontiguousarray(y), wanted, x.dtype, (way, width))
 
 
+@every_layout
+def test_images_of_one_pixel(isa, layout):
+    """One column each, several columns together."""
+    rng = np.random.default_rng(1)
+    for shape, height in (((32, 16, 1, 1), 1), ((48, 32, 1, 1), 8), ((16, 4, 1, 1), 1)):
+        S = filters_csr(rng, shape, 0.3, np.float32, height)
+        for n in (1, 2, 3, 17):
+            x = draw(rng, (n, shape[1], 1, 1), np.float32)
+            wanted = expected_convolution(S, x, Sliding((1, 1)), x.dtype)
+            for way, y in all_ways(S.packed(), x, Sliding((1, 1)), layout):
+                assert_product(np.ascontiguousarray(y), wanted, x.dtype, (way, n))
+
+
 def test_non_finite_pixels_stay_where_their_windows_are(isa):
     """What is not stored never touches an image, and discarded sums of margins leave no trace."""
     rng = np.random.default_rng(2)

@@ -25,11 +25,13 @@ std::int64_t pixel_step(const ImagesView& images) { return images.width > 1 ? im
 
 class ProductsConvolution final : public Convolution {
    public:
-    ProductsConvolution(const Matrix& matrix, const ConvShape& shape, const Plan& plan)
+    // `several`: of images of one pixel, which make one column alone and several together.
+    ProductsConvolution(const Matrix& matrix, const ConvShape& shape, const Plan& plan, const Plan& several)
         : Convolution(
               matrix, shape, plan.name(),
               (is_pixelwise(shape) ? "pixels are the columns of x; " : "patches, a tile at a time; ") + plan.reason()),
           plan_(plan),
+          several_(several),
           pixelwise_(is_pixelwise(shape)) {}
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
@@ -101,7 +103,7 @@ class ProductsConvolution final : public Convolution {
         Operands of;
         PatchesView patches;
         fill(operands, jobs, 0, of, patches);
-        return plan_.fit(of);
+        return (sliding().pixels() == 1 && jobs.columns > 1 ? several_ : plan_).fit(of);
     }
 
     std::int64_t bytes_of_job(const Plan& plan, const ConvOperands& operands, const Jobs& jobs) const {
@@ -111,7 +113,7 @@ class ProductsConvolution final : public Convolution {
         return round_to_lines(plan.workspace_bytes(of), 1);
     }
 
-    const Plan plan_;
+    const Plan plan_, several_;
     const bool pixelwise_;
 };
 
@@ -133,7 +135,11 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
 }
 
 std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& shape) {
-    return std::make_unique<const ProductsConvolution>(matrix, shape, make_plan(matrix, request_for(shape)));
+    PlanRequest request = request_for(shape);
+    const Plan plan = make_plan(matrix, request);
+    constexpr std::int64_t some_images = 16;
+    if (shape.sliding.pixels() == 1) request.n = some_images;
+    return std::make_unique<const ProductsConvolution>(matrix, shape, plan, make_plan(matrix, request));
 }
 
 }  // namespace
