@@ -14,7 +14,7 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._dtypes import as_dtype
 from complsparse._operands import as_compute
-from complsparse.nn._layer import Layer
+from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._passes import Network, Node, fused
 from complsparse.nn._plan import NetPlan, Shapes, inferred
 
@@ -49,8 +49,8 @@ class Compiled:
 
     def _dtype(self, given: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
         """That the network computes in."""
-        dtypes = [weights.dtype for layer in self.layers for weights in layer.weights]
-        dtype: np.dtype[Any] = np.result_type(*dtypes, *given)
+        dtypes = [*(weights.dtype for layer in self.layers for weights in layer.weights), *given]
+        dtype: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
         if dtype.kind != "f" or dtype.itemsize < 4:
             dtype = np.result_type(dtype, np.float32)
         if dtype not in (np.float32, np.float64):
@@ -163,7 +163,7 @@ class Compiled:
             raise TypeError(f"dtype={wanted}: networks compute in float32 or float64")
 
         def change(layer: Layer) -> Layer:
-            cast = {name: value.astype(wanted) for name, value in layer.arguments().items() if hasattr(value, "dtype")}
+            cast = {name: value.astype(wanted) for name, value in layer.arguments().items() if is_weights(value)}
             return layer.with_arguments(**cast)  # type: ignore[no-any-return]
 
         return self._with_layers(change)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from complsparse._ops.winners import Winners
 from complsparse.nn._layer import Layer, checked_vector
-from complsparse.nn._values import Spec, extents, normal_axis
+from complsparse.nn._values import Spec, checked_axis, extents, normal_axis
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder, Value
@@ -130,7 +130,7 @@ class BatchNorm(Layer):
         size = len(self.mean)  # type: ignore[arg-type]
         self.var = checked_vector(var, "var", size)
         self.weight, self.bias = checked_vector(weight, "weight", size), checked_vector(bias, "bias", size)
-        self.eps, self.axis = float(eps), axis
+        self.eps, self.axis = float(eps), checked_axis(axis)
         least = float(np.min(self.var, initial=np.inf))  # type: ignore[arg-type]
         if not least + self.eps > 0:
             raise ValueError(f"var has an entry {least} that is not above -eps = {-self.eps}")
@@ -178,7 +178,7 @@ class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` along an axis."""
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = checked_axis(axis)
 
     def arguments(self) -> dict[str, Any]:
         return {"axis": self.axis}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse.nn._values import Spec
 
@@ -51,8 +52,8 @@ class Layer:
 
     @property
     def weights(self) -> tuple[Any, ...]:
-        """Matrices and arrays, of which dtypes follow."""
-        return tuple(value for value in self.arguments().values() if hasattr(value, "dtype"))
+        """Matrices and arrays of filters, which say what a network computes in; vectors are converted."""
+        return tuple(value for value in self.arguments().values() if is_weights(value) and value.ndim > 1)
 
     @property
     def multiplications(self) -> int:
@@ -74,6 +75,10 @@ class Layer:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments().items() if value is not None)
         return f"{type(self).__name__}({given})"
+
+
+def is_weights(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, _core.Operand))
 
 
 def _short(value: Any) -> str:

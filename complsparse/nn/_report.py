@@ -21,7 +21,7 @@ from complsparse.nn._values import Spec
 
 def _all_weights(layer: Layer) -> int:
     """With every zero stored."""
-    return sum(math.prod(weights.shape) for weights in layer.weights if weights.ndim > 1)
+    return sum(math.prod(weights.shape) for weights in layer.weights)
 
 
 def _of_network(net: Compiled, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, ...], Spec]]:

@@ -11,7 +11,7 @@ import numpy as np
 from complsparse._ops.winners import Winners
 from complsparse.nn._elementwise import dense
 from complsparse.nn._layer import Layer
-from complsparse.nn._values import Spec, normal_axis
+from complsparse.nn._values import Spec, checked_axis, normal_axis
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder, Value
@@ -57,7 +57,7 @@ class Concat(Layer):
     n_inputs = None
 
     def __init__(self, axis: int = 1) -> None:
-        self.axis = axis
+        self.axis = checked_axis(axis)
 
     def arguments(self) -> dict[str, Any]:
         return {"axis": self.axis}

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 Shape = tuple[int, ...]
 
@@ -51,6 +53,12 @@ class Spec(NamedTuple):
 def extents(shape: Shape, axis: int) -> tuple[int, int, int]:
     """Of a sample, about an axis that is counted with the batch axis."""
     return math.prod(shape[: axis - 1]), shape[axis - 1], math.prod(shape[axis:])
+
+
+def checked_axis(axis: Any) -> int:
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        raise TypeError(f"axis must be an integer, not {axis!r}")
+    return int(axis)
 
 
 def normal_axis(axis: int, shape: Shape, what: str) -> int:

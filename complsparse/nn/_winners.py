@@ -9,7 +9,7 @@ import complsparse._core as _core
 from complsparse._ops.contests import winners_wanted
 from complsparse.nn._elementwise import dense
 from complsparse.nn._layer import Layer
-from complsparse.nn._values import Spec, normal_axis
+from complsparse.nn._values import Spec, checked_axis, normal_axis
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder, Value
@@ -35,7 +35,8 @@ class KWinners(Layer):
         winners_wanted(k, 2**31 - 1)  # refuses what is no k
         if not isinstance(relu, bool):
             raise TypeError(f"relu must be a bool, not {relu!r}")
-        self.k, self.axis, self.relu = k, axis, relu
+        self.k, self.relu = k, relu
+        self.axis = tuple(map(checked_axis, axis)) if isinstance(axis, tuple) else checked_axis(axis)
 
     def arguments(self) -> dict[str, Any]:
         return {"k": self.k, "axis": self.axis, "relu": self.relu}
