@@ -134,15 +134,16 @@ def test_widths_of_outputs(isa, layout):
 
 
 @every_layout
-def test_images_of_one_pixel(isa, layout):
+@pytest.mark.parametrize("groups", [1, 4])
+def test_images_of_one_pixel(isa, layout, groups):
     """One column each, several columns together."""
     rng = np.random.default_rng(1)
-    for shape, height in (((32, 16, 1, 1), 1), ((48, 32, 1, 1), 8), ((16, 4, 1, 1), 1)):
-        S = filters_csr(rng, shape, 0.3, np.float32, height)
+    for filters, height in itertools.product((32, 48), (1, 8)):
+        S = filters_csr(rng, (filters, 16 // groups, 1, 1), 0.3, np.float32, height)
         for n in (1, 2, 3, 17):
-            x = draw(rng, (n, shape[1], 1, 1), np.float32)
-            wanted = expected_convolution(S, x, Sliding((1, 1)), x.dtype)
-            for way, y in all_ways(S.packed(), x, Sliding((1, 1)), layout):
+            x = draw(rng, (n, 16, 1, 1), np.float32)
+            wanted = expected_convolution(S, x, Sliding((1, 1)), x.dtype, groups)
+            for way, y in all_ways(S.packed(), x, Sliding((1, 1)), layout, groups):
                 assert_product(np.ascontiguousarray(y), wanted, x.dtype, (way, n))
 
 
