@@ -141,7 +141,8 @@ def test_images_of_one_pixel(isa, layout, groups):
     for filters, height in itertools.product((32, 48), (1, 8)):
         S = filters_csr(rng, (filters, 16 // groups, 1, 1), 0.3, np.float32, height)
         for n in (1, 2, 3, 17):
-            x = draw(rng, (n, 16, 1, 1), np.float32)
+            x = draw(rng, (n, 1, 1, 16), np.float32).transpose(0, 3, 1, 2)  # contiguous in either layout
+            x = x if layout == "NHWC" else np.ascontiguousarray(x)
             wanted = expected_convolution(S, x, Sliding((1, 1)), x.dtype, groups)
             for way, y in all_ways(S.packed(), x, Sliding((1, 1)), layout, groups):
                 assert_product(np.ascontiguousarray(y), wanted, x.dtype, (way, n))
