@@ -11,7 +11,8 @@ namespace cs::ukr::CS_ISA {
 struct Larger {
     template <class V>
     static CS_INLINE V of(V a, V b) {
-        return (b > a) | (b != b) ? b : a;  // a NaN in a stays: nothing is larger. | because || would branch
+        const V larger = b > a ? b : a;  // one instruction; a NaN in a stays: nothing is larger
+        return b != b ? b : larger;
     }
     template <class V, class T>
     static CS_INLINE V end(V all, T) {
@@ -42,27 +43,28 @@ CS_INLINE V load_apart(const T* from) {
     }
 }
 
-// One column of the window.
-template <class Op, int Step, class V, class T>
+// One column of the window. Rows: how many it has, where the compiler is to know; else 0.
+template <class Op, int Rows, int Step, class V, class T>
 CS_INLINE V fold_column(const FoldArgs& args, const T* from) {
     V all = load_apart<V, Step>(from);
+    if constexpr (Rows == 2) return Op::of(all, load_apart<V, Step>(from + args.row_step));
     for (std::int64_t a = 1; a < args.rows; ++a) all = Op::of(all, load_apart<V, Step>(from + a * args.row_step));
     return all;
 }
 
-template <class Op, int Step, class V, class T>
+template <class Op, int Rows, int Step, class V, class T>
 CS_INLINE V fold_window(const FoldArgs& args, const T* from) {
-    V all = fold_column<Op, Step, V>(args, from);
+    V all = fold_column<Op, Rows, Step, V>(args, from);
     for (std::int64_t b = 1; b < args.cols; ++b)
-        all = Op::of(all, fold_column<Op, Step, V>(args, from + b * args.col_step));
+        all = Op::of(all, fold_column<Op, Rows, Step, V>(args, from + b * args.col_step));
     return Op::end(all, static_cast<T>(args.divisor));
 }
 
 // Windows of two neighbouring columns that do not overlap: columns are folded before they part.
-template <class Op, class V, class T>
+template <class Op, int Rows, class V, class T>
 CS_INLINE V fold_pairs(const FoldArgs& args, const T* from) {
     constexpr int L = sizeof(V) / sizeof(T);
-    const V low = fold_column<Op, 1, V>(args, from), high = fold_column<Op, 1, V>(args, from + L);
+    const V low = fold_column<Op, Rows, 1, V>(args, from), high = fold_column<Op, Rows, 1, V>(args, from + L);
     vec<std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>, L> even, odd;
     for (int l = 0; l < L; ++l) even[l] = 2 * l, odd[l] = 2 * l + 1;
     return Op::end(Op::of(__builtin_shuffle(low, high, even), __builtin_shuffle(low, high, odd)),
@@ -83,33 +85,39 @@ CS_INLINE std::int64_t fold_vectors(std::int64_t n, const Window& window) {
     return 0;
 }
 
-template <class Op, class T>
+template <class Op, int Rows, class T>
 CS_INLINE void fold_line(const FoldArgs& args, const T* from, T* to) {
     constexpr int L = native<T>, least = L < 4 ? L : 4;
     std::int64_t i = 0;
     if (args.step == 1) {
         i = fold_vectors<T, L, least>(args.n, [&](auto zero, std::int64_t at) {
-            store(to + at, fold_window<Op, 1, decltype(zero)>(args, from + at));
+            store(to + at, fold_window<Op, Rows, 1, decltype(zero)>(args, from + at));
         });
     } else if constexpr (sizeof(T) >= 4) {
         if (args.step == 2 && args.cols == 2 && args.col_step == 1)
             i = fold_vectors<T, L, least>(args.n, [&](auto zero, std::int64_t at) {
-                store(to + at, fold_pairs<Op, decltype(zero)>(args, from + 2 * at));
+                store(to + at, fold_pairs<Op, Rows, decltype(zero)>(args, from + 2 * at));
             });
         else if (args.step == 2)  // the last vector would read behind the last element
             i = fold_vectors<T, L, least>(args.n - 1, [&](auto zero, std::int64_t at) {
-                store(to + at, fold_window<Op, 2, decltype(zero)>(args, from + 2 * at));
+                store(to + at, fold_window<Op, Rows, 2, decltype(zero)>(args, from + 2 * at));
             });
     }
-    for (; i < args.n; ++i) to[i] = fold_window<Op, 1, T>(args, from + i * args.step);
+    for (; i < args.n; ++i) to[i] = fold_window<Op, Rows, 1, T>(args, from + i * args.step);
+}
+
+template <class Op, int Rows, class T>
+CS_INLINE void fold_lines(const FoldArgs& given) {
+    const FoldArgs args = given;  // which no store may change
+    const T* from = static_cast<const T*>(args.from);
+    T* to = static_cast<T*>(args.to);
+    for (std::int64_t line = 0; line < args.lines; ++line, from += args.from_line, to += args.to_line)
+        fold_line<Op, Rows>(args, from, to);
 }
 
 template <class Op, class T>
-void fold(const FoldArgs& given) {
-    const FoldArgs args = given;  // which no store may change
-    for (std::int64_t line = 0; line < args.lines; ++line)
-        fold_line<Op>(args, static_cast<const T*>(args.from) + line * args.from_line,
-                      static_cast<T*>(args.to) + line * args.to_line);
+void fold(const FoldArgs& args) {
+    args.rows == 2 ? fold_lines<Op, 2, T>(args) : fold_lines<Op, 0, T>(args);
 }
 
 template <class T>
