@@ -134,7 +134,7 @@ class Program:
     def copy(self, runs: int, run_bytes: int, first_byte: int, pitch_bytes: int, x: int, y: int) -> int: ...
     def dense_product(
         self,
-        gemm: object,
+        blas: tuple[object, object],
         weights: NDArray[Any],
         vectors: int,
         bias: NDArray[Any] | None,
@@ -144,7 +144,7 @@ class Program:
     ) -> int: ...
     def dense_convolution(
         self,
-        gemm: object,
+        blas: tuple[object, object],
         filters: NDArray[Any],
         image: tuple[int, int, int],
         sliding: tuple[Pair, Pair, Pair, Pair, Pair],

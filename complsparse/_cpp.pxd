@@ -211,6 +211,11 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         multiply
 
     ctypedef void (*Gemm)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*) noexcept
+    ctypedef void (*Gemv)(char*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*) noexcept
+
+    cdef struct Blas:
+        Gemm gemm
+        Gemv gemv
 
     unique_ptr[const Step] convolution_step(
         const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, int, int) except +
@@ -228,9 +233,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] softmax_step(Type, const Extents&, int, int) except +
     unique_ptr[const Step] copy_step(const CopyRuns&, int, int) except +
     unique_ptr[const Step] dense_product_step(
-        Gemm, Type, const void*, int64_t, int64_t, int64_t, const Epilogue&, int, int) except +
+        const Blas&, Type, const void*, int64_t, int64_t, int64_t, const Epilogue&, int, int) except +
     unique_ptr[const Step] dense_convolution_step(
-        Gemm, Type, const void*, const ImagesView&, const ImagesView&, const Sliding&, const Epilogue&, int,
+        const Blas&, Type, const void*, const ImagesView&, const ImagesView&, const Sliding&, const Epilogue&, int,
         int) except +
 
     void sampled_multiply(const StoredMatrix&, const DenseView&, const DenseView&, void*) except +

@@ -177,15 +177,15 @@ cdef class Program:
         copies.first_byte, copies.pitch_bytes = first_byte, pitch_bytes
         return self.program.get().add(c.copy_step(copies, x, y))
 
-    def dense_product(self, gemm, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
-        """`gemm`: the capsule of BLAS's function for the dtype; weights (outputs, inputs), contiguous."""
+    def dense_product(self, tuple blas, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
+        """`blas`: the capsules of BLAS's gemm and gemv for the dtype; weights (outputs, inputs), contiguous."""
         cdef Epilogue finish
         cdef int64_t outputs = weights.shape[0], inputs = weights.shape[1]
         self.fill_finish(&finish, bias, activation, outputs)
         return self.program.get().add(c.dense_product_step(
-            gemm_of(gemm), self.type, self.vector_of(weights, outputs * inputs), vectors, inputs, outputs, finish, x, y))
+            blas_of(blas), self.type, self.vector_of(weights, outputs * inputs), vectors, inputs, outputs, finish, x, y))
 
-    def dense_convolution(self, gemm, cnp.ndarray filters not None, tuple image, tuple sliding, bint channels_last, bias,
+    def dense_convolution(self, tuple blas, cnp.ndarray filters not None, tuple image, tuple sliding, bint channels_last, bias,
                           activation, int x, int y):
         """`filters`: (outputs, channels * taps), contiguous."""
         cdef Epilogue finish
@@ -194,7 +194,7 @@ cdef class Program:
         fill_sliding(&windows, sliding)
         self.fill_finish(&finish, bias, activation, outputs)
         return self.program.get().add(c.dense_convolution_step(
-            gemm_of(gemm), self.type, self.vector_of(filters, outputs * filters.shape[1]),
+            blas_of(blas), self.type, self.vector_of(filters, outputs * filters.shape[1]),
             images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
@@ -314,9 +314,17 @@ cdef class Program:
         return made
 
 
-cdef c.Gemm gemm_of(capsule) except *:
+cdef void* function_in(capsule, bytes begins) except NULL:
     """The function in one of SciPy's capsules, whose name is its signature."""
     cdef const char* name = PyCapsule_GetName(capsule)
-    if not (<bytes> name).startswith(b"void (char *, char *, int *, int *, int *, "):
+    if not (<bytes> name).startswith(begins):
         raise ImportError(f"SciPy's BLAS has another signature than this version knows: {(<bytes> name).decode()}")
-    return <c.Gemm> PyCapsule_GetPointer(capsule, name)
+    return PyCapsule_GetPointer(capsule, name)
+
+
+cdef c.Blas blas_of(tuple capsules) except *:
+    cdef c.Blas blas
+    gemm, gemv = capsules
+    blas.gemm = <c.Gemm> function_in(gemm, b"void (char *, char *, int *, int *, int *, ")
+    blas.gemv = <c.Gemv> function_in(gemv, b"void (char *, int *, int *, ")
+    return blas

@@ -97,11 +97,12 @@ class Builder:
         return y
 
     @cached_property
-    def gemm(self) -> Any:
-        """BLAS's product of matrices in the dtype, as SciPy hands it to compiled code."""
+    def blas(self) -> tuple[Any, Any]:
+        """gemm and gemv in the dtype, as SciPy hands them to compiled code."""
         import scipy.linalg.cython_blas as blas
 
-        return blas.__pyx_capi__["sgemm" if self.dtype == np.float32 else "dgemm"]
+        letter = "s" if self.dtype == np.float32 else "d"
+        return blas.__pyx_capi__[f"{letter}gemm"], blas.__pyx_capi__[f"{letter}gemv"]
 
     def finish(self, outside: list[Value], shapes: Any) -> dict[int, Place]:
         """Decides where values lie and tells the program: `outside` are inputs, then dense outputs; `shapes` those of

@@ -92,7 +92,7 @@ class _Convolution(Layer):
             x = builder.dense(x)
             filters = np.ascontiguousarray(self.W.reshape(self.W.shape[0], -1), dtype=builder.dtype)
             step = builder.program.dense_convolution(
-                builder.gemm, filters, bound.problem[0], bound.geometry.sliding, bound.channels_last, bias,
+                builder.blas, filters, bound.problem[0], bound.geometry.sliding, bound.channels_last, bias,
                 self.activation, x.number, y.number,
             )  # fmt: skip
             builder.step("gemm", step, [x], y)

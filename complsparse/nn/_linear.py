@@ -76,7 +76,7 @@ class Linear(Layer):
         y = builder.new(self.infer(x.spec))
         if isinstance(self.W, np.ndarray):
             weights = np.ascontiguousarray(self.W, dtype=builder.dtype)
-            step = program.dense_product(builder.gemm, weights, vectors, bias, self.activation, x.number, y.number)
+            step = program.dense_product(builder.blas, weights, vectors, bias, self.activation, x.number, y.number)
             builder.step("gemm", step, [x], y, whole_batch=True)
             return y
         n = builder.samples * vectors

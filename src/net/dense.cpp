@@ -25,6 +25,17 @@ void multiply(Gemm gemm, char trans_a, char trans_b, std::int64_t m, std::int64_
          c, &c_step);
 }
 
+// y = a' x + beta y, a (k x m, column by column).
+template <class T>
+void multiply(Gemv gemv, std::int64_t k, std::int64_t m, const T* a, const T* x, T beta, T* y) {
+    if (m == 0) return;
+    char trans = 'T';
+    int rows = static_cast<int>(k), cols = static_cast<int>(m), step = static_cast<int>(std::max<std::int64_t>(k, 1));
+    int one_step = 1;
+    T one = 1;
+    gemv(&trans, &rows, &cols, &one, const_cast<T*>(a), &step, const_cast<T*>(x), &one_step, &beta, y, &one_step);
+}
+
 template <class T>
 class DenseEnd {
    public:
@@ -53,9 +64,9 @@ class DenseEnd {
 template <class T>
 class DenseProductStep final : public Step {
    public:
-    DenseProductStep(Gemm gemm, const void* weights, std::int64_t vectors, std::int64_t inputs, std::int64_t outputs,
-                     const Epilogue& finish, int x, int y)
-        : gemm_(gemm),
+    DenseProductStep(const Blas& blas, const void* weights, std::int64_t vectors, std::int64_t inputs,
+                     std::int64_t outputs, const Epilogue& finish, int x, int y)
+        : blas_(blas),
           weights_(static_cast<const T*>(weights)),
           vectors_(vectors),
           inputs_(inputs),
@@ -68,14 +79,18 @@ class DenseProductStep final : public Step {
         const std::int64_t n = frame.samples.count * vectors_;
         T* const y = reinterpret_cast<T*>(frame.at(y_));
         const T beta = end_.begin(y, n, outputs_, true);
-        multiply(gemm_, 'T', 'N', outputs_, n, inputs_, weights_, inputs_, reinterpret_cast<const T*>(frame.at(x_)),
-                 inputs_, beta, y, outputs_);
+        const T* const x = reinterpret_cast<const T*>(frame.at(x_));
+        // Of one vector gemm would pack all weights first. gemv of none leaves y as it is.
+        if (n == 1 && inputs_ > 0)
+            multiply(blas_.gemv, inputs_, outputs_, weights_, x, beta, y);
+        else
+            multiply(blas_.gemm, 'T', 'N', outputs_, n, inputs_, weights_, inputs_, x, inputs_, beta, y, outputs_);
         end_.end(y, n * outputs_);
     }
     double work() const override { return static_cast<double>(vectors_ * inputs_ * outputs_); }
 
    private:
-    const Gemm gemm_;
+    const Blas blas_;
     const T* const weights_;
     const std::int64_t vectors_, inputs_, outputs_;
     const DenseEnd<T> end_;
@@ -85,9 +100,9 @@ class DenseProductStep final : public Step {
 template <class T>
 class DenseConvolutionStep final : public Step {
    public:
-    DenseConvolutionStep(Gemm gemm, const void* filters, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
-                         const Sliding& sliding, const Epilogue& finish, int x, int y)
-        : gemm_(gemm),
+    DenseConvolutionStep(const Blas& blas, const void* filters, const ImagesView& x_of_sample,
+                         const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x, int y)
+        : blas_(blas),
           filters_(static_cast<const T*>(filters)),
           x_(x_of_sample),
           y_(y_of_sample),
@@ -132,14 +147,14 @@ class DenseConvolutionStep final : public Step {
         }
         const T beta = end_.begin(y, pixels, m, last);
         if (last)
-            multiply(gemm_, 'T', pixels_together ? 'T' : 'N', m, pixels, k, filters_, k, from,
+            multiply(blas_.gemm, 'T', pixels_together ? 'T' : 'N', m, pixels, k, filters_, k, from,
                      pixels_together ? pixels : k, beta, y, m);
         else
-            multiply(gemm_, 'N', 'N', pixels, m, k, from, pixels, filters_, k, beta, y, pixels);
+            multiply(blas_.gemm, 'N', 'N', pixels, m, k, from, pixels, filters_, k, beta, y, pixels);
         end_.end(y, pixels * m);
     }
 
-    const Gemm gemm_;
+    const Blas blas_;
     const T* const filters_;
     const ImagesView x_, y_;
     const Sliding sliding_;
@@ -155,19 +170,19 @@ StepPointer of_blas(Type type, Body body) {
 
 }  // namespace
 
-StepPointer dense_product_step(Gemm gemm, Type type, const void* weights, std::int64_t vectors, std::int64_t inputs,
-                               std::int64_t outputs, const Epilogue& finish, int x, int y) {
+StepPointer dense_product_step(const Blas& blas, Type type, const void* weights, std::int64_t vectors,
+                               std::int64_t inputs, std::int64_t outputs, const Epilogue& finish, int x, int y) {
     return of_blas(type, [&](auto zero) -> StepPointer {
-        return std::make_unique<const DenseProductStep<decltype(zero)>>(gemm, weights, vectors, inputs, outputs, finish,
+        return std::make_unique<const DenseProductStep<decltype(zero)>>(blas, weights, vectors, inputs, outputs, finish,
                                                                         x, y);
     });
 }
 
-StepPointer dense_convolution_step(Gemm gemm, Type type, const void* filters, const ImagesView& x_of_sample,
+StepPointer dense_convolution_step(const Blas& blas, Type type, const void* filters, const ImagesView& x_of_sample,
                                    const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x,
                                    int y) {
     return of_blas(type, [&](auto zero) -> StepPointer {
-        return std::make_unique<const DenseConvolutionStep<decltype(zero)>>(gemm, filters, x_of_sample, y_of_sample,
+        return std::make_unique<const DenseConvolutionStep<decltype(zero)>>(blas, filters, x_of_sample, y_of_sample,
                                                                             sliding, finish, x, y);
     });
 }

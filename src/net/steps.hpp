@@ -55,12 +55,17 @@ struct CopyRuns {
 };
 StepPointer copy_step(const CopyRuns& runs, int x, int y);
 
-// A function of BLAS: gemm, as Fortran has it.
+// Functions of BLAS, as Fortran has them.
 using Gemm = void (*)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*);
+using Gemv = void (*)(char*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*);
+struct Blas {
+    Gemm gemm;
+    Gemv gemv;
+};
 // y = epilogue(W x), W dense, row by row.
-StepPointer dense_product_step(Gemm gemm, Type type, const void* weights, std::int64_t vectors, std::int64_t inputs,
-                               std::int64_t outputs, const Epilogue& finish, int x, int y);
-StepPointer dense_convolution_step(Gemm gemm, Type type, const void* filters, const ImagesView& x_of_sample,
+StepPointer dense_product_step(const Blas& blas, Type type, const void* weights, std::int64_t vectors,
+                               std::int64_t inputs, std::int64_t outputs, const Epilogue& finish, int x, int y);
+StepPointer dense_convolution_step(const Blas& blas, Type type, const void* filters, const ImagesView& x_of_sample,
                                    const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x,
                                    int y);
 
