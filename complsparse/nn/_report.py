@@ -18,6 +18,8 @@ from complsparse.nn._layer import Layer
 from complsparse.nn._plan import NetPlan, Shapes, inferred
 from complsparse.nn._values import Spec
 
+_MOST_CALLS = 10_000  # of a profile
+
 
 def _all_weights(layer: Layer) -> int:
     """With every zero stored."""
@@ -96,7 +98,8 @@ class Profile:
         ]  # fmt: skip
         rows.append(["", "all", "", duration(self.steps_seconds), "", "", "", "", ""])
         each = f", {duration(self.seconds / self.samples)} each" if self.samples > 1 else ""
-        title = f"{self.samples} samples in {duration(self.seconds)}{each}: {self.samples / self.seconds:,.0f} a second"
+        samples = "1 sample" if self.samples == 1 else f"{self.samples} samples"
+        title = f"{samples} in {duration(self.seconds)}{each}: {self.samples / self.seconds:,.0f} a second"
         return Table(title, columns, rows, {len(rows) - 1})
 
     def print(self) -> None:
@@ -132,7 +135,8 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
     plan = net._plan(tuple(x.shape for x in arrays), dtype)
     if plan.samples == 0:
         raise ValueError("a batch without samples takes no time: profile one of at least one sample")
-    times, total, calls = _measured(plan, tuple(arrays), seconds)
+    times, total = _measured(plan, tuple(arrays), seconds)
+    all_steps = float(times.sum())
     values = net._values(*xs)
     layers = {node.name: (number, node) for number, node in enumerate(net._nodes)}
     by_node: dict[int, list[int]] = {}
@@ -143,8 +147,8 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
         name = plan._nodes[node].name
         number, given = layers[name]
         layer = given.layer
-        spent = float(sum(times[i] for i in steps)) / calls
-        share = spent / max(1e-12, float(times.sum()) / calls)
+        spent = float(sum(times[i] for i in steps))
+        share = spent / max(1e-12, all_steps)
         if layer is None:  # an input that is copied
             rows.append(LayerProfile(name, "input", "copy", spent, share, 0, 0.0, 0, math.nan, 1.0))
             continue
@@ -168,7 +172,7 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
                 alive,
             )
         )
-    return Profile(rows, total, float(times.sum()) / calls, plan.samples)
+    return Profile(rows, total, all_steps, plan.samples)
 
 
 def _weight_bytes(layer: Layer) -> int:
@@ -182,17 +186,15 @@ def _density(x: Any) -> float:
     return int(np.count_nonzero(x)) / max(1, int(x.size))
 
 
-def _measured(
-    plan: NetPlan, arrays: tuple[NDArray[Any], ...], seconds: float
-) -> tuple[NDArray[np.float64], float, int]:
-    """Seconds of each step over some calls, the shortest call, and how many there were."""
+def _measured(plan: NetPlan, arrays: tuple[NDArray[Any], ...], seconds: float) -> tuple[NDArray[np.float64], float]:
+    """Seconds of each step, and of the shortest call. The median of many calls: others may use the machine too."""
     plan(*arrays)
-    times = np.zeros(len(plan.steps), dtype=np.int64)
-    best, calls, end = math.inf, 0, time.perf_counter() + seconds
-    while calls == 0 or time.perf_counter() < end:
+    found: list[NDArray[np.int64]] = []
+    best, end = math.inf, time.perf_counter() + seconds
+    while not found or (time.perf_counter() < end and len(found) < _MOST_CALLS):
         start = time.perf_counter()
         plan(*arrays)
         best = min(best, time.perf_counter() - start)
-        plan._run(arrays, None, times)
-        calls += 1
-    return times / 1e9, best, calls
+        found.append(np.zeros(len(plan.steps), dtype=np.int64))
+        plan._run(arrays, None, found[-1])
+    return np.median(found, axis=0) / 1e9, best
