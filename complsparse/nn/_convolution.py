@@ -107,7 +107,9 @@ class _Convolution(Layer):
         step = builder.program.convolution(
             found, bias, self.activation, x.winners if found.of_winners else x.number, y.number
         )
-        builder.step(found.microkernel, step, [x], y)
+        # Images of one pixel are the columns of one product, whose bits depend on how many there are.
+        one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
+        builder.step(found.microkernel, step, [x], y, whole_batch=one_pixel)
         return y
 
     def _of_winners(self, W: Any, bound: Bound, x: Value, builder: Builder) -> Any:
