@@ -103,7 +103,8 @@ if TYPE_CHECKING:
     from complsparse._conv.pools import avg_pool2d, max_pool2d
     from complsparse._files.saved import load, save
     from complsparse._patterns.masks import complementary_mask, random
-    from complsparse._patterns.prune import PruneReport, prune
+    from complsparse._patterns.prune import prune
+    from complsparse._patterns.report import PruneReport
     from complsparse._pictures.roofline import plot_roofline
 
 __all__ = [
@@ -146,7 +147,7 @@ __all__ = [
 # Found on first use, names and whole sub-packages alike: a program that only multiplies need not wait for their import.
 _LATER = {
     "ConvPlan": "complsparse._conv.plan",
-    "PruneReport": "complsparse._patterns.prune",
+    "PruneReport": "complsparse._patterns.report",
     "avg_pool2d": "complsparse._conv.pools",
     "complementary_mask": "complsparse._patterns.masks",
     "conv1d": "complsparse._conv.conv",

@@ -459,8 +459,8 @@ def test_other_arguments_are_checked():
         cs.prune(np.ones((2, 2), dtype=complex))
     with pytest.raises(ValueError, match="negative size"):
         cs.random((-1, 3))
-    with pytest.raises(ValueError, match="3 axes"):
-        cs.prune(np.ones((2, 2, 2)))
+    with pytest.raises(ValueError, match="5 axes"):
+        cs.prune(np.ones((2, 2, 2, 2, 2)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

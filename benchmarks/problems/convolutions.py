@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,18 +50,18 @@ class Layer:
         import complsparse as cs
 
         rng = np.random.default_rng(self.filters)
-        taps = self.kernel**2
-        if block == TAPS:  # masks run through the channels of a tap first
-            mask: Any = cs.complementary_mask((self.filters, taps * self.channels), set_size=set_size, rng=rng)
-            mask = mask.reshape(self.filters, taps, self.channels).transpose(0, 2, 1)
-        else:
-            mask = cs.complementary_mask(
-                (self.filters, self.channels * taps), set_size=set_size, block=(block, 1), rng=rng
-            )
         shape = (self.filters, self.channels, self.kernel, self.kernel)
+        over_taps = block == TAPS
+        mask = cs.complementary_mask(
+            shape,
+            set_size=set_size,
+            block=(1 if over_taps else int(block), 1),
+            order="OHWI" if over_taps else "OIHW",
+            rng=rng,
+        )
         drawn = rng.standard_normal(shape, dtype=np.float32)
         drawn[drawn == 0] = 1  # an entry that is not there would be no part of its block
-        return np.where(mask.reshape(shape), drawn, np.float32(0))
+        return np.where(mask, drawn, np.float32(0))
 
 
 RESNET_3X3 = tuple(Layer(c, c, n) for c, n in ((64, 56), (128, 28), (256, 14), (512, 7)))

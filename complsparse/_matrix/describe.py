@@ -11,6 +11,8 @@ from complsparse._matrix.stored import part_of_matrix
 from complsparse._operands import checked_winners, compute_dtype
 from complsparse._pictures import notebook, packing
 
+_BALANCE = {"columns": "balanced", "taps": "balanced over the channels of each tap", None: "not balanced"}
+
 
 def _size(n_bytes: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
@@ -23,7 +25,7 @@ def _size(n_bytes: float) -> str:
 def _facts(W: Products) -> list[tuple[str, str]]:
     rows, cols = W.shape
     density = W.nnz / (rows * cols) if rows and cols else 0.0
-    balance = "balanced" if W.balanced else "not balanced"
+    balance = _BALANCE[W._packing.balance]
     return [
         ("shape", f"{rows} x {cols}, {W.dtype}{', a transposed view' if W._transposed else ''}"),
         ("stored", f"{W.nnz} entries, {100 * density:.2f}% of the positions"),

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._dtypes import counted, product_types
+from complsparse._matrix.filters import filter_axes
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import as_compute
 from complsparse._typing import Block, Strategy
@@ -148,11 +149,6 @@ def from_coo(
     )
 
 
-# Where outputs, channels and the kernel's axes stand; the last as they are written for two and for one axis.
-_FILTER_ORDERS = {"OIHW": (0, 1, 2, 3), "OHWI": (0, 3, 1, 2), "HWIO": (3, 2, 0, 1)}
-_SIGNAL_ORDERS = {"OIW": (0, 1, 2), "OWI": (0, 2, 1), "WIO": (2, 1, 0)}
-
-
 def from_filters(
     weight: Any,
     *,
@@ -193,13 +189,9 @@ def from_filters(
     ((9, 9), (9, 1, 3, 3))
     """
     array = as_array(weight, "weight")
-    orders = _FILTER_ORDERS if array.ndim == 4 else _SIGNAL_ORDERS
-    name = order.replace("H", "") if array.ndim == 3 and isinstance(order, str) else order
     if array.ndim not in (3, 4):
         raise ValueError(f"weight has shape {array.shape}; filters have 4 axes, or 3 for signals")
-    if name not in orders:
-        raise ValueError(f"order={order!r} is not known; use {', '.join(map(repr, orders))}")
-    filters = array.transpose(orders[name])
+    filters = array.transpose(filter_axes(order, array.ndim))
     W = from_dense(
         filters.reshape(len(filters), math.prod(filters.shape[1:])),
         strategy=strategy,

@@ -7,14 +7,17 @@ set j, so its sets are listed when somebody asks for them.
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._matrix.csr import row_of_entry
+
+Balance: TypeAlias = Literal["columns", "taps"]
 
 STRATEGIES = ("auto", "strict", "split")
 MAX_DENSE_SLOTS = 16  # per non-zero, in the dense views of the paper's form
@@ -65,7 +68,7 @@ class Packing:
     """
 
     __slots__ = (
-        "_balanced",
+        "_balance",
         "_sets",
         "_slots",
         "block",
@@ -105,7 +108,7 @@ class Packing:
         self.lower_bound = _core.max_column_count(indices, shape[1])
         self.filter_shape: tuple[int, ...] | None = None
         self._slots: Slots | None = None
-        self._balanced: bool | None = None
+        self._balance: Balance | Literal["unknown"] | None = "unknown"
         self._sets = sets
         if sets is not None:
             _core.check_packing(*pattern, *sets)
@@ -193,48 +196,87 @@ class Packing:
 
     @property
     def balanced(self) -> bool:
-        """Whether in every aligned group of as many block columns each member owns equally many blocks."""
-        if self._balanced is None:
-            self._balanced = self._find_balance()
-        return self._balanced
+        """Whether it has a `balance`."""
+        return self.balance is not None
 
-    def _find_balance(self) -> bool:
-        """O(nnz): tries each number of blocks per group, and each width of a group that it leaves possible.
+    @property
+    def balance(self) -> Balance | None:
+        """Along what each member owns equally many blocks of every aligned group; O(nnz).
 
-        The first k groups of w columns hold p blocks each in every member exactly if the (k p)-th block of every member
-        begins left of column k w and the next one does not: the extremes over all members are all that matters. What
-        remains right of the last whole group may differ by one block. Many blocks in one group that is as wide as the
-        matrix say only that rows are equally full, and do not count.
+        "columns": groups of as many neighbouring block columns. "taps": of filters, of as many channels of each tap.
         """
+        if self._balance == "unknown":
+            self._balance = self._find_balance()
+        return self._balance
+
+    def _find_balance(self) -> Balance | None:
         (br, bc), (n_rows, n_cols) = self.block, self.shape
         rows = row_of_entry(self.indptr)
-        corner = (rows % br == 0) & (self.indices % bc == 0)
-        members, columns = rows[corner] // br, self.indices[corner] // bc
-        n_columns, n_blocks = -(-n_cols // bc), len(columns)
-        if n_blocks == 0:
-            return False
-        counts = np.bincount(members, minlength=-(-n_rows // br))
-        least = int(counts.min())
-        if least == 0 or counts.max() > least + 1:
-            return False
-        starts = np.cumsum(counts) - counts
-        ordered = columns[starts[:, None] + np.arange(least)]
-        last = ordered.max(axis=0)  # the rightmost of the j-th blocks of all members
-        first = np.append(ordered.min(axis=0), n_columns)  # and the leftmost
-        if counts.max() > least:
-            first[least] = columns[starts[counts > least] + least].min()
-        for per_group in range(1, least + 1):
-            widths = np.arange(int(last[per_group - 1]) + 1, int(first[per_group]) + 1)
-            if per_group > MAX_PER_WHOLE_ROW:
-                widths = widths[widths < n_columns]
-            widths = widths[n_columns // widths * per_group <= least]
-            for k in range(2, 9):  # leaves few
-                inside = widths * k <= n_columns
-                block = np.where(inside, k * per_group, 1)
-                widths = widths[~inside | ((last[block - 1] < widths * k) & (first[block] >= widths * k))]
-            for width in widths.tolist():
-                edges = np.arange(1, n_columns // width + 1)
-                block = edges * per_group
-                if (last[block - 1] < edges * width).all() and (first[block] >= edges * width).all():
-                    return True
+        first = rows % br == 0
+        members, columns, n_members = rows[first] // br, self.indices[first], -(-n_rows // br)
+        # Taps first: equal shares of the channels of each are equal shares of so many channels with all their taps.
+        taps = 1 if self.filter_shape is None else math.prod(self.filter_shape[2:])
+        if taps > 1 and _is_balanced_over_channels(members, columns, n_members, n_cols // taps, taps):
+            return "taps"
+        corner = columns % bc == 0
+        members, columns = members[corner], columns[corner] // bc
+        equal = _equally_full(members, n_members) and _has_equal_groups(members, columns, n_members, -(-n_cols // bc))
+        return "columns" if equal else None
+
+
+def _is_balanced_over_channels(
+    members: NDArray[Any], columns: NDArray[Any], n_members: int, channels: int, taps: int
+) -> bool:
+    """Whether groups of channels are equally shared when each tap of a member counts as a member."""
+    of_taps = members * taps + columns % taps
+    order = np.argsort(of_taps, kind="stable")
+    of_taps, channel = of_taps[order], columns[order] // taps
+    indptr = np.append(0, np.cumsum(np.bincount(of_taps, minlength=n_members * taps)))
+    width = next(w for w in (4, 2, 1) if _core.has_block(indptr, channel, n_members * taps, channels, 1, w))
+    corner = channel % width == 0
+    of_taps, blocks = of_taps[corner], channel[corner] // width
+    return _equally_full(of_taps // taps, n_members) and _has_equal_groups(
+        of_taps, blocks, n_members * taps, -(-channels // width)
+    )
+
+
+def _equally_full(members: NDArray[Any], n_members: int) -> bool:
+    """Up to one entry; and none is empty."""
+    counts = np.bincount(members, minlength=n_members)
+    return n_members > 0 and 0 < int(counts.min()) >= int(counts.max()) - 1
+
+
+def _has_equal_groups(members: NDArray[Any], columns: NDArray[Any], n_members: int, n_columns: int) -> bool:
+    """Whether members own equally many of each group of so many columns, for any width of a group; entries in order.
+
+    The first k groups of w columns hold p entries each in every member exactly if the (k p)-th entry of every member
+    begins left of column k w and the next one does not: the extremes over all members are all that matters; each number
+    of entries per group is tried, and each width of a group that it leaves possible. What remains right of the last
+    whole group may differ. Many entries in one group that spans all columns say only that members are equally full, and
+    do not count.
+    """
+    counts = np.bincount(members, minlength=n_members)
+    least = int(counts.min())
+    if least == 0:
         return False
+    starts = np.cumsum(counts) - counts
+    ordered = columns[starts[:, None] + np.arange(least)]
+    last = ordered.max(axis=0)  # the rightmost of the j-th entries of all members
+    first = np.append(ordered.min(axis=0), n_columns)  # and the leftmost
+    if counts.max() > least:
+        first[least] = columns[starts[counts > least] + least].min()
+    for per_group in range(1, least + 1):
+        widths = np.arange(int(last[per_group - 1]) + 1, int(first[per_group]) + 1)
+        if per_group > MAX_PER_WHOLE_ROW:
+            widths = widths[widths < n_columns]
+        widths = widths[n_columns // widths * per_group <= least]
+        for k in range(2, 9):  # leaves few
+            inside = widths * k <= n_columns
+            entry = np.where(inside, k * per_group, 1)
+            widths = widths[~inside | ((last[entry - 1] < widths * k) & (first[entry] >= widths * k))]
+        for width in widths.tolist():
+            edges = np.arange(1, n_columns // width + 1)
+            entry = edges * per_group
+            if (last[entry - 1] < edges * width).all() and (first[entry] >= edges * width).all():
+                return True
+    return False

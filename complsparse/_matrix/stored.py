@@ -212,7 +212,10 @@ class StoredMatrix(_core.Operand, SparseArray):
 
     @property
     def balanced(self) -> bool:
-        """Whether in every aligned group of columns each member owns equally many blocks; O(nnz)."""
+        """Whether in every aligned group of columns each member owns equally many blocks; O(nnz).
+
+        Of filters (`filter_shape`) also where that holds for the channels of every tap; `describe` says which.
+        """
         return self._packing.balanced
 
     @property

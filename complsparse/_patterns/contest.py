@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._patterns.masks import NOBODY
+from complsparse._patterns.pattern import NOBODY
 
 Weights = NDArray[np.float64]
 Owners = NDArray[np.int32]

@@ -1,155 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Patterns that pack perfectly, made before there are any values: `complementary_mask` and `random`.
-
-A pattern is known by its owners: which member of a set owns each block column, the kernel ids of blocks. Members of a
-set therefore never share a column, whatever the owners are.
-"""
+"""Patterns that pack perfectly, made before there are any values: `complementary_mask` and `random`."""
 
 from __future__ import annotations
 
-import itertools
-import numbers
-import operator
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from complsparse._matrix.csr import MAX_SIZE, Csr, check_dtype, check_shape, column_dtype
+from complsparse._matrix.csr import Csr, check_dtype, column_dtype
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.packing import Packing
-
-BLOCK_ROWS = (1, 2, 4, 8, 16, 32)
-BLOCK_COLS = (1, 2, 4)
-NOBODY = -1  # owns a block column that no member of the set got
+from complsparse._patterns.pattern import NOBODY, Pattern, checked_pattern
 
 _LARGEST_INTEGER = 8  # of random values
-
-
-class Contest(NamedTuple):
-    """Equally many members contest equally wide groups of block columns, in some neighbouring sets.
-
-    In each set and group every member gets `quota` blocks, and `extras` of the members get one more.
-    """
-
-    first_set: int
-    n_sets: int
-    members: int  # in each of these sets
-    first_column: int  # of block columns
-    n_groups: int
-    width: int  # of a group, in block columns
-    quota: int
-    extras: int
-
-    @property
-    def place(self) -> tuple[slice, slice]:
-        """Among the owners of the pattern."""
-        end_column = self.first_column + self.n_groups * self.width
-        return slice(self.first_set, self.first_set + self.n_sets), slice(self.first_column, end_column)
-
-
-class Pattern(NamedTuple):
-    """What a pattern must be; made by `checked_pattern`."""
-
-    shape: tuple[int, int]
-    set_size: int
-    per_group: int
-    block: tuple[int, int]
-    balanced: bool
-
-    @property
-    def members(self) -> int:
-        """Members of a set: as many as find per_group blocks each in a group of set_size block columns."""
-        return self.set_size // self.per_group
-
-    @property
-    def n_members(self) -> int:
-        return -(-self.shape[0] // self.block[0])
-
-    @property
-    def n_columns(self) -> int:
-        """Number of block columns."""
-        return -(-self.shape[1] // self.block[1])
-
-    @property
-    def n_sets(self) -> int:
-        """Number of sets of members."""
-        return -(-self.n_members // self.members)
-
-    def _groups(self) -> Iterator[tuple[int, int, int, int, int]]:
-        """(first column, groups, width, quota, members with one more) for a set with all its members."""
-        n_groups, rest = divmod(self.n_columns, self.set_size)
-        whole = n_groups * self.set_size
-        if rest < self.members * self.per_group:
-            quota, extras = divmod(rest, self.members)
-        else:
-            quota, extras = self.per_group, 0
-        if self.balanced:
-            yield 0, n_groups, self.set_size, self.per_group, 0
-            yield whole, 1, rest, quota, extras
-        else:
-            yield 0, 1, self.n_columns, n_groups * self.per_group + quota, extras
-
-    def contests(self) -> Iterator[Contest]:
-        """Every owner of the pattern is decided in one of these."""
-        n_whole, rest = divmod(self.n_members, self.members)
-        for (first_set, n_sets, members), group in itertools.product(
-            ((0, n_whole, self.members), (n_whole, 1, rest)), self._groups()
-        ):
-            first_column, n_groups, width, quota, extras = group
-            if extras >= members:  # a set that lacks members
-                quota, extras = quota + (extras > 0), 0
-            if members and n_sets and n_groups and quota + extras:
-                yield Contest(first_set, n_sets, members, first_column, n_groups, width, quota, extras)
-
-    def no_owners(self) -> NDArray[np.int32]:
-        """Owners to fill in, shape (n_sets, n_columns)."""
-        return np.full((self.n_sets, self.n_columns), NOBODY, dtype=np.int32)
-
-
-# --- what callers ask for ---------------------------------------------------------------------------------------------
-
-
-def _positive(size: Any, name: str) -> int:
-    try:
-        number = operator.index(size)
-    except TypeError:
-        raise TypeError(f"{name}={size!r} is not an integer") from None
-    if number < 1:
-        raise ValueError(f"{name}={number} is not positive")
-    if number > MAX_SIZE:
-        raise ValueError(f"{name}={number} is above 2**47")
-    return number
-
-
-def _set_size_for(density: Any, per_group: int) -> int:
-    if not isinstance(density, numbers.Real):
-        raise TypeError(f"density={density!r} is not a number")
-    share = float(density)
-    if not 0 < share <= 1:  # NaN neither
-        raise ValueError(f"density={density} is outside (0, 1]")
-    ratio = per_group / share
-    if not ratio <= MAX_SIZE:
-        raise ValueError(f"density={density} is too small: a set_size is at most 2**47")
-    return int(ratio + 0.5)
-
-
-def checked_pattern(
-    shape: Any, density: Any, set_size: Any, per_group: Any, block: Any, balanced: bool = True
-) -> Pattern:
-    """The pattern of these arguments; TypeError or ValueError naming what is wrong with them."""
-    sizes = check_shape(shape)
-    if not isinstance(block, tuple) or len(block) != 2 or block[0] not in BLOCK_ROWS or block[1] not in BLOCK_COLS:
-        raise ValueError(
-            f"block={block!r} is not a pair (block rows, block columns) with block rows in {BLOCK_ROWS} and block "
-            f"columns in {BLOCK_COLS}"
-        )
-    blocks = _positive(per_group, "per_group")
-    size = _set_size_for(density, blocks) if set_size is None else _positive(set_size, "set_size")
-    if size < blocks:
-        raise ValueError(f"per_group={blocks} blocks of one member do not fit the set_size={size} columns of a group")
-    return Pattern(sizes, size, blocks, (int(block[0]), int(block[1])), bool(balanced))
 
 
 # --- from owners to a matrix ------------------------------------------------------------------------------------------
@@ -157,7 +21,9 @@ def checked_pattern(
 
 def csr_of_owners(pattern: Pattern, owners: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """(indptr, indices) of the pattern whose block columns have these owners, shape (n_sets, n_columns); O(nnz)."""
-    (n_rows, n_cols), (br, bc) = pattern.shape, pattern.block
+    (n_rows, n_cols), (br, bc) = pattern.shape, pattern.stored_block
+    if pattern.taps > 1:
+        owners = _owners_of_columns(pattern, owners)
     # Sorting small integers is a counting sort, and a stable one leaves the columns of a member in order.
     keys = owners.astype(np.int16) if pattern.members <= np.iinfo(np.int16).max else owners
     columns = np.argsort(keys, axis=1, kind="stable")
@@ -180,6 +46,15 @@ def csr_of_owners(pattern: Pattern, owners: NDArray[np.int32]) -> tuple[NDArray[
     return indptr, columns[np.arange(indptr[-1]) + np.repeat(shift, np.diff(indptr))]
 
 
+def _owners_of_columns(pattern: Pattern, owners: NDArray[np.int32]) -> NDArray[np.int32]:
+    """In the order of the matrix, a column each, shape (n_sets, columns of the matrix)."""
+    columns = pattern.columns_of_taps()
+    inside = columns >= 0
+    found = np.empty((len(owners), pattern.shape[1]), dtype=owners.dtype)
+    found[:, columns[inside]] = owners[:, np.nonzero(inside)[0]]
+    return found
+
+
 def sets_of(pattern: Pattern) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(set_ptr, row_order): a set of members is listed as so many sets of rows as a block is high."""
     br = pattern.block[0]
@@ -198,9 +73,10 @@ def packed(
     for array in (indptr, indices, data):
         array.flags.writeable = False
     if len(indices):
-        packing = Packing(indptr, indices, pattern.shape, "strict", pattern.block, sets_of(pattern))
+        packing = Packing(indptr, indices, pattern.shape, "strict", pattern.stored_block, sets_of(pattern))
     else:
         packing = Packing(indptr, indices, pattern.shape)
+    packing.filter_shape = pattern.filter_shape
     return ComplementaryMatrix._from_parts(Csr(indptr, indices, data, pattern.shape), packing)
 
 
@@ -240,13 +116,14 @@ def _draw_values(rng: np.random.Generator, count: int, dtype: np.dtype[Any]) -> 
 
 
 def complementary_mask(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     *,
     density: float = 0.05,
     set_size: int | None = None,
     per_group: int = 1,
     block: tuple[int, int] = (1, 1),
     balanced: bool = True,
+    order: str = "OIHW",
     rng: Any = None,
 ) -> NDArray[np.bool_]:
     """A random mask whose rows pack without an empty slot.
@@ -258,10 +135,11 @@ def complementary_mask(
 
     Parameters
     ----------
-    shape : (int, int)
-        (M, K). Neither needs to be a multiple of anything: the last set may have fewer members, the last member fewer
-        rows, the last block fewer columns, and an incomplete last group gives its blocks to members in turn, so that
-        rows differ by at most one block.
+    shape : (int, int), (int, int, int) or (int, int, int, int)
+        (M, K), or that of filters: (M, C, kh, kw) or (M, C, k), C channels each, whose columns are in (channel, kernel
+        row, kernel column) order, so that K is C * kh * kw. Neither needs to be a multiple of anything: the last set
+        may have fewer members, the last member fewer rows, the last block fewer columns, and an incomplete last group
+        gives its blocks to members in turn, so that rows differ by at most one block.
     density : float
         In (0, 1]; chooses `set_size`, and is ignored where that is given. What comes out is ``per_group / set_size``:
         0.3 with one block per group gives 1/3; ``per_group=3, set_size=10`` gives 0.3.
@@ -273,19 +151,25 @@ def complementary_mask(
         Rows (1, 2, 4, 8, 16 or 32) and columns (1, 2 or 4) of a block, the atom of the pattern.
     balanced : bool
         Without, each member owns as many blocks as with, but anywhere in its row.
+    order : {"OIHW", "OHWI"}
+        How groups run through the columns of filters: along the row, or through the channels of one kernel position
+        (a tap) after the other, so that in each of them every `set_size` neighbouring blocks of channels are a group;
+        the columns of a block are then neighbouring channels. Channels that do not fill a group join those of the next
+        taps. The columns stay where they are. For signals also "OIW", "OWI".
     rng : int, numpy.random.Generator, SeedSequence, ..., optional
         Whatever `numpy.random.default_rng` takes. The same generator state gives the pattern of `random`.
 
     Returns
     -------
-    ndarray of bool, shape (M, K)
+    ndarray of bool, of that shape
 
     Raises
     ------
     TypeError
         Sizes that are not integers, a density that is not a number.
     ValueError
-        A density outside (0, 1], a block outside the list, ``per_group > set_size``.
+        A density outside (0, 1], a block outside the list, ``per_group > set_size``; an unknown order, or that of
+        filters for a matrix.
 
     Notes
     -----
@@ -301,22 +185,29 @@ def complementary_mask(
     array([3, 3, 3, 3, 3, 3, 3, 3])
     >>> mask[:4].sum(axis=0)
     array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+
+    Filters with one of four channels at each tap:
+
+    >>> filters = cs.complementary_mask((8, 4, 3, 3), set_size=4, order="OHWI", rng=0)
+    >>> bool((filters.sum(axis=1) == 1).all())
+    True
     """
-    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced)
+    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced, order)
     indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, np.random.default_rng(rng)))
     mask = np.zeros(pattern.shape, dtype=np.bool_)
     mask[np.repeat(np.arange(pattern.shape[0]), np.diff(indptr)), indices] = True
-    return mask
+    return mask if pattern.filter_shape is None else mask.reshape(pattern.filter_shape)
 
 
 def random(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     *,
     density: float = 0.05,
     set_size: int | None = None,
     per_group: int = 1,
     block: tuple[int, int] = (1, 1),
     balanced: bool = True,
+    order: str = "OIHW",
     dtype: DTypeLike = np.float32,
     rng: Any = None,
 ) -> ComplementaryMatrix:
@@ -324,7 +215,7 @@ def random(
 
     Parameters
     ----------
-    shape, density, set_size, per_group, block, balanced
+    shape, density, set_size, per_group, block, balanced, order
         As `complementary_mask`.
     dtype : dtype
         Floats are drawn from the standard normal distribution, integers from the non-zero ones of at most 8 in
@@ -335,7 +226,9 @@ def random(
     Returns
     -------
     ComplementaryMatrix, shape (M, K)
-        Strictly packed, with the block that was asked for.
+        Strictly packed, with the block that was asked for (channels of a tap are no neighbouring columns: with
+        ``order="OHWI"`` and a larger kernel ``W.block`` is one column wide). ``W.filter_shape`` is the shape of
+        filters.
 
     Raises
     ------
@@ -357,7 +250,7 @@ def random(
     >>> cs.random((64, 100), density=0.15, per_group=3, rng=0).set_size
     6
     """
-    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced)
+    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced, order)
     wanted = check_dtype(dtype)
     generator = np.random.default_rng(rng)
     indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, generator))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,109 +11,23 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from complsparse._arrays import read_array
-from complsparse._matrix.csr import Csr, check_dtype, check_shape, row_of_entry
+from complsparse._matrix.csr import Csr, check_dtype, row_of_entry
+from complsparse._matrix.filters import Shape, matrix_shape
 from complsparse._matrix.formats import canonical
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._patterns.contest import assigned, greedy
-from complsparse._patterns.masks import Contest, Pattern, checked_pattern, csr_of_owners, packed
+from complsparse._patterns.masks import csr_of_owners, packed
+from complsparse._patterns.pattern import Contest, Pattern, checked_pattern
+from complsparse._patterns.report import KeptShare, PruneReport
 from complsparse._progress import progress
 from complsparse._typing import Method
+
+Columns = slice | NDArray[np.intp]  # of a matrix: neighbours, or any
 
 METHODS = {"assignment": assigned, "greedy": greedy}
 
 _CHUNK = 2**18  # weights at a time: they stay in the cache
 _LONG = 2**22  # entries from which on a terminal is shown how far the work is
-
-
-# --- the report -------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class KeptShare:
-    """What is left of a matrix A, as shares of the whole; 1.0 where there was nothing.
-
-    Attributes
-    ----------
-    magnitude : float
-        The share of the sum of ``|A|``.
-    square : float
-        The share of the sum of ``A**2``: 1 less the square of the relative error in the Frobenius norm.
-    rows : ndarray of float64, shape (M,)
-        `magnitude` of each row.
-    """
-
-    magnitude: float
-    square: float
-    rows: NDArray[np.float64]
-
-    @property
-    def worst_row(self) -> float:
-        """The least of `rows`."""
-        return float(self.rows.min(initial=1.0))
-
-    def __repr__(self) -> str:
-        return f"KeptShare(magnitude={self.magnitude:.4f}, square={self.square:.4f}, worst_row={self.worst_row:.4f})"
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class PruneReport:
-    """What `prune` kept.
-
-    Attributes
-    ----------
-    shape : (int, int)
-    nnz : int
-        Stored entries of the result, explicit zeros included.
-    set_size, per_group, block, balanced, method
-        As given to `prune`, or chosen by it.
-    asked : float or None
-        The density that `set_size` was chosen for; None where `set_size` was given.
-    density : float
-        The share of the positions that are stored.
-    kept : KeptShare
-        Of the result.
-    unconstrained : KeptShare
-        Of the `nnz` entries of the greatest magnitude, wherever they are: what no pattern can exceed.
-    """
-
-    shape: tuple[int, int]
-    nnz: int
-    set_size: int
-    per_group: int
-    block: tuple[int, int]
-    balanced: bool
-    method: str
-    kept: KeptShare
-    unconstrained: KeptShare
-    asked: float | None = None
-
-    @property
-    def density(self) -> float:
-        return self.nnz / (self.shape[0] * self.shape[1] or 1)
-
-    def __repr__(self) -> str:
-        return (
-            f"PruneReport(shape={self.shape}, nnz={self.nnz}, set_size={self.set_size}, per_group={self.per_group}, "
-            f"block={self.block}, balanced={self.balanced}, method={self.method!r}, kept={self.kept!r}, "
-            f"unconstrained={self.unconstrained!r}, asked={self.asked})"
-        )
-
-    def __str__(self) -> str:
-        total = self.shape[0] * self.shape[1]
-        where = "each group" if self.balanced else "each row"
-        blocks = "" if self.block == (1, 1) else f", blocks of {self.block[0]} x {self.block[1]}"
-        asked = "" if self.asked is None or abs(self.asked - self.density) < 5e-4 else f", {self.asked:.1%} asked for"
-        title = (
-            f"{self.nnz} of {total} entries kept ({self.density:.1%}{asked}): {self.per_group} of "
-            f"{self.set_size} columns in {where}{blocks}, by {self.method}"
-        )
-        rows = [
-            ("share kept of", "pattern", "unconstrained"),
-            ("|A|", f"{self.kept.magnitude:.1%}", f"{self.unconstrained.magnitude:.1%}"),
-            ("A**2", f"{self.kept.square:.1%}", f"{self.unconstrained.square:.1%}"),
-            ("|A|, worst row", f"{self.kept.worst_row:.1%}", f"{self.unconstrained.worst_row:.1%}"),
-        ]
-        return "\n".join([title, *(f"  {name:<16}{ours:>9}{free:>15}" for name, ours, free in rows)])
 
 
 # --- matrices to prune ------------------------------------------------------------------------------------------------
@@ -142,15 +55,16 @@ def _share(part: float, whole: float) -> float:
 class _Source:
     """A matrix to prune: values in some order, whose magnitudes are known."""
 
-    def __init__(self, values: NDArray[Any], shape: tuple[int, int]) -> None:
-        self.values, self.shape = values, shape
+    def __init__(self, values: NDArray[Any], shape: tuple[int, int], filter_shape: Shape | None = None) -> None:
+        self.values, self.shape, self.filter_shape = values, shape, filter_shape
         self.magnitudes = np.abs(values if values.dtype.kind == "f" else values.astype(np.float64))
         peak = self.magnitudes.max(initial=0)
         if not np.isfinite(peak):
             wrong = np.flatnonzero(~np.isfinite(self.magnitudes))
-            row, col = self.position(wrong[:1])
+            row, col = (int(place[0]) for place in self.position(wrong[:1]))
+            place = (row, col) if filter_shape is None else (row, *np.unravel_index(col, filter_shape[1:]))
             raise ValueError(
-                f"A[{int(row[0])}, {int(col[0])}] is {values.reshape(-1)[wrong[0]]}; {len(wrong)} values are not "
+                f"A[{', '.join(map(str, place))}] is {values.reshape(-1)[wrong[0]]}; {len(wrong)} values are not "
                 "finite and have no magnitude to be pruned by"
             )
         self.peak = peak or 1
@@ -185,7 +99,7 @@ class _Source:
     def whole(self) -> _Sums:
         raise NotImplementedError
 
-    def window(self, rows: slice, cols: slice) -> NDArray[np.float64]:
+    def window(self, rows: slice, cols: Columns) -> NDArray[np.float64]:
         """The scaled magnitudes of a part of the matrix, dense; reaches no further than the matrix."""
         raise NotImplementedError
 
@@ -208,8 +122,8 @@ class _Dense(_Source):
             of_squares += float(np.vdot(part, part))
         return _Sums(of_rows, of_squares)
 
-    def window(self, rows: slice, cols: slice) -> NDArray[np.float64]:
-        return self.scaled(self.magnitudes[rows, cols])
+    def window(self, rows: slice, cols: Columns) -> NDArray[np.float64]:
+        return self.scaled(self.magnitudes[rows][:, cols])
 
     def at(self, rows: NDArray[Any], cols: NDArray[Any]) -> tuple[NDArray[Any], _Sums]:
         places = rows * self.shape[1] + cols
@@ -217,9 +131,9 @@ class _Dense(_Source):
 
 
 class _Sparse(_Source):
-    def __init__(self, csr: Csr) -> None:
+    def __init__(self, csr: Csr, filter_shape: Shape | None = None) -> None:
         self.indptr, self.indices = csr.indptr, csr.indices
-        super().__init__(csr.data, csr.shape)
+        super().__init__(csr.data, csr.shape, filter_shape)
 
     def position(self, places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         return np.searchsorted(self.indptr, places, side="right") - 1, self.indices[places]
@@ -227,15 +141,24 @@ class _Sparse(_Source):
     def whole(self) -> _Sums:
         return self.sums(np.arange(len(self.values)))
 
-    def window(self, rows: slice, cols: slice) -> NDArray[np.float64]:
+    def window(self, rows: slice, cols: Columns) -> NDArray[np.float64]:
         first_row, end_row, _ = rows.indices(self.shape[0])
-        first_col, end_col, _ = cols.indices(self.shape[1])
         start, end = self.indptr[first_row], self.indptr[end_row]
-        stored_rows, stored_cols = row_of_entry(self.indptr[first_row : end_row + 1] - start), self.indices[start:end]
-        inside = (stored_cols >= first_col) & (stored_cols < end_col)
-        part = np.zeros((end_row - first_row, end_col - first_col))
-        part[stored_rows[inside], stored_cols[inside] - first_col] = self.scaled(self.magnitudes[start:end][inside])
+        stored_rows = row_of_entry(self.indptr[first_row : end_row + 1] - start)
+        width, stored_cols = self._placed(self.indices[start:end], cols)
+        inside = (stored_cols >= 0) & (stored_cols < width)
+        part = np.zeros((end_row - first_row, width))
+        part[stored_rows[inside], stored_cols[inside]] = self.scaled(self.magnitudes[start:end][inside])
         return part
+
+    def _placed(self, stored: NDArray[Any], cols: Columns) -> tuple[int, NDArray[Any]]:
+        """How many of the matrix's columns `cols` are, and where stored ones stand among them, if they do."""
+        if isinstance(cols, slice):
+            first, end, _ = cols.indices(self.shape[1])
+            return end - first, stored - first
+        place = np.full(self.shape[1], -1)
+        place[cols] = np.arange(len(cols))
+        return len(cols), place[stored]
 
     def at(self, rows: NDArray[Any], cols: NDArray[Any]) -> tuple[NDArray[Any], _Sums]:
         keys = row_of_entry(self.indptr) * self.shape[1] + self.indices
@@ -250,14 +173,15 @@ class _Sparse(_Source):
 
 def _source(A: Any) -> _Source:
     if isinstance(A, ComplementaryMatrix):
-        return _Sparse(A._csr())
+        return _Sparse(A._csr(), A.filter_shape)
     if scipy.sparse.issparse(A) or isinstance(A, tuple) or (not isinstance(A, np.ndarray) and hasattr(A, "tocsr")):
         return _Sparse(canonical(A))
     array = read_array(A, "A")
-    if array.ndim != 2:
-        raise ValueError(f"an array of shape {array.shape} has {array.ndim} axes; a matrix has 2")
+    if not 2 <= array.ndim <= 4:
+        raise ValueError(f"an array of shape {array.shape} has {array.ndim} axes; a matrix has 2, filters have 3 or 4")
     dtype = check_dtype(array.dtype)
-    return _Dense(np.ascontiguousarray(array, dtype=dtype), check_shape(array.shape))
+    shape, filter_shape = matrix_shape(array.shape)
+    return _Dense(np.ascontiguousarray(array, dtype=dtype).reshape(shape), shape, filter_shape)
 
 
 # --- the projection ---------------------------------------------------------------------------------------------------
@@ -279,12 +203,28 @@ def _parts(contest: Contest, pattern: Pattern) -> Iterator[Contest]:
             )
 
 
-def _weights(source: _Source, pattern: Pattern, contest: Contest) -> NDArray[np.float64]:
+def _window(
+    source: _Source, rows: slice, first: int, end: int, columns: NDArray[np.intp] | None
+) -> NDArray[np.float64]:
+    """The magnitudes of some rows; 0 beyond the channels of a tap. `columns`: in the order of groups, if not theirs."""
+    if columns is None:
+        return source.window(rows, slice(first, end))
+    wanted = columns[first:end]
+    inside = wanted >= 0
+    found = source.window(rows, wanted[inside])
+    window = np.zeros((len(found), len(wanted)))
+    window[:, inside] = found
+    return window
+
+
+def _weights(
+    source: _Source, pattern: Pattern, contest: Contest, columns: NDArray[np.intp] | None
+) -> NDArray[np.float64]:
     """The magnitudes of whole blocks, shape (sets, members, groups, width)."""
     br, bc = pattern.block
     rows, cols = contest.n_sets * contest.members * br, contest.n_groups * contest.width * bc
     first_row, first_col = contest.first_set * pattern.members * br, contest.first_column * bc
-    window = source.window(slice(first_row, first_row + rows), slice(first_col, first_col + cols))
+    window = _window(source, slice(first_row, first_row + rows), first_col, first_col + cols, columns)
     if window.shape != (rows, cols):  # the last member or block is not complete
         window = np.pad(window, ((0, rows - window.shape[0]), (0, cols - window.shape[1])))
     blocks = window.reshape(-1, contest.members, br, contest.n_groups, contest.width, bc)
@@ -294,12 +234,13 @@ def _weights(source: _Source, pattern: Pattern, contest: Contest) -> NDArray[np.
 def _owners(source: _Source, pattern: Pattern, method: str) -> NDArray[np.int32]:
     """Who keeps which block column, every contest decided."""
     owners = pattern.no_owners()
+    columns = pattern.columns_of_taps().ravel() if pattern.taps > 1 else None
     work = [part for contest in pattern.contests() for part in _parts(contest, pattern)]
     shown = len(work) if source.shape[0] * source.shape[1] >= _LONG else 0
     with progress("pruning", shown) as advance:
         for contest in work:
             advance(f"set {contest.first_set + 1} of {pattern.n_sets}")
-            found = METHODS[method](_weights(source, pattern, contest), contest.quota, contest.extras)
+            found = METHODS[method](_weights(source, pattern, contest, columns), contest.quota, contest.extras)
             owners[contest.place] = found.reshape(contest.n_sets, -1)
     return owners
 
@@ -312,6 +253,7 @@ def prune(
     per_group: int = 1,
     block: tuple[int, int] = (1, 1),
     balanced: bool = True,
+    order: str = "OIHW",
     method: Method = "assignment",
 ) -> tuple[ComplementaryMatrix, PruneReport]:
     """Keeps what fits a pattern that packs perfectly, drops the rest, and says how much that was.
@@ -319,8 +261,9 @@ def prune(
     Parameters
     ----------
     A : array_like, scipy.sparse array or matrix, or ComplementaryMatrix, shape (M, K)
-        Any real dtype; finite. Never changed.
-    density, set_size, per_group, block, balanced
+        Any real dtype; finite. Never changed. Filters may have their shape: an array (M, C, kh, kw) or (M, C, k), a
+        ComplementaryMatrix with `filter_shape`.
+    density, set_size, per_group, block, balanced, order
         The pattern, as in `complementary_mask`: sets are consecutive members, and each member owns `per_group` blocks
         of each group of `set_size` block columns.
     method : {"assignment", "greedy"}
@@ -331,7 +274,8 @@ def prune(
     -------
     W : ComplementaryMatrix, shape (M, K)
         Strictly packed, of A's dtype. Its stored values are A's; where A is 0 and the pattern has a slot, W stores an
-        explicit zero, so that the packing has no gaps. ``W.mask`` is the pattern as a dense bool array.
+        explicit zero, so that the packing has no gaps. Of filters it has their `filter_shape`. ``W.mask`` is the
+        pattern as a dense bool array.
     report : PruneReport
         The kept share of ``|A|``, of ``A**2`` and of each row, beside those of unconstrained magnitude pruning at the
         same number of entries, and the density that came of the one asked for. ``print(report)`` shows them.
@@ -370,7 +314,8 @@ def prune(
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method={method!r} is not known; use 'assignment' or 'greedy'")
     source = _source(A)
-    pattern = checked_pattern(source.shape, density, set_size, per_group, block, balanced)
+    shape = source.shape if source.filter_shape is None else source.filter_shape
+    pattern = checked_pattern(shape, density, set_size, per_group, block, balanced, order)
     indptr, indices = csr_of_owners(pattern, _owners(source, pattern, method))
     data, kept = source.at(row_of_entry(indptr), indices)
     whole, nnz = source.whole(), len(indices)
