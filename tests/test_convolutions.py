@@ -521,6 +521,109 @@ def _call(f, x, wanted, failures):
         failures.append(error)
 
 
+def small_integers(rng, shape, dtype="f4"):
+    """Whose sums are exact, in any order."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+def filters_of_integers(rng, shape, density, dtype, height):
+    W = filters_csr(rng, shape, density, dtype, height).packed()
+    return W.with_values(small_integers(rng, W.nnz, dtype))
+
+
+@every_layout
+@pytest.mark.parametrize("of_image", [False, True])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_plans_for_winners(layout, of_image, dtype):
+    """Few are added one by one, many are written out; whatever is expected, the result is that of the winners."""
+    rng = np.random.default_rng(17)
+    W = filters_of_integers(rng, (64, 16, 5, 3), 0.2, dtype, 8)
+    dense, bias = as_layout(small_integers(rng, (2, 16, 12, 13), dtype), layout), small_integers(rng, 64, dtype)
+    options = {"kernel_size": (5, 3), "padding": 1, "bias": bias, "activation": "relu", "layout": layout}
+    axis = (1, 2, 3) if of_image else None
+    length = 16 * 12 * 13 if of_image else 16
+    ways = set()
+    for expected in (1, length):
+        f = W.plan_conv2d(dense.shape, **options, winners=expected, axis=axis)
+        ways.add(f._convolution.of_winners)
+        assert (f.winners, f.axis) == (expected, axis or (1 if layout == "NCHW" else 3))
+        assert ("written out" in f.describe()) == (not f._convolution.of_winners)
+        assert f.workspace_bytes > 0
+        for k in (0, 1, 3, length):
+            w = cs.kwta(dense, k, axis=f.axis)
+            wanted = cs.conv2d(w.toarray(), W, **options)
+            out = np.full(f.out_shape, 99, dtype)
+            assert f(w, out=out) is out
+            assert_array_equal(out, wanted)
+            assert_array_equal(f(w), cs.conv2d(w, W, **options))
+    assert ways == {True, False}
+
+
+def test_plans_for_winners_of_groups_and_no_images():
+    rng = np.random.default_rng(18)
+    W = filters_of_integers(rng, (16, 4, 3, 3), 0.3, "f4", 4)
+    for images in (0, 3):
+        w = cs.kwta(small_integers(rng, (images, 8, 9, 7)), 1, axis=1)
+        f = W.plan_conv2d(w.shape, 3, groups=2, dilation=2, winners=1)
+        assert_array_equal(f(w), cs.conv2d(w.toarray(), W, 3, groups=2, dilation=2))
+    f = W.plan_conv2d(w.shape, 3, groups=2, stride=2, winners=1)
+    assert "written out" in f.describe()
+    assert_array_equal(f(w), cs.conv2d(w.toarray(), W, 3, groups=2, stride=2))
+
+
+def test_what_plans_for_winners_refuse():
+    W = cs.from_filters(np.ones((8, 4, 3, 3), "f4"))
+    x = np.ones((1, 4, 5, 5), "f4")
+    f, w, out = W.plan_conv2d(x.shape, winners=2), cs.kwta(x, 2, axis=1), np.full((1, 8, 3, 3), 7, "f4")
+    for call, error, words in (
+        (lambda: f(x, out=out), TypeError, r"x is of type ndarray; .* \(winners=2\)"),
+        (lambda: W.plan_conv2d(x.shape)(w), TypeError, r"plan_conv2d\(winners=...\)"),
+        (lambda: f(cs.kwta(x, 2, axis=(1, 2, 3)), out=out), ValueError, r"along axis \(1, 2, 3\); .* along axis 1"),
+        (lambda: f(w.astype("f8"), out=out), TypeError, "float64; the plan computes in float32"),
+        (lambda: f(cs.kwta(x[:, :, :4], 2, axis=1), out=out), ValueError, r"\(1, 4, 4, 5\)"),
+        (lambda: f(w, out=out[:, :4]), ValueError, r"\(1, 4, 3, 3\)"),
+        (lambda: W.plan_conv2d(x.shape, winners=-1), ValueError, "winners=-1"),
+        (lambda: W.plan_conv2d(x.shape, winners=0.5), TypeError, "winners must be an integer"),
+        (lambda: W.plan_conv2d(x.shape, axis=1), ValueError, "axis=1 is that of winners"),
+        (lambda: W.plan_conv2d(x.shape, winners=2, axis=3), ValueError, r"axis=3: .* \(axis 1 of this layout\)"),
+        (lambda: W.plan_conv2d(x.shape, winners=2, axis=4), ValueError, "axis 4 is outside"),
+        (lambda: W.plan_conv2d(x.shape, winners=2, axis=(1, 2)), ValueError, r"axis=\(1, 2\)"),
+    ):
+        with pytest.raises(error, match=words):
+            call()
+    assert (out == 7).all()
+
+
+@pytest.mark.parametrize("winners", [1, None])
+def test_two_plans_serve_two_threads(winners):
+    rng = np.random.default_rng(19)
+    W = filters_csr(rng, (64, 32, 3, 3), 0.1, "f4", 8).packed()
+    inputs = [draw(rng, (2, 32, 20, 20), "f4") for _ in range(2)]
+    if winners is not None:
+        inputs = [cs.kwta(x, winners, axis=1) for x in inputs]
+    plans = [W.plan_conv2d(x.shape, 3, winners=winners) for x in inputs]
+    wanted, failures = [f(x) for f, x in zip(plans, inputs, strict=True)], []
+
+    def calls(number):
+        for _ in range(50):
+            _call(plans[number], inputs[number], wanted[number], failures)
+
+    running = [threading.Thread(target=calls, args=(number,)) for number in range(2)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert not failures
+
+
+def test_deterministic_plans_for_winners_sum_in_one_order():
+    rng = np.random.default_rng(20)
+    W = filters_csr(rng, (16, 16, 3, 3), 0.4, "f4", 8).packed()
+    w = cs.kwta(rng.standard_normal((1, 16, 9, 9), dtype=np.float32), 1, axis=1)
+    found = W.plan_conv2d(w.shape, 3, deterministic=True, winners=1)(w)
+    assert_array_equal(found, W.plan_conv2d(w.shape, 3, deterministic=True)(w.toarray()))
+
+
 def test_deterministic_plans_sum_in_one_order():
     rng = np.random.default_rng(16)
     S = filters_csr(rng, (16, 16, 3, 3), 0.4, "f4", 16)

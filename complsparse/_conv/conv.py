@@ -14,10 +14,18 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._conv.geometry import Geometry, Pair, geometry_of
 from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place
-from complsparse._conv.plan import ConvPlan
+from complsparse._conv.plan import ConvPlan, Expected
 from complsparse._dtypes import ProductTypes, product_types
-from complsparse._operands import as_compute, check_out, checked_activation, checked_bias, compute_dtype
+from complsparse._operands import (
+    as_compute,
+    check_out,
+    checked_activation,
+    checked_bias,
+    checked_winners,
+    compute_dtype,
+)
 from complsparse._ops.products import converted, has_late_relu, written
+from complsparse._ops.vectors import as_axis, normal_axes
 from complsparse._ops.winners import Winners
 from complsparse._typing import Activation, ImageLayout, SignalLayout
 
@@ -229,6 +237,8 @@ def plan(
     layout: Any,
     dtype: Any,
     deterministic: bool,
+    winners: Any,
+    axis: Any,
 ) -> ConvPlan:
     """A convolution bound to the shape of x, with a workspace of its own."""
     shape = tuple(int(n) for n in x_shape)
@@ -240,7 +250,37 @@ def plan(
     offset = checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
-    return ConvPlan(convolution(W, bound, compute, deterministic), shape[0], offset, activation)
+    expected = _expected(winners, axis, 3 if bound.channels_last else 1)
+    found = None
+    if expected is not None and not (deterministic or _core.get_deterministic()):
+        found = _where_it_pays(W, bound, compute, expected)
+    if found is None:
+        found = convolution(W, bound, compute, deterministic)
+    return ConvPlan(found, shape[0], offset, activation, expected)
+
+
+def _expected(winners: Any, axis: Any, channel: int) -> Expected | None:
+    """What a plan is to expect of its winners; None: it takes arrays."""
+    if winners is None:
+        if axis is not None:
+            raise ValueError(f"axis={axis!r} is that of winners: say with winners= how many a vector has, about")
+        return None
+    found = channel if axis is None else as_axis(normal_axes(axis, 4))
+    if found not in (channel, (1, 2, 3)):
+        raise ValueError(
+            f"axis={axis!r}: winners are over the channels of each pixel (axis {channel} of this layout) or over whole "
+            "images (axis (1, 2, 3))"
+        )
+    return Expected(checked_winners(winners), found)
+
+
+def _where_it_pays(W: Any, bound: Bound, compute: np.dtype[Any], expected: Expected) -> _core.Convolution | None:
+    """The convolution of so many winners, unless they had better be written out."""
+    of_image = isinstance(expected.axis, tuple)
+    pixels = math.prod(bound.geometry.image)
+    vectors, length = (1, bound.channels * pixels) if of_image else (pixels, bound.channels)
+    found = of_winners(W, bound, compute, of_image)
+    return found.convolution if found.pays(vectors * min(expected.winners, length), 1) else None
 
 
 def conv2d(

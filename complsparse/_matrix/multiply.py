@@ -167,6 +167,8 @@ class Products(LikeScipy):
         layout: ImageLayout = "NCHW",
         dtype: DTypeLike | None = None,
         deterministic: bool = False,
+        winners: int | None = None,
+        axis: int | tuple[int, ...] | None = None,
     ) -> ConvPlan:
         """A convolution bound to these filters and the shape of x, for hot loops.
 
@@ -180,11 +182,23 @@ class Products(LikeScipy):
             Of the images; the default is this matrix's own.
         deterministic : bool
             One order of summation for every geometry: ascending columns, one accumulator.
+        winners : int, optional
+            The plan takes `Winners` instead of arrays. About so many of each vector are expected: they decide whether
+            each winner adds its column of filters to the outputs, or winners are written out with their zeros; any
+            number gives the right result.
+        axis : int or tuple of int, optional
+            Of the winners, as `kwta` has it: that of the channels, which is the default, or ``(1, 2, 3)`` where whole
+            images are vectors.
 
         Returns
         -------
         ConvPlan
             ``f(x, out=y)``. It holds its workspace, of ``f.workspace_bytes``; what it runs on, ``f.describe()`` tells.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `complsparse.conv2d`; winners along another axis.
 
         Examples
         --------
@@ -194,12 +208,15 @@ class Products(LikeScipy):
         >>> f = W.plan_conv2d((1, 1, 8, 8), padding=1)
         >>> f(np.ones((1, 1, 8, 8), dtype=np.float32)).shape
         (1, 9, 8, 8)
+        >>> x = cs.kwta(np.ones((1, 1, 8, 8), dtype=np.float32), 5, axis=(1, 2, 3))
+        >>> W.plan_conv2d(x.shape, padding=1, winners=5, axis=(1, 2, 3))(x).sum()
+        np.float32(28.0)
         """
         from complsparse._conv import conv  # few need it
 
         return conv.plan(
             self, x_shape, kernel_size, stride, padding, dilation, groups, bias, activation, layout, dtype,
-            deterministic,
+            deterministic, winners, axis,
         )  # fmt: skip
 
     def prepare(
