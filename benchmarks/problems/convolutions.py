@@ -23,6 +23,7 @@ class Layer:
     dilation: int = 1
     valid: bool = False
     batch: int = 1
+    groups: int = 1
 
     @property
     def padding(self) -> int:
@@ -36,6 +37,7 @@ class Layer:
                 ("stride", self.stride, 1),
                 ("dilation", self.dilation, 1),
                 ("batch", self.batch, 1),
+                ("groups", self.groups, 1),
             )
             if value != usual
         )
@@ -46,11 +48,11 @@ class Layer:
         return np.random.default_rng(self.size).standard_normal(shape, dtype=np.float32)
 
     def weight(self, block: int | str, set_size: int) -> NDArray[np.float32]:
-        """(filters, channels, kernel, kernel): a gap-free balanced pattern of blocks so high, or `TAPS`."""
+        """(filters, channels of a group, kernel, kernel): a gap-free balanced pattern of blocks so high, or `TAPS`."""
         import complsparse as cs
 
         rng = np.random.default_rng(self.filters)
-        shape = (self.filters, self.channels, self.kernel, self.kernel)
+        shape = (self.filters, self.channels // self.groups, self.kernel, self.kernel)
         over_taps = block == TAPS
         mask = cs.complementary_mask(
             shape,

@@ -15,8 +15,8 @@ from benchmarks.problems.convolutions import Layer
 from benchmarks.rivals.ours import import_ours
 
 Calls = dict[str, Callable[[], Any]]
-DENSE = ("torch NCHW", "torch NHWC", "onnxruntime")
-NAMES = ("ours NCHW", "ours NHWC", *DENSE, "columns + matmul")
+DENSE = ("torch NCHW", "torch NHWC", "torch", "onnxruntime")
+NAMES = ("ours NCHW", "ours NHWC", "torch NCHW", "torch NHWC", "onnxruntime", "columns + matmul")
 
 
 def optional(name: str) -> Any:
@@ -34,7 +34,12 @@ def _ours(layer: Layer, weight: NDArray[Any], x: NDArray[Any]) -> Calls:
     for layout in ("NCHW", "NHWC"):
         images = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         f = W.plan_conv2d(
-            images.shape, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, layout=layout
+            images.shape,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            layout=layout,
         )
         out = np.empty(f.out_shape, dtype=np.float32)
         found[f"ours {layout}"] = lambda f=f, images=images, out=out: f(images, out=out)
@@ -75,7 +80,7 @@ def _torch(layer: Layer, weight: NDArray[Any], x: NDArray[Any]) -> Calls:
         memory = torch.channels_last if layout == "NHWC" else torch.contiguous_format
         images, filters = (torch.from_numpy(array).contiguous(memory_format=memory) for array in (x, weight))
         found[f"torch {layout}"] = lambda images=images, filters=filters: torch.nn.functional.conv2d(
-            images, filters, None, layer.stride, layer.padding, layer.dilation
+            images, filters, None, layer.stride, layer.padding, layer.dilation, layer.groups
         )
     return found
 
@@ -84,11 +89,17 @@ def _onnxruntime(layer: Layer, weight: NDArray[Any], x: NDArray[Any]) -> Calls:
     onnx, runtime = optional("onnx"), optional("onnxruntime")
     if onnx is None or runtime is None:
         return {}
-    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-    node = helper.make_node(
+    node = onnx.helper.make_node(
         "Conv", ["x", "w"], ["y"], kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2,
-        dilations=[layer.dilation] * 2, pads=[layer.padding] * 4,
+        dilations=[layer.dilation] * 2, pads=[layer.padding] * 4, group=layer.groups,
     )  # fmt: skip
+    return {"onnxruntime": bound_node(node, x, weight)}
+
+
+def bound_node(node: Any, x: NDArray[Any], weight: NDArray[Any]) -> Callable[[], Any]:
+    """A call of ONNX Runtime that runs a node with inputs x and w on one thread, x bound; it returns the binding."""
+    onnx, runtime = optional("onnx"), optional("onnxruntime")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
         [node],
         "layer",
@@ -109,10 +120,10 @@ def _onnxruntime(layer: Layer, weight: NDArray[Any], x: NDArray[Any]) -> Calls:
         session.run_with_iobinding(binding)
         return binding
 
-    return {"onnxruntime": call}
+    return call
 
 
-def _as_array(result: Any, name: str) -> NDArray[Any]:
+def as_array(result: Any, name: str) -> NDArray[Any]:
     """Of a call, channels first."""
     if hasattr(result, "copy_outputs_to_cpu"):
         result = result.copy_outputs_to_cpu()[0]
@@ -120,15 +131,19 @@ def _as_array(result: Any, name: str) -> NDArray[Any]:
     return array.transpose(0, 3, 1, 2) if name == "ours NHWC" else array
 
 
-def calls(layer: Layer, block: int | str, set_size: int) -> Calls:
-    """Everybody that is there, checked against one another."""
-    weight, x = layer.weight(block, set_size), layer.image()
+def calls(layer: Layer, weight: NDArray[Any]) -> Calls:
+    """Everybody that is there, checked against one another; `weight` as `Layer.weight` gives it."""
+    x = layer.image()
     found = {**_ours(layer, weight, x), **_torch(layer, weight, x), **_onnxruntime(layer, weight, x)}
-    if layer.batch == 1:
+    if layer.batch == layer.groups == 1:
         found |= _columns(layer, weight, x)
-    results = {name: _as_array(call(), name) for name, call in found.items()}
-    reference = results["ours NCHW"]
-    for name, result in results.items():
-        if not np.allclose(result, reference, rtol=1e-3, atol=1e-3 * np.abs(reference).max()):
-            raise AssertionError(f"{name} and ours differ on {layer.name}")
+    checked({name: as_array(call(), name) for name, call in found.items()}, layer.name)
     return found
+
+
+def checked(results: dict[str, NDArray[Any]], problem: str) -> None:
+    """All results are the first one, up to rounding."""
+    (first, reference), *others = results.items()
+    for name, result in others:
+        if not np.allclose(result, reference, rtol=1e-3, atol=1e-3 * np.abs(reference).max()):
+            raise AssertionError(f"{name} and {first} differ on {problem}")

@@ -11,6 +11,7 @@ from benchmarks.targets import (
     convolutions,
     density,
     general,
+    known_layers,
     overhead,
     packing,
     patterns,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {
     "contest": contests.cases,
     "winners": winners.cases,
     "convolutions": convolutions.cases,
+    known_layers.SECTION: known_layers.cases,
     "grid": winners.grid_cases,
     "network": winners.network_cases,
     "choice": density.choice_cases,
@@ -56,6 +58,7 @@ TARGETS = tuple(
         contests,
         winners,
         convolutions,
+        known_layers,
         regret,
         batch_sizes,
     )

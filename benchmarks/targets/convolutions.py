@@ -14,28 +14,29 @@ from benchmarks.targets.target import Figure, Record, Records, Run, Target, at_l
 from benchmarks.timing import Samples, geometric_mean
 
 
-def measure(
-    layer: Layer, block: int | str, set_size: int, rounds: int = 15, sample_ms: float = 2.0
-) -> tuple[Samples, Record]:
-    calls = convolutions.calls(layer, block, set_size)
+def raced(calls: convolutions.Calls, rounds: int, sample_ms: float) -> tuple[Samples, Record]:
+    """Ours over the best dense rival, and over columns that are written out."""
     samples = timing.race_python(calls, rounds, sample_ms, min_calls=3, alone=True)
     ns = {name: samples.median(name) for name in samples.names}
     rivals = [name for name in samples.names if name in convolutions.DENSE]
     best = min(rivals, key=ns.__getitem__, default=None)
     ours = [name for name in samples.names if name.startswith("ours")]
-    record = {
+    return samples, {
         "kind": "convolution",
-        "problem": layer.name,
-        "n": layer.batch,
-        "block": str(block),
-        "set_size": set_size,
         "ns": ns,
         "over_dense": {} if best is None else {name: samples.ratio(best, name) for name in ours},
         "over_columns": {name: samples.ratio("columns + matmul", name) for name in ours if "columns + matmul" in ns},
         "dense": best,
         "disturbed": samples.disturbed,
     }
-    return samples, record
+
+
+def measure(
+    layer: Layer, block: int | str, set_size: int, rounds: int = 15, sample_ms: float = 2.0
+) -> tuple[Samples, Record]:
+    samples, record = raced(convolutions.calls(layer, layer.weight(block, set_size)), rounds, sample_ms)
+    about = {"problem": layer.name, "n": layer.batch, "block": str(block), "set_size": set_size}
+    return samples, {**about, **record}
 
 
 @dataclass(frozen=True)
