@@ -155,7 +155,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     optional[WinnersCost] c_winners_cost "cs::winners_cost"(const Matrix&, const ConvShape&) except +
     unique_ptr[const Convolution] make_scatter(const Matrix&, const ConvShape&, cbool) except +
     void convolve(const Convolution&, const ConvOperands&) except +
-    void convolve_in(const Convolution&, const ConvOperands&, Workspace) noexcept
+    void convolve_in(const Convolution&, const ConvOperands&, Workspace) except +
 
     cdef enum class PoolKind(unsigned char):
         largest

@@ -466,6 +466,54 @@ def test_plans(layout):
         assert f.workspace_bytes < 2**20
 
 
+@every_layout
+def test_plans_take_arrays_as_they_are_or_as_they_can(layout):
+    rng = np.random.default_rng(21)
+    W = filters_of_integers(rng, (16, 16, 1, 1), 0.3, "f4", 1)
+    both = np.zeros((2, 2, 16, 16, 16), "f4")
+    x, out = both  # neighbours in one array
+    x[:] = small_integers(rng, x.shape)
+    f = W.plan_conv2d(x.shape, 1, layout=layout)
+    wanted = cs.conv2d(x, W, 1, layout=layout)
+    assert_array_equal(f(x, out=out), wanted)
+    last = np.moveaxis(np.moveaxis(x, 1, 3).copy(), 3, 1)  # the other memory order
+    assert_array_equal(f(last), wanted)
+    every_second = np.zeros((4, *x.shape[1:]), "f4")[::2]
+    assert f(last, out=every_second) is every_second
+    assert_array_equal(every_second, wanted)
+    for taken in (x, both.reshape(4, 16, 16, 16)[1:3], x[::-1]):
+        with pytest.raises(ValueError, match="shares memory"):
+            f(x, out=taken)
+    with pytest.raises(ValueError, match="shares memory"):
+        f(x[::-1], out=x)
+    assert_array_equal(f(x), wanted)
+    x.flags.writeable = False
+    assert_array_equal(f(x), wanted)
+    with pytest.raises(ValueError, match="read-only"):
+        f(out, out=x)
+
+
+@every_layout
+def test_plans_stay_inside_their_workspace(layout):
+    """Strides that nobody foresaw may need a copy of x, for which a plan has no room."""
+    rng = np.random.default_rng(22)
+    for shape, height in (((16, 16, 1, 1), 1), ((16, 16, 1, 1), 16), ((16, 16, 3, 3), 1), ((16, 16, 3, 3), 8)):
+        W = filters_of_integers(rng, shape, 0.3, "f4", height)
+        x = small_integers(rng, (2, 16, 16, 16))
+        f = W.plan_conv2d(x.shape, shape[2:], layout=layout)
+        memory = np.full(f.workspace_bytes + 2**16, 77, np.uint8)
+        first = -memory.ctypes.data % 64
+        f._workspace = memory[first : first + f.workspace_bytes]
+        for images in (
+            x,
+            np.moveaxis(np.moveaxis(x, 1, 3).copy(), 3, 1),
+            x[:, :, ::-1],
+            np.repeat(x, 2, axis=3)[..., ::2],
+        ):
+            assert_array_equal(f(images), cs.conv2d(np.ascontiguousarray(images), W, shape[2:], layout=layout))
+            assert (memory[first + f.workspace_bytes :] == 77).all()
+
+
 def test_plans_own_their_bias():
     W = cs.from_filters(np.ones((2, 1, 1, 1), "f4"))
     bias = np.ones(2, "f4")

@@ -24,7 +24,10 @@ void convolve_in(const Convolution& convolution, const ConvOperands& operands, W
     if (operands.has_no_outputs()) return;
     int threads = convolution.threads_for(operands);
     while (threads > 1 && convolution.workspace_bytes(operands, threads) > workspace.bytes) --threads;
-    convolution.run(operands, threads, workspace);
+    if (convolution.workspace_bytes(operands, threads) > workspace.bytes)
+        convolve(convolution, operands);
+    else
+        convolution.run(operands, threads, workspace);
 }
 
 void bind(BoundCall& call, const Plan& plan, const Operands& operands) {

@@ -13,7 +13,8 @@ KeptWorkspace& workspace_of_thread();
 // y = epilogue(W x), in a workspace of the calling thread.
 void multiply(const Plan& plan, const Operands& operands);
 void convolve(const Convolution& convolution, const ConvOperands& operands);
-// Likewise in a workspace that has room for one thread at least; on as many as it has room for.
+// Likewise in this workspace, on as many threads as it has room for. Other strides than it was measured for may need
+// more than it has for one thread: then in that of the calling thread.
 void convolve_in(const Convolution& convolution, const ConvOperands& operands, Workspace workspace);
 
 // A plan and its operands: run_bound_call(&call), from any thread. Filled by bind(); stays where it is.
