@@ -90,18 +90,15 @@ class ConvPlan:
         return f"<ConvPlan of {self.x_shape} to {self.out_shape} in {self.dtype}: {self.microkernel}>"
 
     def __call__(self, x: NDArray[Any] | Winners, /, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        images = self._array(x) if self._expected is None else self._winners(x, self._expected)
+        images = x
+        if self._expected is not None:
+            images = self._winners(x, self._expected)
+        elif not self._convolution.reads_as_it_is(x, self.x_shape):
+            images = self._array(x)
         if out is None:
             y = np.empty(self.out_shape, dtype=self.dtype)
         else:
-            check_out(out, self.out_shape, self.dtype, [images] if isinstance(images, np.ndarray) else [])
-            in_place = writable_in_place(out, self.dtype, self._convolution.channels_last)
-            if in_place is None:
-                raise ValueError(
-                    "out must be aligned, in native byte order, with strides in whole elements, and its rows of pixels "
-                    "must follow one another"
-                )
-            y = in_place
+            y = out if self._convolution.writes_as_it_is(out, self.out_shape, images) else self._output(out, images)
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("this plan is running in another thread; each thread needs a plan of its own")
         try:
@@ -109,6 +106,17 @@ class ConvPlan:
         finally:
             self._busy.release()
         return y if out is None else out
+
+    def _output(self, out: Any, images: NDArray[Any] | Winners) -> NDArray[Any]:
+        """Any out that C++ can write, checked."""
+        check_out(out, self.out_shape, self.dtype, [images] if isinstance(images, np.ndarray) else [])
+        y = writable_in_place(out, self.dtype, self._convolution.channels_last)
+        if y is None:
+            raise ValueError(
+                "out must be aligned, in native byte order, with strides in whole elements, and its rows of pixels "
+                "must follow one another"
+            )
+        return y
 
     def _array(self, x: Any) -> NDArray[Any]:
         """x of a plan for arrays, checked."""

@@ -96,6 +96,25 @@ cdef class Convolution:
         with nogil:
             c.convolve_in(self.way.get()[0], operands, memory)
 
+    def reads_as_it_is(self, x, tuple shape):
+        """Whether x is a contiguous array of this shape and the convolution's dtype."""
+        return (cnp.PyArray_CheckExact(x) and native_num(<cnp.ndarray> x) == x_nums[self.number]
+                and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x) and x.shape == shape)
+
+    def writes_as_it_is(self, y, tuple shape, x):
+        """Likewise y; it shares no memory with x, a contiguous array or winners."""
+        cdef uintptr_t first, other
+        if not (cnp.PyArray_CheckExact(y) and native_num(<cnp.ndarray> y) == y_nums[self.number]
+                and cnp.PyArray_ISCARRAY(<cnp.ndarray> y) and y.shape == shape):
+            return False
+        if isinstance(x, Compressed):
+            return True  # its arrays are read-only
+        if not (cnp.PyArray_Check(x) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> x)):
+            return False
+        first, other = <uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> y), <uintptr_t> cnp.PyArray_DATA(<cnp.ndarray> x)
+        return (first + cnp.PyArray_NBYTES(<cnp.ndarray> y) <= other
+                or other + cnp.PyArray_NBYTES(<cnp.ndarray> x) <= first)
+
     def workspace_bytes(self, int64_t images):
         """For so many images, allocated with the axes of x and y in order."""
         cdef c.ConvOperands operands
