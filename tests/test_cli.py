@@ -19,7 +19,7 @@ import scipy.sparse
 
 import complsparse as cs
 from complsparse import _tables as tables
-from complsparse._cli import examples, measure, rivals, sparsities
+from complsparse._cli import dense_networks, examples, gsc, measure, rivals, sparsities
 from complsparse._cli import main as commands
 from complsparse._cli.main import main
 
@@ -210,6 +210,69 @@ def test_progress_goes_to_the_terminal_on_stderr(capsys, monkeypatch):
     assert main(["demo", "--quick", "--n", "1"]) == 0
     assert "measuring" in terminal.getvalue()
     assert "measuring" not in capsys.readouterr().out
+
+
+# --- gsc --------------------------------------------------------------------------------------------------------------
+
+GSC = ("gsc", "--quick", "--threads", "1", "--n", "1")
+PARAMETERS = {"dense": 2_522_128, "narrow": 112_309, "sparse": 127_696, "sparse_sparse": 127_696}
+
+
+def test_gsc_times_all_networks(capsys):
+    document = json_of(capsys, *GSC, "2", "--winners", "8", "6", "150")
+    assert document["parameters"] == PARAMETERS
+    assert [(record["threads"], record["n"]) for record in document["speeds"]] == [(1, 1), (1, 2)]
+    for record in document["speeds"]:
+        rows = {(row["network"], row["runs_in"]): row for row in record["rows"]}
+        assert {(kind, "complsparse") for kind in PARAMETERS} <= set(rows)
+        assert {(kind, name) for kind in ("dense", "narrow") for name in document["rivals"]} <= set(rows)
+        best = min(row["seconds"] for (kind, _), row in rows.items() if kind == "dense")
+        for row in rows.values():
+            assert row["words_per_second"] == pytest.approx(record["n"] / row["seconds"])
+            assert row["over_dense"] == pytest.approx(best / row["seconds"])
+    assert document["winners"] == [8, 6, 150]
+    assert set(document["rivals"]) | set(document["absent"]) == {"ONNX Runtime", "torch", "torch channels_last"}
+    assert [row["layer"] for row in document["layers"]["sparse_sparse"]].count("KWinners") == 3
+    assert document["wrong"] == []
+
+
+def test_gsc_prints_tables_and_draws(capsys, tmp_path):
+    path = tmp_path / "words.png"
+    assert main([*GSC, "--masks", "fine", "--winners", "global", "--plot", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("sparse-sparse", "words/s", "FPGA", "112 times", "checked: all", "Conv2d"))
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_gsc_without_rivals(capsys, monkeypatch):
+    monkeypatch.setattr(dense_networks, "_NEEDED", {"torch": ("no_such_package",)})
+    document = json_of(capsys, *GSC)
+    assert document["rivals"] == {}
+    assert document["absent"] == {"torch": "not installed (pip install no_such_package)"}
+    assert {row["runs_in"] for row in document["speeds"][0]["rows"]} == {"complsparse"}
+
+
+def test_gsc_says_that_a_network_is_wrong(capsys, monkeypatch):
+    monkeypatch.setattr(gsc, "TOLERANCE", 0.0)
+    assert main([*GSC]) == 1
+    assert "WRONG: dense, narrow, sparse, sparse_sparse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--winners", "6", "65", "150"], "(6, 65, 150)"),
+        (["--winners", "6", "6"], "(6, 6)"),
+        (["--winners", "some"], "global"),
+        (["--masks", "coarse"], "coarse"),
+        (["--order", "pool-first"], "pool_first"),
+        (["--threads", "0"], "0"),
+        (["--n", "0"], "0"),
+        (["--plot", "/no/such/folder/words.png"], "/no/such/folder/words.png"),
+    ],
+)
+def test_gsc_refuses(capsys, words, named):
+    assert named in refused(capsys, "gsc", *words)
 
 
 # --- info, pack, bench ------------------------------------------------------------------------------------------------
@@ -479,7 +542,7 @@ def test_no_arguments_print_the_help(capsys):
     assert main([]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("usage: complsparse")
-    assert all(command in captured.out for command in ("demo", "info", "pack", "bench"))
+    assert all(command in captured.out for command in ("demo", "info", "pack", "bench", "gsc"))
     assert captured.err == ""
 
 
@@ -541,7 +604,7 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_the_work(capsys, tensors,
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["-V"], *([c, "--help"] for c in ("demo", "info", "pack", "bench"))]
+    "words", [["--help"], ["--version"], ["-V"], *([c, "--help"] for c in ("demo", "info", "pack", "bench", "gsc"))]
 )
 def test_help_and_version(capsys, words):
     with pytest.raises(SystemExit) as stopped:

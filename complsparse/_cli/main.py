@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``python -m complsparse demo | info | pack | bench``.
+"""The command line: ``python -m complsparse demo | info | pack | bench | gsc``.
 
 Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
 is installed and as plain text elsewhere; `--json` prints one document for programs.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from complsparse._cli import sparsities
+from complsparse._cli import gsc, sparsities
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
@@ -180,6 +180,18 @@ def _bench(args: argparse.Namespace) -> int:
     return _report("W @ X, X with N columns", records, rivals, args)
 
 
+def _gsc(args: argparse.Namespace) -> int:
+    if args.winners == ["global"]:
+        args.winners = "global"
+    elif all(word.isdecimal() for word in args.winners):
+        args.winners = tuple(map(int, args.winners))
+    else:
+        raise BadInput(f"--winners {' '.join(args.winners)}: three numbers, or global")
+    if args.plot:
+        _check_drawable(args.plot)
+    return gsc.run(args, QUICK_ROUNDS if args.quick else ROUNDS)
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 FILES = (
@@ -247,6 +259,20 @@ def _parsers() -> list[Parser]:
     bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
     bench.add_argument("--rounds", type=whole_number(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
     measuring(bench)
+
+    speech = command("gsc", _gsc, "time the GSC speech network, dense and sparse, beside others")
+    speech.epilog = None
+    batch = whole_number(1, 4096)
+    speech.add_argument("--n", type=batch, nargs="+", default=list(BATCHES), help="words of a batch (default: 1 16 64)")
+    speech.add_argument("--threads", type=whole_number(1, 1024), nargs="+", default=gsc.usual_threads(),
+                        help="for every side (default: 1, and 2 where there are two cores)")  # fmt: skip
+    speech.add_argument("--masks", choices=("speed", "fine"), default="speed", help="default: speed")
+    speech.add_argument("--order", choices=("pool_first", "published"), default="pool_first",
+                        help="of pools and k-winners (default: pool_first)")  # fmt: skip
+    speech.add_argument("--winners", nargs="+", default=["6", "6", "150"], metavar="K",
+                        help="three numbers, or global (default: 6 6 150)")  # fmt: skip
+    speech.add_argument("--plot", metavar="FILE.png", help="also draw the words a second")
+    speech.add_argument("--quick", action="store_true", help="fewer rounds")
     return parsers
 
 

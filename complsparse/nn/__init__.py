@@ -19,6 +19,7 @@ from complsparse.nn._elementwise import (
     SiLU,
     Softmax,
 )
+from complsparse.nn._gsc import gsc_network
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
 from complsparse.nn._loaded import load
@@ -56,5 +57,6 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Softmax",
+    "gsc_network",
     "load",
 ]

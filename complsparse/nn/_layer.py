@@ -56,6 +56,11 @@ class Layer:
         return tuple(value for value in self.arguments().values() if is_weights(value) and value.ndim > 1)
 
     @property
+    def parameters(self) -> int:
+        """How many numbers are stored: weights and biases."""
+        return sum(int(getattr(weights, "nnz", weights.size)) for weights in self.weights)
+
+    @property
     def multiplications(self) -> int:
         """Stored weights; set by layers that have some."""
         return 0
