@@ -16,6 +16,7 @@ from benchmarks.targets import (
     packing,
     patterns,
     regret,
+    speech,
     threads,
     winners,
 )
@@ -37,6 +38,7 @@ SECTIONS: dict[str, Callable[[Run], Iterator[Record]]] = {
     "winners": winners.cases,
     "convolutions": convolutions.cases,
     known_layers.SECTION: known_layers.cases,
+    "gsc": speech.cases,
     "grid": winners.grid_cases,
     "network": winners.network_cases,
     "choice": density.choice_cases,
@@ -59,6 +61,7 @@ TARGETS = tuple(
         winners,
         convolutions,
         known_layers,
+        speech,
         regret,
         batch_sizes,
     )

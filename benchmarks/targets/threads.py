@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ours with one and with two threads."""
+"""Ours with one and with two threads: a product, and a network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ import numpy as np
 
 from benchmarks import problems, rivals, timing
 from benchmarks.rivals import Case, Ours
+from benchmarks.targets import speech
 from benchmarks.targets.target import Figure, Record, Records, Run, Target, at_least, of_section
 from benchmarks.timing import Effort
 
 _cores_at_start = os.sched_getaffinity(0)
 
 
-def measure(rounds: int) -> Record:
+def measure(rounds: int) -> list[Record]:
     """Ours with one and with two threads in turn, in a process that has two cores."""
     timing.pin(2)
+    return [_product(rounds), *speech.scaling(rounds)]
+
+
+def _product(rounds: int) -> Record:
     cs = rivals.import_ours()
     ours = Ours()
     case = Case(problems.get("bernoulli_4096x4096_95"), 64, threads=2)
@@ -50,7 +55,7 @@ def cases(run: Run) -> Iterator[Record]:
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=_all_cores)
     if done.returncode:
         raise RuntimeError(f"the two-thread measurement failed:\n{done.stderr}")
-    yield json.loads(done.stdout)
+    yield from json.loads(done.stdout)
 
 
 def _all_cores() -> None:

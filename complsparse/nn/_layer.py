@@ -57,8 +57,9 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are stored: weights and biases."""
-        return sum(int(getattr(weights, "nnz", weights.size)) for weights in self.weights)
+        """How many numbers are stored: weights, biases, statistics."""
+        stored = filter(is_weights, self.arguments().values())
+        return sum(int(getattr(array, "nnz", array.size)) for array in stored)
 
     @property
     def multiplications(self) -> int:
