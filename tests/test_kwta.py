@@ -110,7 +110,7 @@ def test_batches_of_either_order(isa, dtype, kind):
     for n, batch in itertools.product((5, 16, 63, 64, 65, 130, 513), (1, 3, 8, 17, 33)):
         x = numbers(rng, dtype, n * batch, kind).reshape(batch, n)
         columns = np.ascontiguousarray(x.T)
-        for k in {1, 4, min(6, n), min(17, n)} if n > 5 else {1, n}:
+        for k in {1, 4, min(6, n), min(8, n), min(16, n), min(17, n)} if n > 5 else {1, n}:
             w = cs.kwta(x, k)
             check(w, x, min(k, n))
             along_rows = cs.kwta(columns, k, axis=0)

@@ -89,6 +89,27 @@ struct Marks {
         store(words[word], Words{});  // entries are read 64 at a time
     }
 
+    // Whether each of the first lanes has exactly k marks among n entries.
+    CS_INLINE bool are(std::int64_t k, std::int64_t n, std::int64_t some_lanes) const {
+        using Words = vec<Word, lanes>;
+        // Sums of neighbouring bits, of pairs, of quads; then of all bytes, in the highest one.
+        constexpr Word all = static_cast<Word>(~Word(0));
+        Words counted{};
+        std::int64_t word = 0;
+        for (std::int64_t first = 0; first < n; first += bits, ++word) {
+            Words sums = load<Words>(words[word]);
+            sums -= (sums >> 1) & (all / 3);
+            sums = (sums & (all / 5)) + ((sums >> 2) & (all / 5));
+            sums = (sums + (sums >> 4)) & (all / 17);
+            counted += (sums * (all / 255)) >> (bits - 8);
+        }
+        alignas(64) Word counts[lanes];
+        store(counts, counted);
+        bool exactly = true;
+        for (std::int64_t lane = 0; lane < some_lanes; ++lane) exactly &= counts[lane] == static_cast<Word>(k);
+        return exactly;
+    }
+
     // Of entries `first` to `first` + 63, a multiple of 64.
     CS_INLINE std::uint64_t of(std::int64_t lane, std::int64_t first) const {
         if constexpr (bits == 64)
@@ -191,10 +212,10 @@ bool contest_of_lanes(ContestLanesArgs& args) {
         if (bits_of(threshold == lowest) != 0) return false;
 
     Marks<T> marks;
-    // Of those equal to the threshold the last lose. Where k fills the list it does not say whether there are such.
-    if (k < K && bits_of(largest[k] == threshold) == 0) {
-        marks.set(n, [&](auto words, std::int64_t i, auto bit) { return mark(words, entry(i), threshold, bit); });
-    } else {
+    marks.set(n, [&](auto words, std::int64_t i, auto bit) { return mark(words, entry(i), threshold, bit); });
+    // Of those equal to the threshold the last lose. Where k fills the list, only counting tells whether there are
+    // such.
+    if (k < K ? bits_of(largest[k] == threshold) != 0 : !marks.are(k, n, args.vectors)) {
         using Counts = Keys<Key<T>>;
         Counts ties = broadcast<Counts>(static_cast<Key<T>>(k));
         for (int j = 0; j < K; ++j) ties += largest[j] > threshold;
