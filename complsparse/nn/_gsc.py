@@ -123,8 +123,8 @@ def gsc_network(
     biases = [rng.uniform(-0.1, 0.1, width).astype(np.float32) for width in widths[:2]]
 
     def convolution(filters: Any, bias: NDArray[Any], k: int | float) -> list[Layer]:
-        layers = [_activation(kind, k, winners == "global"), MaxPool2d(2)]
-        if order == "pool_first":
+        layers = [MaxPool2d(2), _activation(kind, k, winners == "global")]
+        if order == "published" or kind != "sparse_sparse":  # a ReLU before the pool is part of the convolution
             layers.reverse()
         return [Conv2d(filters, bias=bias), *layers]
 
