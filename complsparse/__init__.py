@@ -98,6 +98,7 @@ _core.set_fallbacks(
 
 if TYPE_CHECKING:
     from complsparse import nn
+    from complsparse import torch as torch  # not in __all__: a star import would need the package
     from complsparse._conv.conv import conv1d, conv2d
     from complsparse._conv.plan import ConvPlan
     from complsparse._conv.pools import avg_pool2d, max_pool2d
@@ -159,6 +160,7 @@ _LATER = {
     "prune": "complsparse._patterns.prune",
     "random": "complsparse._patterns.masks",
     "save": "complsparse._files.saved",
+    "torch": "complsparse.torch",
 }
 
 
@@ -172,4 +174,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_LATER})

@@ -68,6 +68,7 @@ FLOORS = {
         ("_patterns", "_files"),
         ("_tables",),
         ("nn",),
+        ("torch",),
         ("_cli",),
         ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
     ),

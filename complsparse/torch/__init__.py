@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Complementary patterns in PyTorch: operators, modules that train on a pattern, and the way of a dense model onto one.
+
+Needs the package torch: ``pip install 'complsparse[torch]'``.
+
+The pattern of a layer is a constant: the flat `positions` of its stored entries. The values at these positions are the
+parameter, of shape (nnz,); whatever an optimiser does to them, no weight outside the pattern exists.
+"""
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"complsparse.torch needs torch: pip install 'complsparse[torch]' ({error})") from error
+
+from complsparse.torch._contests import kwinners
+from complsparse.torch._convolution import sparse_conv2d
+from complsparse.torch._linear import sparse_linear
+from complsparse.torch._patterns import positions_of
+
+__all__ = ["kwinners", "positions_of", "sparse_conv2d", "sparse_linear"]
