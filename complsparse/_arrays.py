@@ -8,7 +8,7 @@ memory, but neither a sign that a tensor still owes, nor whether the tensor has 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,53 @@ def _of_torch(tensor: Any, name: str) -> NDArray[Any]:
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(tensor, name, error) from None
     return bits.view(bfloat16())
+
+
+# The parts of torch's compressed layouts: where the indices of rows, or of columns, start; the other indices.
+_COMPRESSED = {
+    "csr": ("crow_indices", "col_indices"),
+    "csc": ("ccol_indices", "row_indices"),
+    "bsr": ("crow_indices", "col_indices"),
+}
+
+
+class SparseParts(NamedTuple):
+    """The arrays of a foreign sparse matrix, unchecked, on its own memory."""
+
+    form: str
+    indices: tuple[NDArray[Any], NDArray[Any]]  # pointers and indices; rows and columns of "coo"
+    values: NDArray[Any]
+    shape: tuple[int, int]
+
+
+def is_sparse_tensor(given: Any) -> bool:
+    """Of torch, in whatever sparse layout."""
+    return _is_torch(given) and given.layout is not sys.modules["torch"].strided
+
+
+def sparse_parts(given: Any, name: str) -> SparseParts | None:
+    """Those of a sparse tensor of torch; None for anything else.
+
+    Raises TypeError for other layouts, ValueError where an axis is dense or there are more than two.
+    """
+    if not is_sparse_tensor(given):
+        return None
+    form = str(given.layout).removeprefix("torch.sparse_")
+    if form not in ("coo", *_COMPRESSED):
+        raise TypeError(f"{name} is a tensor of layout {given.layout}; use COO, CSR, CSC or BSR")
+    if given.ndim != 2 or given.dense_dim():
+        raise ValueError(
+            f"{name} is a sparse tensor of shape {tuple(given.shape)} with {given.dense_dim()} dense axes; a matrix "
+            "has 2 axes, both sparse"
+        )
+    tensor = given.detach()
+    if form == "coo":
+        (first, second), values = tensor._indices(), tensor._values()
+    else:
+        first, second = (getattr(tensor, part)() for part in _COMPRESSED[form])
+        values = tensor.values()
+    indices = (_of_torch(first, name), _of_torch(second, name))
+    return SparseParts(form, indices, _of_torch(values, name), tuple(given.shape))
 
 
 def _unreadable(given: Any, name: str, error: Exception) -> TypeError:

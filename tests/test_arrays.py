@@ -215,7 +215,7 @@ def test_tensors_without_values_are_refused(torch):
     ]
     for tensor in (*fakes, *others):
         for call in (lambda t: cs.linear(t, W), lambda t: cs.kwta(t, 1), lambda t: cs.from_dense(t)):
-            with pytest.raises(TypeError, match=r"Tensor.* cannot be read: "):
+            with pytest.raises(TypeError, match=r"Tensor.* cannot be read: |from_dense takes an array, not Tensor"):
                 call(tensor)
 
 

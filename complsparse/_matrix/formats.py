@@ -17,7 +17,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._arrays import read_array
+from complsparse._arrays import read_array, sparse_parts
 from complsparse._matrix.csr import (
     MAX_SIZE,
     Csr,
@@ -169,6 +169,9 @@ def from_array(dense: NDArray[Any]) -> tuple[Arrays, tuple[int, int]]:
     return (indptr, indices, _values(matrix.reshape(-1)[positions])), shape
 
 
+_OF_PARTS = {"coo": from_coo, "csr": from_csr, "csc": from_csc, "bsr": from_bsr}
+
+
 def _as_array(items: Any, dtype: np.dtype[Any] | None, name: str) -> NDArray[Any]:
     try:
         return np.array(items, dtype=dtype)
@@ -275,9 +278,9 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
 
     Parameters
     ----------
-    A : scipy.sparse array or matrix, array_like, tuple, or an object with ``tocsr``
-        Any scipy format; an array of at most two axes, whose exact zeros are dropped; ``(data, (rows, cols))``;
-        ``(data, indices, indptr)``; a pair of sizes.
+    A : scipy.sparse array or matrix, array_like, tuple, sparse tensor, or an object with ``tocsr``
+        Any scipy format; torch's COO, CSR, CSC and BSR; an array of at most two axes, whose exact zeros are dropped;
+        ``(data, (rows, cols))``; ``(data, indices, indptr)``; a pair of sizes.
     shape : (int, int), optional
         Needed for triplets whose last rows or columns are empty; otherwise it must agree with A.
     dtype : dtype, optional
@@ -304,7 +307,11 @@ def canonical(A: Any, shape: Any = None, dtype: DTypeLike | None = None, elimina
         if not scipy.sparse.issparse(converted):
             raise TypeError(f"{type(A).__name__}.tocsr() gave {type(converted).__name__}, not a scipy.sparse matrix")
         A = converted
-    if scipy.sparse.issparse(A):
+    parts = sparse_parts(A, "the matrix")
+    if parts is not None:
+        own = check_shape(parts.shape)
+        arrays = _OF_PARTS[parts.form](*parts.indices, parts.values, own, wanted)
+    elif scipy.sparse.issparse(A):
         own = check_shape(A.shape)
         arrays = _from_scipy(A, A.format, own, wanted)
     elif isinstance(A, tuple):

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from complsparse import _core
-from complsparse._arrays import as_array
+from complsparse._arrays import as_array, is_sparse_tensor
 from complsparse._dtypes import counted, product_types
 from complsparse._matrix.filters import filter_axes
 from complsparse._matrix.matrix import ComplementaryMatrix
@@ -100,7 +100,7 @@ def from_dense(
     >>> cs.from_dense(np.array([[0.0, 2.0], [3.0, 0.0]])).nnz
     2
     """
-    if scipy.sparse.issparse(D) or isinstance(D, (_core.Operand, tuple)):
+    if scipy.sparse.issparse(D) or isinstance(D, (_core.Operand, tuple)) or is_sparse_tensor(D):
         raise TypeError(f"from_dense takes an array, not {type(D).__name__}; ComplementaryMatrix takes any matrix")
     return ComplementaryMatrix(D, dtype=dtype, strategy=strategy, block=block, eliminate_zeros=eliminate_zeros)
 

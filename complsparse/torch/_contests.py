@@ -74,6 +74,12 @@ def count_of(k: int | float, n: int) -> int:
     return min(round(k * n) if isinstance(k, float) else k, n)
 
 
+def contest(x: Tensor, k: int, axes: tuple[int, ...], boost: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The winners along these axes, and where they are."""
+    y, won = _operator(x, k, sorted({axis % x.ndim for axis in axes}), boost)
+    return y, won
+
+
 def kwinners(x: Tensor, k: int | float, *, dim: int | tuple[int, ...] = -1, boost: Tensor | None = None) -> Tensor:
     """The k winners of each vector, zero wherever an entry lost; the gradient passes where one won.
 
@@ -120,8 +126,5 @@ def kwinners(x: Tensor, k: int | float, *, dim: int | tuple[int, ...] = -1, boos
     given = (dim,) if isinstance(dim, int) else tuple(dim)
     if not given or not all(-x.ndim <= axis < x.ndim for axis in given):
         raise ValueError(f"dim={dim!r} does not name axes of x, whose shape is {tuple(x.shape)}")
-    axes = sorted({axis % x.ndim for axis in given})
-    count = count_of(k, math.prod([x.shape[axis] for axis in axes]))
-    y, _ = _operator(x, count, axes, boost)
-    result: Tensor = y
-    return result
+    count = count_of(k, math.prod([x.shape[axis] for axis in {axis % x.ndim for axis in given}]))
+    return contest(x, count, given, boost)[0]
