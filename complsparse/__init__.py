@@ -52,7 +52,10 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from complsparse._arrays import as_tensor as _as_tensor
 from complsparse._arrays import is_masked as _is_masked
+from complsparse._arrays import recorded as _recorded
+from complsparse._arrays import tensor_memory as _tensor_memory
 from complsparse._config import (
     __version__,
     get_num_threads,
@@ -91,6 +94,9 @@ _core.set_fallbacks(
     kwta=_kwta,
     is_masked=_is_masked,
     overlap=_overlap,
+    memory_of=_tensor_memory,
+    as_tensor=_as_tensor,
+    recorded=_recorded,
     plan_input_error=_products.plan_input_error,
     plan_winners_error=_products.plan_winners_error,
     plan_output_error=_products.plan_output_error,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._dtypes import bfloat16
+from complsparse._dtypes import bfloat16, is_bfloat16
 
 
 def as_array(given: Any, name: str) -> NDArray[Any]:
@@ -82,16 +82,44 @@ def _is_torch(given: Any) -> bool:
 
 
 def _of_torch(tensor: Any, name: str) -> NDArray[Any]:
-    """`Tensor.numpy` checks what `Tensor.__dlpack__` does not: owed signs, and that there is memory."""
+    """`Tensor.numpy` checks what `Tensor.__dlpack__` does not: owed signs, and that there is memory.
+
+    bfloat16 that NumPy has no name for is read as float32, which holds all its values.
+    """
     torch = sys.modules["torch"]
     try:
         settled = tensor.resolve_neg().resolve_conj()
         if settled.dtype is not torch.bfloat16:
             return np.asarray(settled.numpy())
         bits = np.asarray(settled.view(torch.int16).numpy())
+        return bits.view(bfloat16())
+    except ImportError:
+        return np.asarray(settled.float().numpy())
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(tensor, name, error) from None
-    return bits.view(bfloat16())
+
+
+def tensor_memory(tensor: Any, name: str) -> NDArray[Any]:
+    """The array on a tensor's memory, to be written to; TypeError where the tensor hands over none."""
+    array = _of_torch(tensor, name)
+    if array.size and array.ctypes.data != tensor.data_ptr():
+        raise TypeError(f"{name} is a tensor of dtype {tensor.dtype}, which cannot be written to where it lies")
+    return array
+
+
+def as_tensor(array: NDArray[Any]) -> Any:
+    """A tensor on the memory of a result for whose dtype torch has another name, or none."""
+    torch = sys.modules["torch"]
+    if not is_bfloat16(array.dtype):
+        raise TypeError(f"the result has dtype {array.dtype}, which torch does not know: choose another with dtype=")
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+
+
+def recorded(call: str, *args: Any) -> Any:
+    """A call whose result records gradients: only complsparse.torch knows how."""
+    from importlib import import_module
+
+    return getattr(import_module("complsparse.torch._recorded"), call)(*args)
 
 
 # The parts of torch's compressed layouts: where the indices of rows, or of columns, start; the other indices.

@@ -283,6 +283,21 @@ def products() -> list[dict[str, str]]:
 def activations() -> tuple[str, ...]:
     """The names of the activations that a product can end with."""
 
+def is_tensor(given: Any) -> bool:
+    """Of torch."""
+
+def records(given: Any) -> bool:
+    """Whether a tensor wants the gradient of what is done with it."""
+
+def array_of(given: Any) -> Any:
+    """The array on a tensor's memory; other things, and tensors that have to be converted, as they are."""
+
+def memory_of(out: Any) -> Any:
+    """The array that writes to a tensor; other things as they are."""
+
+def given_back(y: NDArray[Any], out: Any) -> Any:
+    """A result as a tensor: `out` if it was given."""
+
 def set_fallbacks(
     *,
     winners: type[Compressed],
@@ -292,6 +307,9 @@ def set_fallbacks(
     kwta: Callable[..., Compressed],
     is_masked: Callable[[Any], bool],
     overlap: Callable[[NDArray[Any], NDArray[Any]], bool],
+    memory_of: Callable[[Any, str], NDArray[Any]],
+    as_tensor: Callable[[NDArray[Any]], Any],
+    recorded: Callable[..., Any],
     plan_input_error: Callable[..., Exception],
     plan_winners_error: Callable[..., Exception],
     plan_output_error: Callable[..., Exception],

@@ -13,6 +13,7 @@ The files of `border/` are its parts, each built on those before it:
     packing            patterns: checked, searched for blocks, packed
     operand            the stored matrix
     plans              which micro-kernel and layout serve a matrix and a batch
+    tensors            torch's tensors where arrays are taken
     winners            the memory of winners, from and to dense arrays
     kwta               k winners
     products           W @ X, X @ W and x @ W.T of dense arrays; the functions that users call
@@ -80,6 +81,7 @@ include "border/arrays.pxi"
 include "border/packing.pxi"
 include "border/operand.pxi"
 include "border/plans.pxi"
+include "border/tensors.pxi"
 include "border/winners.pxi"
 include "border/kwta.pxi"
 include "border/products.pxi"

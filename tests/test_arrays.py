@@ -70,7 +70,10 @@ ENTRIES = {
 
 def agree(entry, tensor, plain):
     call, expected = ENTRIES[entry]
-    result = np.asarray(call(tensor))
+    result = call(tensor)
+    if hasattr(result, "detach"):
+        result = result.double()  # NumPy has no bfloat16
+    result = np.asarray(result)
     assert_array_equal(result.astype(np.float64), expected(plain).astype(np.float64))
 
 
@@ -209,7 +212,6 @@ def test_tensors_without_values_are_refused(torch):
         fakes = [torch.ones((2, 3)), torch.ones((2, 3), dtype=torch.bfloat16)]
     others = [
         torch.ones((2, 3), device="meta"),
-        torch.ones((2, 3), requires_grad=True),
         torch.ones((2, 3)).to_sparse(),
         torch.ones((2, 3)).to(torch.float8_e4m3fn),
     ]
@@ -226,7 +228,6 @@ def test_tensors_inside_transformations_are_refused(torch):
         return x.sum()
 
     torch.func.vmap(layer)(torch.ones((2, 3)))
-    torch.func.grad(layer)(torch.ones((2, 3)))
 
 
 def test_results_do_not_hang_on_torch_being_there(torch, monkeypatch):

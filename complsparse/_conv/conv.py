@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._arrays import as_array
+from complsparse._arrays import as_array, recorded
 from complsparse._conv.geometry import Geometry, Pair, geometry_of
 from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place
 from complsparse._conv.plan import ConvPlan, Expected
@@ -189,6 +189,16 @@ def convolve(
     out: Any,
     dtype: Any,
 ) -> NDArray[Any]:
+    if _core.is_tensor(x) or _core.is_tensor(out):
+        y: Any
+        window = (W, axes, kernel_size, stride, padding, dilation, groups)
+        if _core.records(x) or _core.records(bias):
+            y = recorded("convolve", x, *window, bias, activation, layout, out, dtype)
+        else:
+            array = as_array(_core.array_of(x), "x") if _core.is_tensor(x) else x
+            y = convolve(array, *window, _core.array_of(bias), activation, layout, _core.memory_of(out), dtype)
+            y = _core.given_back(y, out)
+        return y  # type: ignore[no-any-return]
     winners = x if isinstance(x, Winners) else None
     if winners is None:
         x = as_array(x, "x")
@@ -302,8 +312,9 @@ def conv2d(
 
     Parameters
     ----------
-    x : array_like or Winners, shape (N, C, H, W), or (N, H, W, C) with ``layout="NHWC"``
-        Images. Dense arrays may have any strides and byte order and may be read-only.
+    x : array_like, Tensor or Winners, shape (N, C, H, W), or (N, H, W, C) with ``layout="NHWC"``
+        Images. Dense arrays may have any strides and byte order and may be read-only. The result for a tensor is one,
+        and records gradients where x or the bias require them.
     W : ComplementaryMatrix, shape (M, C / groups * kh * kw)
         Filters; columns in (channel, kernel row, kernel column) order, as `from_filters` makes them: exactly
         ``weight.reshape(M, -1)`` of a PyTorch or ONNX filter.
@@ -327,7 +338,7 @@ def conv2d(
 
     Returns
     -------
-    ndarray, shape (N, M, H', W') or (N, H', W', M)
+    ndarray, or Tensor where x is one, shape (N, M, H', W') or (N, H', W', M)
 
     Raises
     ------
@@ -382,7 +393,7 @@ def conv1d(
 
     Returns
     -------
-    ndarray, shape (N, M, L') or (N, L', M)
+    ndarray, or Tensor where x is one, shape (N, M, L') or (N, L', M)
 
     Raises
     ------

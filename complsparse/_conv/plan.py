@@ -90,6 +90,11 @@ class ConvPlan:
         return f"<ConvPlan of {self.x_shape} to {self.out_shape} in {self.dtype}: {self.microkernel}>"
 
     def __call__(self, x: NDArray[Any] | Winners, /, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        if _core.is_tensor(x) or _core.is_tensor(out):
+            if _core.records(x):
+                raise TypeError("x requires grad, and a plan records none: pass x.detach(), or use complsparse.conv2d")
+            y = self(as_array(_core.array_of(x), "x") if _core.is_tensor(x) else x, out=_core.memory_of(out))
+            return _core.given_back(y, out)  # type: ignore[no-any-return]
         images = x
         if self._expected is not None:
             images = self._winners(x, self._expected)
@@ -125,7 +130,7 @@ class ConvPlan:
                 "x is Winners; the plan was made for arrays: plan_conv2d(winners=...) makes one for winners"
             )
         if not isinstance(x, np.ndarray):
-            raise TypeError(f"a plan takes a numpy array, not {type(x).__name__}")
+            raise TypeError(f"a plan takes a numpy array or a tensor, not {type(x).__name__}")
         images: NDArray[Any] = as_array(x, "x")  # refuses masks
         self._check(images)
         if not is_direct(images):

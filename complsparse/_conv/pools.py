@@ -41,6 +41,11 @@ def _pool(
     layout: Any,
     out: Any,
 ) -> NDArray[Any]:
+    if _core.is_tensor(x) or _core.is_tensor(out):
+        array = as_array(_core.array_of(x), "x") if _core.is_tensor(x) else x
+        to = _core.memory_of(out)
+        made = _pool(array, kernel_size, stride, padding, dilation, ceil_mode, kind, layout, to)
+        return _core.given_back(made, out)  # type: ignore[no-any-return]
     name = "max_pool2d" if kind == "largest" else "avg_pool2d"
     x = as_array(written_out(x), "x")
     channel = channel_axis(layout, x.shape, 2, name)

@@ -182,11 +182,24 @@ cdef class Plan:
         return y
 
     def __call__(self, x, /, *, out=None):
+        return self.call(x, out)
+
+    cdef inline object call(self, object x, object out):
+        if is_tensor(x) or is_tensor(out):
+            return self.tensor_product(x, out)
+        if cnp.PyArray_Check(x):
+            return self.product(x, out)
         if isinstance(x, Compressed):
             return self.winners_product(x, out)
-        if not cnp.PyArray_Check(x):
-            raise TypeError(f"a plan takes a numpy array or Winners, not {type(x).__name__}")
-        return self.product(x, out)
+        raise TypeError(f"a plan takes a numpy array, a tensor or Winners, not {type(x).__name__}")
+
+    cdef object tensor_product(self, object x, object out):
+        if records(x):
+            raise TypeError("x requires grad, and a plan records none: pass x.detach(), or use complsparse.linear")
+        read = array_of(x)
+        if is_tensor(read):
+            read = ops().memory_of(x, "x")
+        return given_back(self.call(read, memory_of(out)), out)
 
     def bind(self, x, cnp.ndarray out not None):
         """The call with its arrays bound too, as a C function pointer and its argument."""
@@ -216,16 +229,10 @@ cdef object plan_vectorcall(object callable, PyObject* const* args, size_t n_arg
     cdef Py_ssize_t n = PyVectorcall_NARGS(n_args), n_names = 0
     if names != NULL:
         n_names = PyTuple_GET_SIZE(<object> names)
-    if n == 1 and cnp.PyArray_Check(<object> args[0]):
-        if n_names == 0:
-            return f.product(<cnp.ndarray> args[0], None)
-        if n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
-            return f.product(<cnp.ndarray> args[0], <object> args[1])
-    if n == 1 and isinstance(<object> args[0], Compressed):
-        if n_names == 0:
-            return f.winners_product(<Compressed> args[0], None)
-        if n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
-            return f.winners_product(<Compressed> args[0], <object> args[1])
+    if n == 1 and n_names == 0:
+        return f.call(<object> args[0], None)
+    if n == 1 and n_names == 1 and PyTuple_GET_ITEM(<object> names, 0) == <PyObject*> _out:
+        return f.call(<object> args[0], <object> args[1])
     positional = [<object> args[i] for i in range(n)]
     named = {(<tuple> names)[i]: <object> args[n + i] for i in range(n_names)}
     return Plan.__call__(f, *positional, **named)

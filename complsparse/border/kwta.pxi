@@ -165,7 +165,7 @@ def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):
 
     Returns
     -------
-    ndarray
+    ndarray, or Tensor where x is one
         Of the shape of x; of its dtype, except that 16-bit floats become float32 and that a bias widens 8-bit integers.
 
     Raises
@@ -183,6 +183,15 @@ def kwta_dense(x, k, *, axis=-1, relu=False, bias=None, boost=None):
     >>> cs.kwta_dense([0.5, -1.0, 3.0, 0.5], 2)
     array([0.5, 0. , 3. , 0. ])
     """
+    if is_tensor(x):
+        if records(x) or records(bias):
+            return ops().recorded("kwta_dense", x, k, axis, relu, bias, boost)
+        x, bias, boost = array_of(x), array_of(bias), array_of(boost)
+        return given_back(winners_written_out(x, k, axis, relu, bias, boost), None)
+    return winners_written_out(x, k, axis, relu, bias, boost)
+
+
+cdef object winners_written_out(object x, object k, object axis, object relu, object bias, object boost):
     made = fast_contest(x, k, axis, relu, bias, boost)
     return ops().kwta(x, k, axis, relu, bias, boost).toarray() if made is None else expand(made)
 

@@ -8,8 +8,8 @@ cdef object ops():
     return _fallbacks
 
 
-def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overlap, plan_input_error,
-                  plan_winners_error, plan_output_error):
+def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overlap, memory_of, as_tensor, recorded,
+                  plan_input_error, plan_winners_error, plan_output_error):
     """Where calls go that the fast checks do not accept, and the class that contests make: called once, at import."""
     global _fallbacks, _winners_class
     if not issubclass(winners, Compressed):
@@ -17,6 +17,7 @@ def set_fallbacks(*, winners, canonical, matmul, linear, kwta, is_masked, overla
     _winners_class = winners
     _fallbacks = SimpleNamespace(
         canonical=canonical, matmul=matmul, linear=linear, kwta=kwta, is_masked=is_masked, overlap=overlap,
+        memory_of=memory_of, as_tensor=as_tensor, recorded=recorded,
         plan_input_error=plan_input_error, plan_winners_error=plan_winners_error, plan_output_error=plan_output_error)
 
 
@@ -102,8 +103,8 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
         ``W @ X`` with W (M, K) and X (K,), (K, N) or (..., K, N), or ``X @ W`` with X (M,), (N, M) or (..., N, M), as
         `numpy.matmul`. Dense operands may have any strides and byte order and may be read-only. `Winners` lie along the
         axis that the product sums over. Of scipy.sparse operands the stored entries are taken as winners; the result is
-        dense.
-    out : ndarray, optional
+        dense. Tensors of torch are read where they lie.
+    out : ndarray or Tensor, optional
         Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
     bias : array_like, optional
         One entry per output feature, added along that axis: to the rows of ``W @ X``, to the columns of ``X @ W``.
@@ -114,7 +115,7 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
 
     Returns
     -------
-    ndarray
+    ndarray, or Tensor where an operand is one
         ``out`` if given.
 
     Raises
@@ -129,7 +130,8 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
     -----
     Time is O(nnz * N); with winners O(nnz * their share * N), and no more than that of the dense product. Entries that are
     not stored never touch the activations: ``0 * nan`` of such an entry is 0. Nor do zeros that are not stored touch weights.
-    The result has the same bits for every number of threads, alignment and memory order. A complex X multiplies as two real
+    The result has the same bits for every number of threads, alignment and memory order. Tensors that require grad, X or
+    the bias, have the result record it; it takes no `out` then. A complex X multiplies as two real
     products, and gives a complex result; it has no activation.
 
     Examples
@@ -155,7 +157,24 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
             result = None
         if result is not None:
             return result
+    if is_tensor(A) or is_tensor(B) or is_tensor(out):
+        return matmul_of_tensors(A, B, out, bias, activation, dtype)
     return ops().matmul(A, B, out, bias, activation, dtype)
+
+
+cdef object matmul_of_tensors(A, B, out, bias, activation, dtype):
+    if records(A) or records(B) or records(bias):
+        return ops().recorded("matmul", A, B, out, bias, activation, dtype)
+    a, b, offset, memory = array_of(A), array_of(B), array_of(bias), memory_of(out)
+    result = None
+    if dtype is None:
+        if isinstance(a, Operand):
+            result = product(a, b, False, False, memory, offset, activation)
+        elif isinstance(b, Operand):
+            result = product(b, a, True, False, memory, offset, activation)
+    if result is None:
+        result = ops().matmul(a, b, memory, offset, activation, dtype)
+    return given_back(result, out)
 
 
 def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=None):
@@ -163,14 +182,14 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
 
     Parameters
     ----------
-    x : array_like, Winners or scipy.sparse, shape (..., K)
+    x : array_like, Tensor, Winners or scipy.sparse, shape (..., K)
         Activations; the features are the last axis.
     W : ComplementaryMatrix, shape (M, K)
         Weights.
     bias : array_like, shape (M,), optional
     activation : None or str
         As for `complsparse.matmul`.
-    out : ndarray, shape (..., M), optional
+    out : ndarray or Tensor, shape (..., M), optional
         Where the result is written: exactly its dtype, writeable, sharing no memory with an input.
     dtype : dtype, optional
         Of the result.
@@ -181,7 +200,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
 
     Returns
     -------
-    ndarray, shape (..., M), or Winners of this shape
+    ndarray, shape (..., M), or Tensor where x is one, or Winners of this shape
 
     Raises
     ------
@@ -216,7 +235,21 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
             result = product(W, x, False, True, out, bias, activation)
         if result is not None:
             return result
+    if is_tensor(x) or is_tensor(out):
+        return linear_of_tensors(x, W, bias, activation, out, dtype)
     return ops().linear(x, W, bias, activation, out, dtype, None)
+
+
+cdef object linear_of_tensors(x, W, bias, activation, out, dtype):
+    if records(x) or records(bias):
+        return ops().recorded("linear", x, W, out, bias, activation, dtype)
+    a, offset, memory = array_of(x), array_of(bias), memory_of(out)
+    result = None
+    if dtype is None and isinstance(W, Operand) and not isinstance(a, Compressed):
+        result = product(W, a, False, True, memory, offset, activation)
+    if result is None:
+        result = ops().linear(a, W, offset, activation, memory, dtype, None)
+    return given_back(result, out)
 
 
 def product_into(Operand W, cnp.ndarray x, cnp.ndarray y, bint from_right, bint features_last, bias, activation):
