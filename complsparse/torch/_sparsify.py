@@ -117,7 +117,7 @@ def sparsify_(
     config : ComplementarySparsityConfig, optional
     filter_fn : callable, optional
         ``filter_fn(module, fully_qualified_name)``: which layers. The default takes all linear layers and 2D
-        convolutions; the first layer and the last one are often better left dense.
+        convolutions.
 
     Returns
     -------
