@@ -54,7 +54,6 @@ from typing import TYPE_CHECKING, Any
 
 from complsparse._arrays import as_tensor as _as_tensor
 from complsparse._arrays import is_masked as _is_masked
-from complsparse._arrays import recorded as _recorded
 from complsparse._arrays import tensor_memory as _tensor_memory
 from complsparse._config import (
     __version__,
@@ -84,6 +83,14 @@ from complsparse._operands import overlap as _overlap
 from complsparse._ops import products as _products
 from complsparse._ops.contests import kwta as _kwta
 from complsparse._ops.winners import Winners
+
+
+def _recorded(call: str, *args: Any) -> Any:
+    """A call on tensors whose result records gradients."""
+    from complsparse.torch import _recorded as calls  # nobody has tensors, and not torch
+
+    return getattr(calls, call)(*args)
+
 
 # `_core` imports nobody: where its calls go that the fast checks do not accept, it is told here.
 _core.set_fallbacks(

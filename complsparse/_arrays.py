@@ -115,13 +115,6 @@ def as_tensor(array: NDArray[Any]) -> Any:
     return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
-def recorded(call: str, *args: Any) -> Any:
-    """A call whose result records gradients: only complsparse.torch knows how."""
-    from importlib import import_module
-
-    return getattr(import_module("complsparse.torch._recorded"), call)(*args)
-
-
 # The parts of torch's compressed layouts: where the indices of rows, or of columns, start; the other indices.
 _COMPRESSED = {
     "csr": ("crow_indices", "col_indices"),

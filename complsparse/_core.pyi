@@ -298,6 +298,9 @@ def memory_of(out: Any) -> Any:
 def given_back(y: NDArray[Any], out: Any) -> Any:
     """A result as a tensor: `out` if it was given."""
 
+def recorded(call: str, *args: Any) -> Any:
+    """The call of this name in complsparse.torch, which records gradients."""
+
 def set_fallbacks(
     *,
     winners: type[Compressed],

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
-from complsparse._arrays import as_array, recorded
+from complsparse._arrays import as_array
 from complsparse._conv.geometry import Geometry, Pair, geometry_of
 from complsparse._conv.layouts import channel_axis, four_axes, spatial, with_channels, writable_in_place
 from complsparse._conv.plan import ConvPlan, Expected
@@ -193,7 +193,7 @@ def convolve(
         y: Any
         window = (W, axes, kernel_size, stride, padding, dilation, groups)
         if _core.records(x) or _core.records(bias):
-            y = recorded("convolve", x, *window, bias, activation, layout, out, dtype)
+            y = _core.recorded("convolve", x, *window, bias, activation, layout, out, dtype)
         else:
             array = as_array(_core.array_of(x), "x") if _core.is_tensor(x) else x
             y = convolve(array, *window, _core.array_of(bias), activation, layout, _core.memory_of(out), dtype)
