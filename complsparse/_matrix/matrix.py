@@ -29,7 +29,8 @@ class ComplementaryMatrix(Described):
     ----------
     A : scipy.sparse array or matrix, array_like, tuple or ComplementaryMatrix, shape (M, K)
         Any scipy format, a dense matrix (exact zeros are dropped), ``(data, (rows, cols))``,
-        ``(data, indices, indptr)``, or a bare shape for an empty matrix. Never changed, never shared.
+        ``(data, indices, indptr)``, a sparse tensor of PyTorch (COO, CSR, CSC or BSR), or a bare shape for an empty
+        matrix. Never changed, never shared.
     shape : (int, int), optional
         For triplets; otherwise it must agree with A.
     dtype : dtype, optional

@@ -91,6 +91,16 @@ def define(name: str, of: Bilinear) -> Any:
     def _(dy: Tensor, x: Tensor, positions: Tensor, geometry: Geometry) -> Tensor:
         return dy.new_empty(positions.shape, dtype=torch.promote_types(dy.dtype, x.dtype))
 
+    _differentiate(of, forward, to_input, to_values)
+    for operator in (forward, to_input, to_values):
+        operator.register_vmap(no_vmap(name))
+    forward.register_autocast("cpu", torch.bfloat16)
+    return forward
+
+
+def _differentiate(of: Bilinear, forward: Any, to_input: Any, to_values: Any) -> None:
+    """Gives each of the three operators its derivative, made of the other two."""
+
     def save(ctx: Any, inputs: Any, output: Any) -> None:
         first, second, positions, geometry, *_ = inputs
         ctx.save_for_backward(first, second, positions)
@@ -121,9 +131,6 @@ def define(name: str, of: Bilinear) -> Any:
 
     for operator, backward in ((forward, of_forward), (to_input, of_to_input), (to_values, of_to_values)):
         operator.register_autograd(backward, setup_context=save)
-        operator.register_vmap(no_vmap(name))
-    forward.register_autocast("cpu", torch.bfloat16)
-    return forward
 
 
 def check_devices(name: str, **tensors: Tensor | None) -> None:
