@@ -171,7 +171,7 @@ def winners_product(
 
 
 def has_late_relu(activation: str | None, types: ProductTypes) -> bool:
-    """Narrow and unsigned integers come out of int64: the sign that ReLU asks for is the result's."""
+    """Narrow and unsigned integers come out of wider ones: the sign that ReLU asks for is the result's."""
     return activation is not None and types.result.kind in "iu" and types.result != types.compute
 
 

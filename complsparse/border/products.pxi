@@ -196,7 +196,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
     winners : int or float, optional
         Only so many winners of each output vector, a count or a share as in `complsparse.kwta`: what
         ``kwta(linear(...), winners)`` gives, but of the outputs only strips are ever in memory (all of them where their
-        dtype is not the one that is computed in: integers narrower than int64). Takes no `out`.
+        dtype is not the one that is computed in: integers of 8 and 16 bits). Takes no `out`.
 
     Returns
     -------

@@ -95,8 +95,9 @@ struct Product {
 };
 
 // The products that exist. Every other real dtype is stored as it is and converted to one of their types for a product.
-using Products = TypeList<Product<float, float, float>, Product<double, double, double>,
-                          Product<std::int64_t, std::int64_t, std::int64_t>>;
+using Products =
+    TypeList<Product<float, float, float>, Product<double, double, double>,
+             Product<std::int32_t, std::int32_t, std::int32_t>, Product<std::int64_t, std::int64_t, std::int64_t>>;
 
 template <class... P>
 struct TypesOf {

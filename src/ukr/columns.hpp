@@ -122,11 +122,13 @@ template <class T, int B>
 inline constexpr ColumnsRow columns_row{uniform(type_of<T>), B, columns<T, B>};
 
 static constexpr ColumnsRow columns_of_every_level[] = {
-    columns_row<float, 1>,        columns_row<float, 2>,        columns_row<float, 4>,
-    columns_row<float, 8>,        columns_row<float, 16>,       columns_row<double, 1>,
-    columns_row<double, 2>,       columns_row<double, 4>,       columns_row<double, 8>,
-    columns_row<double, 16>,      columns_row<std::int64_t, 1>, columns_row<std::int64_t, 2>,
-    columns_row<std::int64_t, 4>, columns_row<std::int64_t, 8>, columns_row<std::int64_t, 16>,
+    columns_row<float, 1>,        columns_row<float, 2>,         columns_row<float, 4>,
+    columns_row<float, 8>,        columns_row<float, 16>,        columns_row<double, 1>,
+    columns_row<double, 2>,       columns_row<double, 4>,        columns_row<double, 8>,
+    columns_row<double, 16>,      columns_row<std::int64_t, 1>,  columns_row<std::int64_t, 2>,
+    columns_row<std::int64_t, 4>, columns_row<std::int64_t, 8>,  columns_row<std::int64_t, 16>,
+    columns_row<std::int32_t, 1>, columns_row<std::int32_t, 2>,  columns_row<std::int32_t, 4>,
+    columns_row<std::int32_t, 8>, columns_row<std::int32_t, 16>,
 };
 template <>
 struct EveryLevel<ColumnsRow> {

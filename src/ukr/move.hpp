@@ -301,6 +301,7 @@ static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,
     move_row<double>,
     move_row<std::int64_t>,
+    move_row<std::int32_t>,
 };
 template <>
 struct EveryLevel<MoveRow> {

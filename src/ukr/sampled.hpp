@@ -36,6 +36,7 @@ static constexpr SampledRow sampled_of_every_level[] = {
     sampled_row<float>,
     sampled_row<double>,
     sampled_row<std::int64_t>,
+    sampled_row<std::int32_t>,
 };
 template <>
 struct EveryLevel<SampledRow> {

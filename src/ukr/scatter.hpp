@@ -54,8 +54,9 @@ template <class T, int B>
 inline constexpr ScatterRow scatter_row{uniform(type_of<T>), B, scatter<T, B>};
 
 static constexpr ScatterRow scatter_of_every_level[] = {
-    scatter_row<float, 1>,  scatter_row<float, 4>,  scatter_row<float, 8>,  scatter_row<float, 16>,
-    scatter_row<double, 1>, scatter_row<double, 4>, scatter_row<double, 8>, scatter_row<std::int64_t, 1>,
+    scatter_row<float, 1>,  scatter_row<float, 4>,        scatter_row<float, 8>,
+    scatter_row<float, 16>, scatter_row<double, 1>,       scatter_row<double, 4>,
+    scatter_row<double, 8>, scatter_row<std::int64_t, 1>, scatter_row<std::int32_t, 1>,
 };
 template <>
 struct EveryLevel<ScatterRow> {

@@ -23,7 +23,8 @@ CS_INLINE Mask nonzeros(V lanes) {
     using T = std::remove_const_t<std::remove_reference_t<decltype(lanes[0])>>;
     if constexpr (std::is_same_v<T, float>) return _mm512_cmp_ps_mask(lanes, V{}, _CMP_NEQ_UQ);
     if constexpr (std::is_same_v<T, double>) return _mm512_cmp_pd_mask(lanes, V{}, _CMP_NEQ_UQ);
-    if constexpr (std::is_integral_v<T>) return _mm512_test_epi64_mask((__m512i)lanes, (__m512i)lanes);
+    if constexpr (std::is_same_v<T, std::int64_t>) return _mm512_test_epi64_mask((__m512i)lanes, (__m512i)lanes);
+    if constexpr (std::is_same_v<T, std::int32_t>) return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes);
 #else
     return bits_of(lanes != V{});
 #endif
@@ -264,6 +265,7 @@ static constexpr SparseRowsRow sparse_rows_of_every_level[] = {
     sparse_rows_row<float>,
     sparse_rows_row<double>,
     sparse_rows_row<std::int64_t>,
+    sparse_rows_row<std::int32_t>,
 };
 template <>
 struct EveryLevel<SparseRowsRow> {

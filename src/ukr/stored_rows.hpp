@@ -84,6 +84,7 @@ static constexpr StoredRowsRow stored_rows_of_every_level[] = {
     stored_rows_row<float>,
     stored_rows_row<double>,
     stored_rows_row<std::int64_t>,
+    stored_rows_row<std::int32_t>,
 };
 template <>
 struct EveryLevel<StoredRowsRow> {

@@ -18,6 +18,7 @@ COMPUTE = {  # the products of one type, and what NumPy calls it
     "f32": np.dtype(np.float32),
     "f64": np.dtype(np.float64),
     "i64": np.dtype(np.int64),
+    "s32": np.dtype(np.int32),
 }
 
 

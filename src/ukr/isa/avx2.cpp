@@ -6,17 +6,18 @@
 namespace cs::ukr::CS_ISA {
 
 static constexpr RowGroupsRow row_groups_tiles[] = {
-    row_groups_row<float, 4, 1>,           row_groups_row<float, 8, 1>,        row_groups_row<float, 8, 2>,
-    row_groups_row<double, 2, 1>,          row_groups_row<double, 4, 1>,       row_groups_row<double, 4, 2>,
-    row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>, row_groups_row<float, 8, 1, 4, 2>,
-    row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,     row_groups_row<double, 2, 1, 4>,
-    row_groups_row<double, 4, 1, 4>,       row_groups_row<double, 4, 2, 4>,    row_groups_row<std::int64_t, 4, 1, 4>,
-    row_groups_row<std::int64_t, 4, 2, 4>,
+    row_groups_row<float, 4, 1>,           row_groups_row<float, 8, 1>,           row_groups_row<float, 8, 2>,
+    row_groups_row<double, 2, 1>,          row_groups_row<double, 4, 1>,          row_groups_row<double, 4, 2>,
+    row_groups_row<std::int64_t, 4, 1>,    row_groups_row<std::int64_t, 4, 2>,    row_groups_row<float, 8, 1, 4, 2>,
+    row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,        row_groups_row<double, 2, 1, 4>,
+    row_groups_row<double, 4, 1, 4>,       row_groups_row<double, 4, 2, 4>,       row_groups_row<std::int64_t, 4, 1, 4>,
+    row_groups_row<std::int64_t, 4, 2, 4>, row_groups_row<std::int32_t, 4, 1>,    row_groups_row<std::int32_t, 8, 1>,
+    row_groups_row<std::int32_t, 8, 2>,    row_groups_row<std::int32_t, 8, 1, 4>, row_groups_row<std::int32_t, 8, 2, 4>,
 };
 
 static constexpr WindowsRow windows_tiles[] = {
     windows_row<float, 0>,  windows_row<float, 3>,        windows_row<float, 2>,
-    windows_row<double, 0>, windows_row<std::int64_t, 0>,
+    windows_row<double, 0>, windows_row<std::int64_t, 0>, windows_row<std::int32_t, 0>,
 };
 
 static constexpr RoutedRow routed_tiles[] = {
