@@ -27,7 +27,7 @@ struct Functions {
         return arith::multiply_accumulate(static_cast<int32_t>(a[0]), static_cast<int8_t>(a[1]), narrow(a[2]));
     }
     static int64_t folded_bias(Record a) { return arith::folded_bias(a[0], a[1], a[2]); }
-    static int64_t shift_half_even(Record a) { return arith::shift_half_even(a[0], static_cast<int>(a[1])); }
+    static int64_t shift_half_even(Record a) { return arith::shift_half_even(a[0], a[1]); }
     static int64_t requantize(Record a) {
         const arith::Factor factor = {static_cast<int32_t>(a[1]), static_cast<int32_t>(a[2])};
         return arith::requantize(static_cast<int32_t>(a[0]), factor, static_cast<int32_t>(a[3]), range(a + 4));
