@@ -120,6 +120,8 @@ if TYPE_CHECKING:
     from complsparse._patterns.prune import prune
     from complsparse._patterns.report import PruneReport
     from complsparse._pictures.roofline import plot_roofline
+    from complsparse._quantized.numbers import quantize, quantize_activations
+    from complsparse._quantized.products import qconv2d, qlinear
 
 __all__ = [
     "ComplementaryMatrix",
@@ -151,6 +153,10 @@ __all__ = [
     "num_threads",
     "plot_roofline",
     "prune",
+    "qconv2d",
+    "qlinear",
+    "quantize",
+    "quantize_activations",
     "random",
     "sampled_matmul",
     "save",
@@ -171,6 +177,10 @@ _LATER = {
     "nn": "complsparse.nn",
     "plot_roofline": "complsparse._pictures.roofline",
     "prune": "complsparse._patterns.prune",
+    "qconv2d": "complsparse._quantized.products",
+    "qlinear": "complsparse._quantized.products",
+    "quantize": "complsparse._quantized.numbers",
+    "quantize_activations": "complsparse._quantized.numbers",
     "random": "complsparse._patterns.masks",
     "save": "complsparse._files.saved",
     "torch": "complsparse.torch",

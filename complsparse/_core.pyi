@@ -200,6 +200,18 @@ def conv_candidates(
     channels_last: bool,
     deterministic: bool = False,
 ) -> list[dict[str, Any]]: ...
+def requantize(
+    sums: NDArray[Any],
+    y: NDArray[Any],
+    rows_and_cols: tuple[int, ...],
+    by_column: bool,
+    bias: NDArray[Any],
+    multipliers: NDArray[Any],
+    shifts: NDArray[Any],
+    zero_point: int,
+    least: int,
+    most: int,
+) -> None: ...
 def pool(
     kind: str,
     x: NDArray[Any],

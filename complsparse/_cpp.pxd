@@ -157,6 +157,18 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     void convolve(const Convolution&, const ConvOperands&) except +
     void convolve_in(const Convolution&, const ConvOperands&, Workspace) except +
 
+    cdef struct RequantizeArgs:
+        const int32_t* sums
+        void* to
+        int64_t rows, cols, feature, features
+        cbool by_column
+        const int32_t* bias
+        const int32_t* multipliers
+        const int32_t* shifts
+        int32_t zero_point, least, most
+
+    void c_requantize "cs::requantize"(const RequantizeArgs&, Type) except +
+
     cdef enum class PoolKind(unsigned char):
         largest
         mean_inside

@@ -20,6 +20,7 @@
 #include "ops/contest.hpp"
 #include "ops/linear_winners.hpp"
 #include "ops/pool.hpp"
+#include "ops/requantize.hpp"
 #include "ops/sampled.hpp"
 #include "ops/sparse_product.hpp"
 #include "ops/winners.hpp"

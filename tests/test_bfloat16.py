@@ -436,7 +436,7 @@ def test_every_bit_survives_every_round_trip(tmp_path, patterns, strategy, trans
 def test_files_hold_plain_arrays(W, tmp_path):
     cs.save(tmp_path / "w.npz", W)
     with np.load(tmp_path / "w.npz", allow_pickle=False) as members:
-        missing = {"filter_shape", *(("set_ptr", "row_order") if W.strategy == "split" else ())}
+        missing = {"filter_shape", "scale", *(("set_ptr", "row_order") if W.strategy == "split" else ())}
         assert set(members) == set(saved.MEMBERS) - missing
         assert members["dtype"].item() == "bfloat16"
         assert members["data"].dtype == np.uint16

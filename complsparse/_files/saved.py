@@ -40,8 +40,9 @@ MEMBERS = {
     "set_ptr": ("i", 1),
     "row_order": ("i", 1),
     "filter_shape": ("i", 1),  # of filters
+    "scale": ("f", 1),  # of quantised values
 }
-OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order", "filter_shape"}
+OPTIONAL_MEMBERS = {"dtype", "set_ptr", "row_order", "filter_shape", "scale"}
 SIZES = ("shape", "block", "filter_shape")  # tuples of integers
 
 

@@ -85,14 +85,18 @@ class Conversions(StoredMatrix):
         return mask
 
     def astype(self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True) -> Self:
-        """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes."""
+        """With the values cast as `numpy.ndarray.astype` does, on the same packing; itself where nothing changes.
+
+        Another dtype has no `scale`: the values are the stored numbers.
+        """
         wanted = check_dtype(dtype)
         if wanted == self.dtype and not copy:
             return self
-        return self._with_stored_values(self._data.astype(wanted, casting=casting))
+        scale = self._scale if wanted == self.dtype else None
+        return self._with_stored_values(self._data.astype(wanted, casting=casting), scale)
 
     def with_values(self, A_or_data: Any) -> Self:
-        """New values on the same packing.
+        """New values on the same packing, without a `scale`.
 
         Parameters
         ----------

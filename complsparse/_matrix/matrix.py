@@ -105,10 +105,11 @@ class ComplementaryMatrix(Described):
             csr = canonical(parts, csr.shape, eliminate_zeros=eliminate_zeros)
         packing = Packing(csr.indptr, csr.indices, csr.shape, strategy, block)
         packing.filter_shape = A.filter_shape
-        self._set(csr, packing)
+        # Of the transpose of a quantised matrix the rows are no longer those that have a scale.
+        self._set(csr, packing, None if A._transposed or csr.data.dtype != A.dtype else A._scale)
 
     def _state(self) -> dict[str, Any]:
-        return state_of(self._stored(), self._packing, self._transposed)
+        return state_of(self._stored(), self._packing, self._transposed, self._scale)
 
     def __bool__(self) -> bool:
         # SciPy's asks whether anything is stored: a stored zero would be true.

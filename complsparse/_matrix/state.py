@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._matrix.csr import Csr, check_dtype, check_shape, column_dtype, frozen
@@ -14,9 +15,10 @@ from complsparse._matrix.packing import Packing
 
 _STATE_KEYS = frozenset({"shape", "indptr", "indices", "data", "strategy", "block", "transposed"})
 _SET_KEYS = frozenset({"set_ptr", "row_order"})
+_OPTIONAL_KEYS = frozenset({"filter_shape", "scale"})
 
 
-def state_of(csr: Csr, packing: Packing, transposed: bool) -> dict[str, Any]:
+def state_of(csr: Csr, packing: Packing, transposed: bool, scale: NDArray[np.float32] | None = None) -> dict[str, Any]:
     """What `checked_parts` takes."""
     state: dict[str, Any] = {
         "shape": csr.shape,
@@ -29,13 +31,15 @@ def state_of(csr: Csr, packing: Packing, transposed: bool) -> dict[str, Any]:
     }
     if packing.filter_shape is not None:
         state["filter_shape"] = packing.filter_shape
+    if scale is not None:
+        state["scale"] = scale
     if packing.stored_sets is not None:
         state["set_ptr"], state["row_order"] = packing.stored_sets
     return state
 
 
-def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
-    """The stored matrix and its packing, and whether the matrix is the transpose of the stored one.
+def checked_parts(state: Any) -> tuple[Csr, Packing, bool, NDArray[np.float32] | None]:
+    """The stored matrix and its packing, whether the matrix is the transpose of the stored one, and its scale.
 
     Raises ValueError or TypeError naming what is wrong.
     """
@@ -45,8 +49,8 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
     if strategy not in ("strict", "split"):
         raise ValueError(f"strategy={strategy!r} is not known; a packed matrix is 'strict' or 'split'")
     expected = _STATE_KEYS | _SET_KEYS if strategy == "strict" else _STATE_KEYS
-    if state.keys() - {"filter_shape"} != expected:
-        unknown, missing = state.keys() - expected - {"filter_shape"}, expected - state.keys()
+    if state.keys() - _OPTIONAL_KEYS != expected:
+        unknown, missing = state.keys() - expected - _OPTIONAL_KEYS, expected - state.keys()
         raise ValueError(f"unknown keys {sorted(map(str, unknown))}, missing keys {sorted(missing)}")
     if not isinstance(state["transposed"], bool):
         raise TypeError(f"transposed={state['transposed']!r} is not a bool")
@@ -71,7 +75,21 @@ def checked_parts(state: Any) -> tuple[Csr, Packing, bool]:
     sets = (arrays["set_ptr"], arrays["row_order"]) if strategy == "strict" else None
     packing = Packing(csr.indptr, csr.indices, shape, strategy, state["block"], sets)
     packing.filter_shape = _checked_filter_shape(state.get("filter_shape"), shape)
-    return csr, packing, state["transposed"]
+    return csr, packing, state["transposed"], _checked_scale(state.get("scale"), csr)
+
+
+def _checked_scale(scale: Any, csr: Csr) -> NDArray[np.float32] | None:
+    """None: the values stand for themselves."""
+    if scale is None:
+        return None
+    if not isinstance(scale, np.ndarray) or scale.dtype != np.float32 or scale.shape != (csr.shape[0],):
+        raise TypeError(f"scale is not a vector of {csr.shape[0]} float32, one for each row")
+    if csr.data.dtype != np.int8:
+        raise ValueError(f"scale belongs to int8 values, and the values are {csr.data.dtype}")
+    wrong = np.flatnonzero(~(np.isfinite(scale) & (scale > 0)))
+    if len(wrong):
+        raise ValueError(f"scale[{wrong[0]}] is {scale[wrong[0]]}; a scale is positive and finite")
+    return frozen(np.array(scale, order="C", subok=False))
 
 
 def _checked_filter_shape(filters: Any, shape: tuple[int, int]) -> tuple[int, ...] | None:

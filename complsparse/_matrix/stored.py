@@ -50,29 +50,33 @@ class StoredMatrix(_core.Operand, SparseArray):
     `StoredMatrix`, `conversions.Conversions`, `like_scipy.LikeScipy`, `multiply.Products`, `describe.Described`.
     """
 
-    __slots__ = ("_twin", "_twin_ref")
+    __slots__ = ("_scale", "_twin", "_twin_ref")
 
     _indptr: NDArray[np.int64]
     _indices: NDArray[Any]
     _data: NDArray[Any]
     _packing: Packing
     _transposed: bool
+    _scale: NDArray[np.float32] | None  # of quantised values: one of each stored row
     _twin: StoredMatrix | None  # of a transposed view: the matrix it was made from
     _twin_ref: weakref.ref[StoredMatrix] | None  # of a matrix: its transposed view, while somebody has one
 
-    def _set(self, csr: Csr, packing: Packing) -> None:
+    def _set(self, csr: Csr, packing: Packing, scale: NDArray[np.float32] | None = None) -> None:
         """Fills a new object with the stored matrix."""
         self._indptr, self._indices, self._data, stored_shape = csr
         self._packing = packing
         self._transposed = False
+        self._scale = scale
         self._twin = self._twin_ref = None
         self._bind(self._indptr, self._indices, self._data, stored_shape)
 
     @classmethod
-    def _from_parts(cls, csr: Csr, packing: Packing, transposed: bool = False) -> Self:
+    def _from_parts(
+        cls, csr: Csr, packing: Packing, transposed: bool = False, scale: NDArray[np.float32] | None = None
+    ) -> Self:
         """From arrays that are canonical and a packing of their pattern."""
         W = cls.__new__(cls)
-        W._set(csr, packing)
+        W._set(csr, packing, scale)
         return W.T if transposed else W
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -87,13 +91,13 @@ class StoredMatrix(_core.Operand, SparseArray):
         """The canonical arrays of the logical matrix."""
         return transposed(self._stored())[0] if self._transposed else self._stored()
 
-    def _with_stored_values(self, data: NDArray[Any]) -> Self:
+    def _with_stored_values(self, data: NDArray[Any], scale: NDArray[np.float32] | None = None) -> Self:
         """On the same packing, with an array of values in the stored order that nobody else will write to."""
         check_dtype(data.dtype)
         if data.shape != self._data.shape:
             raise ValueError(f"values of shape {data.shape} do not fit; {self.nnz} entries are stored: ({self.nnz},)")
         csr = self._stored()._replace(data=frozen(data))
-        return self._from_parts(csr, self._packing, self._transposed)
+        return self._from_parts(csr, self._packing, self._transposed, scale)
 
     def copy(self) -> Self:
         """The same matrix on memory of its own; seldom needed, as nothing can change this one."""
@@ -101,7 +105,7 @@ class StoredMatrix(_core.Operand, SparseArray):
         csr = Csr(indptr, indices, data, self._packing.shape)
         packing = Packing(csr.indptr, csr.indices, csr.shape, self.strategy, self.block, self._packing.stored_sets)
         packing.filter_shape = self._packing.filter_shape
-        return self._from_parts(csr, packing, self._transposed)
+        return self._from_parts(csr, packing, self._transposed, self._scale)
 
     def __copy__(self) -> Self:
         return self
@@ -151,6 +155,7 @@ class StoredMatrix(_core.Operand, SparseArray):
                 view._indptr, view._indices, view._data = self._indptr, self._indices, self._data
                 view._packing = self._packing
                 view._transposed = True
+                view._scale = self._scale
                 view._twin, view._twin_ref = self, None
                 view._bind(self._indptr, self._indices, self._data, self._packing.shape, self)
                 self._twin_ref = weakref.ref(view)
@@ -172,6 +177,15 @@ class StoredMatrix(_core.Operand, SparseArray):
         """The shape (M, C, kh, kw) or (M, C, k) of the filters that the rows are; None where they are not, and of
         transposes."""
         return None if self._transposed else self._packing.filter_shape
+
+    @property
+    def scale(self) -> NDArray[np.float32] | None:
+        """What the values are multiplied by, where `quantize` made them: float32, one for each row of the matrix that
+        it returned, read-only; of its transpose the same, one for each column. None where values stand for themselves.
+
+        Kept by `T`, copies, files and pickles. Other values and other dtypes have none.
+        """
+        return self._scale
 
     # --- the packing --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requantising: sums of 8-bit products as 8-bit outputs.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.hpp"
+
+namespace cs {
+
+// to[r * cols + c] = arith::requantize(sums[r * cols + c] + bias[f], {multipliers[f], shifts[f]}, ...), for r in
+// [0, rows) and c in [0, cols). The feature f is the column c where `by_column` is set; else rows are features,
+// `feature` that of the first and 0 behind that of `features - 1`. Outputs are at least `least` and at most `most`:
+// the range of their type, narrowed by the activation.
+struct RequantizeArgs {
+    const std::int32_t* sums;
+    void* to;
+    std::int64_t rows, cols, feature, features;
+    bool by_column;
+    const std::int32_t *bias, *multipliers, *shifts;  // of each feature
+    std::int32_t zero_point, least, most;
+};
+using RequantizeFunction = void (*)(const RequantizeArgs&);
+
+struct RequantizeRow {
+    Type type;  // of the outputs
+    RequantizeFunction function;
+};
+
+}  // namespace cs

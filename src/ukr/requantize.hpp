@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requantising, by the functions of arith.hpp: a multiplication of 64 bits and a shift for each output, which the
+// compiler turns into lanes where the level has them.
+#pragma once
+
+#include "complsparse/arith.hpp"
+#include "kernels/requantize.hpp"
+#include "ukr/levels.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+// `count` outputs that the compiler turns into lanes: loops of one width each, on arrays that are certainly apart.
+template <bool by_column>
+CS_INLINE void requantize_some(const RequantizeArgs& args, const std::int32_t* __restrict sums, std::int64_t feature,
+                               std::int64_t count, std::int32_t* __restrict to) {
+    namespace arith = complsparse::arith;
+    const std::int32_t *const bias = args.bias + feature, *const multipliers = args.multipliers + feature,
+                              *const shifts = args.shifts + feature;
+    const std::int32_t zero_point = args.zero_point;
+    const arith::Range<std::int32_t> range{args.least, args.most};
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t f = by_column ? i : 0;
+        to[i] = arith::requantize(sums[i] + bias[f], {multipliers[f], shifts[f]}, zero_point, range);
+    }
+}
+
+template <class Out>
+void requantize(const RequantizeArgs& given) {
+    constexpr std::int64_t at_once = 64;
+    const RequantizeArgs args = given;  // which no store may change
+    std::int32_t outputs[at_once];
+    std::int64_t feature = args.feature;
+    for (std::int64_t r = 0; r < args.rows; ++r) {
+        const std::int32_t* const sums = args.sums + r * args.cols;
+        Out* const to = static_cast<Out*>(args.to) + r * args.cols;
+        for (std::int64_t first = 0; first < args.cols; first += at_once) {
+            const std::int64_t count = args.cols - first < at_once ? args.cols - first : at_once;
+            if (args.by_column)
+                requantize_some<true>(args, sums + first, first, count, outputs);
+            else
+                requantize_some<false>(args, sums + first, feature, count, outputs);
+            for (std::int64_t i = 0; i < count; ++i) to[first + i] = static_cast<Out>(outputs[i]);
+        }
+        if (++feature == args.features) feature = 0;
+    }
+}
+
+template <class Out>
+inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>};
+
+static constexpr RequantizeRow requantize_of_every_level[] = {
+    requantize_row<std::int8_t>,
+    requantize_row<std::uint8_t>,
+};
+template <>
+struct EveryLevel<RequantizeRow> {
+    static constexpr Rows<RequantizeRow> rows = table_rows(requantize_of_every_level);
+};
+
+}  // namespace cs::ukr::CS_ISA
