@@ -97,7 +97,7 @@ _core.set_fallbacks(
 )
 
 if TYPE_CHECKING:
-    from complsparse import nn
+    from complsparse import hls, nn
     from complsparse._conv.conv import conv1d, conv2d
     from complsparse._conv.plan import ConvPlan
     from complsparse._conv.pools import avg_pool2d, max_pool2d
@@ -122,6 +122,7 @@ __all__ = [
     "from_filters",
     "from_scipy",
     "get_num_threads",
+    "hls",
     "isa_levels",
     "iscompl",
     "kwta",
@@ -151,6 +152,7 @@ _LATER = {
     "complementary_mask": "complsparse._patterns.masks",
     "conv1d": "complsparse._conv.conv",
     "conv2d": "complsparse._conv.conv",
+    "hls": "complsparse.hls",
     "load": "complsparse._files.saved",
     "max_pool2d": "complsparse._conv.pools",
     "nn": "complsparse.nn",

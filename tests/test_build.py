@@ -65,7 +65,7 @@ FLOORS = {
         ("_ops", "_pictures"),
         ("_conv",),
         ("_matrix",),
-        ("_patterns", "_files"),
+        ("_patterns", "_files", "hls"),
         ("_tables",),
         ("nn",),
         ("_cli",),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``python -m complsparse demo | info | pack | bench``.
+"""The command line: ``python -m complsparse demo | info | pack | bench | hls``.
 
 Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
 is installed and as plain text elsewhere; `--json` prints one document for programs.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from complsparse._cli import sparsities
+from complsparse._cli import circuit, sparsities
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
@@ -180,6 +180,10 @@ def _bench(args: argparse.Namespace) -> int:
     return _report("W @ X, X with N columns", records, rivals, args)
 
 
+def _hls(args: argparse.Namespace) -> int:
+    return circuit.run(args, _matrices(args.file, args.tensor))
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 FILES = (
@@ -247,6 +251,8 @@ def _parsers() -> list[Parser]:
     bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
     bench.add_argument("--rounds", type=whole_number(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
     measuring(bench)
+
+    circuit.arguments(command("hls", _hls, "write the circuit of a matrix of int8 weights, for FPGAs"))
     return parsers
 
 
