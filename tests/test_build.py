@@ -132,8 +132,9 @@ def test_the_contract_is_a_leaf():
 
 @of_source
 def test_public_headers_stand_alone():
+    """ap_int.h is a synthesis tool's, and included where its integers are asked for."""
     for path in files("include", "*.h", "*.hpp"):
-        assert all(name == "stdint.h" or name.startswith("complsparse/") for name in included(path)), path
+        assert all(name in ("stdint.h", "ap_int.h") or name.startswith("complsparse/") for name in included(path)), path
 
 
 @of_source
