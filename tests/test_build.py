@@ -255,6 +255,13 @@ def test_every_python_module_is_installed():
     assert listed == present | {"_core.pyi"}
 
 
+@of_source
+def test_every_template_is_installed():
+    folder = ROOT / "complsparse" / "hls" / "templates"
+    listed = set(re.findall(r"'hls/templates/([\w.]+)'", (ROOT / "complsparse" / "meson.build").read_text()))
+    assert listed == {path.name for path in folder.iterdir()}
+
+
 # --- object files ----------------------------------------------------------------------------------------------------
 
 

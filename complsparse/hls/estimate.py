@@ -31,7 +31,7 @@ class Estimate:
     table_words, word_bits, table_ports : int
         The memory of weights and ids: words, bits of a word, words read in a clock.
     fill : float
-        Slots with an entry over all slots.
+        Slots with a weight other than 0 over all slots.
     """
 
     cycles_per_vector: int

@@ -42,6 +42,7 @@ class Function:
         self.element: dict[str, int] = {}  # bits of a port's elements
         self.inputs: set[str] = set()
         self.outputs: set[str] = set()
+        self.stored: dict[str, str] = {}
         self.lines: list[str] = []
 
     def value(self, text: str, bits: int) -> str:
@@ -85,7 +86,7 @@ class Function:
         if store:
             port, place = self.slice(store[3], store[1])
             self.outputs.add(port)
-            self.lines.append(f"  assign {place} = {self.value(store[2], size_of(store[1])[1])};")
+            self.stored[place] = self.value(store[2], size_of(store[1])[1])  # of two, the later one
             return
         name, _, rest = line.partition(" = ")
         found = re.match(rf"getelementptr{FLAGS} (.+?), ptr (%[\w.]+), (.*)", rest)
@@ -135,7 +136,8 @@ class Function:
             bits = self.element[port]
             width = size // size_of(f"i{bits}")[0] * bits
             ports.append(f"  {'output' if port in self.outputs else 'input'} [{width - 1}:0] {port}")
-        return f"module {name} (\n" + ",\n".join(ports) + "\n);\n" + "\n".join(self.lines) + "\nendmodule\n"
+        lines = self.lines + [f"  assign {place} = {value};" for place, value in self.stored.items()]
+        return f"module {name} (\n" + ",\n".join(ports) + "\n);\n" + "\n".join(lines) + "\nendmodule\n"
 
 
 def convert(ir: str, name: str, ports: list[str]) -> str:

@@ -22,7 +22,7 @@ equal those of the CPU library bit for bit. {packing}
 | comparators that route | {comparators} of {id_bits} bits |
 | accumulators | {sums} of {sum_bits} bits |
 | weights and kernel ids | {words} words of {word_bits} bits, {ports} read in a clock |
-| slots that hold an entry | {fill:.1%} |
+| slots that hold a weight other than 0 | {fill:.1%} |
 
 ## Check it
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from complsparse._matrix.matrix import ComplementaryMatrix
-from complsparse._matrix.stored import no_kernel
 
+MOST_SLOTS = 2**24
 IntArray = npt.NDArray[np.integer[Any]]
 
 
@@ -82,18 +82,30 @@ def tables_of(W: Any, activations: str) -> Tables:
     if W.strategy != "strict":
         W = ComplementaryMatrix(W, strategy="strict")
     if W.n_sets == 0:  # no entries
-        one = np.zeros((columns, 1), dtype=np.int8)
+        one = np.zeros((columns, 1), dtype=np.int64)
         return Tables(W.shape, one, one, np.arange(rows).reshape(1, rows), 0, activations == "uint8")
+    if W.n_sets * columns > MOST_SLOTS:
+        raise ValueError(
+            f"{W.n_sets} sets of {columns} columns are {W.n_sets * columns} slots, more than the {MOST_SLOTS} that a "
+            "folder's tables hold: cut the matrix"
+        )
     members = np.diff(W.set_ptr)
     of_set = np.full((W.n_sets, int(members.max())), -1, dtype=np.int64)
     of_set[np.arange(of_set.shape[1]) < members[:, None]] = W.row_order
-    ids = W.kernel_ids.T.astype(np.int64)
-    empty = ids == no_kernel
+    set_of, member_of = np.empty((2, rows), dtype=np.int64)
+    sets, places = np.nonzero(of_set >= 0)
+    set_of[of_set[sets, places]], member_of[of_set[sets, places]] = sets, places
+    csr = W.tocsr()
+    entries = np.diff(csr.indptr)
+    row = np.repeat(np.arange(rows), entries)
+    weights, ids = np.zeros((2, columns, W.n_sets), dtype=np.int64)
+    weights[csr.indices, set_of[row]] = csr.data
+    ids[csr.indices, set_of[row]] = member_of[row]
     return Tables(
         shape=W.shape,
-        weights=np.where(empty, 0, W.values.T).astype(np.int64),
-        ids=np.where(empty, 0, ids),
+        weights=weights,
+        ids=ids,
         rows=of_set,
-        fullest_row=int(np.diff(W.tocsr().indptr).max()),
+        fullest_row=int(entries.max()),
         unsigned=activations == "uint8",
     )

@@ -33,7 +33,7 @@ BODY = """
     end else begin
       if (out_valid & out_ready) out_valid <= 0;
       if (~stall) begin
-        fetched <= in_valid;
+        fetched <= take;
         if (fetched & last) out_valid <= 1;
       end
       if (take) beat <= beat == LAST ? ZERO : beat + ONE;

@@ -9,6 +9,7 @@
 #include "complsparse/hls/kwinners.hpp"
 #include "complsparse/hls/layer.hpp"
 #include "complsparse/hls/pool.hpp"
+#include "complsparse/hls/requantise.hpp"
 
 inline bool next_number(int& number) { return fread(&number, sizeof number, 1, stdin) == 1; }
 
@@ -107,4 +108,17 @@ void contest_case() {
         histogram_winners<C>(x, values, indices);
     }
     write(values), write(indices);
+}
+
+template <class C>
+void requantise_case() {
+    using namespace complsparse;
+    static typename C::sum_t sums[C::rows];
+    static int32_t bias[C::rows], multipliers[C::rows], shifts[C::rows], zero_point;
+    static arith::Factor factors[C::rows];
+    static typename C::value_t range[2], y[C::rows];
+    read(sums), read(bias), read(multipliers), read(shifts), read(zero_point), read(range);
+    for (int row = 0; row < C::rows; ++row) factors[row] = {multipliers[row], shifts[row]};
+    hls::requantise<C>(sums, bias, factors, zero_point, {range[0], range[1]}, y);
+    write(y);
 }

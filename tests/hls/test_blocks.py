@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The HLS header's blocks in C simulation, with every kind of integer, against the CPU library and NumPy."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from hls_blocks import Contest, Layer, Pool, program, results
+from hls_blocks import Contest, Layer, Pool, Requantise, program, results
 from hls_tools import INTEGERS, integers
 
 import complsparse as cs
@@ -180,3 +182,38 @@ def test_convolutions(kind):
                 np.testing.assert_array_equal(ours, wanted[-1])
     for got, pixels in zip(results(built, cases, [w.size for w in wanted]), wanted):
         np.testing.assert_array_equal(got.reshape(pixels.shape), pixels)
+
+
+def test_requantising(kind):
+    """Against exact fractions, which Python rounds to the nearest and a half to the even one."""
+    shapes = [Requantise(1, 1), Requantise(9, 4), Requantise(16, 16, unsigned=True), Requantise(12, 5, sum_bits=32)]
+    built = kind(shapes)
+    cases, wanted = [], []
+    for number, shape in enumerate(shapes):
+        least, most = shape.limits
+        for zero, relu, half in (
+            (0, False, False),
+            (3, True, False),
+            (-1 + (least == 0), False, True),
+            (most, True, False),
+        ):
+            top = 2 ** (shape.sum_bits - 2)
+            sums, bias = RNG.integers(-top, top, (2, shape.rows))
+            multipliers, shifts = (
+                RNG.integers(2**30, 2**31, shape.rows),
+                RNG.integers(shape.sum_bits + 24, 63, shape.rows),
+            )
+            shifts = np.minimum(shifts, shape.sum_bits + 26)
+            if half:  # quarters: halves among them
+                sums, bias = RNG.integers(-300, 300, (2, shape.rows))
+                multipliers, shifts = np.full(shape.rows, 2**30), np.full(shape.rows, 32)
+            low = max(least, zero) if relu else least
+            cases.append((number, [sums, bias, multipliers, shifts, [zero], [low, most]]))
+            exact = [
+                round(Fraction(int(s + b) * int(m), 2 ** int(n))) for s, b, m, n in zip(sums, bias, multipliers, shifts)
+            ]
+            wanted.append(np.clip(np.array(exact) + zero, low, most))
+    found = results(built, cases, [w.size for w in wanted])
+    for got, values in zip(found, wanted):
+        np.testing.assert_array_equal(got, values)
+    assert len(np.unique(np.concatenate(found))) > 30

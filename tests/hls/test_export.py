@@ -6,54 +6,16 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 
 import numpy as np
 import pytest
+from hls_folders import DESIGNS, MATRICES, MUTANTS, changed, make, options
 from hls_tools import INTEGERS, clang, integers, tool
 from test_data import read_lyra
 
 import complsparse as cs
 from complsparse._cli.main import main
 from complsparse.hls import folder as folders
-
-
-def random_matrix(rows, columns, density, seed=0):
-    rng = np.random.default_rng(seed)
-    return ((rng.random((rows, columns)) < density) * rng.integers(-128, 128, (rows, columns), endpoint=False)).astype(
-        np.int8
-    )
-
-
-MATRICES = {
-    "balanced": lambda: cs.random((32, 64), density=1 / 8, dtype=np.int8, rng=0),
-    "blocks": lambda: cs.random((24, 40), density=1 / 4, block=(2, 1), dtype=np.int8, rng=1),
-    "not balanced": lambda: cs.from_dense(random_matrix(20, 37, 0.15), strategy="strict"),
-    "split": lambda: cs.from_dense(random_matrix(20, 37, 0.3), strategy="split"),
-    "full": lambda: cs.from_dense(np.full((3, 5), -128, dtype=np.int8)),
-    "empty": lambda: cs.from_dense(np.zeros((4, 9), dtype=np.int8)),
-    "one": lambda: cs.from_dense(np.array([[-128]], dtype=np.int8)),
-}
-DESIGNS = {
-    "dense": {"lanes": 8},
-    "dense, run time": {"lanes": 5, "ids": "runtime", "activations": "uint8"},
-    "all columns": {"lanes": 1000},
-    "winners": {"winners": 1},
-    "winners, run time": {"winners": "half", "parallel_winners": 1, "ids": "runtime"},
-    "winners in parallel": {"winners": "all", "parallel_winners": "some", "activations": "uint8"},
-}
-
-
-def options(design, W):
-    columns = W.shape[1]
-    numbers = {"half": max(1, columns // 2), "all": columns, "some": max(1, columns // 3)}
-    return {name: numbers.get(value, value) for name, value in DESIGNS[design].items()}
-
-
-def make(folder, goal, *variables):
-    return subprocess.run(
-        ["make", "-s", "-C", str(folder), goal, *variables], capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
@@ -100,40 +62,6 @@ def test_a_layer_of_a_speech_vocoder(design, data_folder, tmp_path):
 
 
 # --- simulations that must fail ---------------------------------------------------------------------------------------
-
-
-def table(text, name):
-    """Start, end and numbers of an array in tables.hpp."""
-    found = re.search(rf"\b{name}(?:\[[^\]]*\])+ = (\{{.*?\}});", text, re.DOTALL)
-    return found.start(1), found.end(1), np.array(re.findall(r"-?\d+", found[1]), dtype=int)
-
-
-def changed(path, name, change):
-    """Writes the array with other numbers, which `change` makes of the old ones."""
-    text = path.read_text()
-    start, end, numbers = table(text, name)
-    new = iter(change(numbers).tolist())
-    path.write_text(text[:start] + re.sub(r"-?\d+", lambda _: str(next(new)), text[start:end]) + text[end:])
-
-
-def flipped_id(ids):
-    ids[np.flatnonzero(ids)[0]] ^= 1
-    return ids
-
-
-def dropped_slot(weights):
-    weights[np.flatnonzero(weights)[-1]] = 0
-    return weights
-
-
-def swapped_lanes(weights, sets=4):
-    lanes = weights.reshape(-1, sets).copy()
-    lanes[[0, 1]] = lanes[[1, 0]]
-    return lanes.ravel()
-
-
-MUTANTS = {"flipped id": ("ids", flipped_id), "dropped slot": ("weights", dropped_slot),
-           "swapped lanes": ("weights", swapped_lanes)}  # fmt: skip
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -271,6 +199,12 @@ def test_too_many_multipliers_are_refused():
     W = cs.from_dense(np.ones((70, 1000), dtype=np.int8))
     with pytest.raises(ValueError, match="70 sets with 1000 lanes need 70000 multipliers"):
         cs.hls.estimate(W, lanes=1000)
+
+
+def test_tables_that_no_folder_holds_are_refused():
+    W = cs.from_coo(np.ones(9, dtype=np.int8), (np.arange(9), np.zeros(9, dtype=int)), (9, 2_000_000))
+    with pytest.raises(ValueError, match="9 sets of 2000000 columns are 18000000 slots, more than the 16777216"):
+        cs.hls.estimate(W)
 
 
 def test_foreign_files_stay(tmp_path):

@@ -91,6 +91,14 @@ class Pool:
         self.call = "pool_case<{name}>()"
 
 
+class Requantise:
+    def __init__(self, rows, outputs_per_clock, *, unsigned=False, sum_bits=24):
+        self.constants = {"rows": rows, "outputs_per_clock": outputs_per_clock}
+        self.types = {"sum_t": whole(sum_bits), "value_t": whole(8, unsigned)}
+        self.rows, self.sum_bits, self.call = rows, sum_bits, "requantise_case<{name}>()"
+        self.limits = (0, 255) if unsigned else (-128, 127)
+
+
 def program(folder, configurations, compiler="g++", flags=()):
     """An executable for these configurations."""
     lines = [f'#include "{HARNESS}"']

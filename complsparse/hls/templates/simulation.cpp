@@ -39,7 +39,7 @@ int64_t get(const VlWide<Words>& port, int first, int bits) {
     return int64_t(found << (64 - bits)) >> (64 - bits);
 }
 
-constexpr int kMostIdle = 64;
+constexpr int kMostIdle = 64 * (Golden::words + 4);  // clocks without a word and without sums
 
 struct Bench {
     Vcomplsparse_layer circuit;
@@ -50,12 +50,22 @@ struct Bench {
 
     explicit Bench(const char* folder) : in(folder), out(folder) {}
 
-    // One of two times, where there are stalls.
-    bool goes(bool stalls) {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        return !stalls || (noise >> 32 & 1) != 0;
+    // A side of the handshake goes, or waits, for some clocks on end: long enough to fill what is behind it.
+    struct Side {
+        bool goes = false;
+        unsigned left = 0;
+    } source, sink;
+
+    bool goes(Side& side, bool stalls) {
+        if (side.left == 0) {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            side.goes = (noise >> 32 & 1) != 0;
+            side.left = 1 + unsigned(noise >> 40) % (2 * Golden::words + 4);
+        }
+        --side.left;
+        return !stalls || side.goes;
     }
 
     void edge() {
@@ -130,27 +140,29 @@ struct Bench {
         int word = 0;
         int idle = 0;
         long first = 0;
+        long busy = 0;  // clocks up to the last word
         while (idle < kMostIdle) {
-            const bool valid = more && goes(stalls);
-            const bool ready = goes(stalls);
+            const bool valid = goes(source, stalls) && more;
+            const bool ready = goes(sink, stalls);
             if (valid) offer(word);
             circuit.in_valid = valid;
             circuit.out_ready = ready;
             circuit.eval();
             const bool takes = valid && circuit.in_ready;
-            if (ready && circuit.out_valid) {
+            const bool leaves = ready && circuit.out_valid;
+            idle = takes || (leaves && out.vectors < in.vectors) ? 0 : idle + 1;
+            if (leaves) {
                 if (out.vectors == 0) latency = clocks - first;
                 compare();
             }
             if (takes && taken == 0) first = clocks;
             edge();
-            idle = more ? 0 : idle + 1;
             if (!takes) continue;
+            busy = clocks;
             ++taken;
             word = (word + 1) % Golden::words;
             if (word == 0) more = in.next();
         }
-        const long busy = clocks - kMostIdle;
         const bool every_clock = stalls || busy == taken;
         const bool all = !out.next() && out.whole() && in.whole();
         printf("RTL, %s: %ld vectors, %ld outputs, %ld wrong; %ld words in %ld clocks, the first sums after %ld\n",

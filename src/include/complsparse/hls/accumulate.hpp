@@ -2,6 +2,7 @@
 // The step that all layers share: a word of slots for each lane is multiplied, routed and summed.
 #pragma once
 
+#include "complsparse/arith.hpp"
 #include "complsparse/hls/shape.hpp"
 
 namespace complsparse {
@@ -30,7 +31,7 @@ inline void accumulate(const typename C::activation_t (&x)[C::lanes],
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            products[lane] = product_t(product_t(x[lane]) * product_t(weights[lane][set]));
+            products[lane] = arith::multiply<product_t>(weights[lane][set], x[lane]);
         }
         for (int member = 0; member < C::set_size; ++member) {
 #ifdef __SYNTHESIS__

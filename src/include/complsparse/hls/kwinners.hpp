@@ -3,6 +3,7 @@
 // complsparse.kwta. A winner that `relu` drops keeps its place with value 0, so that there are always k.
 #pragma once
 
+#include "complsparse/arith.hpp"
 #include "complsparse/hls/types.hpp"
 
 namespace complsparse {
@@ -65,7 +66,7 @@ inline void sorted_winners(const typename C::value_t (&x)[C::size], typename C::
 #pragma HLS UNROLL
 #endif
         const key_t least = key_t(-256 * places);
-        keys[i] = i < C::size ? key_t(key_t(x[i < C::size ? i : 0]) * key_t(places) + key_t(places - 1 - i)) : least;
+        keys[i] = i < C::size ? arith::contest_key<key_t, stages>(x[i < C::size ? i : 0], i) : least;
     }
     for (int stage = 0; stage < stages; ++stage) {
 #ifdef __SYNTHESIS__

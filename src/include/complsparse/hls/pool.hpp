@@ -2,6 +2,7 @@
 // Maxima of windows that do not overlap, of an image whose pixels arrive row by row with all their channels.
 #pragma once
 
+#include "complsparse/arith.hpp"
 #include "complsparse/hls/types.hpp"
 
 namespace complsparse {
@@ -45,7 +46,7 @@ inline void max_pool(const typename C::value_t (&x)[C::height * C::width][C::cha
 #endif
             const typename C::value_t pixel = x[clock][channel];
             const typename C::value_t so_far = first ? pixel : line[place][channel];
-            const typename C::value_t most = pixel > so_far ? pixel : so_far;
+            const typename C::value_t most = arith::maximum(so_far, pixel);
             if (inside) line[place][channel] = most;
             if (inside && last) y[output][channel] = most;
         }
