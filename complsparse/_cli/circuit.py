@@ -10,8 +10,8 @@ from typing import Any
 from complsparse import hls
 from complsparse._cli.measure import pack
 from complsparse._cli.parser import BadInput, Parser, whole_number
-from complsparse._cli.tables import print_json
 from complsparse._files.trust import printable
+from complsparse._tables import print_json
 
 
 def arguments(sub: Parser) -> None:

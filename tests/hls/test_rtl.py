@@ -47,7 +47,7 @@ def exported(folder, layer, **more):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_simulation_equals_the_library_and_takes_a_word_in_every_clock(layer, tmp_path):
+def test_simulation_takes_a_word_in_every_clock(layer, tmp_path):
     W, estimate = exported(tmp_path / "layer", layer)
     (fast, stalled), done = simulate(tmp_path / "layer")
     assert done.returncode == 0
@@ -189,7 +189,7 @@ def proven(step, sizes, reference, folder):
         "flatten; opt -full; opt_share; opt -full; sat -verify -prove trigger 0 -seq 0 miter"
     )
     done = subprocess.run(
-        [yosys, "-q", "-p", script], capture_output=True, text=True, check=False, cwd=folder, timeout=120
+        [yosys, "-q", "-p", script], capture_output=True, text=True, check=False, cwd=folder, timeout=600
     )
     if done.returncode and "proof did fail" not in done.stdout + done.stderr:
         raise AssertionError(done.stdout[-2000:] + done.stderr[-2000:])

@@ -153,7 +153,7 @@ SENTENCES = {
 
 @pytest.mark.parametrize("constant", [None, *SENTENCES])
 @pytest.mark.parametrize("compiler", ["g++", "clang"])
-def test_configurations_that_cannot_work_are_refused_in_a_sentence(constant, compiler, tmp_path):
+def test_broken_configurations_get_a_sentence(constant, compiler, tmp_path):
     layer = Layer(8, 8, 4, 4, 4, 2)
     constants = dict(layer.constants)
     if constant:

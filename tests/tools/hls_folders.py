@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What tests of exported folders have in common: matrices, designs, make, and faults that simulations must find."""
 
+import os
 import re
+import shutil
 import subprocess
 
 import numpy as np
@@ -43,8 +45,15 @@ def options(design, W):
 
 
 def make(folder, goal, *variables):
+    # Verilator's own sources are the same in every simulation.
+    cache = {"OBJCACHE": "ccache"} if shutil.which("ccache") else {}
     return subprocess.run(
-        ["make", "-s", "-C", str(folder), goal, *variables], capture_output=True, text=True, check=False, timeout=120
+        ["make", "-s", "-C", str(folder), goal, *variables],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, **cache},
     )
 
 
