@@ -23,6 +23,7 @@ def arguments(sub: Parser) -> None:
     sub.add_argument("--winners", type=counts, help="winners of a vector of activations (default: they are dense)")
     sub.add_argument("--parallel-winners", type=counts, default=1, help="winners in a clock (default: 1)")
     sub.add_argument("--ids", choices=("static", "runtime"), default="static", help="default: static")
+    sub.add_argument("--route", choices=("products", "activations"), default="products", help="default: products")
     sub.add_argument("--clock", type=float, default=4.0, metavar="NS", help="assumed clock in ns (default: 4)")
     sub.add_argument("--activations", choices=("int8", "uint8"), default="int8", help="default: int8")
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace, matrices: dict[str, Any]) -> int:
         ids=args.ids,
         clock_ns=args.clock,
         activations=args.activations,
+        route=args.route,
     )
     if args.json:
         print_json({"version": 1, "file": args.file, "output": args.output, **dataclasses.asdict(estimate)})

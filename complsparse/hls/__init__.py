@@ -26,6 +26,7 @@ def export(
     ids: str = "static",
     clock_ns: float = 4.0,
     activations: str = "int8",
+    route: str = "products",
     vectors: int = VECTORS,
 ) -> Estimate:
     """Writes the circuit of a layer into a folder, with test benches and a page that explains it.
@@ -48,6 +49,11 @@ def export(
         The clock that project files ask for, and rates assume.
     activations : {"int8", "uint8"}
         Their type.
+    route : {"products", "activations"}
+        What moves in a sparse-dense layer: products to the sums of the rows that own their slots, with a multiplier for
+        each set and lane; or activations to the rows, with a multiplier for each row and each slot that it owns at most
+        of `lanes` columns. The second takes far fewer LUTs, and as many multipliers where a pattern is balanced and
+        `lanes` a multiple of its set size.
     vectors : int
         How many vectors the test benches run: corners, then random ones.
 
@@ -82,7 +88,7 @@ def export(
     >>> found.cycles_per_vector, found.multipliers
     (4, 64)
     """
-    design = _design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations)
+    design = _design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations, route)
     if isinstance(vectors, bool) or not isinstance(vectors, int) or vectors < 1:
         raise ValueError(f"vectors={vectors!r} is not a number from 1 on")
     _folder.write(W, design, os.fspath(folder), vectors)
@@ -98,6 +104,7 @@ def estimate(
     ids: str = "static",
     clock_ns: float = 4.0,
     activations: str = "int8",
+    route: str = "products",
 ) -> Estimate:
     """Clocks and parts of the circuit that `export` writes, with the same arguments and errors.
 
@@ -112,4 +119,4 @@ def estimate(
     >>> cs.hls.estimate(W, winners=9, parallel_winners=2).cycles_per_vector
     5
     """
-    return estimate_of(_design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations))
+    return estimate_of(_design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations, route))

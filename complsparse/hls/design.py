@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from complsparse.hls.tables import Tables, tables_of
+from complsparse.hls.tables import IntArray, Tables, bits_up_to, tables_of
 
 MOST_MULTIPLIERS = 65_536
 
@@ -24,6 +25,7 @@ class Design:
     winners: int | None
     ids: str
     clock_ns: float
+    route: str
 
     @property
     def rows(self) -> int:
@@ -43,10 +45,29 @@ class Design:
         """Words of the table: groups of columns, or, where each lane reads the column of its winner, columns."""
         return self.beats if self.winners is None else self.columns
 
+    @cached_property
+    def table(self) -> tuple[IntArray, IntArray]:
+        """By word and slot: weights, and what they choose: the member that takes a product, or the lane of x."""
+        if self.route == "activations":
+            return self.tables.by_member(self.lanes)
+        lanes = (self.lanes,) if self.winners is None else ()
+        shape = (self.groups, *lanes, self.tables.sets)
+        weights, ids = self.tables.padded(self.groups * self.lanes if lanes else self.columns)
+        return weights.reshape(shape), ids.reshape(shape)
+
+    @property
+    def choice_bits(self) -> int:
+        return bits_up_to(self.lanes - 1) if self.route == "activations" else self.tables.id_bits
+
+    @property
+    def slots(self) -> int:
+        """Of one word of the table."""
+        return int(self.table[0][0].size)
+
     @property
     def word_bits(self) -> int:
         """Of one word of the table."""
-        return self.tables.column_bits * (self.lanes if self.winners is None else 1)
+        return self.slots * (8 + self.choice_bits)
 
     @property
     def ports(self) -> int:
@@ -55,11 +76,11 @@ class Design:
 
     @property
     def multipliers(self) -> int:
-        return self.tables.sets * self.lanes
+        return self.slots * self.ports
 
 
 def design_of(
-    W: Any, lanes: Any, parallel_winners: Any, winners: Any, ids: str, clock_ns: Any, activations: str
+    W: Any, lanes: Any, parallel_winners: Any, winners: Any, ids: str, clock_ns: Any, activations: str, route: str
 ) -> Design:
     tables = tables_of(W, activations)
     columns = tables.shape[1]
@@ -80,14 +101,20 @@ def design_of(
         lanes = parallel_winners
     if ids not in ("static", "runtime"):
         raise ValueError(f"ids={ids!r} is neither 'static' nor 'runtime'")
+    if route not in ("products", "activations"):
+        raise ValueError(f"route={route!r} is neither 'products' nor 'activations'")
+    if route == "activations" and winners is not None:
+        raise ValueError(
+            "route='activations' with winners: a winner's column has one slot in each set, which is routed"
+        )
     clock = _clock(clock_ns)
     if tables.sum_bits > 32:
         raise ValueError(
             f"the fullest row of W has {tables.fullest_row} entries, whose sum needs {tables.sum_bits} bits: "
             "sums are at most 32 bits wide, as those of the CPU library are"
         )
-    design = Design(tables, lanes, winners, ids, clock)
-    if design.multipliers > MOST_MULTIPLIERS:
+    design = Design(tables, lanes, winners, ids, clock, route)
+    if tables.sets * lanes > MOST_MULTIPLIERS or design.multipliers > MOST_MULTIPLIERS:
         raise ValueError(
             f"{tables.sets} sets with {lanes} lanes need {design.multipliers} multipliers, more than "
             f"{MOST_MULTIPLIERS}: take fewer lanes"

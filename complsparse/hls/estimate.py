@@ -23,11 +23,11 @@ class Estimate:
     multipliers : int
         Products of 8 bits and 8 bits, a clock each.
     comparators : int
-        Comparisons of a kernel id with a member, which route the products.
+        Comparisons of a kernel id with a member, which route the products; 0 where activations are routed.
     sums, sum_bits : int
         Accumulators, and their width.
     id_bits : int
-        Width of a kernel id.
+        Width of a kernel id; of a place among the lanes, where activations are routed.
     table_words, word_bits, table_ports : int
         The memory of weights and ids: words, bits of a word, words read in a clock.
     fill : float
@@ -56,10 +56,10 @@ def estimate_of(design: Design) -> Estimate:
         latency_cycles=design.beats + 1,
         vectors_per_second=1e9 / (design.clock_ns * design.beats),
         multipliers=design.multipliers,
-        comparators=design.lanes * sums,
+        comparators=design.lanes * sums if design.route == "products" else 0,
         sums=sums,
         sum_bits=tables.sum_bits,
-        id_bits=tables.id_bits,
+        id_bits=design.choice_bits,
         table_words=design.groups,
         word_bits=design.word_bits,
         table_ports=design.ports,

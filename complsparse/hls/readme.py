@@ -18,10 +18,10 @@ equal those of the CPU library bit for bit. {packing}
 | clocks from vector to vector | {cycles} (`{formula}`) |
 | clocks from the first word to the sums | {latency} |
 | vectors a second at {clock:g} ns, a clock that is *assumed* | {rate:,.0f} |
-| multipliers (8 bits x 8 bits) | {multipliers} (sets x lanes) |
-| comparators that route | {comparators} of {id_bits} bits |
+| multipliers (8 bits x 8 bits) | {multipliers} |
+| comparators of kernel ids | {comparators} |
 | accumulators | {sums} of {sum_bits} bits |
-| weights and kernel ids | {words} words of {word_bits} bits, {ports} read in a clock |
+| weights, and what they choose, in {id_bits} bits | {words} words of {word_bits} bits, {ports} read in a clock |
 | slots that hold a weight other than 0 | {fill:.1%} |
 
 ## Check it
@@ -83,6 +83,9 @@ def text(design: Design) -> str:
             f"\n| `in_index` | {design.lanes * tables.index_bits} | their columns, {tables.index_bits} bits each; "
             "a place beyond the winners has value 0 |"
         )
+    if design.route == "activations":
+        turns = design.table[0].shape[3]
+        packing = f"Of each clock's {design.lanes} activations every row selects up to {turns}."
     ids = "Weights and kernel ids are constants of the circuit."
     if design.ids == "runtime":
         in_ports += (

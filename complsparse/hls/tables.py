@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,10 +56,20 @@ class Tables:
         """What holds any sum of the fullest row, whatever its weights are: -128 times -128 included."""
         return 16 + (bits_up_to(self.fullest_row - 1) if self.fullest_row > 1 else 0)
 
-    @cached_property
-    def column_bits(self) -> int:
-        """A column's slots in all sets."""
-        return self.sets * (8 + self.id_bits)
+    def by_member(self, lanes: int) -> tuple[IntArray, IntArray]:
+        """Weights and places in their group of `lanes` columns, by group, set, member and turn."""
+        columns, sets = np.nonzero(self.weights)
+        groups, places = columns // lanes, columns % lanes
+        owners = (groups * self.sets + sets) * self.set_size + self.ids[columns, sets]
+        order = np.argsort(owners, kind="stable")
+        owners = owners[order]
+        turn = np.arange(len(owners)) - np.searchsorted(owners, owners)  # of those before it that have the same owner
+        turns = int(turn.max(initial=0)) + 1
+        found = np.zeros((2, -(-self.shape[1] // lanes) * self.sets * self.set_size, turns), dtype=np.int64)
+        found[0, owners, turn] = self.weights[columns, sets][order]
+        found[1, owners, turn] = places[order]
+        weights, choices = found.reshape(2, -1, self.sets, self.set_size, turns)
+        return weights, choices
 
     def padded(self, columns: int) -> tuple[IntArray, IntArray]:
         """Weights and ids with empty slots behind the last column."""

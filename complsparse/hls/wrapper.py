@@ -53,7 +53,7 @@ BODY = """
 def layer(design: Design) -> str:
     """The module complsparse_layer."""
     tables = design.tables
-    slots = design.ports * _slots(design)
+    slots = design.ports * design.slots
     sizes = {
         "X": 8 * design.lanes,
         "BEAT_BITS": bits_up_to(design.beats - 1),
@@ -61,7 +61,7 @@ def layer(design: Design) -> str:
         "WORD": design.word_bits,
         "WORDS": design.groups,
         "WEIGHTS": slots * 8,
-        "IDS": slots * tables.id_bits,
+        "IDS": slots * design.choice_bits,
     }
     ports = ["input clock", "input reset", "input in_valid", "output in_ready", f"input [{sizes['X'] - 1}:0] in_x"]
     if design.winners is not None:
@@ -78,29 +78,23 @@ def layer(design: Design) -> str:
     return "\n".join(lines) + "\n" + _table(design) + BODY.replace("@ROWS@", _rows(design)) + "endmodule\n"
 
 
-def _slots(design: Design) -> int:
-    """Of a word of the table."""
-    return design.word_bits // (8 + design.tables.id_bits)
-
-
 def words(design: Design) -> list[int]:
-    """The table's words: for each lane its sets' weights, and above all weights the ids in the same order."""
-    tables = design.tables
-    slots = _slots(design)
-    weights, ids = tables.padded(design.groups * slots // tables.sets)
+    """The table's words: the weights of all slots, and above them what they choose, in the same order."""
+    weights, choices = design.table
+    slots = design.slots
     found = []
-    for w, k in zip(weights.reshape(-1, slots).tolist(), ids.reshape(-1, slots).tolist()):
+    for w, k in zip(weights.reshape(-1, slots).tolist(), choices.reshape(-1, slots).tolist()):
         word = 0
         for place, weight in enumerate(w):
             word |= (weight & 255) << 8 * place
-        for place, kernel_id in enumerate(k):
-            word |= kernel_id << 8 * slots + tables.id_bits * place
+        for place, choice in enumerate(k):
+            word |= choice << 8 * slots + design.choice_bits * place
         found.append(word)
     return found
 
 
 def _table(design: Design) -> str:
-    slots = _slots(design)
+    slots = design.slots
     split = f"{8 * slots - 1}:0", f"{design.word_bits - 1}:{8 * slots}"
     if design.ids == "static" and design.groups == 1:
         (word,) = words(design)

@@ -10,6 +10,7 @@
 #include "complsparse/hls/layer.hpp"
 #include "complsparse/hls/pool.hpp"
 #include "complsparse/hls/requantise.hpp"
+#include "complsparse/hls/selected.hpp"
 
 inline bool next_number(int& number) { return fread(&number, sizeof number, 1, stdin) == 1; }
 
@@ -54,6 +55,19 @@ void dense_case() {
     static typename C::sum_t y[Vectors][C::rows];
     read(x), read(weights), read(ids), read(rows);
     sparse_dense<C, Vectors>(x, weights, ids, rows, y);
+    write(y);
+}
+
+template <class C, int Vectors>
+void selected_case() {
+    using namespace complsparse::hls;
+    static typename C::activation_t x[Vectors][Shape<C>::groups][C::lanes];
+    static typename C::weight_t weights[Shape<C>::groups][C::sets][C::set_size][C::turns];
+    static typename C::place_t places[Shape<C>::groups][C::sets][C::set_size][C::turns];
+    static int rows[C::sets][C::set_size];
+    static typename C::sum_t y[Vectors][C::rows];
+    read(x), read(weights), read(places), read(rows);
+    sparse_dense_selected<C, Vectors>(x, weights, places, rows, y);
     write(y);
 }
 

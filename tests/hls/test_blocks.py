@@ -53,6 +53,8 @@ SHAPES = [
     Layer(12, 37, 12, 12, 37, 8, vectors=2, unsigned=True),
     Layer(16, 64, 16, 16, 64, 64, vectors=2),
     Layer(9, 20, 9, 9, 20, 20),
+    Layer(12, 37, 12, 12, 37, 8, vectors=2, unsigned=True, selected=True),
+    Layer(5, 7, 5, 5, 7, 7, vectors=3, selected=True),
 ]
 
 

@@ -29,7 +29,7 @@ def test_c_simulation_equals_the_library(matrix, design, tmp_path):
     assert f"C simulation: 40 vectors, {40 * W.shape[0]} outputs, 0 wrong" in done.stdout
 
 
-@pytest.mark.parametrize("design", ["dense", "winners in parallel"])
+@pytest.mark.parametrize("design", ["dense", "selected, run time", "winners in parallel"])
 @pytest.mark.parametrize("kind", INTEGERS)
 def test_c_simulation_with_every_kind_of_integer(kind, design, tmp_path):
     compiler, flags = integers(kind)
@@ -65,7 +65,7 @@ def test_a_layer_of_a_speech_vocoder(design, data_folder, tmp_path):
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-@pytest.mark.parametrize("design", ["dense", "winners in parallel", "winners, run time"])
+@pytest.mark.parametrize("design", ["dense", "selected", "winners in parallel", "winners, run time"])
 def test_c_simulation_rejects(mutant, design, tmp_path):
     tool("g++"), tool("make")
     W = MATRICES["balanced"]()
@@ -119,7 +119,10 @@ def test_the_estimate_counts_the_schedule(design):
     assert found.cycles_per_vector == -(-work // per_clock)
     assert found.latency_cycles == found.cycles_per_vector + 1
     assert found.vectors_per_second == pytest.approx(2e8 / found.cycles_per_vector)
-    assert found.multipliers == strict.n_sets * per_clock
+    selected = chosen.get("route") == "activations"
+    owned = np.add.reduceat(W.toarray() != 0, np.arange(0, 37, per_clock), axis=1)  # slots of a row in a group
+    factor = strict.set_size * owned.max() if selected else per_clock
+    assert found.multipliers == strict.n_sets * factor
     assert found.sums == strict.n_sets * strict.set_size
     assert found.fill == pytest.approx(W.nnz / (37 * strict.n_sets))
     fullest = np.diff(W.tocsr().indptr).max()
@@ -183,6 +186,8 @@ W8 = cs.random((16, 32), density=1 / 4, dtype=np.int8, rng=0)
         (W8, {"clock_ns": float("nan")}, ValueError, "clock_ns=nan"),
         (W8, {"clock_ns": "fast"}, TypeError, "clock_ns is a number of nanoseconds, not 'fast'"),
         (W8, {"activations": "int16"}, ValueError, "activations='int16'"),
+        (W8, {"route": "weights"}, ValueError, "route='weights' is neither"),
+        (W8, {"route": "activations", "winners": 3}, ValueError, "route='activations' with winners"),
         (W8, {"vectors": 0}, ValueError, "vectors=0"),
     ],
 )

@@ -24,7 +24,7 @@ def random_layer(rng):
     lanes = int(rng.integers(1, (winners or columns) + 1))
     return Layer(
         rows, columns, rows, rows, columns, lanes, unsigned=rng.random() < 0.5, winners=winners,
-        vectors=int(rng.integers(1, 4)),
+        vectors=int(rng.integers(1, 4)), selected=winners is None and rng.random() < 0.5,
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ LAYERS = {
     "dense, 8 lanes": ("balanced", {"lanes": 8}),
     "dense, all lanes": ("balanced", {"lanes": 64}),
     "dense, run time": ("not balanced", {"lanes": 5, "ids": "runtime", "activations": "uint8"}),
+    "selected, 8 lanes": ("balanced", {"lanes": 8, "route": "activations"}),
+    "selected, run time": ("not balanced", {"lanes": 5, "route": "activations", "ids": "runtime"}),
+    "selected, all lanes": ("blocks", {"lanes": 40, "route": "activations", "activations": "uint8"}),
     "winners, 1 lane": ("blocks", {"winners": 7}),
     "winners, 2 lanes": ("balanced", {"winners": 9, "parallel_winners": 2}),
     "winners, 5 lanes": ("not balanced", {"winners": 37, "parallel_winners": 5, "activations": "uint8"}),
@@ -91,7 +94,9 @@ BROKEN = {
         folder / "rtl" / "layer.v", "in_ready = ~stall;", "in_ready = ~stall & ~(fetched & last);"
     ),
     "a step that adds a lane twice": lambda folder: edited(
-        folder / "rtl" / "step.cpp", "ids, sums, next);", "ids, sums, next);\n    next[0][0] += x[0];"
+        folder / "rtl" / "step.cpp",
+        "accumulate<Config>(x, weights, ids, sums, next);",
+        "accumulate<Config>(x, weights, ids, sums, next);\n    next[0][0] += x[0];",
     ),
 }
 

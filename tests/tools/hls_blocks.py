@@ -28,7 +28,7 @@ class Layer:
     """A configuration of layers: matrices of at most this many sets and members, and what else the header asks for."""
 
     def __init__(self, rows, columns, sets, set_size, fullest_row, lanes, *, unsigned=False, vectors=1, winners=None,
-                 image=None):  # fmt: skip
+                 image=None, selected=False):  # fmt: skip
         self.rows, self.columns, self.sets, self.set_size, self.lanes = rows, columns, sets, set_size, lanes
         self.unsigned, self.vectors, self.winners, self.image = unsigned, vectors, winners, image
         self.groups = -(-columns // lanes)
@@ -42,6 +42,11 @@ class Layer:
             "sum_t": "Signed<sum_bits>",
         }  # fmt: skip
         self.call = f"dense_case<{{name}}, {vectors}>()"
+        self.selected = selected
+        if selected:
+            self.constants |= {"turns": lanes, "place_bits": bits_up_to(lanes - 1)}
+            self.types["place_t"] = "Unsigned<place_bits>"
+            self.call = f"selected_case<{{name}}, {vectors}>()"
         if winners is not None:
             self.constants |= {"winners": winners, "index_bits": bits_up_to(columns - 1)}
             self.types["index_t"] = "Unsigned<index_bits>"
@@ -59,6 +64,10 @@ class Layer:
         weights, ids = (np.pad(part, ((0, 0), (0, self.sets - found.sets))) for part in found.padded(columns))
         rows = np.full((self.sets, self.set_size), -1)
         rows[: found.sets, : found.set_size] = found.rows
+        if self.selected:
+            weights, ids = np.zeros((2, self.groups, self.sets, self.set_size, self.lanes), dtype=int)
+            for to, of in zip((weights, ids), found.by_member(self.lanes)):
+                to[tuple(map(slice, of.shape))] = of
         return [weights, ids, rows]
 
     def operands(self, x, W):

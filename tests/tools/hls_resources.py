@@ -23,10 +23,18 @@ LAYERS = {
     "sparse-dense, 8 lanes, ids fixed, set size 16": (16, 4, {"lanes": 8}),
     "sparse-dense, 8 lanes, run time, set size 16": (16, 4, {"lanes": 8, "ids": "runtime"}),
     "sparse-dense, 64 lanes, ids fixed, set size 16": (16, 4, {"lanes": 64}),
+    "sparse-dense, 16 lanes, ids fixed, set size 16": (16, 4, {"lanes": 16}),
+    "activations routed, 16 lanes, ids fixed, set size 16": (16, 4, {"lanes": 16, "route": "activations"}),
+    "activations routed, 16 lanes, run time, set size 16": (
+        16,
+        4,
+        {"lanes": 16, "route": "activations", "ids": "runtime"},
+    ),
     "sparse-sparse, 1 winner a clock, set size 16": (16, 4, {"winners": 8}),
     "sparse-sparse, 2 winners a clock, set size 16": (16, 4, {"winners": 8, "parallel_winners": 2}),
     "dense, 8 lanes, 4 rows": (4, 64, {"lanes": 8}),
     "dense, 8 lanes, 16 rows": (16, 64, {"lanes": 8}),
+    "dense, 16 lanes, 16 rows": (16, 64, {"lanes": 16}),
 }
 CELLS = {
     "LUT": r"LUT[1-6]",
@@ -69,6 +77,7 @@ def main():
             found[name] = cells(name, pathlib.Path(folder) / "layer")
         print(name, found[name], file=sys.stderr, flush=True)
     how = "synth_xilinx -family xcup -nowidelut"
+    found = {name: found[name] for name in LAYERS if name in found}
     RECORDED.write_text(json.dumps({"tool": version, "command": how, "layers": found}, indent=1) + "\n")
 
 

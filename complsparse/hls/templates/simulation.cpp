@@ -92,17 +92,16 @@ struct Bench {
 
 #if COMPLSPARSE_RUNTIME
     void write_table() {
-        constexpr int lanes = COMPLSPARSE_WINNERS ? 1 : Config::lanes;
-        constexpr int words = int(sizeof tables::weights / (lanes * Config::sets * sizeof(Config::weight_t)));
-        const Config::weight_t* weight = reinterpret_cast<const Config::weight_t*>(tables::weights);
-        const Config::id_t* id = reinterpret_cast<const Config::id_t*>(tables::ids);
+        constexpr int slots = Config::word_slots;
+        constexpr int words = int(sizeof tables::weights / (slots * sizeof(Config::weight_t)));
+        const auto* weight = reinterpret_cast<const Config::weight_t*>(tables::weights);
+        const auto* id = reinterpret_cast<const Config::choice_t*>(tables::ids);
         circuit.write = 1;
         for (int word = 0; word < words; ++word) {
             circuit.write_address = decltype(circuit.write_address)(word);
-            for (int slot = 0; slot < lanes * Config::sets; ++slot) {
+            for (int slot = 0; slot < slots; ++slot) {
                 put(circuit.write_word, 8 * slot, 8, uint64_t(*weight++ & 255));
-                put(circuit.write_word, 8 * lanes * Config::sets + Config::id_bits * slot, Config::id_bits,
-                    uint64_t(*id++));
+                put(circuit.write_word, 8 * slots + Config::choice_bits * slot, Config::choice_bits, uint64_t(*id++));
             }
             edge();
         }
