@@ -29,7 +29,8 @@ def tool(*names):
 
 def clang():
     """Debian's names; 15 is the first whose pointers have no type, which the Verilog printer counts on."""
-    return tool(*(f"clang++-{version}" for version in range(21, 14, -1)))
+    names = [f"clang++-{version}" for version in range(21, 14, -1)]
+    return next(filter(None, map(shutil.which, names)), None) or missing("Clang 15 or later is not installed")
 
 
 @functools.cache
