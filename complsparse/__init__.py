@@ -110,7 +110,7 @@ _core.set_fallbacks(
 )
 
 if TYPE_CHECKING:
-    from complsparse import nn
+    from complsparse import hls, nn
     from complsparse import torch as torch  # not in __all__: a star import would need the package
     from complsparse._conv.conv import conv1d, conv2d
     from complsparse._conv.plan import ConvPlan
@@ -139,6 +139,7 @@ __all__ = [
     "from_filters",
     "from_scipy",
     "get_num_threads",
+    "hls",
     "isa_levels",
     "iscompl",
     "kwta",
@@ -172,6 +173,7 @@ _LATER = {
     "complementary_mask": "complsparse._patterns.masks",
     "conv1d": "complsparse._conv.conv",
     "conv2d": "complsparse._conv.conv",
+    "hls": "complsparse.hls",
     "load": "complsparse._files.saved",
     "max_pool2d": "complsparse._conv.pools",
     "nn": "complsparse.nn",

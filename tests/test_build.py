@@ -65,7 +65,7 @@ FLOORS = {
         ("_ops", "_pictures"),
         ("_conv",),
         ("_matrix",),
-        ("_patterns", "_files", "_quantized"),
+        ("_patterns", "_files", "_quantized", "hls"),
         ("_tables",),
         ("nn",),
         ("torch",),
@@ -133,8 +133,9 @@ def test_the_contract_is_a_leaf():
 
 @of_source
 def test_public_headers_stand_alone():
+    """ap_int.h is a synthesis tool's, and included where its integers are asked for."""
     for path in files("include", "*.h", "*.hpp"):
-        assert all(name == "stdint.h" or name.startswith("complsparse/") for name in included(path)), path
+        assert all(name in ("stdint.h", "ap_int.h") or name.startswith("complsparse/") for name in included(path)), path
 
 
 @of_source
@@ -253,6 +254,13 @@ def test_every_python_module_is_installed():
     listed = set(re.findall(r"'([\w/]+\.pyi?)'", (ROOT / "complsparse" / "meson.build").read_text()))
     present = {path.relative_to(ROOT / "complsparse").as_posix() for path in (ROOT / "complsparse").rglob("*.py")}
     assert listed == present | {"_core.pyi"}
+
+
+@of_source
+def test_every_template_is_installed():
+    folder = ROOT / "complsparse" / "hls" / "templates"
+    listed = set(re.findall(r"'hls/templates/([\w.]+)'", (ROOT / "complsparse" / "meson.build").read_text()))
+    assert listed == {path.name for path in folder.iterdir()}
 
 
 # --- object files ----------------------------------------------------------------------------------------------------

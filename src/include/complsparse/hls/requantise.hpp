@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From sums to quantised activations, with the arithmetic of the CPU library (complsparse/arith.hpp).
+#pragma once
+
+#include "complsparse/arith.hpp"
+#include "complsparse/hls/types.hpp"
+
+namespace complsparse {
+namespace hls {
+
+// A stage `C`: rows, outputs_per_clock, sum_t (at most 32 bits), value_t (8 bits, signed or not). Each output of a
+// clock has a multiplier of its own.
+template <class C>
+struct Requantise {
+    static constexpr int clocks = parts(C::rows, C::outputs_per_clock);
+
+    static_assert(C::rows >= 1, "a stage has at least one row");
+    static_assert(C::outputs_per_clock >= 1 && C::outputs_per_clock <= C::rows,
+                  "outputs_per_clock must be from 1 to the rows");
+};
+
+// `bias` has the units of the sums, the zero point of the activations folded in; `range` is cut by the activation
+// function beforehand (arith::relu). Takes Requantise<C>::clocks.
+template <class C>
+inline void requantise(const typename C::sum_t sums[C::rows], const int32_t bias[C::rows],
+                       const arith::Factor factors[C::rows], int32_t zero_point,
+                       arith::Range<typename C::value_t> range, typename C::value_t y[C::rows]) {
+    for (int clock = 0; clock < Requantise<C>::clocks; ++clock) {
+#ifdef __SYNTHESIS__
+#pragma HLS PIPELINE II = 1
+#endif
+        for (int output = 0; output < C::outputs_per_clock; ++output) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+            const int row = clock * C::outputs_per_clock + output;
+            if (row < C::rows) {
+                const int64_t sum = int64_t(sums[row]) + int64_t(bias[row]);
+                y[row] = arith::requantize<typename C::value_t>(sum, factors[row], zero_point, range);
+            }
+        }
+    }
+}
+
+}  // namespace hls
+}  // namespace complsparse
