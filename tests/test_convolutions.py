@@ -17,7 +17,15 @@ from guarded import guarded
 from hypothesis import given
 from numpy.testing import assert_array_equal
 from oracle import assert_product, cases, compute_dtype, draw, result_dtype
-from sliding import Sliding, channels_last, expected_convolution, filters_csr, one_of_each_window_csr, patches
+from sliding import (
+    Sliding,
+    channels_last,
+    expected_convolution,
+    filters_csr,
+    gapless_csr,
+    one_of_each_window_csr,
+    patches,
+)
 from strategies import seeds, unaligned
 
 import complsparse as cs
@@ -314,7 +322,11 @@ def winners_problems(draw_from):
     sliding = Sliding(kernel, (1, 1), tuple(int(n) for n in rng.choice([1, 1, 2], 2)),
                       tuple((int(a), int(b)) for a, b in rng.integers(0, 4, (2, 2))))  # fmt: skip
     height = draw_from(st.sampled_from([1, 4, 8, 16]))
-    S = filters_csr(rng, (groups * filters, each, *kernel), draw_from(st.sampled_from([0.1, 0.5])), dtype, height)
+    shape = (groups * filters, each, *kernel)
+    if shape[0] % height == 0 and draw_from(st.booleans()):
+        S = gapless_csr(rng, shape, draw_from(st.sampled_from([1, 1, 2, 3])), dtype, height)
+    else:
+        S = filters_csr(rng, shape, draw_from(st.sampled_from([0.1, 0.5])), dtype, height)
     x = draw(rng, (draw_from(st.integers(0, 4)), groups * each, *map(int, rng.integers(1, 30, 2))), dtype)
     return S, x, sliding, groups, draw(rng, groups * filters, dtype), draw_from(st.booleans())
 

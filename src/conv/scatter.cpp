@@ -35,9 +35,17 @@ Row row_for(Subject& subject) {
     return best;
 }
 
+// Whether every (channel, tap) owns as many filters; columns: a row for each of these.
+bool is_gapless(const StoredMatrix& columns) {
+    for (std::int64_t column = 0; column < columns.rows; ++column)
+        if (columns.row_ptr[column + 1] - columns.row_ptr[column] != columns.row_ptr[1]) return false;
+    return columns.rows > 0;
+}
+
 std::int64_t pitch_of(const StoredMatrix& filters, std::size_t size) { return round_to_lines(filters.rows, size); }
 
 struct ScatterLayout {
+    std::int64_t each = 0;  // units of every (channel, tap), where all have as many
     std::vector<std::uint32_t> starts;
     std::vector<std::int32_t> targets;
     AlignedVector<unsigned char> values;
@@ -60,6 +68,9 @@ class Scatter final : public Convolution {
         const std::int64_t line = sliding().out_cols * pitch_ * std::int64_t{sizeof(Y)};
         strip_rows_ = std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 4 / std::max<std::int64_t>(1, line), 1,
                                                std::max<std::int64_t>(1, sliding().out_rows));
+        for (std::int64_t col = 0; col < shape.width; ++col)
+            taps_of_cols_.push_back(
+                taps_inside(col + sliding().left, sliding().dilation_cols, sliding().kernel_cols, sliding().out_cols));
         derive(matrix.stored());
     }
 
@@ -97,13 +108,17 @@ class Scatter final : public Convolution {
                     static_cast<std::int32_t>(columns.columns[at] - (down * sliding().out_cols + across) * pitch_));
         }
         layout_.starts.push_back(static_cast<std::uint32_t>(layout_.targets.size()));
+        // A winner alone has nothing that a loop of known length could serve next.
+        layout_.each = !of_image_ && is_gapless(columns) ? columns.row_ptr[1] / height : 0;
     }
 
-    // Of the taps of one axis those whose output pixel lies in [0, count): tap t meets output `at - t * dilation`.
-    static Range taps_inside(std::int64_t at, std::int64_t dilation, std::int64_t kernel, std::int64_t count) {
-        const std::int64_t first = at < count ? 0 : (at - count) / dilation + 1;
-        const std::int64_t last = at < 0 ? 0 : std::min(kernel, at / dilation + 1);
-        return {std::min(first, last), std::max<std::int64_t>(0, last - first)};
+    // Tap t of an axis meets output `at - t * dilation`.
+    static TapsInside taps_inside(std::int64_t at, std::int64_t dilation, std::int64_t kernel, std::int64_t count) {
+        auto steps = [&](std::int64_t outputs) { return dilation == 1 ? outputs : outputs / dilation; };
+        const std::int64_t first = at < count ? 0 : steps(at - count) + 1;
+        const std::int64_t last = at < 0 ? 0 : std::min(kernel, steps(at) + 1);
+        return {static_cast<std::int32_t>(std::min(first, last)),
+                static_cast<std::int32_t>(std::max<std::int64_t>(0, last - first))};
     }
 
     // The outputs of the rows `rows`.
@@ -134,47 +149,41 @@ class Scatter final : public Convolution {
     void add_pixels(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
         const Sliding& s = sliding();
         const WinnersView& x = *operands.winners;
-        const X* const values = static_cast<const X*>(x.values);
         const std::int64_t height = shape().height, width = shape().width;
         const std::int64_t first = std::max<std::int64_t>(0, rows.first - s.top);
         const std::int64_t last =
             std::min(height, rows.first + rows.count - s.top + (s.kernel_rows - 1) * s.dilation_rows);
-        for (std::int64_t i = first; i < last; ++i) {
-            const std::int64_t down = i + s.top - rows.first;
-            const Range of_rows = taps_inside(down, s.dilation_rows, s.kernel_rows, rows.count);
-            if (of_rows.count == 0) continue;
-            const std::int64_t* const starts = x.starts + (image * height + i) * width;
-            for (std::int64_t j = 0; j < width; ++j)
-                add(x.indices + starts[j], values + starts[j], starts[j + 1] - starts[j], down, of_rows, j, sums);
-        }
+        for (std::int64_t i = first; i < last; ++i)
+            add(x.starts + (image * height + i) * width, x.indices, static_cast<const X*>(x.values), {0, width},
+                i + s.top - rows.first, rows.count, sums);
     }
 
     // Winners of a whole image, each in a pixel of its own.
     void add_image(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
-        const Sliding& s = sliding();
         const WinnersView& x = *operands.winners;
         const X* const values = static_cast<const X*>(x.values);
         const std::int64_t width = shape().width, pixels = shape().height * width;
+        const std::int64_t only[] = {0, 1};
         for (std::int64_t at = x.starts[image]; at < x.starts[image + 1]; ++at) {
             const std::int64_t index = x.indices[at];
             const auto channel =
                 static_cast<std::int32_t>(shape().channels_last ? index % shape().channels : index / pixels);
             const std::int64_t pixel = shape().channels_last ? index / shape().channels : index % pixels;
-            const std::int64_t down = pixel / width + s.top - rows.first;
-            const Range of_rows = taps_inside(down, s.dilation_rows, s.kernel_rows, rows.count);
-            if (of_rows.count > 0) add(&channel, values + at, 1, down, of_rows, pixel % width, sums);
+            add(only, &channel, values + at, {pixel % width, 1}, pixel / width + sliding().top - rows.first, rows.count,
+                sums);
         }
     }
 
-    void add(const std::int32_t* channels, const X* activations, std::int64_t n, std::int64_t down, Range of_rows,
-             std::int64_t col, Y* sums) const {
+    // Winners of the pixels `cols` of a row, which tap row 0 takes to the row `down` of the strip.
+    void add(const std::int64_t* winners, const std::int32_t* channels, const X* activations, Range cols,
+             std::int64_t down, std::int64_t n_rows, Y* sums) const {
         const Sliding& s = sliding();
-        const std::int64_t across = col + s.left;
-        const Range of_cols = taps_inside(across, s.dilation_cols, s.kernel_cols, s.out_cols);
-        if (n == 0 || of_cols.count == 0) return;
-        row_.function({layout_.starts.data(), layout_.targets.data(), layout_.values.data(), channels, activations, n,
-                       s.kernel_rows, s.kernel_cols, of_rows.first, of_rows.first + of_rows.count, of_cols.first,
-                       of_cols.first + of_cols.count, sums + (down * s.out_cols + across) * pitch_});
+        const TapsInside of_rows = taps_inside(down, s.dilation_rows, s.kernel_rows, n_rows);
+        if (of_rows.count == 0) return;
+        row_.function({layout_.each, layout_.starts.data(), layout_.targets.data(), layout_.values.data(),
+                       s.kernel_rows, s.kernel_cols, winners, channels, activations, cols.count, of_rows,
+                       taps_of_cols_.data() + cols.first, sums + (down * s.out_cols + cols.first + s.left) * pitch_,
+                       pitch_});
     }
 
     const bool of_image_;
@@ -183,6 +192,7 @@ class Scatter final : public Convolution {
     const std::int64_t pitch_;  // of a pixel's sums
     std::int64_t strip_rows_;
     ScatterLayout layout_;
+    std::vector<TapsInside> taps_of_cols_;  // of a row of x
 };
 
 }  // namespace
@@ -200,7 +210,8 @@ std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& s
     const double inside = std::min(1.0, static_cast<double>(s.pixels()) /
                                             static_cast<double>(std::max<std::int64_t>(1, shape.height * shape.width)));
     const double units = subject.operand.nnz() / row.row->block_rows / static_cast<double>(shape.channels) * inside;
-    return WinnersCost{units * 2.2 + 6, 0.6 * static_cast<double>(subject.operand.outer() * s.pixels())};
+    const double each = is_gapless(subject.operand.by_input()) ? 2.3 : 3.6;
+    return WinnersCost{units * each + 6, 0.6 * static_cast<double>(subject.operand.outer() * s.pixels())};
 }
 
 std::unique_ptr<const Convolution> make_scatter(const Matrix& matrix, const ConvShape& shape, bool of_image) {

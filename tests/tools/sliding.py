@@ -63,6 +63,14 @@ def filters_csr(rng, shape, density, dtype, height=1):
     return csr_of(mask, draw(rng, mask.sum(), dtype))
 
 
+def gapless_csr(rng, shape, each, dtype, height=1):
+    """Filters (M, C, kh, kw) of which every (channel, tap) owns `each` groups of `height` neighbours."""
+    m, k = shape[0], int(np.prod(shape[1:]))
+    order = rng.permuted(np.tile(np.arange(m // height), (k, 1)), axis=1)
+    mask = (order < each).T.repeat(height, axis=0)
+    return csr_of(mask, draw(rng, mask.sum(), dtype))
+
+
 def one_of_each_window_csr(rng, shape, width, dtype, height=1):
     """Filters (M, C, kh, kw) with one entry for each tap and `width` channels."""
     m, c, kh, kw = shape
