@@ -191,6 +191,7 @@ def winners_cost(
     image: tuple[int, int, int],
     sliding: tuple[Pair, Pair, Pair, Pair, Pair],
     channels_last: bool,
+    of_image: bool,
 ) -> tuple[float, float] | None: ...
 def conv_candidates(
     filters: Operand,

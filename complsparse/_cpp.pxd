@@ -152,7 +152,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     vector[ConvCandidate] c_conv_candidates "cs::conv_candidates"(const Matrix&, const ConvShape&) except +
     unique_ptr[const Convolution] make_convolution(const Matrix&, const ConvShape&, int) except +
-    optional[WinnersCost] c_winners_cost "cs::winners_cost"(const Matrix&, const ConvShape&) except +
+    optional[WinnersCost] c_winners_cost "cs::winners_cost"(
+        const Matrix&, const ConvShape&, cbool) except +
     unique_ptr[const Convolution] make_scatter(const Matrix&, const ConvShape&, cbool) except +
     void convolve(const Convolution&, const ConvOperands&) except +
     void convolve_in(const Convolution&, const ConvOperands&, Workspace) except +

@@ -156,7 +156,7 @@ class OfWinners(NamedTuple):
 def of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], of_image: bool) -> OfWinners:
     def make() -> OfWinners:
         filters = _filters(W, bound.groups)
-        cost = _core.winners_cost(filters, dtype, *bound.problem)
+        cost = _core.winners_cost(filters, dtype, *bound.problem, of_image)
         if cost is None:
             return OfWinners(None)
         dense: float = _core.conv_candidates(filters, dtype, *bound.problem)[0]["cost"]

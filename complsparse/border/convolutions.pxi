@@ -212,11 +212,12 @@ def make_winners_convolution(Operand filters, dtype, tuple image, tuple sliding,
     return self
 
 
-def winners_cost(Operand filters, dtype, tuple image, tuple sliding, bint channels_last):
+def winners_cost(Operand filters, dtype, tuple image, tuple sliding, bint channels_last, bint of_image):
     """(cycles of a winner, cycles of an image) where winners need not be written out, else None."""
     cdef c.ConvShape shape
     fill_shape(&shape, dtype, image, sliding, channels_last, False)
-    cdef optional[c.WinnersCost] found = c.c_winners_cost(filters.store.matrix(product_in(dtype))[0], shape)
+    cdef optional[c.WinnersCost] found = c.c_winners_cost(
+        filters.store.matrix(product_in(dtype))[0], shape, of_image)
     return (found.value().each, found.value().fixed) if found.has_value() else None
 
 

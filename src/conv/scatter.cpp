@@ -197,7 +197,7 @@ class Scatter final : public Convolution {
 
 }  // namespace
 
-std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& shape) {
+std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& shape, bool of_image) {
     const Sliding& s = shape.sliding;
     const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
     Subject subject(matrix, Side::rows, shape.types);
@@ -211,7 +211,9 @@ std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& s
                                             static_cast<double>(std::max<std::int64_t>(1, shape.height * shape.width)));
     const double units = subject.operand.nnz() / row.row->block_rows / static_cast<double>(shape.channels) * inside;
     const double each = is_gapless(subject.operand.by_input()) ? 2.3 : 3.6;
-    return WinnersCost{units * each + 6, 0.6 * static_cast<double>(subject.operand.outer() * s.pixels())};
+    // Of an image each winner is a call of its own, whose pixel has to be found.
+    const double call = of_image ? 116 : 6;
+    return WinnersCost{units * each + call, 0.6 * static_cast<double>(subject.operand.outer() * s.pixels())};
 }
 
 std::unique_ptr<const Convolution> make_scatter(const Matrix& matrix, const ConvShape& shape, bool of_image) {

@@ -13,7 +13,7 @@ struct WinnersCost {
     double each, fixed;  // cycles: of a winner; of an image
 };
 // Nothing where winners have to be written out.
-std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& shape);
+std::optional<WinnersCost> winners_cost(const Matrix& matrix, const ConvShape& shape, bool of_image);
 // Takes operands with winners, and no x, where winners_cost() gave a figure. Their vectors are pixels, image after
 // image, row after row; or images (of_image), whose indices count channels and pixels in the order in which they lie
 // (ConvShape::channels_last).
