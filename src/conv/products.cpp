@@ -76,8 +76,8 @@ class ProductsConvolution final : public Convolution {
     // pixels after another.
     void product(const Plan& plan, const ConvOperands& operands, const Jobs& jobs, std::int64_t job,
                  Workspace workspace) const {
-        Operands of;
-        PatchesView patches;
+        Operands of{};
+        PatchesView patches{};
         fill(operands, jobs, job, of, patches);
         plan.run(of, workspace);
     }
@@ -100,15 +100,15 @@ class ProductsConvolution final : public Convolution {
     }
 
     Plan fitting(const ConvOperands& operands, const Jobs& jobs) const {
-        Operands of;
-        PatchesView patches;
+        Operands of{};
+        PatchesView patches{};
         fill(operands, jobs, 0, of, patches);
         return (sliding().pixels() == 1 && jobs.columns > 1 ? several_ : plan_).fit(of);
     }
 
     std::int64_t bytes_of_job(const Plan& plan, const ConvOperands& operands, const Jobs& jobs) const {
-        Operands of;
-        PatchesView patches;
+        Operands of{};
+        PatchesView patches{};
         fill(operands, jobs, 0, of, patches);
         return round_to_lines(plan.workspace_bytes(of), 1);
     }
