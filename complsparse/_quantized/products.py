@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from complsparse import _core
 from complsparse._arrays import as_array
-from complsparse._conv.conv import bind, convolve
+from complsparse._conv.bound import bind
+from complsparse._conv.conv import convolve
 from complsparse._conv.layouts import written_out
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._operands import check_out, is_direct

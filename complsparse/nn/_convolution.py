@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from complsparse._conv.conv import Bound, bind_filters, conv1d, conv2d, convolution, of_winners
+from complsparse._conv.bound import Bound, bind_filters
+from complsparse._conv.conv import conv1d, conv2d, convolution, of_winners
 from complsparse._conv.layouts import channel_axis
 from complsparse._matrix.makers import from_filters
 from complsparse._operands import checked_activation
@@ -18,7 +19,8 @@ from complsparse.nn._weights import checked_weights, dense_weights, scaled_rows
 
 if TYPE_CHECKING:
     from complsparse._typing import Activation
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 
 class _Convolution(Layer):

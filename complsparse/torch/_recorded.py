@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from complsparse import _core
 from complsparse._arrays import as_array
-from complsparse._conv.conv import bind, conv2d
+from complsparse._conv.bound import bind
+from complsparse._conv.conv import conv2d
 from complsparse._ops.contests import winners_wanted
 from complsparse._ops.products import checked_weights
 from complsparse._ops.vectors import normal_axes
