@@ -58,6 +58,15 @@ class _OnPattern(nn.Module):
     kept_energy: float | None  # of the dense weight, as a share of its sum of squares
     _frozen: _Frozen | None
 
+    def _begin(self, pattern: Any, form: Form, options: dict[str, Any]) -> None:
+        """On a pattern, or on a complementary one with these options."""
+        if pattern is None:
+            pattern = complementary_mask(tuple(self.weight.shape), **options)
+        elif options:
+            raise TypeError(f"a pattern is given: {', '.join(options)} cannot choose another")
+        self._impose(pattern, form)
+        _scale_to_fan_in(self)
+
     def _impose(self, pattern: Any, form: Form) -> None:
         """Puts the weight on the pattern: its values become the parameter."""
         if form not in ("packed", "masked"):
@@ -205,12 +214,7 @@ class ComplementaryLinear(_OnPattern, nn.Linear):
         **options: Any,
     ) -> None:
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        if pattern is None:
-            pattern = complementary_mask((out_features, in_features), **options)
-        elif options:
-            raise TypeError(f"a pattern is given: {', '.join(options)} cannot choose another")
-        self._impose(pattern, form)
-        _scale_to_fan_in(self)
+        self._begin(pattern, form, options)
 
     @classmethod
     def from_dense(
@@ -313,12 +317,7 @@ class ComplementaryConv2d(_OnPattern, nn.Conv2d):
             device=device,
             dtype=dtype,
         )
-        if pattern is None:
-            pattern = complementary_mask((out_channels, math.prod(self.weight.shape[1:])), **options)
-        elif options:
-            raise TypeError(f"a pattern is given: {', '.join(options)} cannot choose another")
-        self._impose(pattern, form)
-        _scale_to_fan_in(self)
+        self._begin(pattern, form, options)
 
     @classmethod
     def from_dense(
