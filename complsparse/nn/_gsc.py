@@ -206,9 +206,7 @@ def _mask_of_one_channel(rows: int, rng: np.random.Generator) -> Mask:
 def _mask_of_channels(rows: int, rng: np.random.Generator) -> Mask:
     """200 of 1600 entries for each filter, eight members a set. Filters with patterns of their own get two of every 16
     channels of each tap, which one permute can route."""
-    shape = (FULL.conv2, TAPS * FULL.conv1)
+    shape = (FULL.conv2, FULL.conv1, 5, 5)
     if rows > 1:
-        mask = complementary_mask(shape, set_size=8, block=(rows, 1), rng=rng)
-        return mask.reshape(FULL.conv2, FULL.conv1, 5, 5)
-    mask = complementary_mask(shape, set_size=16, per_group=2, rng=rng)
-    return np.ascontiguousarray(mask.reshape(FULL.conv2, 5, 5, FULL.conv1).transpose(0, 3, 1, 2))
+        return complementary_mask(shape, set_size=8, block=(rows, 1), rng=rng)
+    return complementary_mask(shape, set_size=16, per_group=2, order="OHWI", rng=rng)
