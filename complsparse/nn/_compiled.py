@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -171,4 +170,4 @@ class Compiled:
     @property
     def n_weights(self) -> int:
         """Stored weights of all layers; biases are not counted."""
-        return int(math.fsum(layer.multiplications for layer in self.layers))
+        return sum(layer.multiplications for layer in self.layers)

@@ -15,7 +15,8 @@ from complsparse.nn._layer import Layer, checked_vector
 from complsparse.nn._values import Spec, checked_axis, extents, normal_axis
 
 if TYPE_CHECKING:
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 
 def dense(x: Any) -> Any:
@@ -94,6 +95,13 @@ class HardSwish(ActivationLayer):
     def apply(self, *inputs: Any) -> Any:
         x = dense(inputs[0])
         return x * np.clip(x + 3, 0, 6) / x.dtype.type(6)
+
+
+def activated(y: Any, activation: str | None) -> Any:
+    """What the layer of an activation's name makes of y."""
+    if activation is None:
+        return y
+    return next(kind for kind in ActivationLayer.__subclasses__() if kind.activation == activation)().apply(y)
 
 
 class BatchNorm(Layer):

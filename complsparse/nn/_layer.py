@@ -13,7 +13,8 @@ from complsparse._arrays import as_array
 from complsparse.nn._values import Spec
 
 if TYPE_CHECKING:
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 layer_types: dict[str, type[Layer]] = {}  # by name: what files may name
 

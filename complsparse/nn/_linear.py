@@ -10,14 +10,15 @@ import numpy as np
 
 from complsparse import _core
 from complsparse._operands import checked_activation
-from complsparse.nn._elementwise import dense
+from complsparse.nn._elementwise import activated, dense
 from complsparse.nn._layer import Layer, checked_vector
 from complsparse.nn._values import Spec
-from complsparse.nn._weights import activated, checked_weights, dense_weights, scaled_rows
+from complsparse.nn._weights import checked_weights, dense_weights, scaled_rows
 
 if TYPE_CHECKING:
     from complsparse._typing import Activation
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 
 class Linear(Layer):

@@ -12,7 +12,8 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._operands import check_out
 from complsparse._ops.winners import Winners
-from complsparse.nn._builder import Builder, Place, Step, Value
+from complsparse.nn._builder import Builder
+from complsparse.nn._memory import Place, Step, Value
 from complsparse.nn._passes import Network, Node
 from complsparse.nn._values import Spec
 

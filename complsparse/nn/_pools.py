@@ -13,7 +13,8 @@ from complsparse.nn._layer import Layer
 from complsparse.nn._values import Spec
 
 if TYPE_CHECKING:
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 
 class _Pool2d(Layer):

@@ -14,7 +14,8 @@ from complsparse.nn._layer import Layer
 from complsparse.nn._values import Spec, checked_axis, normal_axis
 
 if TYPE_CHECKING:
-    from complsparse.nn._builder import Builder, Value
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
 
 class Flatten(Layer):

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from complsparse import _core
 from complsparse._arrays import as_array
-from complsparse.nn._layer import layer_types
 
 
 def checked_weights(W: Any, *ndims: int) -> Any:
@@ -49,10 +48,3 @@ def scaled_rows(W: Any, bias: Any, factor: NDArray[Any], summand: NDArray[Any]) 
         scaled = W.with_values(csr)
     moved = summand if bias is None else bias * factor + summand
     return scaled, moved.astype(W.dtype)
-
-
-def activated(y: NDArray[Any], activation: str | None) -> NDArray[Any]:
-    if activation is None:
-        return y
-    layers = (kind for kind in layer_types.values() if getattr(kind, "activation", None) == activation)
-    return next(layers)().apply(y)  # type: ignore[no-any-return]

@@ -60,7 +60,6 @@ class ContestStep final : public Step {
     Contest of_outers(const void* data, std::int64_t outer) const {
         Contest some = contest_;
         some.x = {data, outer, of_sample_.inner, of_sample_.n, of_sample_.n * of_sample_.inner, 1, of_sample_.inner};
-        if (of_sample_.inner == 1) some.x.stride = 1, some.x.inner_stride = 0;
         return some;
     }
 
