@@ -113,12 +113,13 @@ class Program:
         self, way: Convolution, bias: NDArray[Any] | None, activation: str | None, x: int | WinnersAt, y: int
     ) -> int: ...
     def product(self, plan: Plan, samples: int, vectors: int, x: int | WinnersAt, y: int) -> int: ...
-    def contest(self, of_sample: tuple[int, int, int], k: int, relu: bool, x: int, y: WinnersAt) -> int: ...
-    def expand(self, x: WinnersAt, inner: int, y: int) -> int: ...
-    def flatten(self, x: WinnersAt, inner: int, y: WinnersAt) -> int: ...
+    def contest(self, of_sample: tuple[int, int, int], k: int, relu: bool, dtype: Any, x: int, y: WinnersAt) -> int: ...
+    def expand(self, x: WinnersAt, dtype: Any, inner: int, y: int) -> int: ...
+    def flatten(self, x: WinnersAt, dtype: Any, inner: int, y: WinnersAt) -> int: ...
     def pool(
         self,
         kind: str,
+        dtype: Any,
         image: tuple[int, int, int],
         out: tuple[int, int, int],
         sliding: tuple[Pair, Pair, Pair, Pair, Pair],
@@ -133,6 +134,31 @@ class Program:
         self, of_sample: tuple[int, int, int], factors: NDArray[Any], summands: NDArray[Any], x: int, y: int
     ) -> int: ...
     def softmax(self, of_sample: tuple[int, int, int], x: int, y: int) -> int: ...
+    def quantize(self, dtype: Any, scale: float, zero_point: int, n: int, x: int, y: int) -> int: ...
+    def dequantize(self, dtype: Any, scale: float, zero_point: int, n: int, x: int, y: int) -> int: ...
+    def clip(self, dtype: Any, least: int, most: int, n: int, x: int, y: int) -> int: ...
+    def widen(
+        self,
+        dtype: Any,
+        image: tuple[int, int, int],
+        channels_last: bool,
+        before: Pair,
+        after: Pair,
+        value: int,
+        x: int,
+        y: int,
+    ) -> int: ...
+    def widen_winners(self, dtype: Any, x: WinnersAt, y: int) -> int: ...
+    def outputs(
+        self,
+        rows_and_cols: tuple[int, int],
+        by_column: bool,
+        bias: NDArray[Any],
+        dtype: Any,
+        factors: tuple[Any, ...],
+        sums: int,
+        y: int,
+    ) -> int: ...
     def copy(self, runs: int, run_bytes: int, first_byte: int, pitch_bytes: int, x: int, y: int) -> int: ...
     def dense_product(
         self,
@@ -212,6 +238,16 @@ def requantize(
     zero_point: int,
     least: int,
     most: int,
+) -> None: ...
+def real_outputs(
+    sums: NDArray[Any],
+    y: NDArray[Any],
+    rows_and_cols: tuple[int, ...],
+    by_column: bool,
+    bias: NDArray[Any],
+    units: NDArray[Any],
+    least: float,
+    most: float,
 ) -> None: ...
 def pool(
     kind: str,

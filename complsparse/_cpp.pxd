@@ -168,7 +168,13 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const int32_t* shifts
         int32_t zero_point, least, most
 
-    void c_requantize "cs::requantize"(const RequantizeArgs&, Type) except +
+    void c_requantize "cs::requantize"(const RequantizeArgs&, Type, int) except +
+
+    cdef struct Units:
+        const double* units
+        double least, most
+
+    void c_real_outputs "cs::real_outputs"(const RequantizeArgs&, const Units&)
 
     cdef enum class PoolKind(unsigned char):
         largest
@@ -215,6 +221,29 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         Plan plan
         int64_t samples, vectors, inputs, outputs
         Epilogue finish
+
+    cdef cppclass Quantized:
+        Type type
+        float scale
+        int32_t zero_point
+
+    cdef cppclass Frayed:
+        Type type
+        int64_t planes, rows, cols, inner
+        int64_t top, left, bottom, right
+        int32_t value
+
+    cdef cppclass Outputs:
+        Type type
+        RequantizeArgs how
+        Units units
+
+    unique_ptr[const Step] quantize_step(const Quantized&, int64_t, int, int) except +
+    unique_ptr[const Step] dequantize_step(const Quantized&, int64_t, int, int) except +
+    unique_ptr[const Step] clip_step(Type, int64_t, int32_t, int32_t, int, int) except +
+    unique_ptr[const Step] widen_step(const Frayed&, int, int) except +
+    unique_ptr[const Step] widen_winners_step(Type, const WinnersAt&, int) except +
+    unique_ptr[const Step] outputs_step(const Outputs&, int, int) except +
 
     cdef cppclass CopyRuns:
         int64_t runs, run_bytes, first_byte, pitch_bytes

@@ -15,6 +15,7 @@
 #include "layouts/costs.hpp"
 #include "layouts/matrix.hpp"
 #include "net/program.hpp"
+#include "net/quantized.hpp"
 #include "net/steps.hpp"
 #include "ops/bound_call.hpp"
 #include "ops/contest.hpp"

@@ -14,7 +14,7 @@ from complsparse._matrix.csr import frozen, row_of_entry
 from complsparse._matrix.makers import from_scipy
 from complsparse._matrix.matrix import ComplementaryMatrix
 
-_LEAST_SCALE = np.finfo(np.float32).tiny  # below it float32 has no full precision
+LEAST_SCALE = np.finfo(np.float32).tiny  # below it float32 has no full precision
 
 
 def quantize(W: ComplementaryMatrix, *, bits: int = 8) -> ComplementaryMatrix:
@@ -78,7 +78,7 @@ def quantize(W: ComplementaryMatrix, *, bits: int = 8) -> ComplementaryMatrix:
     largest = np.zeros(csr.shape[0])
     np.maximum.at(largest, rows, np.abs(values))
     with np.errstate(over="ignore"):
-        scale = np.where(largest > 0, np.maximum(largest / limit, _LEAST_SCALE), 1.0).astype(np.float32)
+        scale = np.where(largest > 0, np.maximum(largest / limit, LEAST_SCALE), 1.0).astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(scale))
     if len(wrong):
         raise ValueError(f"row {wrong[0]} of W has a weight of {largest[wrong[0]]:g}, too large for a float32 scale")
@@ -140,23 +140,29 @@ def quantize_activations(
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"x has dtype {array.dtype}; only real values can be quantised")
     values = array.astype(np.float64)
-    share = _share(method)
+    share = percentile_of(method)
     if values.size == 0:
         raise ValueError(f"x has shape {array.shape}: without values there is no scale")
     if not np.isfinite(values).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise ValueError(f"x{list(where)} is {values[where]}; only finite activations can be quantised")
     low, high = (values.min(), values.max()) if share is None else np.percentile(values, (100 - share, share))
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
+    scale, zero_point = scale_between(float(low), float(high), wanted)
     least, most = range_of(wanted)
-    # Of halves, because high - low may overflow.
-    scale = max((high / 2 - low / 2) / ((most - least) / 2), float(_LEAST_SCALE)) if high > low else 1.0
-    zero_point = int(np.clip(np.rint(least - low / scale), least, most))
     numbers = np.clip(np.rint(values / scale) + zero_point, least, most)
     return numbers.astype(wanted), scale, zero_point
 
 
-def _share(method: Any) -> float | None:
+def scale_between(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, int]:
+    """Scale and zero point of integers that reach from the one to the other, zero included."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    least, most = range_of(dtype)
+    # Of halves, because high - low may overflow.
+    scale = max((high / 2 - low / 2) / ((most - least) / 2), float(LEAST_SCALE)) if high > low else 1.0
+    return scale, int(np.clip(np.rint(least - low / scale), least, most))
+
+
+def percentile_of(method: Any) -> float | None:
     """The percentile; None: the extremes."""
     if isinstance(method, str) and method == "minmax":
         return None

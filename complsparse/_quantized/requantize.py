@@ -192,6 +192,7 @@ class Ending:
         # Modulo 2**32, as the sum that it is added to: their sum is in int32.
         self.bias = (offset - sums.plain * self.x_zero_point).astype(np.int32)
         self.units = units
+        self.cut = (-math.inf if self.activation is None else 0.0, 6.0 if self.activation == "relu6" else math.inf)
         if out_scale is None:
             if checked_zero_point(out_zero_point, np.dtype(np.int8), "out_zero_point"):
                 raise ValueError(f"out_zero_point={out_zero_point} without out_scale: float32 results have none")
@@ -206,22 +207,17 @@ class Ending:
         if self.activation == "relu6":
             self.most = int(min(np.rint(6 / out) + self.zero_point, self.most))
 
+    @property
+    def factors(self) -> tuple[Any, ...]:
+        """As `_core.Program.outputs` takes them."""
+        if self.dtype == np.float32:
+            return self.units, *self.cut
+        return self.multipliers, self.shifts, self.zero_point, self.least, self.most
+
     def write(self, sums: NDArray[np.int32], y: NDArray[Any], by_column: bool) -> None:
         """Outputs of contiguous sums (rows, columns): features are the columns, or else the rows, again and again."""
-        if self.dtype != np.float32:
-            _core.requantize(
-                sums, y, sums.shape, by_column, self.bias, self.multipliers, self.shifts, self.zero_point, self.least,
-                self.most,
-            )  # fmt: skip
-            return
-        features = sums if by_column else sums.reshape(-1, len(self.bias), sums.shape[1])
-        each = slice(None) if by_column else (slice(None), None)
-        exact = (features + self.bias[each]) * self.units[each]  # in float64, rounded once to float32
-        if self.activation is not None:
-            np.maximum(exact, 0, out=exact)
-        if self.activation == "relu6":
-            np.minimum(exact, 6, out=exact)
-        y[...] = exact.reshape(y.shape)
+        write = _core.real_outputs if self.dtype == np.float32 else _core.requantize
+        write(sums, y, sums.shape, by_column, self.bias, *self.factors)
 
 
 def ending_of(W: Any, x: np.dtype[Any], name: str, bias: Any, **numbers: Any) -> Ending:

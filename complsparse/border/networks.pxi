@@ -35,6 +35,14 @@ cdef int fill_extents(c.Extents* extents, tuple given) except -1:
     return 0
 
 
+cdef Type type_in(dtype) except *:
+    """Of a dtype that C++ has."""
+    cdef int found = _type_of[<int> np.dtype(dtype).num]
+    if found < 0:
+        raise AssertionError(f"C++ has no {dtype}")
+    return <Type> found
+
+
 cdef inline unsigned char* aligned_in(cnp.ndarray block) noexcept:
     return <unsigned char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
 
@@ -123,31 +131,31 @@ cdef class Program:
             return self.program.get().add(c.winners_product_step(product, winners, y))
         return self.program.get().add(c.product_step(product, x, y))
 
-    def contest(self, tuple of_sample, int64_t k, bint relu, int x, tuple y):
+    def contest(self, tuple of_sample, int64_t k, bint relu, dtype, int x, tuple y):
         cdef c.Contest contest
         cdef c.Extents extents
         cdef c.WinnersAt winners
         fill_extents(&extents, of_sample)
         fill_winners_at(&winners, y)
-        contest.type, contest.k, contest.relu = self.type, k, relu
+        contest.type, contest.k, contest.relu = type_in(dtype), k, relu
         contest.bias = contest.boost = NULL
         return self.program.get().add(c.contest_step(contest, extents, x, winners))
 
-    def expand(self, tuple x, int64_t inner, int y):
+    def expand(self, tuple x, dtype, int64_t inner, int y):
         cdef c.WinnersAt winners
         fill_winners_at(&winners, x)
-        return self.program.get().add(c.expand_step(winners, self.type, inner, y))
+        return self.program.get().add(c.expand_step(winners, type_in(dtype), inner, y))
 
-    def flatten(self, tuple x, int64_t inner, tuple y):
+    def flatten(self, tuple x, dtype, int64_t inner, tuple y):
         cdef c.WinnersAt before, after
         fill_winners_at(&before, x)
         fill_winners_at(&after, y)
-        return self.program.get().add(c.flatten_step(before, self.type, inner, after))
+        return self.program.get().add(c.flatten_step(before, type_in(dtype), inner, after))
 
-    def pool(self, str kind, tuple image, tuple out, tuple sliding, tuple padded, bint channels_last, int x, int y):
+    def pool(self, str kind, dtype, tuple image, tuple out, tuple sliding, tuple padded, bint channels_last, int x, int y):
         """`image`, `out`: (channels, height, width); the rest as `pool` has it."""
         cdef c.Pool pool
-        fill_pool(&pool, kind, self.type, sliding, padded)
+        fill_pool(&pool, kind, type_in(dtype), sliding, padded)
         return self.program.get().add(c.pool_step(
             pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
 
@@ -176,6 +184,49 @@ cdef class Program:
         copies.runs, copies.run_bytes = runs, run_bytes
         copies.first_byte, copies.pitch_bytes = first_byte, pitch_bytes
         return self.program.get().add(c.copy_step(copies, x, y))
+
+    def quantize(self, dtype, float scale, int32_t zero_point, int64_t n, int x, int y):
+        cdef c.Quantized numbers
+        numbers.type, numbers.scale, numbers.zero_point = type_in(dtype), scale, zero_point
+        return self.program.get().add(c.quantize_step(numbers, n, x, y))
+
+    def dequantize(self, dtype, float scale, int32_t zero_point, int64_t n, int x, int y):
+        cdef c.Quantized numbers
+        numbers.type, numbers.scale, numbers.zero_point = type_in(dtype), scale, zero_point
+        return self.program.get().add(c.dequantize_step(numbers, n, x, y))
+
+    def clip(self, dtype, int32_t least, int32_t most, int64_t n, int x, int y):
+        return self.program.get().add(c.clip_step(type_in(dtype), n, least, most, x, y))
+
+    def widen(self, dtype, tuple image, bint channels_last, tuple before, tuple after, int32_t value, int x, int y):
+        """`image`: (channels, height, width); `before`, `after`: rows and columns of padding."""
+        cdef c.Frayed numbers
+        channels, rows, cols = image
+        numbers.type, numbers.rows, numbers.cols, numbers.value = type_in(dtype), rows, cols, value
+        numbers.planes, numbers.inner = (1, channels) if channels_last else (channels, 1)
+        numbers.top, numbers.left = before
+        numbers.bottom, numbers.right = after
+        return self.program.get().add(c.widen_step(numbers, x, y))
+
+    def widen_winners(self, dtype, tuple x, int y):
+        cdef c.WinnersAt winners
+        fill_winners_at(&winners, x)
+        return self.program.get().add(c.widen_winners_step(type_in(dtype), winners, y))
+
+    def outputs(self, tuple rows_and_cols, bint by_column, cnp.ndarray bias not None, dtype, factors, int sums, int y):
+        """Of sums: `rows_and_cols` of a sample. `factors`: what `fill_factors` takes; of float32 what `fill_units` does."""
+        cdef c.Outputs outputs
+        rows, cols = rows_and_cols
+        outputs.type = type_in(dtype)
+        fill_features(&outputs.how, rows, cols, by_column, bias)
+        if c.kind_of(outputs.type) == c'f':
+            units, least, most = factors
+            fill_units(&outputs.units, &outputs.how, units, least, most)
+        else:
+            multipliers, shifts, zero_point, least, most = factors
+            fill_factors(&outputs.how, multipliers, shifts, zero_point, least, most)
+        self.owners.append((bias, factors))
+        return self.program.get().add(c.outputs_step(outputs, sums, y))
 
     def dense_product(self, tuple blas, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
         """`blas`: the capsules of BLAS's gemm and gemv for the dtype; weights (outputs, inputs), contiguous."""
@@ -297,11 +348,10 @@ cdef class Program:
         return made
 
     cdef Compressed compressed(self, cnp.ndarray block, tuple given):
-        cls, at_values, at_indices, at_starts, vectors, length, shape, axis = given
+        cls, dtype, at_values, at_indices, at_starts, vectors, length, shape, axis = given
         cdef char* memory = <char*> aligned_in(block)
         cdef int64_t n = vectors
         cdef const int64_t* starts = <const int64_t*> (memory + <int64_t> at_starts)
-        cdef cnp.dtype dtype = type_dtypes[<int> self.type]
         cdef int64_t nnz = starts[n] if self.program.get().samples() > 0 else 0
         cdef Compressed made = new_compressed(cls, dtype, nnz, n, length, shape, axis)
         if nnz > 0:

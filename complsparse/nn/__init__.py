@@ -20,12 +20,14 @@ from complsparse.nn._elementwise import (
     Softmax,
 )
 from complsparse.nn._gsc import gsc_network
+from complsparse.nn._integers import Dequantize, QClip, Quantize
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
 from complsparse.nn._loaded import load
 from complsparse.nn._network import Graph, Net, Sequential
 from complsparse.nn._plan import NetPlan
 from complsparse.nn._pools import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from complsparse.nn._qproducts import QConv2d, QLinear
 from complsparse.nn._report import LayerProfile, Profile
 from complsparse.nn._shapes import Concat, Flatten
 from complsparse.nn._winners import KWinners
@@ -38,6 +40,7 @@ __all__ = [
     "Concat",
     "Conv1d",
     "Conv2d",
+    "Dequantize",
     "Flatten",
     "GlobalAvgPool2d",
     "Graph",
@@ -52,6 +55,10 @@ __all__ = [
     "Net",
     "NetPlan",
     "Profile",
+    "QClip",
+    "QConv2d",
+    "QLinear",
+    "Quantize",
     "ReLU",
     "ReLU6",
     "Sequential",

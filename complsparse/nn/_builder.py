@@ -27,9 +27,12 @@ class Builder:
         self.bytes.append(Bytes(of_sample, behind))
         return self.program.new_value(of_sample)
 
+    def dtype_of(self, spec: Spec) -> np.dtype[Any]:
+        return self.dtype if spec.dtype is None else spec.dtype
+
     def new(self, spec: Spec) -> Value:
         """A value that a step will write."""
-        size = self.dtype.itemsize
+        size = self.dtype_of(spec).itemsize
         if spec.is_dense:
             return Value(spec, (self._number(spec.size * size),))
         room = spec.vectors * spec.most
@@ -40,17 +43,24 @@ class Builder:
         assert number == len(self.steps)
         self.steps.append(Step(self.node, kernel, tuple(reads), write, whole_batch))
 
+    def with_values(self, winners: Value, dtype: np.dtype[Any]) -> Value:
+        """The same winners, with values in another dtype that a step will write."""
+        _, *places = winners.parts
+        values = self._number(winners.spec.vectors * winners.spec.most * dtype.itemsize)
+        return Value(winners.spec._replace(dtype=dtype), (values, *places))
+
     def dense(self, value: Value) -> Value:
         """Winners with their zeros."""
         if value.spec.is_dense:
             return value
         y = self.new(value.spec.dense)
-        self.step("expand", self.program.expand(value.winners, value.spec.extents[2], y.number), [value], y)
+        dtype = self.dtype_of(y.spec)
+        self.step("expand", self.program.expand(value.winners, dtype, value.spec.extents[2], y.number), [value], y)
         return y
 
     def copy(self, value: Value) -> Value:
         y = self.new(value.spec)
-        size = value.spec.size * self.dtype.itemsize
+        size = value.spec.size * self.dtype_of(value.spec).itemsize
         self.step("copy", self.program.copy(1, size, 0, size, value.number, y.number), [value], y)
         return y
 

@@ -13,6 +13,7 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._dtypes import as_dtype
 from complsparse._operands import as_compute
+from complsparse.nn._integers import QuantizedLayer
 from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._passes import Network, Node, fused
 from complsparse.nn._plan import NetPlan, Shapes, inferred
@@ -29,6 +30,7 @@ class Compiled:
         self._plans: dict[Any, NetPlan] = {}
         self._known: dict[tuple[int, ...], _core.Program] = {}  # by the shape of x, the plan of its last dtype
         self._compiled: Network | None = None  # what plans are made of
+        self.float_network: Any = None  # that this one was quantised from
 
     @property
     def layers(self) -> list[Layer]:
@@ -47,7 +49,9 @@ class Compiled:
         return Network(self._nodes, tuple(number for _, number in self._outputs))
 
     def _dtype(self, given: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
-        """That the network computes in."""
+        """That the network computes in, or, of a quantised one, in which its real numbers are."""
+        if any(isinstance(layer, QuantizedLayer) for layer in self.layers):
+            return np.dtype(np.float32)
         dtypes = [*(weights.dtype for layer in self.layers for weights in layer.weights), *given]
         dtype: np.dtype[Any] = np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
         if dtype.kind != "f" or dtype.itemsize < 4:
@@ -162,6 +166,8 @@ class Compiled:
             raise TypeError(f"dtype={wanted}: networks compute in float32 or float64")
 
         def change(layer: Layer) -> Layer:
+            if isinstance(layer, QuantizedLayer):
+                raise TypeError("a quantised network is of 8-bit integers: convert the one that it was made of")
             cast = {name: value.astype(wanted) for name, value in layer.arguments().items() if is_weights(value)}
             return layer.with_arguments(**cast)  # type: ignore[no-any-return]
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from complsparse._conv.bound import Bound, bind_filters
 from complsparse._conv.conv import conv1d, conv2d, convolution, of_winners
-from complsparse._conv.layouts import channel_axis
 from complsparse._matrix.makers import from_filters
 from complsparse._operands import checked_activation
 from complsparse.nn._layer import Layer, checked_vector
@@ -23,8 +22,39 @@ if TYPE_CHECKING:
     from complsparse.nn._memory import Value
 
 
-class _Convolution(Layer):
+class _Filters(Layer):
+    """Filters that slide over images, of real numbers or of integers."""
+
     axes: ClassVar[int]
+    W: Any
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: int
+    layout: Any
+
+    @property
+    def multiplications(self) -> int:
+        return self.W.size if isinstance(self.W, np.ndarray) else int(self.W.nnz)
+
+    def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
+        return self.multiplications * (output.size // max(1, int(self.W.shape[0])))
+
+    def _bound(self, shape: tuple[int, ...], padding: Any = None) -> tuple[Bound, tuple[int, ...]]:
+        """For images of this shape; with the layer's padding, or another."""
+        rows, *others = self.W.shape
+        filters = self.W.shape if self.W.ndim > 2 else getattr(self.W, "filter_shape", None)
+        return bind_filters(
+            (1, *shape), (rows, math.prod(others)), filters, self.axes, self.kernel_size, self.stride,
+            self.padding if padding is None else padding, self.dilation, self.groups, self.layout, type(self).__name__,
+        )  # fmt: skip
+
+    def infer(self, *inputs: Spec) -> Spec:
+        return Spec(self._bound(inputs[0].shape)[1])
+
+
+class _Convolution(_Filters):
     default_layout: ClassVar[str]
 
     def __init__(
@@ -54,24 +84,6 @@ class _Convolution(Layer):
             "layout": self.layout,
         }  # fmt: skip
 
-    @property
-    def multiplications(self) -> int:
-        return self.W.size if isinstance(self.W, np.ndarray) else int(self.W.nnz)
-
-    def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
-        return self.multiplications * (output.size // max(1, int(self.W.shape[0])))
-
-    def _bound(self, shape: tuple[int, ...]) -> tuple[Bound, tuple[int, ...]]:
-        rows, *others = self.W.shape
-        filters = self.W.shape if self.W.ndim > 2 else getattr(self.W, "filter_shape", None)
-        return bind_filters(
-            (1, *shape), (rows, math.prod(others)), filters, self.axes, self.kernel_size, self.stride, self.padding,
-            self.dilation, self.groups, self.layout, type(self).__name__,
-        )  # fmt: skip
-
-    def infer(self, *inputs: Spec) -> Spec:
-        return Spec(self._bound(inputs[0].shape)[1])
-
     def _sparse(self, bound: Bound) -> Any:
         """The filters as a ComplementaryMatrix, also of dense ones."""
         if not isinstance(self.W, np.ndarray):
@@ -100,9 +112,7 @@ class _Convolution(Layer):
             builder.step("gemm", step, [x], y)
             return y
         W = self._sparse(bound)
-        found = None
-        if not x.spec.is_dense:
-            found = self._of_winners(W, bound, x, builder)
+        found = convolution_of_winners(W, bound, builder.dtype, x, builder)
         if found is None:
             x = builder.dense(x)
             found = convolution(W, bound, builder.dtype)
@@ -113,15 +123,6 @@ class _Convolution(Layer):
         one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
         builder.step(found.microkernel, step, [x], y, whole_batch=one_pixel)
         return y
-
-    def _of_winners(self, W: Any, bound: Bound, x: Value, builder: Builder) -> Any:
-        """The convolution of the winners alone, where they need not be written out and that pays."""
-        channel = channel_axis(self.layout, (1, *x.spec.shape), self.axes, type(self).__name__)
-        of_image = x.spec.axis != channel
-        if (of_image and not isinstance(x.spec.axis, tuple)) or builder.deterministic:
-            return None
-        found = of_winners(W, bound, builder.dtype, of_image)
-        return found.convolution if found.pays(x.spec.vectors * x.spec.most, 1) else None
 
     def scaled(self, factor: Any, summand: Any) -> Any:
         """The layer followed by ``y * factor + summand`` of each output."""
@@ -135,6 +136,17 @@ class _Convolution(Layer):
 
     def to_dense(self) -> Any:
         return self.with_arguments(W=dense_weights(self.W))
+
+
+def convolution_of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], x: Value, builder: Builder) -> Any:
+    """The convolution of the winners alone, where they need not be written out and that pays; else None."""
+    if x.spec.is_dense or builder.deterministic:
+        return None
+    of_image = x.spec.axis != (len(x.spec.shape) if bound.channels_last else 1)
+    if of_image and not isinstance(x.spec.axis, tuple):
+        return None
+    found = of_winners(W, bound, dtype, of_image)
+    return found.convolution if found.pays(x.spec.vectors * x.spec.most, 1) else None
 
 
 class Conv2d(_Convolution):

@@ -101,7 +101,12 @@ def activated(y: Any, activation: str | None) -> Any:
     """What the layer of an activation's name makes of y."""
     if activation is None:
         return y
-    return next(kind for kind in ActivationLayer.__subclasses__() if kind.activation == activation)().apply(y)
+    return activation_layer(activation).apply(y)
+
+
+def activation_layer(activation: str) -> ActivationLayer:
+    """Of this name."""
+    return next(kind for kind in ActivationLayer.__subclasses__() if kind.activation == activation)()
 
 
 class BatchNorm(Layer):

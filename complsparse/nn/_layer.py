@@ -28,6 +28,7 @@ class Layer:
     """
 
     n_inputs: ClassVar[int | None] = 1  # None: two or more
+    takes_integers: ClassVar[bool] = False  # numbers of quantised layers
 
     def __init_subclass__(cls) -> None:
         layer_types[cls.__name__] = cls

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from complsparse.nn._compiled import Compiled
+from complsparse.nn._integers import QuantizedLayer
 from complsparse.nn._layer import Layer
 from complsparse.nn._passes import Node
+from complsparse.nn._quantize import quantized
 from complsparse.nn._report import Profile, profile, summary
 from complsparse.nn._saved import save
 
@@ -59,6 +61,75 @@ class Net(Compiled):
         found = profile(self, xs, seconds)
         if plot is not None:
             found.plot(plot)
+        return found
+
+    def quantize(self, calibration: Any, *, method: str | tuple[str, float] = "minmax") -> Graph:
+        """The network in integers of 8 bits.
+
+        Batch norms become part of the weights before them. Weights become int8 with a scale for each row
+        (`complsparse.quantize`), biases int32. What flows between layers has one scale and one zero point for each
+        value: uint8 about zero where it is never negative, as behind ReLU; int8 about zero where `KWinners` chooses
+        among both signs, because what it leaves out is the number 0; else uint8 with a zero point. Pools, contests,
+        Flatten, Concat and cuts work on these integers. Layers that need real numbers stay as they are, between
+        `Dequantize` and `Quantize`; so do the input and what comes out.
+
+        Parameters
+        ----------
+        calibration : ndarray, or iterable of ndarray or of tuples of them
+            Samples of the input, with their batch axis; batches of them; of networks with several inputs a tuple for
+            each batch. They say how far values reach.
+        method : "minmax" or ("percentile", p)
+            As for `complsparse.quantize_activations`; percentiles are right to within one part in 128.
+
+        Returns
+        -------
+        Graph
+            Of `QConv2d`, `QLinear` and others, under the names of the layers that they were made of; results are
+            exactly those of `complsparse.qconv2d`, `complsparse.qlinear` and the other functions, one after the other.
+            ``float_network`` is this network, ``float_layers`` names what stayed in floating point.
+
+        Raises
+        ------
+        ValueError
+            A calibration without samples, or of another shape; values that are not finite; sums that could leave
+            int32.
+        TypeError
+            The network is quantised already; a calibration that holds no arrays.
+
+        Notes
+        -----
+        Dense weights are packed with all their zeros. Files hold the integers, without the `float_network`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import complsparse as cs
+        >>> net = cs.nn.Sequential([cs.nn.Linear(cs.random((8, 16), density=0.25, rng=0)), cs.nn.KWinners(3)])
+        >>> x = np.random.default_rng(0).standard_normal((100, 16))
+        >>> small = net.quantize(x)
+        >>> small.names, small.layers[1].W.dtype
+        (['x.quantize', '0', '1'], dtype('int8'))
+        """
+        made = Graph()
+        quantized(self, calibration, method, made)
+        made.float_network = self
+        return made
+
+    @property
+    def float_layers(self) -> list[str]:
+        """Names of the layers that compute in floating point: of a quantised network those that stayed so."""
+        whole: list[bool] = []  # whether a value is of integers
+        found = []
+        for node in self._nodes:
+            layer, of_integers = node.layer, [whole[i] for i in node.inputs]
+            if layer is None:
+                whole.append(False)
+            elif isinstance(layer, QuantizedLayer):
+                whole.append(layer.gives_integers)
+            else:
+                whole.append(any(of_integers))
+                if not whole[-1]:
+                    found.append(node.name)
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:

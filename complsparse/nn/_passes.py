@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from complsparse.nn._convolution import _Convolution
 from complsparse.nn._elementwise import ActivationLayer, BatchNorm
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
+from complsparse.nn._pools import MaxPool2d
+from complsparse.nn._qproducts import PooledConvolution, QConv2d
 
 
 class Node(NamedTuple):
@@ -31,8 +34,15 @@ class Network(NamedTuple):
 
 def fused(network: Network) -> Network:
     """Batch norms and activations as part of the products before them, where nobody else reads these."""
+    return joined(network, (with_batch_norm, with_activation, with_pool))
+
+
+Join = Callable[[Layer | None, Layer], Layer | None]
+
+
+def joined(network: Network, joins: tuple[Join, ...]) -> Network:
     network = _without_idle(network)
-    for join in (_with_batch_norm, _with_activation):
+    for join in joins:
         nodes: list[Node] = list(network.nodes)
         moved = list(range(len(nodes)))  # who gives the value of each node
         for i, node in enumerate(network.nodes):
@@ -67,7 +77,7 @@ def _without_idle(network: Network) -> Network:
     return Network(nodes, tuple(numbers[i] for i in network.outputs))
 
 
-def _with_batch_norm(before: Layer | None, layer: Layer) -> Layer | None:
+def with_batch_norm(before: Layer | None, layer: Layer) -> Layer | None:
     if not isinstance(layer, BatchNorm) or not isinstance(before, (_Convolution, Linear)):
         return None
     if before.activation is not None:
@@ -84,7 +94,14 @@ def _with_batch_norm(before: Layer | None, layer: Layer) -> Layer | None:
     return before.scaled(factor, summand) if np.all(np.isfinite(factor)) and len(factor) == before.W.shape[0] else None
 
 
-def _with_activation(before: Layer | None, layer: Layer) -> Layer | None:
+def with_activation(before: Layer | None, layer: Layer) -> Layer | None:
     if not isinstance(layer, ActivationLayer) or not isinstance(before, (_Convolution, Linear)):
         return None
     return before.with_arguments(activation=layer.activation) if before.activation is None else None
+
+
+def with_pool(before: Layer | None, layer: Layer) -> Layer | None:
+    """Of the sums, before they are requantised."""
+    if not isinstance(layer, MaxPool2d) or not isinstance(before, QConv2d) or layer.layout != before.layout:
+        return None
+    return PooledConvolution(before, layer)

@@ -33,6 +33,8 @@ def inferred(network: Network, shapes: Shapes) -> list[Spec]:
             continue
         of_inputs = [specs[i] for i in node.inputs]
         try:
+            if not node.layer.takes_integers and any(spec.dtype is not None for spec in of_inputs):
+                raise ValueError("it takes real numbers, as Dequantize gives them")
             specs.append(node.layer.infer(*of_inputs))
         except ValueError as error:
             seen = " and ".join(map(str, of_inputs))
@@ -96,6 +98,7 @@ class NetPlan:
         self.steps: list[Step] = builder.steps
         self.out_shapes: Shapes = tuple((self.samples, *value.spec.shape) for value in self._outputs)
         alone = len(inputs) == len(self._outputs) == 1 and self._outputs[0].spec.is_dense
+        alone &= all(value.spec.dtype is None for value in self._outputs)
         self._places: dict[int, Place] = builder.finish(outside, (shapes[0], self.out_shapes[0]) if alone else None)
 
     @property
@@ -125,6 +128,9 @@ class NetPlan:
             raise TypeError(f"x has dtype {x.dtype}; the plan computes in {self.dtype}")
         return np.require(x, self.dtype, ["C", "A"])
 
+    def _dtype_of(self, value: Value) -> np.dtype[Any]:
+        return self.dtype if value.spec.dtype is None else value.spec.dtype
+
     def _out(self, out: Any, xs: tuple[Any, ...]) -> list[Any]:
         """Where dense outputs go: for each output an array, or None for winners."""
         n_outputs = len(self._outputs)
@@ -136,7 +142,7 @@ class NetPlan:
                 continue
             if not value.spec.is_dense:
                 raise TypeError("out is given for an output that is winners, which are returned")
-            check_out(array, shape, self.dtype, [x for x in xs if isinstance(x, np.ndarray)])
+            check_out(array, shape, self._dtype_of(value), [x for x in xs if isinstance(x, np.ndarray)])
         for i, array in enumerate(given):
             for other in given[:i]:
                 if array is not None and other is not None and np.may_share_memory(array, other):
@@ -161,13 +167,13 @@ class NetPlan:
         for array, value, shape in zip(given, self._outputs, self.out_shapes, strict=True):
             if value.spec.is_dense:
                 direct = array is not None and array.flags.c_contiguous and array.flags.aligned
-                results.append(array if direct else np.empty(shape, dtype=self.dtype))
+                results.append(array if direct else np.empty(shape, self._dtype_of(value)))
                 arrays.append(results[-1])
             else:
                 results.append(None)
                 offsets = (self._places[part].offset for part in value.parts)
                 vectors, length = value.spec.vectors * self.samples, value.spec.extents[1]
-                winners.append((Winners, *offsets, vectors, length, shape, value.spec.axis))
+                winners.append((Winners, self._dtype_of(value), *offsets, vectors, length, shape, value.spec.axis))
         made = iter(self._program.run(tuple(arrays), tuple(winners), times))
         for i, (array, result) in enumerate(zip(given, results, strict=True)):
             if result is None:

@@ -32,7 +32,7 @@ class _Pool2d(Layer):
     def infer(self, *inputs: Spec) -> Spec:
         shape = inputs[0].shape
         channel = self._channel(shape)
-        return Spec(with_channels(self._geometry(shape).out, shape[channel - 1], channel))
+        return Spec(with_channels(self._geometry(shape).out, shape[channel - 1], channel), dtype=inputs[0].dtype)
 
     def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
         rows, cols = self._geometry(inputs[0].shape).kernel
@@ -45,7 +45,7 @@ class _Pool2d(Layer):
         channels = x.spec.shape[channel - 1]
         (top, left), (bottom, right), (rows, cols) = geometry.before, geometry.after, geometry.image
         step = builder.program.pool(
-            self._kind(), (channels, rows, cols), (channels, *geometry.out), geometry.sliding,
+            self._kind(), builder.dtype_of(x.spec), (channels, rows, cols), (channels, *geometry.out), geometry.sliding,
             (top + rows + bottom, left + cols + right), channel == 3, x.number, y.number,
         )  # fmt: skip
         builder.step("pool", step, [x], y)
@@ -54,6 +54,8 @@ class _Pool2d(Layer):
 
 class MaxPool2d(_Pool2d):
     """`complsparse.max_pool2d`."""
+
+    takes_integers = True
 
     def __init__(
         self,

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 class Flatten(Layer):
     """A sample as one vector, in C order. Winners stay winners."""
 
+    takes_integers = True
+
     def infer(self, *inputs: Spec) -> Spec:
         x = inputs[0]
         if x.is_dense or (isinstance(x.axis, int) and x.extents[0] > 1 and x.extents[2] > 1):
-            return Spec((x.size,))
-        return Spec((x.size,), 1, min(x.size, x.vectors * x.most))
+            return Spec((x.size,), dtype=x.dtype)
+        return Spec((x.size,), 1, min(x.size, x.vectors * x.most), x.dtype)
 
     def apply(self, *inputs: Any) -> Any:
         x = inputs[0]
@@ -45,7 +47,8 @@ class Flatten(Layer):
         if not spec.is_dense and isinstance(x.spec.axis, int):
             y = builder.new(spec)
             inner = x.spec.extents[2]
-            builder.step("flatten", builder.program.flatten(x.winners, inner, y.winners), [x], y)
+            dtype = builder.dtype_of(spec)
+            builder.step("flatten", builder.program.flatten(x.winners, dtype, inner, y.winners), [x], y)
             return y
         if spec.is_dense:
             x = builder.dense(x)
@@ -56,6 +59,7 @@ class Concat(Layer):
     """Values one behind the other along an axis, counted with the batch axis."""
 
     n_inputs = None
+    takes_integers = True
 
     def __init__(self, axis: int = 1) -> None:
         self.axis = checked_axis(axis)
@@ -67,13 +71,15 @@ class Concat(Layer):
         first = inputs[0].shape
         axis = normal_axis(self.axis, first, "Concat") - 1
         for other in inputs[1:]:
+            if other.dtype != inputs[0].dtype:
+                raise ValueError(f"its inputs are {inputs[0]} and {other}, of different dtypes")
             if len(other.shape) != len(first) or any(
                 a != b for i, (a, b) in enumerate(zip(first, other.shape, strict=True)) if i != axis
             ):
                 raise ValueError(f"its inputs have shapes {first} and {other.shape}, which differ beside "
                                  f"axis {self.axis}")  # fmt: skip
         along = sum(spec.shape[axis] for spec in inputs)
-        return Spec((*first[:axis], along, *first[axis + 1 :]))
+        return Spec((*first[:axis], along, *first[axis + 1 :]), dtype=inputs[0].dtype)
 
     def apply(self, *inputs: Any) -> Any:
         return np.concatenate([dense(x) for x in inputs], axis=self.axis)
@@ -82,7 +88,7 @@ class Concat(Layer):
         parts = [builder.dense(x) for x in inputs]
         y = builder.new(self.infer(*(part.spec for part in parts)))
         axis = normal_axis(self.axis, y.spec.shape, "Concat")
-        size = builder.dtype.itemsize
+        size = builder.dtype_of(y.spec).itemsize
         pitch, first = math.prod(y.spec.shape[axis - 1 :]) * size, 0
         for part in parts:
             outer, length = math.prod(part.spec.shape[: axis - 1]), math.prod(part.spec.shape[axis - 1 :]) * size

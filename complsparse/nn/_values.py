@@ -17,6 +17,7 @@ class Spec(NamedTuple):
     shape: Shape
     axis: int | Shape | None = None  # of winners, counted with the batch axis; None: dense
     most: int = 0  # winners of each vector, at most
+    dtype: np.dtype[Any] | None = None  # of integers; None: the floating point numbers that the network computes in
 
     @property
     def size(self) -> int:
@@ -29,7 +30,7 @@ class Spec(NamedTuple):
     @property
     def dense(self) -> Spec:
         """The same with its zeros."""
-        return Spec(self.shape)
+        return Spec(self.shape, dtype=self.dtype)
 
     @property
     def extents(self) -> tuple[int, int, int]:
@@ -45,9 +46,8 @@ class Spec(NamedTuple):
         return outer * inner
 
     def __str__(self) -> str:
-        if self.is_dense:
-            return str(self.shape)
-        return f"{self.shape}, {self.most} winners along axis {self.axis}"
+        kind = str(self.shape) if self.dtype is None else f"{self.shape} {self.dtype}"
+        return kind if self.is_dense else f"{kind}, {self.most} winners along axis {self.axis}"
 
 
 def extents(shape: Shape, axis: int) -> tuple[int, int, int]:

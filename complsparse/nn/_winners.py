@@ -32,6 +32,8 @@ class KWinners(Layer):
         Winners that are not above zero are dropped.
     """
 
+    takes_integers = True
+
     def __init__(self, k: int | float, axis: int | tuple[int, ...] = -1, relu: bool = False) -> None:
         winners_wanted(k, 2**31 - 1)  # refuses what is no k
         if not isinstance(relu, bool):
@@ -53,7 +55,7 @@ class KWinners(Layer):
         return normal_axis(self.axis, shape, "KWinners")
 
     def infer(self, *inputs: Spec) -> Spec:
-        spec = Spec(inputs[0].shape, self._axis(inputs[0].shape))
+        spec = Spec(inputs[0].shape, self._axis(inputs[0].shape), dtype=inputs[0].dtype)
         return spec._replace(most=winners_wanted(self.k, spec.extents[1]))
 
     def apply(self, *inputs: Any) -> Any:
@@ -63,6 +65,7 @@ class KWinners(Layer):
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         x = builder.dense(inputs[0])
         y = builder.new(self.infer(x.spec))
-        step = builder.program.contest(y.spec.extents, y.spec.most, self.relu, x.number, y.winners)
+        dtype = builder.dtype_of(x.spec)
+        step = builder.program.contest(y.spec.extents, y.spec.most, self.relu, dtype, x.number, y.winners)
         builder.step("kwta", step, [x], y)
         return y

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requantising: sums of 8-bit products as 8-bit outputs.
+// Quantising: real numbers as 8-bit ones, and requantising: sums of 8-bit products as 8-bit outputs.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,20 @@ struct RequantizeArgs {
 };
 using RequantizeFunction = void (*)(const RequantizeArgs&);
 
+// to[i] = from[i] / scale, rounded half to even, plus the zero point, saturated; the least number of the type for NaN.
+struct QuantizeArgs {
+    const float* from;
+    void* to;
+    std::int64_t n;
+    float scale;
+    std::int32_t zero_point;
+};
+using QuantizeFunction = void (*)(const QuantizeArgs&);
+
 struct RequantizeRow {
     Type type;  // of the outputs
     RequantizeFunction function;
+    QuantizeFunction quantize;
 };
 
 }  // namespace cs

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ops/requantize.hpp"
 
+#include <algorithm>
+
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
 #include "tiles/work.hpp"
@@ -9,10 +11,10 @@ namespace cs {
 
 RowName row_name(const RequantizeRow& row) { return {nullptr, "dense", name_of(row.type), "", 1, 1}; }
 
-void requantize(const RequantizeArgs& args, Type out) {
+void requantize(const RequantizeArgs& args, Type out, int threads) {
     const auto function = strongest_of(&Table::requantize, usable_levels(), out).row->function;
-    const int threads = choose_threads(static_cast<double>(args.rows) * static_cast<double>(args.cols));
-    parallel_shares(args.rows, threads, [&](std::int64_t first, std::int64_t last) {
+    const int worth = choose_threads(static_cast<double>(args.rows) * static_cast<double>(args.cols));
+    parallel_shares(args.rows, std::min(worth, threads), [&](std::int64_t first, std::int64_t last) {
         RequantizeArgs share = args;
         share.sums += first * args.cols;
         share.to = static_cast<char*>(args.to) + first * args.cols;  // of bytes
@@ -20,6 +22,19 @@ void requantize(const RequantizeArgs& args, Type out) {
         share.feature = (args.feature + first) % args.features;
         function(share);
     });
+}
+
+void real_outputs(const RequantizeArgs& args, const Units& units) {
+    auto* to = static_cast<float*>(args.to);
+    const std::int32_t* sums = args.sums;
+    for (std::int64_t r = 0; r < args.rows; ++r, sums += args.cols, to += args.cols) {
+        const std::int64_t of_row = r % args.features;
+        for (std::int64_t c = 0; c < args.cols; ++c) {
+            const std::int64_t f = args.by_column ? c : of_row;
+            const double exact = static_cast<double>(sums[c] + args.bias[f]) * units.units[f];
+            to[c] = static_cast<float>(std::min(std::max(exact, units.least), units.most));
+        }
+    }
 }
 
 }  // namespace cs

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sums of 8-bit products as 8-bit outputs, on the threads that there are.
+// Sums of 8-bit products as outputs, on the threads that there are.
 #pragma once
 
 #include "kernels/requantize.hpp"
 
 namespace cs {
 
-// `out`: s8 or u8, that of args.to.
-void requantize(const RequantizeArgs& args, Type out);
+// `out`: s8 or u8, that of args.to. On at most so many threads.
+void requantize(const RequantizeArgs& args, Type out, int threads);
+
+// Real numbers: (sum + bias) * unit of each feature, in float64 and rounded once, at least `least` and at most `most`.
+struct Units {
+    const double* units;
+    double least, most;
+};
+// args.to: of float32; of the rest of `args` all that tells of sums and their bias.
+void real_outputs(const RequantizeArgs& args, const Units& units);
 
 }  // namespace cs

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requantising, by the functions of arith.hpp: a multiplication of 64 bits and a shift for each output, which the
-// compiler turns into lanes where the level has them.
+// Quantising; and requantising, by the functions of arith.hpp: a multiplication of 64 bits and a shift for each output,
+// which the compiler turns into lanes where the level has them.
 #pragma once
+
+#include <limits>
 
 #include "complsparse/arith.hpp"
 #include "kernels/requantize.hpp"
@@ -47,7 +49,26 @@ void requantize(const RequantizeArgs& given) {
 }
 
 template <class Out>
-inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>};
+void quantize(const QuantizeArgs& args) {
+    // Cut off before it is rounded: between bounds that are integers that is the same, and numbers are small. Then
+    // adding 1.5 * 2^23 rounds to an integer.
+    constexpr float rounder = 12582912;
+    const float* const __restrict from = args.from;
+    const float scale = args.scale;
+    Out* const __restrict to = static_cast<Out*>(args.to);
+    const std::int32_t zero_point = args.zero_point;
+    const auto least = static_cast<float>(std::numeric_limits<Out>::min() - zero_point);
+    const auto most = static_cast<float>(std::numeric_limits<Out>::max() - zero_point);
+    for (std::int64_t i = 0; i < args.n; ++i) {
+        const float units = from[i] / scale;
+        const float above = units > least ? units : least;
+        const float within = above < most ? above : most;
+        to[i] = static_cast<Out>(static_cast<std::int32_t>((within + rounder) - rounder) + zero_point);
+    }
+}
+
+template <class Out>
+inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>, quantize<Out>};
 
 static constexpr RequantizeRow requantize_of_every_level[] = {
     requantize_row<std::int8_t>,

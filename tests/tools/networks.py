@@ -104,7 +104,7 @@ def reference(layer, *inputs):
         case nn.Conv2d():
             return activated(_convolved(layer, x), layer.activation)
         case nn.Flatten():
-            return x.reshape(len(x), -1)
+            return x.reshape(len(x), int(np.prod(x.shape[1:])))
         case nn.Add():
             return sum(inputs)
         case nn.Mul():
@@ -182,7 +182,7 @@ def _pooled(layer, x):
 def _winners(layer, x):
     """By a stable sort, over one axis or all of a sample."""
     axes = layer.axis if isinstance(layer.axis, tuple) else None
-    v = x.reshape(len(x), -1) if axes else np.moveaxis(x, layer.axis, -1)
+    v = x.reshape(len(x), int(np.prod(x.shape[1:]))) if axes else np.moveaxis(x, layer.axis, -1)
     k = layer.k if isinstance(layer.k, int) else round(layer.k * v.shape[-1])
     order = np.argsort(-v, axis=-1, kind="stable")[..., :k]
     kept = np.zeros_like(v)

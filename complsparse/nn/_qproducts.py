@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""QLinear and QConv2d: products of 8-bit weights and 8-bit activations."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from complsparse import _core
+from complsparse._conv.conv import convolution
+from complsparse._ops.winners import Winners
+from complsparse._quantized.products import qconv2d, qlinear
+from complsparse._quantized.requantize import Ending, ending_of
+from complsparse.nn._convolution import _Filters, convolution_of_winners
+from complsparse.nn._elementwise import dense
+from complsparse.nn._integers import INT32, QuantizedLayer, check_dtype, checked_8_bits
+from complsparse.nn._layer import checked_vector
+from complsparse.nn._pools import MaxPool2d
+from complsparse.nn._values import Spec
+
+if TYPE_CHECKING:
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
+
+
+class _Product(QuantizedLayer):
+    """What becomes of sums is said by the arguments of `complsparse.qlinear`."""
+
+    W: Any
+    x_dtype: np.dtype[Any]
+
+    def _set_ending(
+        self,
+        W: Any,
+        name: str,
+        x_dtype: Any,
+        bias: Any,
+        x_scale: float,
+        x_zero_point: int,
+        activation: str | None,
+        out_scale: float | None,
+        out_zero_point: int,
+        out_dtype: Any,
+    ) -> None:
+        self.W, self.bias = W, checked_vector(bias, "bias")
+        self.x_dtype = checked_8_bits(x_dtype, "x_dtype")
+        self._ending: dict[str, Any] = {
+            "x_scale": x_scale, "x_zero_point": x_zero_point, "activation": activation, "out_scale": out_scale,
+            "out_zero_point": out_zero_point, "out_dtype": None if out_dtype is None else np.dtype(out_dtype).name,
+        }  # fmt: skip
+        self.ending: Ending = ending_of(W, self.x_dtype, name, self.bias, **self._ending)
+
+    @property
+    def _out(self) -> np.dtype[Any] | None:
+        """Of the result, as a `Spec` says it."""
+        return None if self.ending.dtype == np.float32 else self.ending.dtype
+
+    @property
+    def gives_integers(self) -> bool:
+        return self._out is not None
+
+    def _checked(self, x: Any) -> Any:
+        if x.dtype != self.x_dtype:
+            raise TypeError(f"x has dtype {x.dtype}; the layer was made for {self.x_dtype}")
+        return x
+
+    @property
+    def multiplications(self) -> int:
+        return int(self.W.nnz)
+
+    def _widened(self, builder: Builder, x: Value) -> Value:
+        """As int32, in which sums are computed."""
+        program = builder.program
+        if x.spec.is_dense:
+            y = builder.new(x.spec._replace(dtype=INT32))
+            flat = (1, 1, x.spec.size)
+            step = program.widen(self.x_dtype, flat, False, (0, 0), (0, 0), 0, x.number, y.number)
+        else:
+            y = builder.with_values(x, INT32)
+            step = program.widen_winners(self.x_dtype, x.winners, y.parts[0])
+        builder.step("widen", step, [x], y)
+        return y
+
+    def emit_outputs(self, builder: Builder, sums: Value, features_last: bool) -> Value:
+        y = builder.new(sums.spec._replace(dtype=self._out))
+        features = len(self.ending.bias)
+        others = sums.spec.size // max(features, 1)
+        rows_and_cols = (others, features) if features_last else (features, others)
+        ending = self.ending
+        step = builder.program.outputs(
+            rows_and_cols, features_last, ending.bias, ending.dtype, ending.factors, sums.number, y.number
+        )
+        builder.step("requantize" if self._out is not None else "outputs", step, [sums], y)
+        return y
+
+
+class QLinear(_Product):
+    """`complsparse.qlinear`: a linear layer on 8-bit numbers, in integers throughout.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, K)
+        Weights of `complsparse.quantize`.
+    x_scale, x_zero_point, bias, activation, out_scale, out_zero_point, out_dtype
+        As for `complsparse.qlinear`; without `out_scale` the result is real.
+    x_dtype : {"uint8", "int8"}
+        Of the input.
+
+    Attributes
+    ----------
+    ending
+        What becomes of sums: ``bias``, ``multipliers`` and ``shifts`` of each row as int32, the share of the input's
+        zero point in the bias; ``zero_point``, ``least`` and ``most`` of the results, and their ``dtype``. Without
+        `out_scale`: ``bias``, and ``units`` of each row.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.qlinear`.
+    """
+
+    def __init__(
+        self,
+        W: Any,
+        *,
+        x_scale: float,
+        x_zero_point: int = 0,
+        x_dtype: Any = "uint8",
+        bias: Any = None,
+        activation: str | None = None,
+        out_scale: float | None = None,
+        out_zero_point: int = 0,
+        out_dtype: Any = None,
+    ) -> None:
+        self._set_ending(
+            W, "QLinear", x_dtype, bias, x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        return {"W": self.W, "bias": self.bias, "x_dtype": self.x_dtype.name, **self._ending}
+
+    def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
+        return self.multiplications * math.prod(output.shape[:-1])
+
+    def infer(self, *inputs: Spec) -> Spec:
+        x = inputs[0]
+        check_dtype(x, self.x_dtype)
+        if not x.shape or x.shape[-1] != self.W.shape[1]:
+            raise ValueError(
+                f"a sample of shape {x.shape} has {x.shape[-1] if x.shape else 'no'} features (last axis); "
+                f"W of shape {self.W.shape} expects {self.W.shape[1]}"
+            )
+        return Spec((*x.shape[:-1], self.W.shape[0]), dtype=self._out)
+
+    def apply(self, *inputs: Any) -> Any:
+        x = self._checked(inputs[0])
+        if isinstance(x, Winners) and x.axis != x.ndim - 1:
+            x = x.toarray()
+        return qlinear(x, self.W, bias=self.bias, **self._ending)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        x = inputs[0]
+        of_winners = x.spec.axis == len(x.spec.shape)
+        wide = self._widened(builder, x if of_winners else builder.dense(x))
+        sums = builder.new(self.infer(x.spec)._replace(dtype=INT32))
+        vectors = math.prod(x.spec.shape[:-1])
+        plan = _core.make_plan(
+            self.W, builder.samples * vectors, INT32, True, None, None, False,
+            winners=x.spec.most if of_winners else None,
+        )  # fmt: skip
+        step = builder.program.product(
+            plan, builder.samples, vectors, wide.winners if of_winners else wide.number, sums.number
+        )
+        builder.step(plan.microkernel, step, [wide], sums, whole_batch=True)
+        return self.emit_outputs(builder, sums, True)
+
+
+class QConv2d(_Filters, _Product):
+    """`complsparse.qconv2d`: convolution of 8-bit images, in integers throughout.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, C / groups * kh * kw)
+        Filters of `complsparse.quantize`.
+    kernel_size, stride, padding, dilation, groups, layout
+        As for `complsparse.qconv2d`.
+    x_scale, x_zero_point, x_dtype, bias, activation, out_scale, out_zero_point, out_dtype
+        As for `QLinear`, which has the attributes of this layer too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.qconv2d`.
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        W: Any,
+        kernel_size: Any = None,
+        *,
+        x_scale: float,
+        x_zero_point: int = 0,
+        x_dtype: Any = "uint8",
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: Any = None,
+        activation: str | None = None,
+        layout: str = "NCHW",
+        out_scale: float | None = None,
+        out_zero_point: int = 0,
+        out_dtype: Any = None,
+    ) -> None:
+        self._set_ending(
+            W, "QConv2d", x_dtype, bias, x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype
+        )
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.groups, self.layout = groups, layout
+
+    def _geometry(self) -> dict[str, Any]:
+        return {
+            "kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding, "dilation": self.dilation,
+            "groups": self.groups, "layout": self.layout,
+        }  # fmt: skip
+
+    def arguments(self) -> dict[str, Any]:
+        own = {"W": self.W, "bias": self.bias, "x_dtype": self.x_dtype.name}
+        return {**own, **self._geometry(), **self._ending}
+
+    def infer(self, *inputs: Spec) -> Spec:
+        check_dtype(inputs[0], self.x_dtype)
+        return super().infer(*inputs)._replace(dtype=self._out)
+
+    def apply(self, *inputs: Any) -> Any:
+        x = dense(self._checked(inputs[0]))
+        return qconv2d(x, self.W, bias=self.bias, **self._geometry(), **self._ending)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        return self.emit_outputs(builder, self.emit_sums(builder, inputs[0]), self.layout == "NHWC")
+
+    def emit_sums(self, builder: Builder, x: Value) -> Value:
+        bound, out = self._bound(x.spec.shape)
+        geometry = bound.geometry
+        around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
+        found = None if around else convolution_of_winners(self.W, bound, INT32, x, builder)
+        if found is None:
+            x = builder.dense(x)
+        if around:
+            wide, bound = self._padded(builder, x, around)
+        else:
+            wide = self._widened(builder, x)
+        if found is None:
+            found = convolution(self.W, bound, INT32)
+        sums = builder.new(Spec(out, dtype=INT32))
+        step = builder.program.convolution(
+            found, None, None, wide.winners if found.of_winners else wide.number, sums.number
+        )
+        one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
+        builder.step(found.microkernel, step, [wide], sums, whole_batch=one_pixel)
+        return sums
+
+    def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:
+        """Images as int32, their padding written out, and the convolution that then has none."""
+        bound, _ = self._bound(x.spec.shape)
+        (top, left), (bottom, right), (rows, cols) = bound.geometry.before, bound.geometry.after, bound.geometry.image
+        pixels = (top + rows + bottom, left + cols + right)
+        shape = (*pixels, bound.channels) if bound.channels_last else (bound.channels, *pixels)
+        y = builder.new(Spec(shape, dtype=INT32))
+        step = builder.program.widen(
+            self.x_dtype, (bound.channels, rows, cols), bound.channels_last, (top, left), (bottom, right), value,
+            x.number, y.number,
+        )  # fmt: skip
+        builder.step("widen", step, [x], y)
+        return y, self._bound(shape, padding=0)[0]
+
+
+class PooledConvolution(QuantizedLayer):
+    """A convolution and the pool behind it, which takes sums: rounding keeps their order, and fewer are left for it."""
+
+    def __init__(self, convolution: QConv2d, pool: MaxPool2d) -> None:
+        self.convolution, self.pool = convolution, pool
+
+    def infer(self, *inputs: Spec) -> Spec:
+        return self.pool.infer(self.convolution.infer(*inputs))
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        sums = self.pool.emit(builder, self.convolution.emit_sums(builder, inputs[0]))
+        return self.convolution.emit_outputs(builder, sums, self.convolution.layout == "NHWC")
