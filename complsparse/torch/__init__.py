@@ -15,6 +15,7 @@ except ImportError as error:
 from complsparse.torch._contests import kwinners
 from complsparse.torch._convert import to_sparse_csr
 from complsparse.torch._convolution import sparse_conv2d
+from complsparse.torch._export import to_complsparse
 from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear
 from complsparse.torch._linear import sparse_linear
 from complsparse.torch._patterns import positions_of
@@ -40,5 +41,6 @@ __all__ = [
     "sparse_conv2d",
     "sparse_linear",
     "sparsify_",
+    "to_complsparse",
     "to_sparse_csr",
 ]

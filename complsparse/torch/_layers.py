@@ -18,7 +18,7 @@ from complsparse._patterns.masks import complementary_mask
 from complsparse._patterns.prune import prune
 from complsparse.torch._convolution import sparse_conv2d
 from complsparse.torch._linear import sparse_linear
-from complsparse.torch._patterns import as_matrix, packed, positions_of
+from complsparse.torch._patterns import matrix_of, packed, positions_of
 from complsparse.torch._weights import bias_of, weight_of
 
 Form = Literal["packed", "masked"]
@@ -110,11 +110,7 @@ class _OnPattern(nn.Module):
 
     def matrix(self) -> ComplementaryMatrix:
         """The weight as a `ComplementaryMatrix` of its own, explicit zeros included; of filters with `filter_shape`."""
-        W = as_matrix(self.positions.cpu().numpy(), self._matrix_shape())
-        shape = self.parametrizations.weight[0].shape
-        W._packing.filter_shape = shape if len(shape) > 2 else None
-        values = self.values.detach().cpu()
-        return W.with_values(values.float() if values.dtype == torch.bfloat16 else values)
+        return matrix_of(self.values, self.positions, self.parametrizations.weight[0].shape)
 
     def train(self, mode: bool = True) -> Self:
         """As `torch.nn.Module.train`; values are read again, also those written through ``.data``."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from typing import Any, NamedTuple
@@ -61,6 +62,14 @@ def as_matrix(positions: NDArray[np.int64], shape: tuple[int, int], groups: int 
     indices = frozen(column.astype(column_dtype(full[1])))
     csr = Csr(frozen(row_pointers(row, rows)), indices, frozen(np.zeros(len(positions), np.float32)), full)
     return ComplementaryMatrix._from_parts(csr, Packing(csr.indptr, csr.indices, full, "auto", "auto"))
+
+
+def matrix_of(values: Tensor, positions: Tensor, shape: tuple[int, ...]) -> ComplementaryMatrix:
+    """A matrix of its own, explicit zeros included; of a shape with more than two axes, filters."""
+    W = as_matrix(positions.cpu().numpy(), (shape[0], math.prod(shape[1:])))
+    W._packing.filter_shape = tuple(shape) if len(shape) > 2 else None
+    values = values.detach().cpu()
+    return W.with_values(values.float() if values.dtype == torch.bfloat16 else values)
 
 
 class _Kept(NamedTuple):
