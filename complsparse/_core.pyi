@@ -140,6 +140,7 @@ class Program:
     def widen(
         self,
         dtype: Any,
+        to: Any,
         image: tuple[int, int, int],
         channels_last: bool,
         before: Pair,
@@ -148,7 +149,7 @@ class Program:
         x: int,
         y: int,
     ) -> int: ...
-    def widen_winners(self, dtype: Any, x: WinnersAt, y: int) -> int: ...
+    def widen_winners(self, dtype: Any, to: Any, x: WinnersAt, y: int) -> int: ...
     def outputs(
         self,
         rows_and_cols: tuple[int, int],
@@ -156,6 +157,7 @@ class Program:
         bias: NDArray[Any],
         dtype: Any,
         factors: tuple[Any, ...],
+        of_sums: Any,
         sums: int,
         y: int,
     ) -> int: ...

@@ -159,7 +159,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     void convolve_in(const Convolution&, const ConvOperands&, Workspace) except +
 
     cdef struct RequantizeArgs:
-        const int32_t* sums
+        const void* sums
+        Type sum
         void* to
         int64_t rows, cols, feature, features
         cbool by_column
@@ -228,7 +229,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int32_t zero_point
 
     cdef cppclass Frayed:
-        Type type
+        Type type, to
         int64_t planes, rows, cols, inner
         int64_t top, left, bottom, right
         int32_t value
@@ -242,7 +243,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] dequantize_step(const Quantized&, int64_t, int, int) except +
     unique_ptr[const Step] clip_step(Type, int64_t, int32_t, int32_t, int, int) except +
     unique_ptr[const Step] widen_step(const Frayed&, int, int) except +
-    unique_ptr[const Step] widen_winners_step(Type, const WinnersAt&, int) except +
+    unique_ptr[const Step] widen_winners_step(Type, Type, const WinnersAt&, int) except +
     unique_ptr[const Step] outputs_step(const Outputs&, int, int) except +
 
     cdef cppclass CopyRuns:

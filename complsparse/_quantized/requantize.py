@@ -15,6 +15,7 @@ from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._quantized.numbers import is_8_bit, range_of
 
 LARGEST_SUM = 2**31 - 1
+LARGEST_IN_FLOAT32 = 2**24  # up to here integers are exact, and so are their sums in any order
 MOST_SHIFT = 62
 ACTIVATIONS = ("relu", "relu6")
 _MOST_KEPT = 16
@@ -189,6 +190,8 @@ class Ending:
         self.dtype = result_dtype(out_dtype, x, out_scale)
         offset, sums = rounded_bias(bias, units), row_sums(W)
         check_sums(sums, offset, x, self.x_zero_point)
+        most = max(map(abs, range_of(x)))
+        self.exact_in_float32 = int(sums.absolute.max(initial=0)) * most <= LARGEST_IN_FLOAT32
         # Modulo 2**32, as the sum that it is added to: their sum is in int32.
         self.bias = (offset - sums.plain * self.x_zero_point).astype(np.int32)
         self.units = units

@@ -198,26 +198,28 @@ cdef class Program:
     def clip(self, dtype, int32_t least, int32_t most, int64_t n, int x, int y):
         return self.program.get().add(c.clip_step(type_in(dtype), n, least, most, x, y))
 
-    def widen(self, dtype, tuple image, bint channels_last, tuple before, tuple after, int32_t value, int x, int y):
+    def widen(self, dtype, to, tuple image, bint channels_last, tuple before, tuple after, int32_t value, int x, int y):
         """`image`: (channels, height, width); `before`, `after`: rows and columns of padding."""
         cdef c.Frayed numbers
         channels, rows, cols = image
-        numbers.type, numbers.rows, numbers.cols, numbers.value = type_in(dtype), rows, cols, value
+        numbers.type, numbers.to, numbers.rows, numbers.cols = type_in(dtype), type_in(to), rows, cols
+        numbers.value = value
         numbers.planes, numbers.inner = (1, channels) if channels_last else (channels, 1)
         numbers.top, numbers.left = before
         numbers.bottom, numbers.right = after
         return self.program.get().add(c.widen_step(numbers, x, y))
 
-    def widen_winners(self, dtype, tuple x, int y):
+    def widen_winners(self, dtype, to, tuple x, int y):
         cdef c.WinnersAt winners
         fill_winners_at(&winners, x)
-        return self.program.get().add(c.widen_winners_step(type_in(dtype), winners, y))
+        return self.program.get().add(c.widen_winners_step(type_in(dtype), type_in(to), winners, y))
 
-    def outputs(self, tuple rows_and_cols, bint by_column, cnp.ndarray bias not None, dtype, factors, int sums, int y):
-        """Of sums: `rows_and_cols` of a sample. `factors`: what `fill_factors` takes; of float32 what `fill_units` does."""
+    def outputs(self, tuple rows_and_cols, bint by_column, cnp.ndarray bias not None, dtype, factors, of_sums, int sums, int y):
+        """`rows_and_cols`: of a sample. `factors`: what `fill_factors` takes; of float32 what `fill_units` does.
+        `of_sums`: the dtype of the sums."""
         cdef c.Outputs outputs
         rows, cols = rows_and_cols
-        outputs.type = type_in(dtype)
+        outputs.type, outputs.how.sum = type_in(dtype), type_in(of_sums)
         fill_features(&outputs.how, rows, cols, by_column, bias)
         if c.kind_of(outputs.type) == c'f':
             units, least, most = factors

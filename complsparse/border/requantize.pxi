@@ -38,10 +38,11 @@ cdef int fill_units(c.Units* units, const c.RequantizeArgs* args, cnp.ndarray gi
 
 cdef int fill_arrays(c.RequantizeArgs* args, cnp.ndarray sums, cnp.ndarray y) except -1:
     cdef int64_t size = args.rows * args.cols
-    if (sums.dtype != np.int32 or not cnp.PyArray_ISCARRAY_RO(sums) or not cnp.PyArray_ISCARRAY(y)
+    if (sums.dtype not in (np.int32, np.float32) or not cnp.PyArray_ISCARRAY_RO(sums) or not cnp.PyArray_ISCARRAY(y)
             or cnp.PyArray_SIZE(sums) != size or cnp.PyArray_SIZE(y) != size):
-        raise AssertionError("sums are contiguous native int32, and there are as many outputs")
-    args.sums = <const int32_t*> cnp.PyArray_DATA(sums)
+        raise AssertionError("sums are contiguous native int32 or float32, and there are as many outputs")
+    args.sums = cnp.PyArray_DATA(sums)
+    args.sum = <Type> _type_of[cnp.PyArray_TYPE(sums)]
     args.to = cnp.PyArray_DATA(y)
     return 0
 
@@ -49,7 +50,10 @@ cdef int fill_arrays(c.RequantizeArgs* args, cnp.ndarray sums, cnp.ndarray y) ex
 def requantize(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and_cols, bint by_column,
                cnp.ndarray bias not None, cnp.ndarray multipliers not None, cnp.ndarray shifts not None,
                int32_t zero_point, int32_t least, int32_t most):
-    """Writes y, int8 or uint8, as `arith::requantize` of the sums; both of `rows_and_cols`."""
+    """Writes y, int8 or uint8, as `arith::requantize` of the sums; both of `rows_and_cols`.
+
+    Sums are int32, or float32 that are integers.
+    """
     cdef c.RequantizeArgs args
     rows, cols = rows_and_cols
     fill_features(&args, rows, cols, by_column, bias)

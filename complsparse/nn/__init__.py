@@ -6,6 +6,7 @@ and activations become part of the products before them, images go through convo
 k-winners hand their winners on, so that weight and activation sparsity multiply.
 """
 
+from complsparse.nn._compare import Comparison, LayerNoise
 from complsparse.nn._convolution import Conv1d, Conv2d
 from complsparse.nn._elementwise import (
     GELU,
@@ -37,6 +38,7 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm",
+    "Comparison",
     "Concat",
     "Conv1d",
     "Conv2d",
@@ -47,6 +49,7 @@ __all__ = [
     "HardSwish",
     "KWinners",
     "Layer",
+    "LayerNoise",
     "LayerProfile",
     "LeakyReLU",
     "Linear",

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,23 @@ from complsparse.nn._values import Spec
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
+    from complsparse.nn._passes import Node
 
-INT32 = np.dtype(np.int32)
+INT32: np.dtype[Any] = np.dtype(np.int32)
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+
+
+class Numbers(NamedTuple):
+    """What integers stand for: ``scale * (q - zero_point)``."""
+
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    @property
+    def border(self) -> tuple[float, int, np.dtype[Any]]:
+        """As `Quantize` and `Dequantize` take it."""
+        return self.scale, self.zero_point, self.dtype
 
 
 def checked_8_bits(dtype: Any, name: str) -> np.dtype[Any]:
@@ -33,9 +49,9 @@ class QuantizedLayer(Layer):
 
     takes_integers = True
 
-    @property
-    def gives_integers(self) -> bool:
-        return True
+    def numbers_behind(self, given: Numbers | None) -> Numbers | None:
+        """What its results stand for, where its first input is of these; None: real numbers."""
+        return given
 
     def to_dense(self) -> Layer:
         raise TypeError("a quantised network has no dense form: quantize the dense one, net.to_dense()")
@@ -71,6 +87,9 @@ class Quantize(_Border):
 
     takes_integers = False
 
+    def numbers_behind(self, given: Numbers | None) -> Numbers:
+        return Numbers(self.dtype, self.scale, self.zero_point)
+
     def infer(self, *inputs: Spec) -> Spec:
         return inputs[0].dense._replace(dtype=self.dtype)
 
@@ -105,9 +124,8 @@ class Dequantize(_Border):
         A scale that is not positive, or that float32 cannot hold; a zero point out of range; another dtype.
     """
 
-    @property
-    def gives_integers(self) -> bool:
-        return False
+    def numbers_behind(self, given: Numbers | None) -> None:
+        return None
 
     def infer(self, *inputs: Spec) -> Spec:
         check_dtype(inputs[0], self.dtype)
@@ -157,3 +175,12 @@ def check_dtype(spec: Spec, dtype: np.dtype[Any]) -> None:
     if spec.dtype != dtype:
         given = "real numbers" if spec.dtype is None else spec.dtype
         raise ValueError(f"its input is {given}; it was made for {dtype}")
+
+
+def numbers_of(nodes: Iterable[Node]) -> list[Numbers | None]:
+    """What the integers of each value stand for; None where it is of real numbers."""
+    found: list[Numbers | None] = []
+    for node in nodes:
+        given = found[node.inputs[0]] if node.inputs else None
+        found.append(node.layer.numbers_behind(given) if isinstance(node.layer, QuantizedLayer) else given)
+    return found

@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from complsparse.nn._compare import Comparison, compare
 from complsparse.nn._compiled import Compiled
-from complsparse.nn._integers import QuantizedLayer
+from complsparse.nn._integers import QuantizedLayer, numbers_of
 from complsparse.nn._layer import Layer
 from complsparse.nn._passes import Node
 from complsparse.nn._quantize import quantized
@@ -118,19 +119,29 @@ class Net(Compiled):
     @property
     def float_layers(self) -> list[str]:
         """Names of the layers that compute in floating point: of a quantised network those that stayed so."""
-        whole: list[bool] = []  # whether a value is of integers
-        found = []
-        for node in self._nodes:
-            layer, of_integers = node.layer, [whole[i] for i in node.inputs]
-            if layer is None:
-                whole.append(False)
-            elif isinstance(layer, QuantizedLayer):
-                whole.append(layer.gives_integers)
-            else:
-                whole.append(any(of_integers))
-                if not whole[-1]:
-                    found.append(node.name)
-        return found
+        numbers = numbers_of(self._nodes)
+        return [
+            node.name
+            for node, of in zip(self._nodes, numbers, strict=True)
+            if node.layer is not None and of is None and not isinstance(node.layer, QuantizedLayer)
+        ]
+
+    def compare(self, *xs: Any) -> Comparison:
+        """What a quantised network loses against the one that it was made of, for these inputs.
+
+        Returns
+        -------
+        Comparison
+            Printed as a table: for each layer the signal-to-noise ratio of its result, that which it would have if only
+            this layer were in integers, and how many of its integers saturate; and the share of equal decisions, which
+            are the largest entries of the outputs. ``.rows`` has the numbers.
+
+        Raises
+        ------
+        ValueError
+            The network has no `float_network`.
+        """
+        return compare(self, xs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes layers and weights to an ``.npz`` file, which `complsparse.nn.load` reads."""

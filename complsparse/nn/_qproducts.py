@@ -15,7 +15,7 @@ from complsparse._quantized.products import qconv2d, qlinear
 from complsparse._quantized.requantize import Ending, ending_of
 from complsparse.nn._convolution import _Filters, convolution_of_winners
 from complsparse.nn._elementwise import dense
-from complsparse.nn._integers import INT32, QuantizedLayer, check_dtype, checked_8_bits
+from complsparse.nn._integers import FLOAT32, INT32, Numbers, QuantizedLayer, check_dtype, checked_8_bits
 from complsparse.nn._layer import checked_vector
 from complsparse.nn._pools import MaxPool2d
 from complsparse.nn._values import Spec
@@ -57,9 +57,10 @@ class _Product(QuantizedLayer):
         """Of the result, as a `Spec` says it."""
         return None if self.ending.dtype == np.float32 else self.ending.dtype
 
-    @property
-    def gives_integers(self) -> bool:
-        return self._out is not None
+    def numbers_behind(self, given: Numbers | None) -> Numbers | None:
+        if self._out is None:
+            return None
+        return Numbers(self._out, float(self._ending["out_scale"]), self.ending.zero_point)
 
     def _checked(self, x: Any) -> Any:
         if x.dtype != self.x_dtype:
@@ -70,16 +71,21 @@ class _Product(QuantizedLayer):
     def multiplications(self) -> int:
         return int(self.W.nnz)
 
+    @property
+    def _sums(self) -> np.dtype[Any]:
+        """That sums are computed in: float32 where it holds all of them exactly, because it has more micro-kernels."""
+        return FLOAT32 if self.ending.exact_in_float32 else INT32
+
     def _widened(self, builder: Builder, x: Value) -> Value:
-        """As int32, in which sums are computed."""
+        """In the dtype of sums."""
         program = builder.program
         if x.spec.is_dense:
-            y = builder.new(x.spec._replace(dtype=INT32))
+            y = builder.new(x.spec._replace(dtype=self._sums))
             flat = (1, 1, x.spec.size)
-            step = program.widen(self.x_dtype, flat, False, (0, 0), (0, 0), 0, x.number, y.number)
+            step = program.widen(self.x_dtype, self._sums, flat, False, (0, 0), (0, 0), 0, x.number, y.number)
         else:
-            y = builder.with_values(x, INT32)
-            step = program.widen_winners(self.x_dtype, x.winners, y.parts[0])
+            y = builder.with_values(x, self._sums)
+            step = program.widen_winners(self.x_dtype, self._sums, x.winners, y.parts[0])
         builder.step("widen", step, [x], y)
         return y
 
@@ -90,7 +96,14 @@ class _Product(QuantizedLayer):
         rows_and_cols = (others, features) if features_last else (features, others)
         ending = self.ending
         step = builder.program.outputs(
-            rows_and_cols, features_last, ending.bias, ending.dtype, ending.factors, sums.number, y.number
+            rows_and_cols,
+            features_last,
+            ending.bias,
+            ending.dtype,
+            ending.factors,
+            sums.spec.dtype,
+            sums.number,
+            y.number,
         )
         builder.step("requantize" if self._out is not None else "outputs", step, [sums], y)
         return y
@@ -164,10 +177,10 @@ class QLinear(_Product):
         x = inputs[0]
         of_winners = x.spec.axis == len(x.spec.shape)
         wide = self._widened(builder, x if of_winners else builder.dense(x))
-        sums = builder.new(self.infer(x.spec)._replace(dtype=INT32))
+        sums = builder.new(self.infer(x.spec)._replace(dtype=self._sums))
         vectors = math.prod(x.spec.shape[:-1])
         plan = _core.make_plan(
-            self.W, builder.samples * vectors, INT32, True, None, None, False,
+            self.W, builder.samples * vectors, self._sums, True, None, None, False,
             winners=x.spec.most if of_winners else None,
         )  # fmt: skip
         step = builder.program.product(
@@ -247,7 +260,7 @@ class QConv2d(_Filters, _Product):
         bound, out = self._bound(x.spec.shape)
         geometry = bound.geometry
         around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
-        found = None if around else convolution_of_winners(self.W, bound, INT32, x, builder)
+        found = None if around else convolution_of_winners(self.W, bound, self._sums, x, builder)
         if found is None:
             x = builder.dense(x)
         if around:
@@ -255,8 +268,8 @@ class QConv2d(_Filters, _Product):
         else:
             wide = self._widened(builder, x)
         if found is None:
-            found = convolution(self.W, bound, INT32)
-        sums = builder.new(Spec(out, dtype=INT32))
+            found = convolution(self.W, bound, self._sums)
+        sums = builder.new(Spec(out, dtype=self._sums))
         step = builder.program.convolution(
             found, None, None, wide.winners if found.of_winners else wide.number, sums.number
         )
@@ -265,14 +278,14 @@ class QConv2d(_Filters, _Product):
         return sums
 
     def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:
-        """Images as int32, their padding written out, and the convolution that then has none."""
+        """Images in the dtype of sums, their padding written out, and the convolution that then has none."""
         bound, _ = self._bound(x.spec.shape)
         (top, left), (bottom, right), (rows, cols) = bound.geometry.before, bound.geometry.after, bound.geometry.image
         pixels = (top + rows + bottom, left + cols + right)
         shape = (*pixels, bound.channels) if bound.channels_last else (bound.channels, *pixels)
-        y = builder.new(Spec(shape, dtype=INT32))
+        y = builder.new(Spec(shape, dtype=self._sums))
         step = builder.program.widen(
-            self.x_dtype, (bound.channels, rows, cols), bound.channels_last, (top, left), (bottom, right), value,
+            self.x_dtype, self._sums, (bound.channels, rows, cols), bound.channels_last, (top, left), (bottom, right), value,
             x.number, y.number,
         )  # fmt: skip
         builder.step("widen", step, [x], y)

@@ -7,7 +7,7 @@ is of integers where a product reads it. What wants real numbers gets them, and 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from complsparse.nn._calibration import Extremes, Percentiles, Range, observe
 from complsparse.nn._compiled import Compiled
 from complsparse.nn._convolution import Conv2d
 from complsparse.nn._elementwise import ReLU, ReLU6, Softmax, activation_layer
-from complsparse.nn._integers import Dequantize, QClip, Quantize, QuantizedLayer
+from complsparse.nn._integers import Dequantize, Numbers, QClip, Quantize, QuantizedLayer
 from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._linear import Linear
 from complsparse.nn._passes import Network, Node, joined, with_activation, with_batch_norm
@@ -27,17 +27,6 @@ from complsparse.nn._winners import KWinners
 CUTS = (ReLU, ReLU6)
 UINT8: np.dtype[Any] = np.dtype(np.uint8)
 INT8: np.dtype[Any] = np.dtype(np.int8)
-
-
-class Numbers(NamedTuple):
-    """What the integers of a group stand for: ``scale * (q - zero_point)``."""
-
-    dtype: np.dtype[Any]
-    scale: float
-    zero_point: int
-
-    def border(self, kind: type[Quantize] | type[Dequantize]) -> Layer:
-        return kind(self.scale, self.zero_point, self.dtype)
 
 
 # --- before -----------------------------------------------------------------------------------------------------------
@@ -185,7 +174,7 @@ class _Rebuilt:
         while name in self.names:
             name += "_"
         self.names.add(name)
-        return self._new(name, numbers.border(kind), (of,))
+        return self._new(name, kind(*numbers.border), (of,))
 
     def real_of(self, i: int) -> int:
         if i not in self.real:

@@ -78,10 +78,20 @@ class Profile:
     steps_seconds : float
         Of its steps together; the rest is the call itself.
     samples : int
+    float_network : Profile or None
+        Of the network that a quantised one was made of, for the same input.
     """
 
-    def __init__(self, rows: list[LayerProfile], seconds: float, steps_seconds: float, samples: int) -> None:
+    def __init__(
+        self,
+        rows: list[LayerProfile],
+        seconds: float,
+        steps_seconds: float,
+        samples: int,
+        float_network: Profile | None = None,
+    ) -> None:
         self.rows, self.seconds, self.steps_seconds, self.samples = rows, seconds, steps_seconds, samples
+        self.float_network = float_network
 
     def _table(self) -> Table:
         columns = [
@@ -97,6 +107,12 @@ class Profile:
             for row in self.rows
         ]  # fmt: skip
         rows.append(["", "all", "", duration(self.steps_seconds), "", "", "", "", ""])
+        if self.float_network is not None:  # layers that became part of others have no row here
+            columns.append(Column("in floating\npoint"))
+            times = {row.name: duration(row.seconds) for row in self.float_network.rows}
+            for cells in rows[:-1]:
+                cells.append(times.get(cells[0], ""))
+            rows[-1].append(duration(self.float_network.steps_seconds))
         each = f", {duration(self.seconds / self.samples)} each" if self.samples > 1 else ""
         samples = "1 sample" if self.samples == 1 else f"{self.samples} samples"
         title = f"{samples} in {duration(self.seconds)}{each}: {self.samples / self.seconds:,.0f} a second"
@@ -157,7 +173,7 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
         spec = Spec(tuple(values[number].shape[1:]))
         work = layer.work(tuple(Spec(tuple(x.shape[1:])) for x in inputs), spec) * plan.samples
         every = _all_weights(layer)
-        moved = sum(x.size if isinstance(x, np.ndarray) else 2 * x.nnz for x in (*inputs, values[number]))
+        moved = sum(map(_bytes_of, (*inputs, values[number])))
         rows.append(
             LayerProfile(
                 name,
@@ -167,16 +183,22 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
                 share,
                 work if layer.multiplications else 0,
                 2 * work * alive / spent / 1e9 if layer.multiplications and spent > 0 else 0.0,
-                int(moved * dtype.itemsize + _weight_bytes(layer)),
+                moved + _weight_bytes(layer),
                 layer.multiplications / every if every else math.nan,
                 alive,
             )
         )
-    return Profile(rows, total, all_steps, plan.samples)
+    beside = None if net.float_network is None else profile(net.float_network, xs, seconds)
+    return Profile(rows, total, all_steps, plan.samples, beside)
 
 
 def _weight_bytes(layer: Layer) -> int:
     return sum(int(weights.nbytes) for weights in layer.weights)
+
+
+def _bytes_of(x: Any) -> int:
+    """Of an array; of winners their values and indices."""
+    return int(x.nbytes) if isinstance(x, np.ndarray) else int(x.values.nbytes + x.indices.nbytes)
 
 
 def _density(x: Any) -> float:

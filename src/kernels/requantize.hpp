@@ -12,8 +12,10 @@ namespace cs {
 // [0, rows) and c in [0, cols). The feature f is the column c where `by_column` is set; else rows are features,
 // `feature` that of the first and 0 behind that of `features - 1`. Outputs are at least `least` and at most `most`:
 // the range of their type, narrowed by the activation.
+// Sums are s32, or f32 that are integers.
 struct RequantizeArgs {
-    const std::int32_t* sums;
+    const void* sums;
+    Type sum;
     void* to;
     std::int64_t rows, cols, feature, features;
     bool by_column;

@@ -17,6 +17,15 @@ void of_8_bits(Type type, Body body) {
         body(std::int8_t{});
 }
 
+// Likewise for the types of sums.
+template <class Body>
+void of_sums(Type type, Body body) {
+    if (type == Type::f32)
+        body(float{});
+    else
+        body(std::int32_t{});
+}
+
 class QuantizeStep final : public Step {
    public:
     QuantizeStep(const Quantized& y_is, std::int64_t n, int x, int y)
@@ -87,9 +96,11 @@ class WidenStep final : public Step {
     WidenStep(const Frayed& of_sample, int x, int y) : x_is_(of_sample), x_(x), y_(y) {}
 
     void run(const Frame& frame) const override {
-        auto* const to = reinterpret_cast<std::int32_t*>(frame.at(y_));
         of_8_bits(x_is_.type, [&](auto zero) {
-            widen(reinterpret_cast<const decltype(zero)*>(frame.at(x_)), to, frame.samples.count * x_is_.planes);
+            const auto* const from = reinterpret_cast<const decltype(zero)*>(frame.at(x_));
+            of_sums(x_is_.to, [&](auto wide) {
+                widen(from, reinterpret_cast<decltype(wide)*>(frame.at(y_)), frame.samples.count * x_is_.planes);
+            });
         });
     }
     double work() const override { return 0.1 * static_cast<double>(x_is_.planes * padded_rows() * padded_cols()); }
@@ -98,8 +109,9 @@ class WidenStep final : public Step {
     std::int64_t padded_rows() const { return x_is_.top + x_is_.rows + x_is_.bottom; }
     std::int64_t padded_cols() const { return (x_is_.left + x_is_.cols + x_is_.right) * x_is_.inner; }
 
-    template <class T>
-    void widen(const T* from, std::int32_t* to, std::int64_t planes) const {
+    template <class T, class Wide>
+    void widen(const T* from, Wide* to, std::int64_t planes) const {
+        const auto value = static_cast<Wide>(x_is_.value);
         const std::int64_t line = x_is_.cols * x_is_.inner, left = x_is_.left * x_is_.inner;
         const std::int64_t right = x_is_.right * x_is_.inner, around = padded_cols();
         if (padded_rows() == x_is_.rows && around == line) {
@@ -107,13 +119,13 @@ class WidenStep final : public Step {
             return;
         }
         for (std::int64_t plane = 0; plane < planes; ++plane) {
-            to = std::fill_n(to, x_is_.top * around, x_is_.value);
+            to = std::fill_n(to, x_is_.top * around, value);
             for (std::int64_t row = 0; row < x_is_.rows; ++row, from += line) {
-                to = std::fill_n(to, left, x_is_.value);
+                to = std::fill_n(to, left, value);
                 to = std::copy_n(from, line, to);
-                to = std::fill_n(to, right, x_is_.value);
+                to = std::fill_n(to, right, value);
             }
-            to = std::fill_n(to, x_is_.bottom * around, x_is_.value);
+            to = std::fill_n(to, x_is_.bottom * around, value);
         }
     }
 
@@ -123,20 +135,24 @@ class WidenStep final : public Step {
 
 class WidenWinnersStep final : public Step {
    public:
-    WidenWinnersStep(Type type, const WinnersAt& x, int y) : type_(type), x_(x), y_(x) { y_.values = y; }
+    WidenWinnersStep(Type type, Type to, const WinnersAt& x, int y) : type_(type), to_(to), x_(x), y_(x) {
+        y_.values = y;
+    }
 
     void run(const Frame& frame) const override {
         const WinnersView from = x_.view(frame), to = y_.view(frame);
         const std::int64_t first = from.starts[0], count = from.starts[from.vectors] - first;
-        auto* const wide = static_cast<std::int32_t*>(const_cast<void*>(to.values)) + first;
         of_8_bits(type_, [&](auto zero) {
-            std::copy_n(static_cast<const decltype(zero)*>(from.values) + first, count, wide);
+            const auto* const values = static_cast<const decltype(zero)*>(from.values) + first;
+            of_sums(to_, [&](auto wide) {
+                std::copy_n(values, count, static_cast<decltype(wide)*>(const_cast<void*>(to.values)) + first);
+            });
         });
     }
     double work() const override { return 0.1 * static_cast<double>(x_.vectors * x_.most); }
 
    private:
-    const Type type_;
+    const Type type_, to_;
     const WinnersAt x_;
     WinnersAt y_;
 };
@@ -147,7 +163,7 @@ class OutputsStep final : public Step {
 
     void run(const Frame& frame) const override {
         RequantizeArgs args = outputs_.how;
-        args.sums = reinterpret_cast<const std::int32_t*>(frame.at(sums_));
+        args.sums = frame.at(sums_);
         args.to = frame.at(y_);
         args.rows *= frame.samples.count;
         if (outputs_.type == Type::f32)
@@ -180,8 +196,8 @@ StepPointer widen_step(const Frayed& of_sample, int x, int y) {
     return std::make_unique<const WidenStep>(of_sample, x, y);
 }
 
-StepPointer widen_winners_step(Type type, const WinnersAt& x, int y) {
-    return std::make_unique<const WidenWinnersStep>(type, x, y);
+StepPointer widen_winners_step(Type type, Type to, const WinnersAt& x, int y) {
+    return std::make_unique<const WidenWinnersStep>(type, to, x, y);
 }
 
 StepPointer outputs_step(const Outputs& of_sample, int sums, int y) {

@@ -21,16 +21,16 @@ StepPointer dequantize_step(const Quantized& x_is, std::int64_t n, int x, int y)
 // Not below `least`, nor above `most`.
 StepPointer clip_step(Type type, std::int64_t n, std::int32_t least, std::int32_t most, int x, int y);
 
-// As int32: planes of pixels, `inner` numbers each, with `value` around them.
+// In the type that sums are computed in, s32 or f32: planes of pixels, `inner` numbers each, with `value` around them.
 struct Frayed {
-    Type type;  // of x
+    Type type, to;  // of x and y
     std::int64_t planes, rows, cols, inner;
     std::int64_t top, left, bottom, right;
     std::int32_t value;
 };
 StepPointer widen_step(const Frayed& of_sample, int x, int y);
 // The values of winners alone.
-StepPointer widen_winners_step(Type type, const WinnersAt& x, int y);
+StepPointer widen_winners_step(Type type, Type to, const WinnersAt& x, int y);
 
 // What becomes of the sums of a sample: real numbers, by the units, where `type` is f32; else numbers of 8 bits.
 struct Outputs {

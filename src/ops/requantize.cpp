@@ -16,7 +16,7 @@ void requantize(const RequantizeArgs& args, Type out, int threads) {
     const int worth = choose_threads(static_cast<double>(args.rows) * static_cast<double>(args.cols));
     parallel_shares(args.rows, std::min(worth, threads), [&](std::int64_t first, std::int64_t last) {
         RequantizeArgs share = args;
-        share.sums += first * args.cols;
+        share.sums = static_cast<const char*>(args.sums) + first * args.cols * bytes_of(args.sum);
         share.to = static_cast<char*>(args.to) + first * args.cols;  // of bytes
         share.rows = last - first;
         share.feature = (args.feature + first) % args.features;
@@ -24,17 +24,30 @@ void requantize(const RequantizeArgs& args, Type out, int threads) {
     });
 }
 
-void real_outputs(const RequantizeArgs& args, const Units& units) {
+namespace {
+
+template <class Sum>
+void real_outputs_of(const RequantizeArgs& args, const Units& units) {
     auto* to = static_cast<float*>(args.to);
-    const std::int32_t* sums = args.sums;
+    const auto* sums = static_cast<const Sum*>(args.sums);
     for (std::int64_t r = 0; r < args.rows; ++r, sums += args.cols, to += args.cols) {
         const std::int64_t of_row = r % args.features;
         for (std::int64_t c = 0; c < args.cols; ++c) {
             const std::int64_t f = args.by_column ? c : of_row;
-            const double exact = static_cast<double>(sums[c] + args.bias[f]) * units.units[f];
+            const double exact =
+                static_cast<double>(static_cast<std::int32_t>(sums[c]) + args.bias[f]) * units.units[f];
             to[c] = static_cast<float>(std::min(std::max(exact, units.least), units.most));
         }
     }
+}
+
+}  // namespace
+
+void real_outputs(const RequantizeArgs& args, const Units& units) {
+    if (args.sum == Type::f32)
+        real_outputs_of<float>(args, units);
+    else
+        real_outputs_of<std::int32_t>(args, units);
 }
 
 }  // namespace cs

@@ -13,8 +13,8 @@
 namespace cs::ukr::CS_ISA {
 
 // `count` outputs that the compiler turns into lanes: loops of one width each, on arrays that are certainly apart.
-template <bool by_column>
-CS_INLINE void requantize_some(const RequantizeArgs& args, const std::int32_t* __restrict sums, std::int64_t feature,
+template <bool by_column, class Sum>
+CS_INLINE void requantize_some(const RequantizeArgs& args, const Sum* __restrict sums, std::int64_t feature,
                                std::int64_t count, std::int32_t* __restrict to) {
     namespace arith = complsparse::arith;
     const std::int32_t *const bias = args.bias + feature, *const multipliers = args.multipliers + feature,
@@ -23,18 +23,18 @@ CS_INLINE void requantize_some(const RequantizeArgs& args, const std::int32_t* _
     const arith::Range<std::int32_t> range{args.least, args.most};
     for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t f = by_column ? i : 0;
-        to[i] = arith::requantize(sums[i] + bias[f], {multipliers[f], shifts[f]}, zero_point, range);
+        to[i] = arith::requantize(static_cast<std::int32_t>(sums[i]) + bias[f], {multipliers[f], shifts[f]}, zero_point, range);
     }
 }
 
-template <class Out>
-void requantize(const RequantizeArgs& given) {
+template <class Out, class Sum>
+void requantize_sums(const RequantizeArgs& given) {
     constexpr std::int64_t at_once = 64;
     const RequantizeArgs args = given;  // which no store may change
     std::int32_t outputs[at_once];
     std::int64_t feature = args.feature;
     for (std::int64_t r = 0; r < args.rows; ++r) {
-        const std::int32_t* const sums = args.sums + r * args.cols;
+        const Sum* const sums = static_cast<const Sum*>(args.sums) + r * args.cols;
         Out* const to = static_cast<Out*>(args.to) + r * args.cols;
         for (std::int64_t first = 0; first < args.cols; first += at_once) {
             const std::int64_t count = args.cols - first < at_once ? args.cols - first : at_once;
@@ -46,6 +46,14 @@ void requantize(const RequantizeArgs& given) {
         }
         if (++feature == args.features) feature = 0;
     }
+}
+
+template <class Out>
+void requantize(const RequantizeArgs& args) {
+    if (args.sum == Type::f32)
+        requantize_sums<Out, float>(args);
+    else
+        requantize_sums<Out, std::int32_t>(args);
 }
 
 template <class Out>
