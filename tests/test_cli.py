@@ -223,16 +223,24 @@ def test_gsc_times_all_networks(capsys):
     assert document["parameters"] == PARAMETERS
     assert [(record["threads"], record["n"]) for record in document["speeds"]] == [(1, 1), (1, 2)]
     for record in document["speeds"]:
-        rows = {(row["network"], row["runs_in"]): row for row in record["rows"]}
-        assert {(kind, "complsparse") for kind in PARAMETERS} <= set(rows)
-        assert {(kind, name) for kind in ("dense", "narrow") for name in document["rivals"]} <= set(rows)
-        best = min(row["seconds"] for (kind, _), row in rows.items() if kind == "dense")
+        rows = {(row["network"], row["numbers"], row["runs_in"]): row for row in record["rows"]}
+        assert {(kind, "float32", "complsparse") for kind in PARAMETERS} <= set(rows)
+        assert {(kind, "int8", "complsparse") for kind in ("sparse", "sparse_sparse")} <= set(rows)
+        assert {(kind, "float32", name) for kind in ("dense", "narrow") for name in document["rivals"]} <= set(rows)
+        runtimes = {"ONNX Runtime"} & set(document["rivals"])
+        assert {(kind, "int8", name) for kind in ("dense", "narrow") for name in runtimes} <= set(rows)
+        best = {
+            numbers: min((row["seconds"] for side, row in rows.items() if side[:2] == ("dense", numbers)), default=None)
+            for numbers in ("float32", "int8")
+        }
         for row in rows.values():
             assert row["words_per_second"] == pytest.approx(record["n"] / row["seconds"])
-            assert row["over_dense"] == pytest.approx(best / row["seconds"])
+            assert row["over_dense"] == pytest.approx(best["float32"] / row["seconds"])
+            assert row["over_dense_int8"] == pytest.approx(best["int8"] / row["seconds"] if runtimes else None)
     assert document["winners"] == [8, 6, 150]
     assert set(document["rivals"]) | set(document["absent"]) == {"ONNX Runtime", "torch", "torch channels_last"}
-    assert [row["layer"] for row in document["layers"]["sparse_sparse"]].count("KWinners") == 3
+    for name in ("sparse_sparse", "sparse_sparse int8"):
+        assert [row["layer"] for row in document["layers"][name]].count("KWinners") == 3
     assert document["wrong"] == []
 
 
@@ -240,7 +248,9 @@ def test_gsc_prints_tables_and_draws(capsys, tmp_path):
     path = tmp_path / "words.png"
     assert main([*GSC, "--masks", "fine", "--winners", "global", "--plot", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert all(word in printed for word in ("sparse-sparse", "words/s", "FPGA", "112 times", "checked: all", "Conv2d"))
+    assert all(
+        word in printed for word in ("sparse-sparse", "words/s", "FPGA", "112 times", "checked: all", "QConv2d", "int8")
+    )
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

@@ -285,7 +285,51 @@ def test_reports():
     rows = {row.name: row for row in net.profile(x, seconds=0.01).rows}
     assert {"x.quantize", "0", "3", "5", "7"} <= set(rows)
     assert rows["7"].multiplications == 20 * net.layers[-1].W.nnz
+    profile = net.profile(x, seconds=0.01)
+    assert [row.name for row in profile.float_network.rows] == list("0123567")  # Flatten takes no step
+    assert "floating" in repr(profile)
     assert "requantize" in net.plan(x.shape).describe()
+
+
+def snr(signal, found):
+    return 10 * np.log10(np.sum(signal.astype(np.float64) ** 2) / np.sum((found - signal.astype(np.float64)) ** 2))
+
+
+def test_what_is_lost():
+    """Of each layer against floating point, and of the layer alone; by NumPy."""
+    rng = np.random.default_rng(13)
+    net, x = small_network(rng), samples(rng, 40, (2, 8, 8))
+    small = net.quantize(x)
+    found = small.compare(x)
+    rows = {row.name: row for row in found.rows}
+    assert list(rows) == small.names
+    border, first = small.layers[0], small.layers[1]
+    real = border.scale * (border(x).astype(np.float64) - border.zero_point)
+    assert rows["x.quantize"].decibels == pytest.approx(snr(x, real), rel=1e-6)
+    y = first.arguments()["out_scale"] * first(border(x)).astype(np.float64)
+    assert rows["0"].decibels == pytest.approx(snr(net[0](x), y), rel=1e-6)
+    assert rows["0"].decibels_alone == pytest.approx(snr(net[0](real.astype(np.float32)), y), rel=1e-4)
+    assert rows["0"].saturated == np.mean(np.abs(first(border(x)).astype(int) + 0.5) == 127.5)
+    assert rows["1"].decibels_alone == rows["2"].decibels_alone == np.inf  # they hand numbers on
+    assert (rows["7"].dtype, np.isnan(rows["7"].saturated)) == ("float32", True)
+    assert found.equal_decisions == np.mean(net(x).argmax(axis=1) == small(x).argmax(axis=1))
+    assert "40 samples" in repr(found)
+    small.float_network = None
+    with pytest.raises(ValueError, match="float_network"):
+        small.compare(x)
+
+
+def test_what_is_lost_in_a_graph():
+    rng = np.random.default_rng(14)
+    xs = [samples(rng, 30, (4, 6, 6)) for _ in range(2)]
+    net = branches(rng)
+    small = net.quantize([tuple(xs)])
+    rows = {row.name: row for row in small.compare(*xs).rows}
+    assert {"first", "leaky", "inner", "inner.leaky_relu", "sum", "last"} <= set(rows)
+    assert rows["leaky"].decibels == np.inf  # of the input itself
+    assert rows["pool"].decibels_alone == np.inf
+    assert min(rows[name].decibels_alone for name in ("cut", "inner", "inner.leaky_relu", "last") if name in rows) > 30
+    assert not [name for name in rows if name.endswith(".dequantize")]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def runners(net: Sequential, x: NDArray[Any], threads: int) -> Iterator[tuple[st
     """The network as everybody who is installed runs it."""
     for name in present():
         if name == ONNXRUNTIME:
-            yield name, _onnxruntime(net, x, threads)
+            yield name, session_runner(onnx_model(net), x, threads)
         else:
             yield name, _torch(net, x, threads, channels_last=name == TORCH_NHWC)
 
@@ -98,12 +98,12 @@ def _dense_arrays(layer: Any) -> list[NDArray[Any]]:
     return [array for array in (layer.to_dense().W, layer.bias) if array is not None]
 
 
-def _onnxruntime(net: Sequential, x: NDArray[Any], threads: int) -> Runner:
+def session_runner(model: bytes, x: NDArray[Any], threads: int) -> Runner:
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = runtime.InferenceSession(onnx_model(net), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (y,) = session.run(None, {"x": x})
     bound, output = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (x, y))
     binding = session.io_binding()

@@ -13,12 +13,15 @@ from complsparse._quantized.numbers import range_of
 from complsparse._tables import Column, Table, plain_table
 from complsparse.nn._compiled import Compiled
 from complsparse.nn._elementwise import dense
-from complsparse.nn._integers import Dequantize, Numbers, Quantize, numbers_of
-from complsparse.nn._quantize import prepared
+from complsparse.nn._integers import Dequantize, Numbers, Quantize
+from complsparse.nn._quantize import numbers_of, prepared
 
 
 class LayerNoise(NamedTuple):
-    """Of the result of one layer, in decibels: the signal over what differs from it."""
+    """Of the result of one layer, in decibels: the signal over what differs from it.
+
+    Negative values that a ReLU behind the layer cuts count as 0; what a ReLU6 cuts above, behind a pool, is noise here.
+    """
 
     name: str
     layer: str
@@ -86,6 +89,8 @@ def compare(net: Compiled, xs: tuple[Any, ...]) -> Comparison:
         else:
             signal = dense(wanted[node.name])
             alone = dense(layers[node.name](*inputs))  # type: ignore[misc]
+            if of is not None and of.zero_point == range_of(of.dtype)[0]:  # a cut behind it is part of it
+                signal, alone = np.maximum(signal, 0), np.maximum(alone, 0)
         rows.append(
             LayerNoise(
                 node.name, type(node.layer).__name__, "float32" if of is None else of.dtype.name,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,6 @@ from complsparse.nn._values import Spec
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
-    from complsparse.nn._passes import Node
 
 INT32: np.dtype[Any] = np.dtype(np.int32)
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
@@ -175,12 +173,3 @@ def check_dtype(spec: Spec, dtype: np.dtype[Any]) -> None:
     if spec.dtype != dtype:
         given = "real numbers" if spec.dtype is None else spec.dtype
         raise ValueError(f"its input is {given}; it was made for {dtype}")
-
-
-def numbers_of(nodes: Iterable[Node]) -> list[Numbers | None]:
-    """What the integers of each value stand for; None where it is of real numbers."""
-    found: list[Numbers | None] = []
-    for node in nodes:
-        given = found[node.inputs[0]] if node.inputs else None
-        found.append(node.layer.numbers_behind(given) if isinstance(node.layer, QuantizedLayer) else given)
-    return found

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from complsparse.nn._compare import Comparison, compare
 from complsparse.nn._compiled import Compiled
-from complsparse.nn._integers import QuantizedLayer, numbers_of
+from complsparse.nn._integers import QuantizedLayer
 from complsparse.nn._layer import Layer
 from complsparse.nn._passes import Node
-from complsparse.nn._quantize import quantized
+from complsparse.nn._quantize import numbers_of, quantized
 from complsparse.nn._report import Profile, profile, summary
 from complsparse.nn._saved import save
 

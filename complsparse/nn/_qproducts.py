@@ -285,8 +285,8 @@ class QConv2d(_Filters, _Product):
         shape = (*pixels, bound.channels) if bound.channels_last else (bound.channels, *pixels)
         y = builder.new(Spec(shape, dtype=self._sums))
         step = builder.program.widen(
-            self.x_dtype, self._sums, (bound.channels, rows, cols), bound.channels_last, (top, left), (bottom, right), value,
-            x.number, y.number,
+            self.x_dtype, self._sums, (bound.channels, rows, cols), bound.channels_last, (top, left), (bottom, right),
+            value, x.number, y.number,
         )  # fmt: skip
         builder.step("widen", step, [x], y)
         return y, self._bound(shape, padding=0)[0]

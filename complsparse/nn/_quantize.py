@@ -7,6 +7,7 @@ is of integers where a product reads it. What wants real numbers gets them, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -229,3 +230,12 @@ def _with_float32(layer: Layer) -> Any:
     return layer.with_arguments(
         **{name: value.astype(np.float32) for name, value in layer.arguments().items() if is_weights(value)}
     )
+
+
+def numbers_of(nodes: Iterable[Node]) -> list[Numbers | None]:
+    """What the integers of each value stand for; None where it is of real numbers."""
+    found: list[Numbers | None] = []
+    for node in nodes:
+        given = found[node.inputs[0]] if node.inputs else None
+        found.append(node.layer.numbers_behind(given) if isinstance(node.layer, QuantizedLayer) else given)
+    return found

@@ -23,7 +23,8 @@ CS_INLINE void requantize_some(const RequantizeArgs& args, const Sum* __restrict
     const arith::Range<std::int32_t> range{args.least, args.most};
     for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t f = by_column ? i : 0;
-        to[i] = arith::requantize(static_cast<std::int32_t>(sums[i]) + bias[f], {multipliers[f], shifts[f]}, zero_point, range);
+        to[i] = arith::requantize(static_cast<std::int32_t>(sums[i]) + bias[f], {multipliers[f], shifts[f]}, zero_point,
+                                  range);
     }
 }
 
