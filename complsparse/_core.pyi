@@ -106,8 +106,9 @@ class Program:
 
     n_steps: int
     workspace_bytes: int
-    def __init__(self, samples: int, dtype: DTypeLike) -> None: ...
+    def __init__(self, dtype: DTypeLike) -> None: ...
     def new_value(self, sample_bytes: int) -> int: ...
+    def fix(self, value: int, array: NDArray[Any]) -> None: ...
     def place(self, value: int, memory: str, offset: int) -> None: ...
     def convolution(
         self, way: Convolution, bias: NDArray[Any] | None, activation: str | None, x: int | WinnersAt, y: int
@@ -162,6 +163,9 @@ class Program:
         y: int,
     ) -> int: ...
     def copy(self, runs: int, run_bytes: int, first_byte: int, pitch_bytes: int, x: int, y: int) -> int: ...
+    def host(
+        self, function: Any, values: tuple[tuple[int, np.dtype[Any], tuple[int, ...]], ...], n_reads: int
+    ) -> int: ...
     def dense_product(
         self,
         blas: tuple[object, object],
@@ -186,7 +190,7 @@ class Program:
     ) -> int: ...
     def finish(
         self,
-        stretches: list[tuple[int, bool]],
+        stretches: list[tuple[int, bool, int]],
         batch_bytes: int,
         sample_bytes: int,
         shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None,

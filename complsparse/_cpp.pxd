@@ -195,6 +195,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         outside
         batch
         sample
+        fixed
 
     cdef cppclass Step:
         pass
@@ -207,14 +208,13 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int64_t outer, n, inner
 
     cdef cppclass Program:
-        Program(int64_t) except +
+        Program() except +
         int new_value(int64_t) except +
         void place(int, Memory, int64_t)
         int add(unique_ptr[const Step]) except +
-        void add_stretch(int, cbool) except +
+        void add_stretch(int, cbool, int64_t) except +
         void set_memory(int64_t, int64_t)
         int n_steps()
-        int64_t samples()
         int64_t memory_bytes(int)
         void run(unsigned char**, Workspace, int, int64_t*) except +
 
@@ -275,6 +275,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] scale_step(Type, const Extents&, const void*, const void*, int, int) except +
     unique_ptr[const Step] softmax_step(Type, const Extents&, int, int) except +
     unique_ptr[const Step] copy_step(const CopyRuns&, int, int) except +
+    ctypedef int (*HostCall)(void*, unsigned char**) except -1
+    unique_ptr[const Step] host_step(HostCall, void*, vector[int]) except +
     unique_ptr[const Step] dense_product_step(
         const Blas&, Type, const void*, int64_t, int64_t, int64_t, const Epilogue&, int, int) except +
     unique_ptr[const Step] dense_convolution_step(

@@ -237,7 +237,7 @@ def test_several_inputs():
     assert_array_equal(g(x, y), g.apply(x, y))
     with pytest.raises(ValueError, match=r"2 inputs, and 1 were given"):
         g(x)
-    with pytest.raises(ValueError, match="different batch sizes"):
+    with pytest.raises(ValueError, match=r"add_0, Add.*\(3, 8\) and \(2, 8\)"):
         g(x, y[:2])
 
 
@@ -505,7 +505,7 @@ def test_graphs_refuse_what_is_not_theirs():
         g.add(nn.ReLU(), x, x)
     y = g.input("y")
     g.output(g.add(nn.Add(), x, y))
-    with pytest.raises(ValueError, match=r"\(3,\) and \(4,\)"):
+    with pytest.raises(ValueError, match=r"\(1, 3\) and \(1, 4\)"):
         g(np.zeros((1, 3)), np.zeros((1, 4)))
 
 

@@ -47,6 +47,35 @@ cdef inline unsigned char* aligned_in(cnp.ndarray block) noexcept:
     return <unsigned char*> ((<uintptr_t> cnp.PyArray_DATA(block) + 63) & ~<uintptr_t> 63)
 
 
+cdef class HostFunction:
+    """A step in Python, and of its values dtypes and shapes."""
+    cdef object function
+    cdef tuple values
+    cdef int n_reads
+
+    def __cinit__(self, function, tuple values, int n_reads):
+        self.function, self.values, self.n_reads = function, values, n_reads
+
+
+cdef cnp.ndarray array_at(unsigned char* at, cnp.dtype dtype, tuple shape, bint writeable):
+    cdef cnp.npy_intp[64] dims
+    cdef int i, ndim = <int> len(shape)
+    for i in range(ndim):
+        dims[i] = shape[i]
+    Py_INCREF(dtype)  # which the array takes over
+    return PyArray_NewFromDescr(
+        cnp.ndarray, dtype, ndim, dims, NULL, at, cnp.NPY_ARRAY_CARRAY if writeable else cnp.NPY_ARRAY_CARRAY_RO, NULL)
+
+
+cdef int run_host(void* context, unsigned char** at) except -1 with gil:
+    cdef HostFunction host = <HostFunction> context
+    cdef list arrays = []
+    for i, (_, dtype, shape) in enumerate(host.values):
+        arrays.append(array_at(at[i], dtype, shape, i >= host.n_reads))
+    host.function(*arrays)
+    return 0
+
+
 cdef class Program:
     """A network as steps on values, each given by its number; values of winners by `fill_winners_at`'s tuple.
 
@@ -64,10 +93,10 @@ cdef class Program:
     cdef int number   # of the product of its dtype
     cdef Type type
 
-    def __cinit__(self, int64_t samples, dtype, *args, **kwargs):
+    def __cinit__(self, dtype, *args, **kwargs):
         self.number = product_in(dtype)
         self.type = c.product_list()[self.number].y
-        self.program.reset(new c.Program(samples))
+        self.program.reset(new c.Program())
         self.owners, self.idle, self.threads, self.block_bytes = [], [], 0, 0
         self.x_shape = self.y_shape = None
         self.deterministic = _deterministic
@@ -94,6 +123,13 @@ cdef class Program:
 
     def new_value(self, int64_t sample_bytes):
         return self.program.get().new_value(sample_bytes)
+
+    def fix(self, int value, cnp.ndarray array not None):
+        """The value is this contiguous array."""
+        if not cnp.PyArray_ISCARRAY_RO(array):
+            raise AssertionError("a constant is contiguous")
+        self.owners.append(array)
+        self.program.get().place(value, c.Memory.fixed, <int64_t> <uintptr_t> cnp.PyArray_DATA(array))
 
     def place(self, int value, str memory, int64_t offset):
         """`memory`: "outside", whose offset is the number of an input or, behind these, of an output; "batch" or
@@ -229,6 +265,15 @@ cdef class Program:
             fill_factors(&outputs.how, multipliers, shifts, zero_point, least, most)
         self.owners.append((bias, factors))
         return self.program.get().add(c.outputs_step(outputs, sums, y))
+    def host(self, function, tuple values, int n_reads):
+        """`function` gets an array for each of the values (number, dtype, shape), and writes those behind `n_reads`. It
+        must not keep them."""
+        cdef vector[int] numbers
+        cdef HostFunction host = HostFunction(function, values, n_reads)
+        for number, dtype, shape in values:
+            numbers.push_back(number)
+        self.owners.append(host)
+        return self.program.get().add(c.host_step(run_host, <void*> host, numbers))
 
     def dense_product(self, tuple blas, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
         """`blas`: the capsules of BLAS's gemm and gemv for the dtype; weights (outputs, inputs), contiguous."""
@@ -252,15 +297,15 @@ cdef class Program:
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
     def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None):
-        """`stretches`: (step behind the last, whether it takes a sample at a time), in order. `shapes`: of x and y, where
-        there is one of each and y is dense."""
+        """`stretches`: (step behind the last, whether it takes a sample at a time, samples), in order. `shapes`: of x and
+        y, where there is one of each, and both are dense in the program's dtype."""
         if shapes is not None:
             self.x_shape, self.y_shape = shapes
             self.y_ndim = <int> len(self.y_shape)
             for i in range(self.y_ndim):
                 self.y_dims[i] = self.y_shape[i]
-        for last, by_sample in stretches:
-            self.program.get().add_stretch(last, by_sample)
+        for last, by_sample, samples in stretches:
+            self.program.get().add_stretch(last, by_sample, samples)
         self.program.get().set_memory(batch_bytes, sample_bytes)
 
     @property
@@ -354,12 +399,12 @@ cdef class Program:
         cdef char* memory = <char*> aligned_in(block)
         cdef int64_t n = vectors
         cdef const int64_t* starts = <const int64_t*> (memory + <int64_t> at_starts)
-        cdef int64_t nnz = starts[n] if self.program.get().samples() > 0 else 0
+        cdef int64_t nnz = starts[n] if n > 0 else 0
         cdef Compressed made = new_compressed(cls, dtype, nnz, n, length, shape, axis)
         if nnz > 0:
             memcpy(<void*> made.entries, memory + <int64_t> at_values, <size_t> (nnz * dtype.itemsize))
             memcpy(<void*> made.places, memory + <int64_t> at_indices, <size_t> (nnz * 4))
-        if self.program.get().samples() > 0:
+        if n > 0:
             memcpy(<void*> made.starts, starts, <size_t> (n + 1) * 8)
         else:
             (<int64_t*> made.starts)[0] = 0

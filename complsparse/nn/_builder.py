@@ -3,50 +3,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from complsparse import _core
-from complsparse.nn._memory import Bytes, Place, Step, Value, placed
+from complsparse.nn._memory import Part, Place, Step, Value, placed
 from complsparse.nn._values import Spec
 
 
 class Builder:
-    """What layers emit their steps to."""
+    """What layers emit their steps to.
 
-    def __init__(self, samples: int, dtype: np.dtype[Any], program: _core.Program) -> None:
-        self.samples, self.dtype, self.program = samples, dtype, program
+    Attributes
+    ----------
+    samples : int or None
+        Of what the layer that is emitting gives, which takes a sample at a time; None for a layer on whole arrays.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], program: _core.Program) -> None:
+        self.dtype, self.program = dtype, program
         self.deterministic = _core.get_deterministic()
         self.steps: list[Step] = []
-        self.bytes: list[Bytes] = []  # of each number
+        self.parts: list[Part] = []  # by number
         self.node = 0  # whose steps are being emitted
+        self.samples: Any = None
 
-    def _number(self, of_sample: int, behind: int = 0) -> int:
-        self.bytes.append(Bytes(of_sample, behind))
-        return self.program.new_value(of_sample)
+    def _number(self, of_sample: int, samples: int, behind: int = 0, memory: int | None = None) -> int:
+        number = self.program.new_value(of_sample)
+        is_fixed = memory is not None and self.parts[memory].is_fixed
+        self.parts.append(Part(number if memory is None else memory, of_sample, behind, samples, is_fixed))
+        return number
 
     def dtype_of(self, spec: Spec) -> np.dtype[Any]:
         return self.dtype if spec.dtype is None else spec.dtype
 
     def new(self, spec: Spec) -> Value:
         """A value that a step will write."""
-        size = self.dtype_of(spec).itemsize
+        if self.samples is not None:
+            spec = spec._replace(samples=self.samples)
+        size, count = self.dtype_of(spec).itemsize, spec.n_samples
         if spec.is_dense:
-            return Value(spec, (self._number(spec.size * size),))
+            return Value(spec, (self._number(spec.size * size, count),))
         room = spec.vectors * spec.most
-        return Value(spec, (self._number(room * size), self._number(room * 4), self._number(spec.vectors * 8, 8)))
+        return Value(
+            spec,
+            (
+                self._number(room * size, count),
+                self._number(room * 4, count),
+                self._number(spec.vectors * 8, count, behind=8),
+            ),
+        )
+
+    def fixed(self, spec: Spec) -> Value:
+        """A value that is known."""
+        assert spec.known is not None
+        array = np.array(spec.known, dtype=self.dtype_of(spec), order="C")
+        value = Value(spec, (self._number(spec.size * array.itemsize, spec.n_samples),))
+        self.parts[value.number] = self.parts[value.number]._replace(is_fixed=True)
+        self.program.fix(value.number, array)
+        return value
+
+    def cut(self, value: Value, spec: Spec) -> Value:
+        """The same memory as samples of another shape."""
+        spec = spec._replace(dtype=value.spec.dtype, known=None)
+        return self._same_memory(value, spec, spec.size * self.dtype_of(spec).itemsize)
+
+    def whole(self, value: Value) -> Value:
+        """The same memory as one sample."""
+        return self.cut(value, Spec(value.spec.whole, samples=None))
+
+    def steady(self, value: Value) -> Value:
+        """One sample, which every sample of a step reads."""
+        return self._same_memory(value, value.spec, 0)
+
+    def _same_memory(self, value: Value, spec: Spec, of_sample: int) -> Value:
+        part = self.parts[value.number]
+        if part.of_sample == of_sample and part.samples == spec.n_samples:
+            return value._replace(spec=spec)
+        return Value(spec, (self._number(of_sample, spec.n_samples, memory=part.memory),))
 
     def step(self, kernel: str, number: int, reads: list[Value], write: Value, whole_batch: bool = False) -> None:
         """`number`: what the program called it. `whole_batch`: it has no form for a sample at a time."""
+        self._add(number, Step(self.node, kernel, tuple(reads), (write,), write.spec.n_samples, whole_batch))
+
+    def host(self, name: str, function: Callable[..., None], reads: list[Value], writes: list[Value]) -> None:
+        """A step that Python computes on whole arrays: ``function(*arrays read, *arrays written)``."""
+        values = tuple((v.number, self.dtype_of(v.spec), v.spec.whole) for v in (*reads, *writes))
+        number = self.program.host(function, values, len(reads))
+        self._add(number, Step(self.node, f"numpy {name}", tuple(reads), tuple(writes), 1, True))
+
+    def _add(self, number: int, step: Step) -> None:
         assert number == len(self.steps)
-        self.steps.append(Step(self.node, kernel, tuple(reads), write, whole_batch))
+        self.steps.append(step)
 
     def with_values(self, winners: Value, dtype: np.dtype[Any]) -> Value:
         """The same winners, with values in another dtype that a step will write."""
         _, *places = winners.parts
-        values = self._number(winners.spec.vectors * winners.spec.most * dtype.itemsize)
+        spec = winners.spec
+        values = self._number(spec.vectors * spec.most * dtype.itemsize, spec.n_samples)
         return Value(winners.spec._replace(dtype=dtype), (values, *places))
 
     def dense(self, value: Value) -> Value:
@@ -64,6 +121,9 @@ class Builder:
         self.step("copy", self.program.copy(1, size, 0, size, value.number, y.number), [value], y)
         return y
 
+    def memory_of(self, value: Value) -> int:
+        return self.parts[value.number].memory
+
     @cached_property
     def blas(self) -> tuple[Any, Any]:
         """gemm and gemv in the dtype, as SciPy hands them to compiled code."""
@@ -75,7 +135,7 @@ class Builder:
     def finish(self, outside: list[Value], shapes: Any) -> dict[int, Place]:
         """Decides where values lie and tells the program: `outside` are inputs, then dense outputs; `shapes` those of
         the only input and the only output, where they are dense."""
-        plan = placed(self.steps, self.bytes, self.samples, [value.number for value in outside])
+        plan = placed(self.steps, self.parts, [value.number for value in outside])
         for number, place in plan.places.items():
             self.program.place(number, place.memory, place.offset)
         self.program.finish(plan.stretches, plan.batch_bytes, plan.sample_bytes, shapes)

@@ -21,6 +21,21 @@ from complsparse.nn._plan import NetPlan, Shapes, inferred
 _MOST_PLANS = 16  # kept by a network
 
 
+def is_floating(value: Any) -> bool:
+    return is_weights(value) and value.dtype.kind == "f"
+
+
+def _of_dtype(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Floating point numbers in the one dtype that networks compute in; Winners and integers as they are."""
+    return value.astype(dtype, copy=False) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def _as_kept(x: Any, dtype: np.dtype[Any]) -> Any:
+    if not np.can_cast(x.dtype, dtype, "same_kind"):
+        raise TypeError(f"x has dtype {x.dtype}; the network takes {dtype} there")
+    return x.astype(dtype, copy=False)
+
+
 class Compiled:
     """Nodes, outputs, and a plan for each shape that the network was called with."""
 
@@ -118,8 +133,10 @@ class Compiled:
         for x in arrays:
             if x.dtype.kind not in "fiub":
                 raise TypeError(f"x has dtype {x.dtype}; networks take real numbers")
-        dtype = self._dtype(x.dtype for x in arrays)
-        return [as_compute(x, dtype) for x in arrays], dtype
+        kept = [node.dtype for node in self._nodes if node.layer is None]
+        kept += [None] * (len(arrays) - len(kept))
+        dtype = self._dtype(x.dtype for x, own in zip(arrays, kept) if own is None)
+        return [as_compute(x, dtype) if own is None else _as_kept(x, own) for x, own in zip(arrays, kept)], dtype
 
     def __call__(self, *xs: Any, out: Any = None) -> Any:
         """The output for inputs with a batch axis; several outputs are a tuple.
@@ -141,11 +158,12 @@ class Compiled:
 
     def _values(self, *xs: Any) -> list[Any]:
         """Of every node."""
-        given, _ = self._arrays(xs)
+        given, dtype = self._arrays(xs)
         inputs = iter(given)
         values: list[Any] = []
         for node in self._nodes:
-            values.append(next(inputs) if node.layer is None else node.layer(*(values[i] for i in node.inputs)))
+            value = next(inputs) if node.layer is None else node.layer(*(values[i] for i in node.inputs))
+            values.append([_of_dtype(v, dtype) for v in value] if isinstance(value, list) else _of_dtype(value, dtype))
         return values
 
     def _with_layers(self, change: Callable[[Layer], Layer]) -> Any:
@@ -168,7 +186,7 @@ class Compiled:
         def change(layer: Layer) -> Layer:
             if isinstance(layer, QuantizedLayer):
                 raise TypeError("a quantised network is of 8-bit integers: convert the one that it was made of")
-            cast = {name: value.astype(wanted) for name, value in layer.arguments().items() if is_weights(value)}
+            cast = {name: value.astype(wanted) for name, value in layer.arguments().items() if is_floating(value)}
             return layer.with_arguments(**cast)  # type: ignore[no-any-return]
 
         return self._with_layers(change)

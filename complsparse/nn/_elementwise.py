@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Layers without products: activations, batch norm, softmax, and the arithmetic of branches."""
+"""Layers without products: activations, batch norm, softmax, and the what scales them."""
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -209,39 +208,3 @@ class Softmax(Layer):
         about = extents(x.spec.shape, normal_axis(self.axis, x.spec.shape, "Softmax"))
         builder.step("softmax", builder.program.softmax(about, x.number, y.number), [x], y)
         return y
-
-
-class _Pairwise(Layer):
-    n_inputs = None
-    operation: ClassVar[str]
-    function: ClassVar[Any]
-
-    def infer(self, *inputs: Spec) -> Spec:
-        for other in inputs[1:]:
-            if other.shape != inputs[0].shape:
-                raise ValueError(f"its inputs have shapes {inputs[0].shape} and {other.shape}, which are not the same")
-        return inputs[0].dense
-
-    def apply(self, *inputs: Any) -> Any:
-        return reduce(type(self).function, map(dense, inputs))
-
-    def emit(self, builder: Builder, *inputs: Value) -> Value:
-        sum_, *others = map(builder.dense, inputs)
-        for other in others:
-            y = builder.new(sum_.spec)
-            step = builder.program.pair(self.operation, y.spec.size, sum_.number, other.number, y.number)
-            builder.step(self.operation, step, [sum_, other], y)
-            sum_ = y
-        return sum_
-
-
-class Add(_Pairwise):
-    """The sum of two or more values of one shape."""
-
-    operation, function = "add", staticmethod(np.add)
-
-
-class Mul(_Pairwise):
-    """The product, entry by entry, of two or more values of one shape."""
-
-    operation, function = "multiply", staticmethod(np.multiply)

@@ -27,25 +27,50 @@ class Layer:
     copies follow from that.
     """
 
-    n_inputs: ClassVar[int | None] = 1  # None: two or more
+    n_inputs: int | None = 1  # None: two or more
+    n_outputs: int = 1  # more: infer, apply and emit give lists
+    by_sample: ClassVar[bool] = True  # it takes samples one at a time: `infer` and `emit` need not know how many
     takes_integers: ClassVar[bool] = False  # numbers of quantised layers
 
     def __init_subclass__(cls) -> None:
         layer_types[cls.__name__] = cls
+
+    def takes(self, n: int) -> bool:
+        """Whether it may have so many inputs."""
+        return n >= 2 if self.n_inputs is None else n == self.n_inputs
+
+    @property
+    def wanted(self) -> str:
+        """How many inputs, in words."""
+        return "two or more inputs" if self.n_inputs is None else f"{self.n_inputs} input{'s' * (self.n_inputs != 1)}"
 
     def arguments(self) -> dict[str, Any]:
         """Of the constructor, by name."""
         return {}
 
     def infer(self, *inputs: Spec) -> Spec:
-        """Of the result; ValueError where an input does not fit."""
+        """Of the result, for a sample; ValueError where an input does not fit."""
         raise NotImplementedError
+
+    def result(self, *inputs: Spec) -> Any:
+        """Of the result with its first axis, which is that of the inputs: layers take their samples one at a time. A
+        list where there are several."""
+        for spec in inputs:
+            if spec.samples is None:
+                raise ValueError("a scalar has no samples; the first axis is the batch")
+            if spec.dtype is not None and not self.takes_integers:
+                raise ValueError(f"it takes real numbers, as Dequantize and Cast give them, not {spec.dtype}")
+        samples = {spec.samples for spec in inputs}
+        if len(samples) > 1:
+            raise ValueError(f"its inputs have different batch sizes: {', '.join(str(s.samples) for s in inputs)}")
+        return self.infer(*inputs)._replace(samples=samples.pop(), known=None)
 
     def apply(self, *inputs: Any) -> Any:
         """The result for arrays or `Winners` with a batch axis."""
         raise NotImplementedError
 
-    def emit(self, builder: Builder, *inputs: Value) -> Value:
+    def emit(self, builder: Builder, *inputs: Value) -> Any:
+        """The steps; a `Value`, or a list where there are several results."""
         raise NotImplementedError
 
     def __call__(self, *inputs: Any) -> Any:

@@ -20,6 +20,8 @@ from complsparse.nn._saved import FORMAT_NAME, FORMAT_VERSION, is_ours
 
 _MEMBER = re.compile(r"network|n[0-9]{1,9}\.[A-Za-z_]{1,40}(\.(" + "|".join(MEMBERS) + r"))?")
 
+_INTEGERS = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}  # dtypes of inputs
+
 
 class _Members:
     """The names that a file may have."""
@@ -97,7 +99,11 @@ def _node(entry: Any, number: int, members: dict[str, NDArray[Any]]) -> Node:
         shape = entry.get("shape")
         if shape is not None and not all(n is None or type(n) is int for n in _checked(shape, list, "shape")):
             raise ValueError(f"the shape of input {number} is {shape}")
-        return Node(name, None, (), None if shape is None else tuple(shape))
+        dtype = entry.get("dtype")
+        if dtype is not None and dtype not in _INTEGERS:
+            raise ValueError(f"the dtype of input {number} is {dtype!r}")
+        wanted = None if shape is None else tuple(shape)
+        return Node(name, None, (), wanted, None if dtype is None else np.dtype(dtype))
     if kind not in layer_types or not is_ours(layer_types[kind]):
         raise ValueError(f"layer {kind!r} is not known")
     given = _checked(entry.get("arguments"), dict, "arguments")
@@ -135,13 +141,16 @@ def _graph(nodes: list[Node], outputs: list[Any]) -> Graph:
     handles: list[Any] = []
     for node in nodes:
         if node.layer is None:
-            handles.append(graph.input(node.name, node.shape))
+            handles.append(graph.input(node.name, node.shape, node.dtype))
         else:
-            handles.append(graph.add(node.layer, *(handles[i] for i in node.inputs), name=node.name))
+            handles.append(graph._append(node.layer, node.inputs, node.name))
     for output in outputs:
         if type(output) is not list or len(output) != 2 or type(output[0]) is not str or type(output[1]) is not int:
             raise ValueError(f"an output is {output!r}")
         if not 0 <= output[1] < len(handles):
             raise ValueError(f"output {output[0]!r} is node {output[1]} of {len(handles)}")
+        of = graph._nodes[output[1]].layer
+        if of is not None and of.n_outputs > 1:
+            raise ValueError(f"output {output[0]!r} is all results of node {output[1]}")
         graph.output(handles[output[1]], output[0])
     return graph

@@ -32,18 +32,23 @@ class Step(NamedTuple):
     node: int  # of the network
     kernel: str  # the micro-kernel, or what the step does
     reads: tuple[Value, ...]
-    write: Value
+    writes: tuple[Value, ...]
+    samples: int
     whole_batch: bool
 
 
-class Bytes(NamedTuple):
-    """Of a part of a value."""
+class Part(NamedTuple):
+    """What a number of the program stands for: memory, which others may stand for too, cut into other samples."""
 
-    of_sample: int
-    behind: int  # of the whole batch besides
+    memory: int  # the number that stood for it first
+    of_sample: int  # bytes
+    behind: int  # bytes of the whole batch besides
+    samples: int
+    is_fixed: bool = False  # a constant
 
-    def of(self, samples: int) -> int:
-        return self.of_sample * samples + self.behind
+    @property
+    def bytes(self) -> int:
+        return self.of_sample * self.samples + self.behind
 
 
 class Place(NamedTuple):
@@ -55,17 +60,18 @@ class Placed(NamedTuple):
     """`places` by number; `stretches` as `_core.Program.finish` takes them."""
 
     places: dict[int, Place]
-    stretches: list[tuple[int, bool]]
+    stretches: list[tuple[int, bool, int]]
     batch_bytes: int
     sample_bytes: int
 
 
-def placed(steps: list[Step], sizes: list[Bytes], samples: int, outside: list[int]) -> Placed:
+def placed(steps: list[Step], parts: list[Part], outside: list[int]) -> Placed:
     """`outside`: the numbers that are arrays of the caller's, in order."""
     by_sample = _taken_by_sample(steps)
-    stretches = _stretches(by_sample)
-    lives = _lives(steps)
-    places = {number: Place("outside", i) for i, number in enumerate(outside)}
+    stretches = _stretches(steps, by_sample, parts)
+    lives = _lives(steps, parts)
+    cut_anew = {part.memory for number, part in enumerate(parts) if number != part.memory}
+    places = {parts[number].memory: Place("outside", i) for i, number in enumerate(outside)}
     batch: list[tuple[int, int, range]] = []
     sample_bytes = 0
     for stretch in stretches:
@@ -73,16 +79,19 @@ def placed(steps: list[Step], sizes: list[Bytes], samples: int, outside: list[in
         for number, life in lives.items():
             if number in places or life.start < stretch.start or life.start >= stretch.stop:
                 continue
-            if by_sample[stretch.start] and life.stop <= stretch.stop:
-                of_stretch.append((number, sizes[number].of(1), life))
+            part = parts[number]
+            if by_sample[stretch.start] and life.stop <= stretch.stop and number not in cut_anew:
+                of_stretch.append((number, part.of_sample + part.behind, life))
             else:
-                batch.append((number, sizes[number].of(samples), _whole(life, stretches, by_sample)))
+                batch.append((number, part.bytes, _whole(life, stretches, by_sample)))
         offsets, used = _packed(of_stretch)
         places |= {number: Place("sample", offset) for number, offset in offsets.items()}
         sample_bytes = max(sample_bytes, used)
     offsets, batch_bytes = _packed(batch)
     places |= {number: Place("batch", offset) for number, offset in offsets.items()}
-    return Placed(places, [(s.stop, by_sample[s.start]) for s in stretches], batch_bytes, sample_bytes)
+    of_numbers = {number: places[part.memory] for number, part in enumerate(parts) if part.memory in places}
+    as_taken = [(s.stop, by_sample[s.start], steps[s.start].samples) for s in stretches]
+    return Placed(of_numbers, as_taken, batch_bytes, sample_bytes)
 
 
 def _taken_by_sample(steps: list[Step]) -> list[bool]:
@@ -93,9 +102,9 @@ def _taken_by_sample(steps: list[Step]) -> list[bool]:
         step = steps[i]
         if step.whole_batch:
             continue
-        taken[i] = any(len(value.spec.shape) > 1 for value in (*step.reads, step.write))
-        if not step.write.spec.is_dense:
-            readers = [j for j in range(i + 1, len(steps)) if step.write.parts[0] in _numbers(steps[j].reads)]
+        taken[i] = any(len(value.spec.shape) > 1 for value in (*step.reads, *step.writes))
+        if not step.writes[0].spec.is_dense:
+            readers = [j for j in range(i + 1, len(steps)) if step.writes[0].parts[0] in _numbers(steps[j].reads)]
             taken[i] &= bool(readers) and all(all(taken[i + 1 : j + 1]) for j in readers)
     return taken
 
@@ -104,23 +113,31 @@ def _numbers(values: tuple[Value, ...]) -> set[int]:
     return {number for value in values for number in value.parts}
 
 
-def _stretches(by_sample: list[bool]) -> list[range]:
-    """Neighbouring steps of one kind."""
+def _stretches(steps: list[Step], by_sample: list[bool], parts: list[Part]) -> list[range]:
+    """Neighbouring steps of one kind, on as many samples. What one of them writes, and another reads cut into other
+    samples, is whole only behind the stretch."""
     stretches: list[range] = []
-    for i, one in enumerate(by_sample):
-        if stretches and by_sample[i - 1] == one:
+    cut: dict[int, int] = {}  # memory that the stretch touches: as which number
+    for i, step in enumerate(steps):
+        numbers = [n for n in _numbers((*step.reads, *step.writes)) if not parts[n].is_fixed]
+        joins = bool(stretches) and by_sample[i - 1] == by_sample[i] and steps[i - 1].samples == step.samples
+        if joins and not (by_sample[i] and any(cut.get(parts[n].memory, n) != n for n in numbers)):
             stretches[-1] = range(stretches[-1].start, i + 1)
         else:
             stretches.append(range(i, i + 1))
+            cut = {}
+        cut |= {parts[n].memory: n for n in numbers}
     return stretches
 
 
-def _lives(steps: list[Step]) -> dict[int, range]:
-    """Of each number, the steps from the first to the last that touch it."""
+def _lives(steps: list[Step], parts: list[Part]) -> dict[int, range]:
+    """Of memory, by its number, the steps from the first to the last that touch it."""
     lives: dict[int, range] = {}
     for i, step in enumerate(steps):
-        for number in _numbers((*step.reads, step.write)):
-            lives[number] = range(lives[number].start if number in lives else i, i + 1)
+        for number in _numbers((*step.reads, *step.writes)):
+            if not parts[number].is_fixed:
+                memory = parts[number].memory
+                lives[memory] = range(lives[memory].start if memory in lives else i, i + 1)
     return lives
 
 

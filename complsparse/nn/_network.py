@@ -8,8 +8,12 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from numpy.typing import ArrayLike, DTypeLike
+
+from complsparse._dtypes import as_dtype
 from complsparse.nn._compare import Comparison, compare
 from complsparse.nn._compiled import Compiled
+from complsparse.nn._graph_layers import Constant, Item
 from complsparse.nn._integers import QuantizedLayer
 from complsparse.nn._layer import Layer
 from complsparse.nn._passes import Node
@@ -175,8 +179,8 @@ class Sequential(Net):
         super().__init__()
         self._nodes.append(Node("x", None))
         for i, layer in enumerate(layers):
-            if _checked(layer).n_inputs is None:
-                raise ValueError(f"layer {i}, {layer!r}, takes several inputs: use a Graph")
+            if not _checked(layer).takes(1) or layer.n_outputs > 1:
+                raise ValueError(f"layer {i}, {layer!r}, takes several inputs, or gives several results: use a Graph")
             self._nodes.append(Node(str(i), layer, (i,)))
         self._outputs.append(("y", len(self._nodes) - 1))
 
@@ -225,24 +229,46 @@ class Graph(Net):
             raise ValueError(f"there is a node called {name!r} already")
         return name
 
-    def input(self, name: str, shape: Any = None) -> Handle:
-        """An input; `shape` with its batch axis, None where any size will do."""
+    def input(self, name: str, shape: Any = None, dtype: DTypeLike | None = None) -> Handle:
+        """An input; `shape` with its batch axis, None where any size will do.
+
+        `dtype`: of integers or booleans, as indices and masks are; floating point numbers are those that the network
+        computes in.
+        """
         wanted = None if shape is None else tuple(None if n is None else int(n) for n in shape)
-        self._nodes.append(Node(self._new_name(name, "input"), None, shape=wanted))
+        kept = None if dtype is None else as_dtype(dtype)
+        if kept is not None and kept.kind not in "fiub":
+            raise TypeError(f"dtype={kept} of input {name!r}: networks take real numbers")
+        kept = None if kept is None or kept.kind == "f" else kept
+        self._nodes.append(Node(self._new_name(name, "input"), None, shape=wanted, dtype=kept))
         return self._handle()
 
-    def add(self, layer: Layer, *inputs: Handle, name: str | None = None) -> Handle:
-        """A layer that reads these values."""
-        numbers = tuple(self._number(handle) for handle in inputs)
-        expected = _checked(layer).n_inputs
-        if len(numbers) < 2 if expected is None else len(numbers) != expected:
-            wanted = "two or more inputs" if expected is None else f"{expected} input"
-            raise ValueError(f"{type(layer).__name__} takes {wanted}, and {len(numbers)} were given")
+    def constant(self, value: ArrayLike, name: str | None = None) -> Handle:
+        """An array that layers read as they read inputs."""
+        return self._append(Constant(value), (), name)
+
+    def add(self, layer: Layer, *inputs: Handle, name: str | None = None) -> Any:
+        """A layer that reads these values. Returns a value, or a tuple of them where the layer gives several."""
+        made = self._append(layer, tuple(self._number(handle) for handle in inputs), name)
+        if layer.n_outputs == 1:
+            return made
+        base = self._nodes[made.number].name
+        return tuple(self._append(Item(i), (made.number,), f"{base}.{i}") for i in range(layer.n_outputs))
+
+    def _append(self, layer: Layer, numbers: tuple[int, ...], name: str | None) -> Handle:
+        if not _checked(layer).takes(len(numbers)):
+            raise ValueError(f"{type(layer).__name__} takes {layer.wanted}, and {len(numbers)} were given")
+        for before in (self._nodes[number].layer for number in numbers):
+            several = 1 if before is None else before.n_outputs
+            if isinstance(layer, Item) != (several > 1) or (isinstance(layer, Item) and not 0 <= layer.index < several):
+                raise ValueError(f"{layer!r} cannot read {several} results of {before!r}")
         self._nodes.append(Node(self._new_name(name, type(layer).__name__.lower()), layer, numbers))
         return self._handle()
 
     def output(self, handle: Handle, name: str | None = None) -> None:
         """Makes a value an output of the network."""
+        if isinstance(handle, tuple) and not isinstance(handle, Handle):
+            raise TypeError("the layer gives several results: make each of them an output")
         number = self._number(handle)
         self._outputs.append((f"y{len(self._outputs)}" if name is None else str(name), number))
         self._changed()
@@ -251,7 +277,8 @@ class Graph(Net):
         lines = []
         for node in self._nodes:
             inputs = ", ".join(self._nodes[i].name for i in node.inputs)
-            what = f"input {node.shape}" if node.layer is None else f"{node.layer!r} of {inputs}"
+            kind = "" if node.dtype is None else f" {node.dtype}"
+            what = f"input {node.shape}{kind}" if node.layer is None else f"{node.layer!r} of {inputs}"
             lines.append(f"  ({node.name}): {what}\n")
         outputs = ", ".join(f"{name}={self._nodes[number].name}" for name, number in self._outputs)
         return "Graph(\n" + "".join(lines) + f"  outputs: {outputs}\n)"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Node(NamedTuple):
     layer: Layer | None
     inputs: tuple[int, ...] = ()
     shape: tuple[int | None, ...] | None = None  # of an input, with its batch axis; None: any
+    dtype: np.dtype[Any] | None = None  # of an input; None: that of the network
 
 
 class Network(NamedTuple):

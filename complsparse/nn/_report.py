@@ -14,6 +14,7 @@ from complsparse._ops.winners import Winners
 from complsparse._pictures.axes import check_matplotlib
 from complsparse._tables import Column, Table, duration, plain_table, print_table
 from complsparse.nn._compiled import Compiled
+from complsparse.nn._graph_layers import Item
 from complsparse.nn._layer import Layer
 from complsparse.nn._plan import NetPlan, Shapes, inferred
 from complsparse.nn._values import Spec
@@ -26,13 +27,13 @@ def _all_weights(layer: Layer) -> int:
     return sum(math.prod(weights.shape) for weights in layer.weights)
 
 
-def _of_network(net: Compiled, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, ...], Spec]]:
-    """Of each layer its inputs and its result."""
+def _of_network(net: Compiled, shapes: Shapes) -> list[tuple[Layer, str, tuple[Spec, ...], Any]]:
+    """Of each layer its inputs and its result, or a list of them."""
     specs = inferred(net._network, shapes)
     return [
         (node.layer, node.name, tuple(specs[i] for i in node.inputs), specs[number])
         for number, node in enumerate(net._nodes)
-        if node.layer is not None
+        if node.layer is not None and not isinstance(node.layer, Item)
     ]
 
 
@@ -43,7 +44,8 @@ def summary(net: Compiled, shapes: Shapes) -> str:
         weights, dense, products = weights + stored, dense + every, products + (work if stored else 0)
         share = f"{stored / every:.1%}" if every else ""
         cells = [f"{stored:,}" if every else "", share, f"{work:,}" if work else ""]
-        rows.append([name, type(layer).__name__, str(output), *cells])
+        of_result = ", ".join(str(spec) for spec in (output if isinstance(output, list) else [output]))
+        rows.append([name, type(layer).__name__, of_result, *cells])
     rows.append(["", "all", "", f"{weights:,}", f"{weights / dense:.1%}" if dense else "", f"{products:,}"])
     columns = [
         Column("name", True), Column("layer", True), Column("a sample of the result", True), Column("weights"),
@@ -169,11 +171,12 @@ def profile(net: Compiled, xs: tuple[Any, ...], seconds: float) -> Profile:
             rows.append(LayerProfile(name, "input", "copy", spent, share, 0, 0.0, 0, math.nan, 1.0))
             continue
         inputs = [values[i] for i in given.inputs]
-        alive = float(np.mean([_density(x) for x in inputs]))
-        spec = Spec(tuple(values[number].shape[1:]))
+        results = values[number] if layer.n_outputs > 1 else [values[number]]
+        alive = float(np.mean([_density(x) for x in inputs])) if inputs else 1.0
+        spec = Spec(tuple(results[0].shape[1:]))
         work = layer.work(tuple(Spec(tuple(x.shape[1:])) for x in inputs), spec) * plan.samples
         every = _all_weights(layer)
-        moved = sum(map(_bytes_of, (*inputs, values[number])))
+        moved = sum(map(_bytes_of, (*inputs, *results)))
         rows.append(
             LayerProfile(
                 name,

@@ -27,10 +27,12 @@ def save(path: Any, net: Compiled) -> None:
         entry: dict[str, Any] = {"name": node.name, "inputs": list(node.inputs)}
         if node.layer is None:
             entry["shape"] = node.shape
+            if node.dtype is not None:
+                entry["dtype"] = node.dtype.name
         else:
             kind = type(node.layer)
             if not is_ours(kind):
-                raise TypeError(f"layer {node.name} is a {kind.__name__}, which complsparse.nn does not know")
+                raise TypeError(f"layer {node.name} is a {kind.__name__}, which files cannot hold")
             entry["layer"] = kind.__name__
             entry["arguments"] = {
                 name: _described(value, f"n{i}.{name}", members) for name, value in node.layer.arguments().items()
@@ -48,7 +50,10 @@ def save(path: Any, net: Compiled) -> None:
 
 
 def is_ours(kind: type[Layer]) -> bool:
-    return kind.__module__.startswith("complsparse.nn.") and not kind.__name__.startswith("_")
+    """Whether files may name it: one of the layers that `complsparse.nn` offers, but for functions of the caller's."""
+    from complsparse import nn
+
+    return getattr(nn, kind.__name__, None) is kind and kind is not nn.Function
 
 
 def _described(value: Any, name: str, members: dict[str, Any]) -> Any:

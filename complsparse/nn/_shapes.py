@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from complsparse._ops.winners import Winners
+from complsparse.nn._array_layer import ArrayLayer
 from complsparse.nn._elementwise import dense
 from complsparse.nn._layer import Layer
-from complsparse.nn._values import Spec, checked_axis, normal_axis
+from complsparse.nn._values import Spec
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
@@ -55,44 +56,37 @@ class Flatten(Layer):
         return x._replace(spec=spec)  # the same memory
 
 
-class Concat(Layer):
+class Concat(ArrayLayer):
     """Values one behind the other along an axis, counted with the batch axis."""
 
-    n_inputs = None
     takes_integers = True
 
-    def __init__(self, axis: int = 1) -> None:
-        self.axis = checked_axis(axis)
+    @staticmethod
+    def function(*inputs: Any, axis: int = 1) -> Any:
+        return np.concatenate(inputs, axis=axis)
 
-    def arguments(self) -> dict[str, Any]:
-        return {"axis": self.axis}
-
-    def infer(self, *inputs: Spec) -> Spec:
-        first = inputs[0].shape
-        axis = normal_axis(self.axis, first, "Concat") - 1
-        for other in inputs[1:]:
+    def result(self, *inputs: Spec) -> Any:
+        for other in inputs:
             if other.dtype != inputs[0].dtype:
                 raise ValueError(f"its inputs are {inputs[0]} and {other}, of different dtypes")
-            if len(other.shape) != len(first) or any(
-                a != b for i, (a, b) in enumerate(zip(first, other.shape, strict=True)) if i != axis
-            ):
-                raise ValueError(f"its inputs have shapes {first} and {other.shape}, which differ beside "
-                                 f"axis {self.axis}")  # fmt: skip
-        along = sum(spec.shape[axis] for spec in inputs)
-        return Spec((*first[:axis], along, *first[axis + 1 :]), dtype=inputs[0].dtype)
-
-    def apply(self, *inputs: Any) -> Any:
-        return np.concatenate([dense(x) for x in inputs], axis=self.axis)
+        return super().result(*inputs)
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         parts = [builder.dense(x) for x in inputs]
-        y = builder.new(self.infer(*(part.spec for part in parts)))
-        axis = normal_axis(self.axis, y.spec.shape, "Concat")
-        size = builder.dtype_of(y.spec).itemsize
-        pitch, first = math.prod(y.spec.shape[axis - 1 :]) * size, 0
+        spec: Spec = self.result(*(part.spec for part in parts))
+        axis: int = self.axis % len(spec.whole)  # type: ignore[attr-defined]
+        y = builder.new(spec._replace(known=None))
+        to = y
+        if axis == 0:  # one behind the other
+            to, parts = builder.whole(y), [builder.whole(part) for part in parts]
+        before, behind = to.spec.shape[:axis], to.spec.shape[axis:]
+        if axis > 0:
+            before, behind = to.spec.shape[: axis - 1], to.spec.shape[axis - 1 :]
+        size = builder.dtype_of(spec).itemsize
+        pitch, first = math.prod(behind) * size, 0
         for part in parts:
-            outer, length = math.prod(part.spec.shape[: axis - 1]), math.prod(part.spec.shape[axis - 1 :]) * size
-            step = builder.program.copy(outer, length, first, pitch, part.number, y.number)
-            builder.step("copy", step, [part], y)
+            length = part.spec.size // max(1, math.prod(before)) * size
+            step = builder.program.copy(math.prod(before), length, first, pitch, part.number, to.number)
+            builder.step("copy", step, [part], to)
             first += length
         return y

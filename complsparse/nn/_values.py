@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What flows between layers: the shape of a sample, and whether it is dense or winners."""
+"""What flows between layers: the shape of a sample, how many there are, and whether it is dense or winners."""
 
 from __future__ import annotations
 
@@ -7,17 +7,41 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
 
 
 class Spec(NamedTuple):
-    """A value of a network, without its batch axis."""
+    """A value of a network: samples one behind the other along its first axis, which `shape` does not count.
+
+    The first axis is the batch wherever layers that take a sample at a time meet it. Layers on whole arrays may give
+    one of another extent, or none.
+    """
 
     shape: Shape
     axis: int | Shape | None = None  # of winners, counted with the batch axis; None: dense
     most: int = 0  # winners of each vector, at most
-    dtype: np.dtype[Any] | None = None  # of integers; None: the floating point numbers that the network computes in
+    dtype: np.dtype[Any] | None = None  # None: the floating point numbers that the network computes in
+    samples: int | None = 1  # None: one array that has no such axis
+    known: NDArray[Any] | None = None  # what it is, where that is known when the plan is made
+
+    @classmethod
+    def of_array(cls, array: NDArray[Any], is_known: bool = False) -> Spec:
+        dtype = None if array.dtype.kind == "f" else array.dtype
+        known = array if is_known else None
+        if array.ndim == 0:
+            return cls((), dtype=dtype, samples=None, known=known)
+        return cls(array.shape[1:], dtype=dtype, samples=array.shape[0], known=known)
+
+    @property
+    def whole(self) -> Shape:
+        """The shape with the first axis."""
+        return self.shape if self.samples is None else (self.samples, *self.shape)
+
+    @property
+    def n_samples(self) -> int:
+        return 1 if self.samples is None else self.samples
 
     @property
     def size(self) -> int:
@@ -30,7 +54,7 @@ class Spec(NamedTuple):
     @property
     def dense(self) -> Spec:
         """The same with its zeros."""
-        return Spec(self.shape, dtype=self.dtype)
+        return self._replace(axis=None, most=0)
 
     @property
     def extents(self) -> tuple[int, int, int]:

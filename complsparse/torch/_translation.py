@@ -163,7 +163,8 @@ class Translation:
         return tuple(sample)
 
     def add(self, node: fx.Node, layer: Layer, inputs: list[Handle], part: str) -> Handle:
-        return self.graph.add(layer, *inputs, name=self._name(node, layer, part))
+        made: Handle = self.graph.add(layer, *inputs, name=self._name(node, layer, part))
+        return made
 
     def owner(self, node: fx.Node) -> str:
         """The name of the innermost module that a node belongs to."""

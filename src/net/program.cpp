@@ -58,9 +58,10 @@ std::int64_t Program::memory_bytes(int threads) const {
     std::int64_t most = 0;
     int first = 0;
     for (const Stretch& stretch : stretches_) {
-        const std::int64_t together = workspace_of(first, stretch.last, stretch.by_sample ? 1 : samples_, threads);
+        const std::int64_t together =
+            workspace_of(first, stretch.last, stretch.by_sample ? 1 : stretch.samples, threads);
         most = std::max(most, sample_bytes_ + together);
-        if (stretch.by_sample) most = std::max(most, std::min<std::int64_t>(threads, samples_) * stretch.bytes);
+        if (stretch.by_sample) most = std::max(most, std::min<std::int64_t>(threads, stretch.samples) * stretch.bytes);
         first = stretch.last;
     }
     return batch_bytes_ + most;
@@ -75,13 +76,16 @@ void Program::run_steps(int first, int last, const Frame& frame, std::int64_t* t
 }
 
 void Program::run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const {
-    if (!stretch.by_sample || samples_ == 1) {
+    const std::int64_t samples = stretch.samples;
+    if (samples == 0) return;
+    if (!stretch.by_sample || samples == 1) {
         Frame all = frame;
+        all.samples = {0, samples};
         all.workspace = {frame.workspace.memory + sample_bytes_, frame.workspace.bytes - sample_bytes_};
         return run_steps(first, stretch.last, all, times);
     }
-    const int worth = choose_threads(stretch.work * static_cast<double>(samples_));
-    const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), samples_));
+    const int worth = choose_threads(stretch.work * static_cast<double>(samples));
+    const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), samples));
     const std::int64_t room = stretch.bytes;
     auto task = [&](std::int64_t sample, int worker) {
         unsigned char* const own = frame.workspace.memory + worker * room;
@@ -90,13 +94,12 @@ void Program::run_stretch(int first, const Stretch& stretch, const Frame& frame,
         alone.samples = {sample, 1};
         run_steps(first, stretch.last, alone, times);
     };
-    parallel_for(samples_, threads, task);
+    parallel_for(samples, threads, task);
 }
 
 void Program::run(unsigned char* const* outside, Workspace block, int threads, std::int64_t* times) const {
-    if (samples_ == 0) return;
     const Workspace rest{block.memory + batch_bytes_, block.bytes - batch_bytes_};
-    const Frame frame{places_.data(), outside, block.memory, rest.memory, {0, samples_}, threads, rest};
+    const Frame frame{places_.data(), outside, block.memory, rest.memory, {0, 0}, threads, rest};
     int first = 0;
     for (const Stretch& stretch : stretches_) {
         run_stretch(first, stretch, frame, times);

@@ -4,7 +4,8 @@
 //
 // Steps stand in *stretches*. One of them takes the whole batch: products, whose weights are read once for all samples.
 // The other takes a sample at a time through all of its steps, so that images between convolutions, which are larger
-// than their weights, stay in the cache; samples are what threads share there.
+// than their weights, stay in the cache; samples are what threads share there. How many samples there are is a
+// stretch's own: an array may have been given another first axis.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +18,20 @@ namespace cs {
 
 class Program {
    public:
-    explicit Program(std::int64_t samples) : samples_(samples) {}
-
-    // A value of so many bytes a sample; its number. Where it lies is said before the program runs.
+    // A value of so many bytes a sample; its number. Where it lies is said before the program runs. Two values may lie
+    // at one place, and 0 bytes make one sample that of all.
     int new_value(std::int64_t sample_bytes);
     void place(int value, Memory memory, std::int64_t offset);
     // Its number.
     int add(std::unique_ptr<const Step> step);
     // The next steps, up to `last`, are a stretch.
-    void add_stretch(int last, bool by_sample) { stretches_.push_back({last, by_sample}); }
+    void add_stretch(int last, bool by_sample, std::int64_t samples) {
+        stretches_.push_back({last, by_sample, samples});
+    }
     // Bytes of the values in memory of the batch, and of those of a sample. After all stretches.
     void set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes);
 
     int n_steps() const { return static_cast<int>(steps_.size()); }
-    std::int64_t samples() const { return samples_; }
     // Of the block, for at most so many threads.
     std::int64_t memory_bytes(int threads) const;
     // In a block of at least memory_bytes(threads), on a cache line. Nanoseconds that each step took, added up over
@@ -41,6 +42,7 @@ class Program {
     struct Stretch {
         int last;  // step, not counted
         bool by_sample;
+        std::int64_t samples;
         double work = 0;         // of a sample
         std::int64_t bytes = 0;  // of a thread that takes samples: values, and workspace for one thread
     };
@@ -49,7 +51,6 @@ class Program {
     void run_stretch(int first, const Stretch& stretch, const Frame& frame, std::int64_t* times) const;
     void run_steps(int first, int last, const Frame& frame, std::int64_t* times) const;
 
-    const std::int64_t samples_;
     std::vector<Place> places_;
     std::vector<std::unique_ptr<const Step>> steps_;
     std::vector<Stretch> stretches_;

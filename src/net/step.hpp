@@ -14,12 +14,13 @@ namespace cs {
 enum class Memory : std::uint8_t {
     outside,  // an array of the caller's
     batch,    // all samples, one behind the other
-    sample    // one sample at a time
+    sample,   // one sample at a time
+    fixed     // a constant's own
 };
 
 struct Place {
     Memory memory = Memory::outside;
-    std::int64_t offset = 0;        // bytes into the memory; which of the arrays outside
+    std::int64_t offset = 0;        // bytes into the memory; which of the arrays outside; the address of a constant
     std::int64_t sample_bytes = 0;  // from one sample to the next
 };
 
@@ -40,6 +41,9 @@ struct Frame {
                 return outside[place.offset] + samples.first * place.sample_bytes;
             case Memory::batch:
                 return batch + place.offset + samples.first * place.sample_bytes;
+            case Memory::fixed:
+                return reinterpret_cast<unsigned char*>(static_cast<std::uintptr_t>(place.offset)) +
+                       samples.first * place.sample_bytes;
             case Memory::sample:
                 break;
         }
@@ -61,7 +65,7 @@ class Step {
     Step(const Step&) = delete;
     Step& operator=(const Step&) = delete;
 
-    // May throw only std::bad_alloc, and only from a step that takes the whole batch.
+    // May throw only from a step that takes the whole batch: std::bad_alloc, or HostFailure.
     virtual void run(const Frame& frame) const = 0;
     virtual std::int64_t workspace_bytes(std::int64_t, int) const { return 0; }  // for so many samples, so many threads
     // Multiplications of a sample, and what costs as much.

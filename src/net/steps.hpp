@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "base/epilogue.hpp"
@@ -54,6 +55,14 @@ struct CopyRuns {
     std::int64_t runs, run_bytes, first_byte, pitch_bytes;
 };
 StepPointer copy_step(const CopyRuns& runs, int x, int y);
+
+// What the host language computes: `call` gets the addresses of the values, in order; what it returns, if not 0, ends
+// the program with HostFailure. The whole batch at once, on the thread that runs the program.
+using HostCall = int (*)(void* context, unsigned char** values);
+struct HostFailure : std::runtime_error {
+    HostFailure() : std::runtime_error("a step of the host language failed") {}
+};
+StepPointer host_step(HostCall call, void* context, std::vector<int> values);
 
 // Functions of BLAS, as Fortran has them.
 using Gemm = void (*)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*);
