@@ -34,6 +34,7 @@ class ArrayLayer(Layer):
     """
 
     by_sample = False
+    in_files = False
     function: ClassVar[Callable[..., Any]]
     of_shapes_alone: ClassVar[bool] = False  # its result depends on the shapes of its inputs only
 
@@ -45,6 +46,7 @@ class ArrayLayer(Layer):
         super().__init_subclass__()
         if "function" not in cls.__dict__:
             return
+        cls.in_files = cls.__dict__.get("in_files", True)
         hints = typing.get_type_hints(cls.function, include_extras=True)
         parameters = inspect.signature(cls.function).parameters.values()
         cls._inputs = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]

@@ -73,6 +73,8 @@ class Function(ArrayLayer):
     array([[1., 1.]], dtype=float32)
     """
 
+    in_files = False
+
     @staticmethod
     def function(*arrays: Any) -> Any:
         raise NotImplementedError

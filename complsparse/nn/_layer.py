@@ -30,6 +30,7 @@ class Layer:
     n_inputs: int | None = 1  # None: two or more
     n_outputs: int = 1  # more: infer, apply and emit give lists
     by_sample: ClassVar[bool] = True  # it takes samples one at a time: `infer` and `emit` need not know how many
+    in_files: ClassVar[bool] = True  # files may name it
     takes_integers: ClassVar[bool] = False  # numbers of quantised layers
 
     def __init_subclass__(cls) -> None:

@@ -50,10 +50,8 @@ def save(path: Any, net: Compiled) -> None:
 
 
 def is_ours(kind: type[Layer]) -> bool:
-    """Whether files may name it: one of the layers that `complsparse.nn` offers, but for functions of the caller's."""
-    from complsparse import nn
-
-    return getattr(nn, kind.__name__, None) is kind and kind is not nn.Function
+    """Whether files may name it."""
+    return kind.in_files and kind.__module__.startswith("complsparse.nn.") and not kind.__name__.startswith("_")
 
 
 def _described(value: Any, name: str, members: dict[str, Any]) -> Any:
