@@ -44,13 +44,16 @@ def run_doctest(test):
 
 
 @named
-def test_code_of_a_page_runs(page):
-    """The interactive sessions of a page, from top to bottom, in one namespace."""
+def test_code_of_a_page_runs(page, request):
+    """The interactive sessions of a page, from top to bottom, in one namespace; DATA is the folder of real data."""
     text = page.read_text()
     needed = NEEDS.search(text)
-    for package in needed["packages"].split() if needed else ():
-        pytest.importorskip(package, reason=f"not run: {package} is not installed")
     namespace = {}
+    for package in needed["packages"].split() if needed else ():
+        if package == "DATA":
+            namespace["DATA"] = request.getfixturevalue("data_folder")
+        else:
+            pytest.importorskip(package, reason=f"not run: {package} is not installed")
     for block in FENCE.finditer(text):
         if block["mark"] in FOLLOWED:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``python -m complsparse demo | info | pack | bench | gsc | hls``.
+"""The command line: ``python -m complsparse demo | info | pack | bench | gsc | train-gsc | hls``.
 
 Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
 is installed and as plain text elsewhere; `--json` prints one document for programs.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from complsparse._cli import circuit, gsc, sparsities
+from complsparse._cli import circuit, gsc, sparsities, train_gsc
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
@@ -277,6 +277,7 @@ def _parsers() -> list[Parser]:
                         help="three numbers, or global (default: 6 6 150)")  # fmt: skip
     speech.add_argument("--plot", metavar="FILE.png", help="also draw the words a second")
     speech.add_argument("--quick", action="store_true", help="fewer rounds")
+    train_gsc.arguments(command("train-gsc", train_gsc.run, "train the GSC speech network on real speech"))
     circuit.arguments(command("hls", _hls, "write the circuit of a matrix of int8 weights, for FPGAs"))
     return parsers
 

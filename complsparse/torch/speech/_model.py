@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The speech network of `complsparse.nn.gsc_network` as a module that trains."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from complsparse._patterns.masks import complementary_mask
+from complsparse.nn._gsc import (
+    FULL,
+    GSC_WORDS,
+    NARROW,
+    PIXELS,
+    Blocks,
+    Kind,
+    _mask_of_channels,
+    _mask_of_one_channel,
+)
+from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear, Form
+from complsparse.torch._winners import KWinners, KWinners2d
+
+KINDS = ("dense", "narrow", "sparse", "sparse_sparse")
+
+
+def speech_model(
+    kind: Kind,
+    *,
+    blocks: int | tuple[int, int, int] = (4, 8, 4),
+    winners: tuple[int, int, int] = (6, 6, 150),
+    boost_strength: float = 1.0,
+    form: Form = "masked",
+    rng: np.random.Generator | int | None = None,
+) -> nn.Sequential:
+    """The GSC speech network: spectrograms (N, 1, 32, 32) in, scores of 12 words (N, 12) out.
+
+    Parameters
+    ----------
+    kind : {"dense", "narrow", "sparse", "sparse_sparse"}
+        As `complsparse.nn.gsc_network`; batch norms are layers of their own.
+    blocks : int or three of them
+        Rows that share their pattern in the first and the second convolution and in the linear layer. The second
+        convolution has eight sets of at most eight rows: there, greater numbers mean 8.
+    winners : three int
+        Of the 64 channels of each pixel behind the first and the second pool, and of the 1500 features.
+    boost_strength, form
+        As `KWinners` and `ComplementaryLinear`.
+    rng : Generator or int, optional
+        For patterns; weights are drawn by torch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from complsparse.torch.speech import speech_model
+    >>> model = speech_model("sparse", rng=0)
+    >>> sum(len(layer.values) for layer in (model.conv1, model.conv2, model.linear))
+    109568
+    >>> model(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 12])
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is none of {', '.join(map(repr, KINDS))}")
+    widths = NARROW if kind == "narrow" else FULL
+    features, wins = widths.conv2 * PIXELS, kind == "sparse_sparse"
+    patterns = _patterns(blocks, rng) if kind.startswith("sparse") else (None, None, None)
+
+    def convolution(inputs: int, outputs: int, pattern: Any) -> nn.Module:
+        if pattern is None:
+            return nn.Conv2d(inputs, outputs, 5, bias=False)
+        return ComplementaryConv2d(inputs, outputs, 5, bias=False, pattern=pattern, form=form)
+
+    def linear(inputs: int, outputs: int, pattern: Any, bias: bool) -> nn.Module:
+        if pattern is None:
+            return nn.Linear(inputs, outputs, bias)
+        return ComplementaryLinear(inputs, outputs, bias, pattern=pattern, form=form)
+
+    def pooled(channels: int, k: int) -> list[nn.Module]:
+        pool = nn.MaxPool2d(2)
+        if wins:
+            return [pool, KWinners2d(channels, k, boost_strength=boost_strength, local=True)]
+        return [nn.ReLU(), pool]
+
+    # A last layer without zeros, on a pattern of ones, reads the winners alone.
+    of_last = np.ones((GSC_WORDS, widths.linear), bool) if wins else None
+    layers = [
+        ("conv1", convolution(1, widths.conv1, patterns[0])),
+        ("norm1", nn.BatchNorm2d(widths.conv1)),
+        ("pooled1", nn.Sequential(*pooled(widths.conv1, winners[0]))),
+        ("conv2", convolution(widths.conv1, widths.conv2, patterns[1])),
+        ("norm2", nn.BatchNorm2d(widths.conv2)),
+        ("pooled2", nn.Sequential(*pooled(widths.conv2, winners[1]))),
+        ("flatten", nn.Flatten()),
+        ("linear", linear(features, widths.linear, patterns[2], False)),
+        ("norm3", nn.BatchNorm1d(widths.linear)),
+        ("active3", KWinners(widths.linear, winners[2], boost_strength=boost_strength) if wins else nn.ReLU()),
+        ("words", linear(widths.linear, GSC_WORDS, of_last, True)),
+    ]
+    return nn.Sequential(OrderedDict(layers))
+
+
+def _patterns(blocks: Any, rng: Any) -> tuple[NDArray[np.bool_], ...]:
+    """Those of `gsc_network`."""
+    rng = np.random.default_rng(rng)
+    rows = Blocks(blocks, min(blocks, 8), blocks) if isinstance(blocks, int) else Blocks(*blocks)
+    linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), set_size=25, block=(rows.linear, 1), rng=rng)
+    return _mask_of_one_channel(rows.conv1, rng), _mask_of_channels(min(rows.conv2, 8), rng), linear
