@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which layer does what an operator of torch does: a rule for each, by the operator's name."""
+"""Which layer does what an operator of torch does: products, contests, pools, and what is done entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,7 @@ from torch import Tensor
 
 from complsparse import nn
 from complsparse.torch._patterns import matrix_of
-from complsparse.torch._translation import At, Flow, Unsupported, constant, optional
-
-F = TypeVar("F", bound=Callable[..., Any])
-RULES: dict[str, Callable[..., Any]] = {}
-
-
-def rule(*names: str) -> Callable[[F], F]:
-    def add(function: F) -> F:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return add
-
+from complsparse.torch._translation import At, Flow, Unsupported, constant, optional, rule
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
@@ -43,12 +31,12 @@ def _addmm(at: At, x: Any, mat1: Any, mat2: Any, beta: float, alpha: float) -> F
     return at.add(nn.Linear(at.weights(mat2.T), bias=bias), mat1)
 
 
-@rule("aten.mm", "aten.matmul")
+@rule("aten.mm", "aten.bmm", "aten.matmul")
 def _matmul(at: At, x: Any, mat2: Any = None, other: Any = None) -> Flow:
-    weight = other if mat2 is None else mat2
-    if isinstance(weight, Tensor) and weight.ndim == 2:
-        return at.add(nn.Linear(at.weights(weight.T)), x)
-    raise Unsupported("is of two values that depend on the inputs, or of a constant on the left")
+    right = other if mat2 is None else mat2
+    if isinstance(right, Tensor) and right.ndim == 2:
+        return at.add(nn.Linear(at.weights(right.T)), x)
+    return at.add(nn.MatMul(), *(v if isinstance(v, Flow) else at.constant(constant(v)) for v in (x, right)))
 
 
 @rule("aten.conv2d", "aten.conv1d", "aten.conv2d.padding", "aten.conv1d.padding")
@@ -106,24 +94,22 @@ def _kwinners(at: At, x: Any, k: int, axes: Sequence[int], boost: Any) -> tuple[
 # --- entry by entry ---------------------------------------------------------------------------------------------------
 
 
-@rule("aten.relu")
-def _relu(at: At, x: Any) -> Flow:
-    return at.add(nn.ReLU(), x)
+# Those without arguments.
+ENTRY_BY_ENTRY: dict[str, type[nn.Layer]] = {
+    "relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU, "hardswish": nn.HardSwish, "hardsigmoid": nn.HardSigmoid,
+    "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "exp": nn.Exp, "log": nn.Log, "sqrt": nn.Sqrt, "reciprocal": nn.Reciprocal,
+    "abs": nn.Abs, "neg": nn.Neg, "erf": nn.Erf, "sin": nn.Sin, "cos": nn.Cos, "floor": nn.Floor, "ceil": nn.Ceil,
+}  # fmt: skip
 
 
-@rule("aten.relu6")
-def _relu6(at: At, x: Any) -> Flow:
-    return at.add(nn.ReLU6(), x)
+def _entry_by_entry(layer: type[nn.Layer]) -> None:
+    @rule(*(f"aten.{name}" for name, kind in ENTRY_BY_ENTRY.items() if kind is layer))
+    def of_each(at: At, x: Any) -> Flow:
+        return at.add(layer(), x)
 
 
-@rule("aten.silu")
-def _silu(at: At, x: Any) -> Flow:
-    return at.add(nn.SiLU(), x)
-
-
-@rule("aten.hardswish")
-def _hardswish(at: At, x: Any) -> Flow:
-    return at.add(nn.HardSwish(), x)
+for _layer in ENTRY_BY_ENTRY.values():
+    _entry_by_entry(_layer)
 
 
 @rule("aten.gelu")
@@ -135,24 +121,31 @@ def _gelu(at: At, x: Any, approximate: str) -> Flow:
 
 @rule("aten.leaky_relu")
 def _leaky_relu(at: At, x: Any, negative_slope: float) -> Flow:
-    if negative_slope != 0.01:
-        raise Unsupported(f"has negative_slope={negative_slope}; the layer's is 0.01")
-    return at.add(nn.LeakyReLU(), x)
+    if negative_slope == 0.01:
+        return at.add(nn.LeakyReLU(), x)
+    return at.add(nn.PReLU(np.float32(negative_slope).reshape(1)), x)
+
+
+@rule("aten.prelu")
+def _prelu(at: At, x: Any, weight: Any) -> Flow:
+    slopes = constant(weight)
+    return at.add(nn.PReLU(slopes.reshape(-1, *[1] * (len(x.shape) - 1))), x)
+
+
+@rule("aten.elu")
+def _elu(at: At, x: Any, alpha: float, scale: float, input_scale: float) -> Flow:
+    if scale != 1 or input_scale != 1:
+        raise Unsupported(f"has scale={scale} and input_scale={input_scale}; the layer has 1")
+    return at.add(nn.ELU(float(alpha)), x)
 
 
 @rule("aten.hardtanh", "aten.clamp", "aten.clamp_min")
 def _clamp(at: At, x: Any, min_val: Any = None, max_val: Any = None, min: Any = None, max: Any = None) -> Flow:
     least, most = (min if min_val is None else min_val), (max if max_val is None else max_val)
-    if (least, most) not in ((0, 6), (0, None)):
-        raise Unsupported(f"is bounded by {least} and {most}; layers by 0, or by 0 and 6")
-    return at.add(nn.ReLU() if most is None else nn.ReLU6(), x)
-
-
-@rule("aten.softmax.int")
-def _softmax(at: At, x: Any, dim: int, **_: Any) -> Flow:
-    if dim % (len(x.shape) + 1) == 0:
-        raise Unsupported("is along the batch axis")
-    return at.add(nn.Softmax(dim), x)
+    layers = {(0, 6): nn.ReLU6, (0, None): nn.ReLU}
+    if (least, most) in layers:
+        return at.add(layers[least, most](), x)
+    return at.add(nn.Clip(*(None if bound is None else float(bound) for bound in (least, most))), x)
 
 
 @rule("aten._native_batch_norm_legit_no_training")
@@ -170,32 +163,34 @@ def _scaling(factor: Any, summand: Any, axis: int) -> nn.BatchNorm:
     return nn.BatchNorm(np.zeros(n), np.ones(n), factor, summand, eps=0.0, axis=axis)
 
 
-def _of_channels(value: Any, sample: tuple[int, ...]) -> tuple[NDArray[Any], int]:
-    """A constant that is broadcast to samples as a vector, and the axis along which it varies."""
-    array = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value, np.float64)
-    ndim = len(sample) + 1
-    shape = (1,) * (ndim - array.ndim) + array.shape
+def _of_channels(array: NDArray[Any], sample: tuple[int, ...]) -> tuple[NDArray[Any], int] | None:
+    """A constant that is broadcast to samples as a vector, and the axis along which it varies; None where along more
+    than one."""
+    shape = (1,) * (len(sample) + 1 - array.ndim) + array.shape
     axes = [axis for axis, n in enumerate(shape) if n > 1]
-    if len(shape) > ndim or len(axes) > 1 or 0 in axes:
-        raise Unsupported(f"has a constant of shape {array.shape}, which varies along more than one axis of a sample")
     axis = axes[0] if axes else 1
+    if not sample or len(shape) > len(sample) + 1 or len(axes) > 1 or axis == 0 or sample[axis - 1] < shape[axis]:
+        return None
     return np.broadcast_to(array.reshape(-1), (sample[axis - 1],)), axis
 
 
-def _with_constant(at: At, x: Flow, factor: Any, summand: Any) -> Flow:
-    """``x * factor + summand``."""
-    if not x.shape:
-        raise Unsupported("is of samples that are scalars")
-    value, axis = _of_channels(factor if summand is None else summand, x.shape)
+def _pair(at: At, layer: nn.Layer, x: Any, other: Any) -> Flow:
+    """Of two values, or of one and a constant that is stored as it is."""
+    return at.add(layer, *(v if isinstance(v, Flow) else at.constant(constant(v)) for v in (x, other)))
+
+
+def _with_constant(at: At, layer: nn.Layer, x: Flow, factor: Any, summand: Any) -> Flow:
+    """``x * factor + summand``, one of them an array: as a batch norm where it varies along one axis of samples, else
+    as the layer that does it with any two values."""
+    value = factor if summand is None else summand
+    array = np.asarray(value.detach().cpu().double() if isinstance(value, Tensor) else value, np.float64)
+    found = _of_channels(array, x.shape)
+    if found is None or at.shape != x.shape:
+        return _pair(at, layer, x, at.constant(array if summand is None else array / factor))
+    vector, axis = found
     if summand is None:
-        return at.add(_scaling(value, None, axis), x)
-    return at.add(_scaling(np.full(len(value), float(factor)), value, axis), x)
-
-
-def _pair(at: At, layer: nn.Layer, x: Flow, other: Flow) -> Flow:
-    if x.shape != other.shape:
-        raise Unsupported(f"is of samples of shapes {x.shape} and {other.shape}; layers take equal ones")
-    return at.add(layer, x, other)
+        return at.add(_scaling(vector, None, axis), x)
+    return at.add(_scaling(np.full(len(vector), float(factor)), vector, axis), x)
 
 
 @rule("aten.add.Tensor")
@@ -205,19 +200,19 @@ def _add(at: At, x: Any, other: Any, alpha: float = 1) -> Flow:
             raise Unsupported(f"has alpha={alpha}; the layer adds")
         return _pair(at, nn.Add(), x, other)
     if isinstance(x, Flow):
-        return _with_constant(at, x, 1, other * alpha)
-    return _with_constant(at, other, alpha, x)
+        return _with_constant(at, nn.Add(), x, 1, other * alpha)
+    return _with_constant(at, nn.Add(), other, alpha, x)
 
 
 @rule("aten.sub.Tensor")
-def _sub(at: At, x: Any, other: Any, alpha: Any = 1) -> Flow:
-    if isinstance(x, Flow) and isinstance(other, Flow):
-        raise Unsupported("is of two values that depend on the inputs; layers add and multiply these")
+def _sub(at: At, x: Any, other: Any, alpha: float = 1) -> Flow:
+    if isinstance(x, Flow) and isinstance(other, Flow) and alpha == 1:
+        return _pair(at, nn.Sub(), x, other)
     return _add(at, x, other, -alpha)
 
 
 @rule("aten.rsub.Scalar")
-def _rsub(at: At, x: Any, other: Any, alpha: Any = 1) -> Flow:
+def _rsub(at: At, x: Any, other: Any, alpha: float = 1) -> Flow:
     return _sub(at, other, x, alpha)
 
 
@@ -225,14 +220,15 @@ def _rsub(at: At, x: Any, other: Any, alpha: Any = 1) -> Flow:
 def _mul(at: At, x: Any, other: Any) -> Flow:
     if isinstance(x, Flow) and isinstance(other, Flow):
         return _pair(at, nn.Mul(), x, other)
-    return _with_constant(at, x, other, None) if isinstance(x, Flow) else _with_constant(at, other, x, None)
+    value, factor = (x, other) if isinstance(x, Flow) else (other, x)
+    return _with_constant(at, nn.Mul(), value, factor, None)
 
 
 @rule("aten.div.Tensor")
 def _div(at: At, x: Any, other: Any) -> Flow:
     if isinstance(other, Flow):
-        raise Unsupported("divides by a value that depends on the inputs")
-    return _with_constant(at, x, 1 / other, None)
+        return _pair(at, nn.Div(), x, other)
+    return _with_constant(at, nn.Mul(), x, 1 / other, None)
 
 
 # --- pools ------------------------------------------------------------------------------------------------------------
@@ -269,50 +265,3 @@ def _adaptive_avg_pool(at: At, x: Any, output_size: Sequence[int]) -> Flow:
     if any(n % m for n, m in zip(image, out, strict=True)):
         raise Unsupported(f"to {out} pixels from {image} has windows of more than one size")
     return at.add(nn.AvgPool2d(tuple(n // m for n, m in zip(image, out, strict=True))), x)
-
-
-@rule("aten.mean.dim")
-def _mean(at: At, x: Any, dim: Sequence[int] | None, keepdim: bool, **_: Any) -> Flow:
-    ndim = len(x.shape) + 1
-    if ndim != 4 or dim is None or sorted(axis % ndim for axis in dim) != [2, 3]:
-        raise Unsupported(f"along {dim} of samples of shape {x.shape}; a layer does it over the pixels of images")
-    if keepdim:
-        return at.add(nn.GlobalAvgPool2d(), x)
-    return at.add(nn.Flatten(), at.add(nn.GlobalAvgPool2d(), x, shape=(x.shape[0], 1, 1)), part="flatten")
-
-
-# --- shapes -----------------------------------------------------------------------------------------------------------
-
-
-@rule("aten.view", "aten.squeeze.dims", "aten.squeeze.dim")
-def _reshape(at: At, x: Any, **_: Any) -> Flow:
-    if at.shape == x.shape:
-        return x  # type: ignore[no-any-return]
-    if len(at.shape) == 1:
-        return at.add(nn.Flatten(), x)
-    raise Unsupported(f"makes samples of shape {at.shape} of {x.shape}; the layer Flatten makes vectors")
-
-
-@rule("aten.cat")
-def _cat(at: At, tensors: Sequence[Any], dim: int) -> Flow:
-    if dim % (len(at.shape) + 1) == 0:
-        raise Unsupported("is along the batch axis")
-    return tensors[0] if len(tensors) == 1 else at.add(nn.Concat(dim), *tensors)
-
-
-@rule("aten.clone")
-def _same(at: At, x: Any, **_: Any) -> Flow:
-    return x  # type: ignore[no-any-return]
-
-
-@rule("<built-in function getitem>")
-def _item(at: At, a0: Any, a1: int) -> Any:
-    """One of an operator's results."""
-    if isinstance(a0, tuple) and a1 < len(a0) and a0[a1] is not None:
-        return a0[a1]
-    raise Unsupported(f"takes result {a1} of an operator, which layers do not give")
-
-
-@rule("aten.sym_size.int")
-def _size(at: At, x: Any, dim: int) -> Any:
-    return at.node.meta["val"]

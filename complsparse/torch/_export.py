@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from complsparse.nn import Graph
-from complsparse.torch._aten import RULES
+from complsparse.torch import _aten, _aten_arrays  # noqa: F401  they bring the rules
 from complsparse.torch._translation import Translation
 
 
@@ -67,7 +67,7 @@ def to_complsparse(model: nn.Module, example: Any, *, sparsity: float = 0.7) -> 
     inputs = (example,) if isinstance(example, Tensor) else tuple(example)
     if not inputs or not all(isinstance(x, Tensor) and x.ndim and len(x) for x in inputs):
         raise ValueError("example must be a tensor with a batch axis that is not empty, or a tuple of such tensors")
-    return Translation(model, _exported(model, inputs), RULES, sparsity).graph
+    return Translation(model, _exported(model, inputs), sparsity).graph
 
 
 def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from complsparse._matrix.makers import from_dense, from_filters
-from complsparse.nn import Graph, Layer
+from complsparse.nn import Constant, Graph, Layer
 from complsparse.nn._network import Handle
 from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear
 
@@ -56,6 +56,11 @@ class At:
         handle = self.translation.add(self.node, layer, [flow.handle for flow in inputs], part)
         return Flow(handle, self.shape if shape is None else shape)
 
+    def constant(self, array: NDArray[Any]) -> Flow:
+        """A value that depends on nothing."""
+        handle = self.translation.add(self.node, Constant(array), [], "constant")
+        return Flow(handle, array.shape)
+
     def weights(self, weight: Any) -> Any:
         """A weight, linear or of filters, as layers take it."""
         array = constant(weight)
@@ -81,6 +86,18 @@ def optional(value: Any) -> NDArray[Any] | None:
     return None if value is None else constant(value)
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+RULES: dict[str, Callable[..., Any]] = {}
+
+
+def rule(*names: str) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return add
+
+
 class Translation:
     """The walk over the nodes, and the graph that it makes."""
 
@@ -88,10 +105,9 @@ class Translation:
         self,
         model: nn.Module,
         program: torch.export.ExportedProgram,
-        rules: dict[str, Callable[..., Any]],
         sparsity: float,
     ) -> None:
-        self.program, self.rules, self.sparsity = program, rules, sparsity
+        self.program, self.sparsity = program, sparsity
         self.modules = dict(model.named_modules())
         self.graph = Graph()
         self.values: dict[fx.Node, Any] = {}
@@ -121,7 +137,9 @@ class Translation:
         batch, *sample = node.meta["val"].shape
         self.batches.add(str(batch))
         self.names.add(node.name)
-        return Flow(self.graph.input(node.name, (None, *map(int, sample))), tuple(map(int, sample)))
+        dtype = str(node.meta["val"].dtype).removeprefix("torch.")
+        known = None if node.meta["val"].is_floating_point() else np.dtype(dtype)
+        return Flow(self.graph.input(node.name, (None, *map(int, sample)), known), tuple(map(int, sample)))
 
     def _outputs(self, node: fx.Node) -> None:
         by_name = {output.name: output for output in node.all_input_nodes}
@@ -137,7 +155,7 @@ class Translation:
         if not flows:
             return self._computed(node, *given)
         name = str(node.target) if node.op == "call_function" else node.op
-        rule = self.rules.get(name.removesuffix(".default"))
+        rule = RULES.get(name.removesuffix(".default"))
         at = At(self, node)
         if rule is None:
             raise ValueError(f"{at}: {name} is an operation that no layer of complsparse.nn does")

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which layer does what an operator of torch does: shapes and parts, sums and norms along axes, attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from complsparse import nn
+from complsparse.torch._translation import At, Flow, Unsupported, constant, optional, rule
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+@rule("aten.view", "aten.squeeze.dims", "aten.squeeze.dim", "aten.unsqueeze")
+def _reshape(at: At, x: Any, **_: Any) -> Flow:
+    if at.shape == x.shape:
+        return x  # type: ignore[no-any-return]
+    return at.add(nn.Flatten() if len(at.shape) == 1 else nn.Reshape((0, *at.shape)), x)
+
+
+@rule("aten.permute")
+def _permute(at: At, x: Any, dims: Sequence[int]) -> Flow:
+    axes = tuple(axis % len(dims) for axis in dims)
+    return at.add(nn.Transpose(axes), x)
+
+
+@rule("aten.transpose.int")
+def _transpose(at: At, x: Any, dim0: int, dim1: int) -> Flow:
+    axes = list(range(len(x.shape) + 1))
+    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+    return _permute(at, x, axes)
+
+
+@rule("aten.cat")
+def _cat(at: At, tensors: Sequence[Any], dim: int) -> Flow:
+    if dim % (len(at.shape) + 1) == 0:
+        raise Unsupported("is along the batch axis")
+    return tensors[0] if len(tensors) == 1 else at.add(nn.Concat(dim), *tensors)
+
+
+@rule("aten.slice.Tensor")
+def _slice(at: At, x: Any, dim: int, start: int | None, end: int | None, step: int) -> Flow:
+    if dim % (len(x.shape) + 1) == 0:
+        if at.node.meta["val"].shape[0] == at.node.all_input_nodes[0].meta["val"].shape[0]:
+            return x  # type: ignore[no-any-return]
+        raise Unsupported("is along the batch axis")
+    return at.add(nn.Slice((start or 0,), (2**31 - 1 if end is None else int(end),), (dim,), (step,)), x)
+
+
+@rule("aten.select.int")
+def _select(at: At, x: Any, dim: int, index: int) -> Flow:
+    axis = dim % (len(x.shape) + 1)
+    at.shape  # noqa: B018  refuses the batch axis
+    last = index + 1 if index != -1 else 2**31 - 1
+    one = (*x.shape[: axis - 1], 1, *x.shape[axis:])
+    part = at.add(nn.Slice((index,), (last,), (axis,), (1,)), x, part="slice", shape=one)
+    return at.add(nn.Reshape((0, *at.shape)), part)
+
+
+@rule("aten.split.Tensor", "aten.split_with_sizes")
+def _split(at: At, x: Any, split_size: int = 0, split_sizes: Sequence[int] = (), dim: int = 0) -> tuple[Flow, ...]:
+    axis = dim % (len(x.shape) + 1)
+    if axis == 0:
+        raise Unsupported("is along the batch axis")
+    n = x.shape[axis - 1]
+    sizes = tuple(split_sizes) or tuple(min(split_size, n - first) for first in range(0, n, split_size))
+    ends = np.cumsum(sizes)
+    return tuple(
+        at.add(
+            nn.Slice((int(end) - size,), (int(end),), (axis,), (1,)), x, part=f"part{i}",
+            shape=(*x.shape[: axis - 1], size, *x.shape[axis:]),
+        )
+        for i, (size, end) in enumerate(zip(sizes, ends, strict=True))
+    )  # fmt: skip
+
+
+@rule("aten.pad")
+def _pad(at: At, x: Any, pad: Sequence[int], mode: str, value: float | None) -> Flow:
+    """torch begins with the last axis, the layer has all beginnings first."""
+    modes: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    ndim = len(x.shape) + 1
+    sides = [(pad[2 * i], pad[2 * i + 1]) if 2 * i < len(pad) else (0, 0) for i in reversed(range(ndim))]
+    if sides[0] != (0, 0):
+        raise Unsupported("is along the batch axis")
+    return at.add(nn.Pad((*(a for a, _ in sides), *(b for _, b in sides)), modes[mode], float(value or 0)), x)
+
+
+@rule("aten.clone")
+def _same(at: At, x: Any, **_: Any) -> Flow:
+    return x  # type: ignore[no-any-return]
+
+
+@rule("<built-in function getitem>")
+def _item(at: At, a0: Any, a1: int) -> Any:
+    """One of an operator's results."""
+    if isinstance(a0, tuple) and a1 < len(a0) and a0[a1] is not None:
+        return a0[a1]
+    raise Unsupported(f"takes result {a1} of an operator, which layers do not give")
+
+
+@rule("aten.sym_size.int")
+def _size(at: At, x: Any, dim: int) -> Any:
+    return at.node.meta["val"]
+
+
+# --- along axes -------------------------------------------------------------------------------------------------------
+
+
+def _reduced(at: At, layer: Any, x: Any, dim: Sequence[int] | None, keepdim: bool) -> Flow:
+    ndim = len(x.shape) + 1
+    axes = tuple(sorted(axis % ndim for axis in (dim if dim else range(ndim))))
+    if 0 in axes:
+        raise Unsupported("is along the batch axis")
+    return at.add(layer(axes, bool(keepdim)), x)
+
+
+@rule("aten.mean.dim")
+def _mean(at: At, x: Any, dim: Sequence[int] | None, keepdim: bool, **_: Any) -> Flow:
+    ndim = len(x.shape) + 1
+    if ndim != 4 or dim is None or sorted(axis % ndim for axis in dim) != [2, 3]:
+        return _reduced(at, nn.ReduceMean, x, dim, keepdim)
+    if keepdim:
+        return at.add(nn.GlobalAvgPool2d(), x)
+    return at.add(nn.Flatten(), at.add(nn.GlobalAvgPool2d(), x, shape=(x.shape[0], 1, 1)), part="flatten")
+
+
+@rule("aten.sum.dim_IntList")
+def _sum(at: At, x: Any, dim: Sequence[int] | None, keepdim: bool, **_: Any) -> Flow:
+    return _reduced(at, nn.ReduceSum, x, dim, keepdim)
+
+
+@rule("aten.amax")
+def _amax(at: At, x: Any, dim: Sequence[int], keepdim: bool) -> Flow:
+    return _reduced(at, nn.ReduceMax, x, dim, keepdim)
+
+
+@rule("aten.softmax.int")
+def _softmax(at: At, x: Any, dim: int, **_: Any) -> Flow:
+    if dim % (len(x.shape) + 1) == 0:
+        raise Unsupported("is along the batch axis")
+    return at.add(nn.Softmax(dim), x)
+
+
+@rule("aten.layer_norm")
+def _layer_norm(at: At, x: Any, normalized_shape: Sequence[int], weight: Any, bias: Any, eps: float, **_: Any) -> Flow:
+    return at.add(nn.LayerNorm(optional(weight), optional(bias), -len(normalized_shape), eps), x)
+
+
+@rule("aten.embedding")
+def _embedding(at: At, weight: Any, indices: Any, **_: Any) -> Flow:
+    return at.add(nn.Embedding(constant(weight)), indices)
+
+
+@rule("aten.scaled_dot_product_attention")
+def _attention(
+    at: At, query: Any, key: Any, value: Any, attn_mask: Any, dropout_p: float, is_causal: bool, scale: float | None,
+    enable_gqa: bool,
+) -> Flow:  # fmt: skip
+    """``softmax(query @ key.T * scale) @ value``."""
+    if attn_mask is not None or is_causal or enable_gqa or not all(isinstance(v, Flow) for v in (query, key, value)):
+        raise Unsupported("has a mask or shared heads; layers attend to everything")
+    *heads, n, width = query.shape
+    factor = 1 / math.sqrt(width) if scale is None else scale
+    axes = (*range(len(key.shape) - 1), len(key.shape), len(key.shape) - 1)
+    turned = at.add(nn.Transpose(axes), key, part="transpose", shape=(*key.shape[:-2], key.shape[-1], key.shape[-2]))
+    shape = (*heads, n, key.shape[-2])
+    scores = at.add(nn.MatMul(), query, turned, part="scores", shape=shape)
+    scaled = at.add(nn.Mul(), scores, at.constant(np.array(factor)), part="scaled", shape=shape)
+    return at.add(nn.MatMul(), at.add(nn.Softmax(-1), scaled, part="softmax", shape=shape), value)
