@@ -94,10 +94,16 @@ struct Product {
     static constexpr Types types{type_of<W>, type_of<X>, type_of<Y>};
 };
 
-// The products that exist. Every other real dtype is stored as it is and converted to one of their types for a product.
-using Products =
+// The products that exist: those whose three types are one, and those of 8-bit numbers. Every other real dtype is stored
+// as it is and converted to one of their types for a product.
+using OwnProducts =
     TypeList<Product<float, float, float>, Product<double, double, double>,
              Product<std::int32_t, std::int32_t, std::int32_t>, Product<std::int64_t, std::int64_t, std::int64_t>>;
+using ByteProducts = TypeList<Product<std::int8_t, std::uint8_t, std::int32_t>,
+                              Product<std::int8_t, std::int8_t, std::int32_t>>;
+template <class... A, class... B>
+TypeList<A..., B...> joined(TypeList<A...>, TypeList<B...>);
+using Products = decltype(joined(OwnProducts{}, ByteProducts{}));
 
 template <class... P>
 struct TypesOf {
@@ -115,12 +121,13 @@ constexpr int index_in(TypeList<P...> list, Types types) {
     return index;
 }
 constexpr int index_of(Types types) { return index_in(Products{}, types); }
+constexpr bool is_of_bytes(Types types) { return index_in(ByteProducts{}, types) < ByteProducts::count; }
 // For the border.
 inline const Types* product_list() { return products.types; }
 inline constexpr int n_products = Products::count, n_types = AllTypes::count;
 
-// Returns body(Product<...>{}) for a product of the list, or of a shorter one that has it.
-template <class List = Products, class Body>
+// Returns body(Product<...>{}) for a product of the list.
+template <class List = OwnProducts, class Body>
 auto dispatch(Types types, Body body) {
     const int index = index_in(List{}, types);
     if (index == List::count) __builtin_trap();  // who asks has a product of the list
@@ -130,14 +137,10 @@ auto dispatch(Types types, Body body) {
 // Stands for no row among 32-bit row numbers.
 inline constexpr std::uint32_t no_row = 0xffffffff;
 
-// Returns body(W{}) for the C++ type of the weights of a product.
+// Returns body(W{}) for the C++ type of the weights of a product whose three types are one.
 template <class Body>
 auto dispatch_weights(Type w, Body body) {
-    int index = 0;
-    while (index < Products::count && products.types[index].w != w) ++index;
-    if (index == Products::count) __builtin_trap();
-    auto with_product = [&](auto product) { return body(typename decltype(product)::W{}); };
-    return Products::call(index, with_product);
+    return dispatch({w, w, w}, [&](auto product) { return body(typename decltype(product)::W{}); });
 }
 
 // Of products whose three types are one.

@@ -150,7 +150,7 @@ inline double cost_of_vectors(Subject& subject, double of_vector, double index_s
 
 // The choice Kind<Product> for the subject's product, made of what follows. Of: the products that the kind has
 // micro-kernels for; what is not listed is not compiled.
-template <template <class> class Kind, class Of = Products, class... Parts>
+template <template <class> class Kind, class Of = OwnProducts, class... Parts>
 std::unique_ptr<const Choice> make_choice(Subject& subject, Parts&&... parts) {
     return dispatch<Of>(subject.types, [&](auto product) -> std::unique_ptr<const Choice> {
         return std::make_unique<const Kind<decltype(product)>>(subject, std::forward<Parts>(parts)...);

@@ -225,7 +225,7 @@ Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
 // Per column of x: an entry meets every tile and every vector of it; and the way of x and y into tiles and out. `entry`
 // and `vector` are cycles.
 std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, double entry, double vector) {
-    if (!is_of_some_columns(batch)) return {};
+    if (!is_of_some_columns(batch) || is_of_bytes(subject.types)) return {};
     const CostConstants& c = costs();
     const int n = typical_columns(batch);
     const Cover cover = cover_of(tiles_of(subject, shared_rows), subject.lanes(), n);

@@ -69,6 +69,7 @@ double density(const StoredMatrix& matrix) {
 }
 
 bool is_finite(const StoredMatrix& matrix) {
+    if (kind_of(matrix.type) != 'f') return true;
     return dispatch_weights(matrix.type, [&](auto zero) {
         using T = decltype(zero);
         const T* const values = static_cast<const T*>(matrix.values);
