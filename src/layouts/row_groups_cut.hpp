@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How columns of x are cut into tiles: the bits of a column are the same whichever tile it is in.
+// How a product on row groups is cut: columns of x into tiles, the matrix into panels and blocks. The bits of a column are
+// the same whichever tile it is in.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "base/sizes.hpp"
 #include "kernels/registry.hpp"
 #include "kernels/row_groups.hpp"
+#include "layouts/matrix.hpp"
 
 namespace cs {
 
@@ -60,5 +62,30 @@ class TileCut {
     std::int64_t n_wide_, n_rest_ = 0;
     std::array<TileStrip, 8> rest_{};  // of descending width
 };
+
+// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
+// and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
+// them, and rows that share their columns at once, because they need a quarter of x
+// (docs/developer/performance/row_groups.md).
+std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows);
+
+// Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
+// that the index of (panel, block) parts stays small beside its entries.
+std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols);
+
+// Tiles of ascending width on one layout, each of the strongest level that has it.
+using Tiles = std::vector<Registered<RowGroupsRow>>;
+Tiles tiles_of(const Subject& subject, int shared_rows);
+
+// Rows of the groups that share their columns, of those that a micro-kernel and the pattern have, whose rows come in
+// `of_pattern`s; 0: none. Wide batches take the groups with the widest tiles, others those with the most rows.
+int shared_rows_for(const Subject& subject, Batch batch, int of_pattern);
+
+// The tiles that n columns take, their vectors, and those of a tile that is not full.
+struct Cover {
+    double tiles = 0, vectors = 0, ragged = 0;
+    bool in_place = false;  // one tile, full
+};
+Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n);
 
 }  // namespace cs

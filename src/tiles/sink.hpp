@@ -20,8 +20,9 @@ class Sink {
     Sink(const Sink&) = delete;
     Sink& operator=(const Sink&) = delete;
 
-    // Where loops may write.
+    // Where loops may write, if the sink is in place.
     const DenseView& view() const { return view_; }
+    bool in_place() const { return in_place_; }
     std::int64_t rows() const { return view_.rows; }
     std::int64_t cols() const { return view_.cols; }
     const Epilogue& finish() const { return finish_; }
@@ -47,11 +48,13 @@ class Sink {
     // The activation alone, to y[rows, cols] where it lies.
     virtual void activate(Range rows, Range cols) const = 0;
 
-    Sink(const DenseView& view, const Epilogue& finish) : view_(view), finish_(finish) {}
+    Sink(const DenseView& view, const Epilogue& finish, bool in_place = true)
+        : view_(view), finish_(finish), in_place_(in_place) {}
 
    private:
     const DenseView& view_;
     const Epilogue& finish_;
+    const bool in_place_;
 };
 
 template <class T>

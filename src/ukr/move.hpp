@@ -302,6 +302,8 @@ static constexpr MoveRow move_of_every_level[] = {
     move_row<double>,
     move_row<std::int64_t>,
     move_row<std::int32_t>,
+    move_row<std::int8_t>,
+    move_row<std::uint8_t>,
 };
 template <>
 struct EveryLevel<MoveRow> {

@@ -18,9 +18,17 @@
 
 namespace cs::ukr::CS_ISA {
 
+// What an entry adds to a sum.
+struct MultiplyAdd {
+    template <class V>
+    static CS_INLINE V of(V value, V x, V sum) {
+        return fma(value, x, sum);
+    }
+};
+
 // Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own. Column: of 16
 // bits, units of a block of tile rows; of 32, elements.
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column>
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step>
 struct RowGroups {
     using V = vec<T, Lanes>;
     using Part = vec<T, Lanes / Parts>;  // a row's share of a register
@@ -92,7 +100,7 @@ struct RowGroups {
         const std::size_t column = columns.template of_row<R>();
         const V value = spread<V, R>(values);
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, column, v), sum[v]);
+        for (int v = 0; v < NV; ++v) sum[v] = Step::of(value, x_row(x, column, v), sum[v]);
     }
 
     // Entry j of all rows of a group that shares its columns: x is loaded once, and values come by broadcasts from
@@ -104,7 +112,7 @@ struct RowGroups {
         for (int r = 0; r < rows_of_group; ++r) {
             const V value = broadcast<V>(values[r]);
 #pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) sum[r][v] = fma(value, x_part[v], sum[r][v]);
+            for (int v = 0; v < NV; ++v) sum[r][v] = Step::of(value, x_part[v], sum[r][v]);
         }
     }
 
@@ -138,7 +146,7 @@ struct RowGroups {
     CS_INLINE void packed_entry(V* sum, std::size_t column, const T* values) const {
         const V x_part = repeat_part<V, Parts>(x_at(x, column));
 #pragma GCC unroll 8
-        for (int n = 0; n < sums_of_group; ++n) sum[n] = fma(spread_parts<V, Parts>(values, n), x_part, sum[n]);
+        for (int n = 0; n < sums_of_group; ++n) sum[n] = Step::of(spread_parts<V, Parts>(values, n), x_part, sum[n]);
     }
 
     template <int Groups, bool First>
@@ -211,21 +219,21 @@ struct RowGroups {
             take(tail->row, sum);
             for (std::uint32_t j = 0; j < tail->count; ++j, ++columns, ++values) {
                 const Part value = broadcast<Part>(*values);
-                for (int v = 0; v < NV; ++v) sum[v] = fma(value, x_row(x, *columns, v), sum[v]);
+                for (int v = 0; v < NV; ++v) sum[v] = Step::of(value, x_row(x, *columns, v), sum[v]);
             }
             put(tail->row, sum);
         }
     }
 };
 
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column>
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step = MultiplyAdd>
 void row_groups(const GroupsArgs<Column>& args) {
-    const RowGroups<T, Lanes, NV, Shared, Parts, Column> tile{static_cast<const char*>(args.x),
-                                                              static_cast<const T*>(args.from),
-                                                              static_cast<T*>(args.to),
-                                                              args.from_stride,
-                                                              args.to_stride,
-                                                              args.to_cols};
+    const RowGroups<T, Lanes, NV, Shared, Parts, Column, Step> tile{static_cast<const char*>(args.x),
+                                                                    static_cast<const T*>(args.from),
+                                                                    static_cast<T*>(args.to),
+                                                                    args.from_stride,
+                                                                    args.to_stride,
+                                                                    args.to_cols};
     if (args.first)
         tile.template run<true>(args);
     else
@@ -244,7 +252,7 @@ inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>),
                                              Lanes / Parts* NV,
                                              Shared,
                                              cycles_of_entry(NV, Shared, Parts),
-                                             RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t>::stores_first,
+                                             RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd>::stores_first,
                                              row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t>};
 
 }  // namespace cs::ukr::CS_ISA

@@ -72,14 +72,15 @@ template <class V, int Which, class T>
 inline V spread(const T* from) {
 #ifdef __AVX__
     // By way of a wider register: GCC would load the four values anew for each permute.
-    if constexpr (std::is_same_v<T, float> && sizeof(V) == 16)
-        return _mm256_castps256_ps128(spread<vec<float, 8>, Which>(from));
-    if constexpr (std::is_same_v<T, float> && sizeof(V) == 32)
-        return _mm256_permute_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)), Which * 0x55);
+    if constexpr (sizeof(T) == 4 && sizeof(V) == 16)
+        return (V)_mm256_castps256_ps128((__m256)spread<vec<T, 8>, Which>(from));
+    if constexpr (sizeof(T) == 4 && sizeof(V) == 32)
+        return (V)_mm256_permute_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)), Which * 0x55);
 #endif
 #ifdef __AVX512F__
-    if constexpr (std::is_same_v<T, float> && sizeof(V) == 64)
-        return _mm512_maskz_permute_ps(0xffff, _mm512_maskz_broadcast_f32x4(0xffff, load<__m128>(from)), Which * 0x55);
+    if constexpr (sizeof(T) == 4 && sizeof(V) == 64)
+        return (V)_mm512_maskz_permute_ps(0xffff, _mm512_maskz_broadcast_f32x4(0xffff, load<__m128>(from)),
+                                          Which * 0x55);
 #endif
     return broadcast<V>(from[Which]);
 }

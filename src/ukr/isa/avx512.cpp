@@ -2,6 +2,7 @@
 // The micro-kernels that are new at this ISA level, besides those that every level has. One row is all it takes:
 // choice, tests and benchmarks read the table.
 #include "ukr/every_level.hpp"
+#include "ukr/quads.hpp"
 
 namespace cs::ukr::CS_ISA {
 
@@ -33,8 +34,7 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<std::int32_t, 16, 4>,
     row_groups_row<std::int32_t, 16, 1, 4>,
     row_groups_row<std::int32_t, 16, 2, 4>,
-    row_groups_row<std::int32_t, 16, 4, 4>,
-};
+    row_groups_row<std::int32_t, 16, 4, 4>, quads_row<std::uint8_t, 16, 1>, quads_row<std::int8_t, 16, 1>, quads_row<std::uint8_t, 16, 2>, quads_row<std::int8_t, 16, 2>, quads_row<std::uint8_t, 16, 4>, quads_row<std::int8_t, 16, 4>, quads_row<std::uint8_t, 16, 1, 4>, quads_row<std::int8_t, 16, 1, 4>, quads_row<std::uint8_t, 16, 2, 4>, quads_row<std::int8_t, 16, 2, 4>, quads_row<std::uint8_t, 16, 4, 4>, quads_row<std::int8_t, 16, 4, 4>, quads_row<std::uint8_t, 16, 1, 8>, quads_row<std::int8_t, 16, 1, 8>, quads_row<std::uint8_t, 16, 2, 8>, quads_row<std::int8_t, 16, 2, 8>, };
 
 static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 2>,

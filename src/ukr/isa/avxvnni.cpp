@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The micro-kernels that are new at this ISA level: quads of 8-bit products are one instruction.
 #include "ukr/every_level.hpp"
+#include "ukr/quads.hpp"
 
 namespace cs::ukr::CS_ISA {
 
+static constexpr RowGroupsRow row_groups_tiles[] = {quads_row<std::uint8_t, 8, 1>, quads_row<std::int8_t, 8, 1>, quads_row<std::uint8_t, 8, 2>, quads_row<std::int8_t, 8, 2>, quads_row<std::uint8_t, 8, 1, 4>, quads_row<std::int8_t, 8, 1, 4>, quads_row<std::uint8_t, 8, 2, 4>, quads_row<std::int8_t, 8, 2, 4>, };
+
 extern const Table table;
-constexpr Table table = with({}, table_rows(columns_of_bytes));
+constexpr Table table = with({}, table_rows(row_groups_tiles));
 
 }  // namespace cs::ukr::CS_ISA

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Products of 8-bit numbers, four columns at a time: row groups whose entries are quads of weights. A pattern of blocks
+// of four columns fills them; in any other, places without an entry are zeros.
+#include "layouts/quads.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "base/sizes.hpp"
+#include "kernels/interleave.hpp"
+#include "kernels/names.hpp"
+#include "layouts/costs.hpp"
+#include "layouts/dense_choice.hpp"
+#include "layouts/row_groups_product.hpp"
+#include "tiles/quads.hpp"
+
+namespace cs {
+
+StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned) {
+    const auto* const values = static_cast<const std::uint8_t*>(matrix.values);
+    owned.row_ptr.assign(1, 0);
+    owned.columns.clear();
+    std::vector<std::uint32_t> quads;
+    for (std::int64_t row = 0; row < matrix.rows; ++row) {
+        std::int32_t last = -1;
+        for (std::int64_t i = matrix.row_ptr[row]; i < matrix.row_ptr[row + 1]; ++i) {
+            const std::int32_t quad = matrix.columns[i] / static_cast<std::int32_t>(quad_cols);
+            if (quad != last) owned.columns.push_back(last = quad), quads.push_back(0);
+            quads.back() |= static_cast<std::uint32_t>(values[i]) << 8 * (matrix.columns[i] % quad_cols);
+        }
+        owned.row_ptr.push_back(static_cast<std::int64_t>(quads.size()));
+    }
+    owned.values.resize(quads.size() * sizeof(std::uint32_t));
+    if (!quads.empty()) std::memcpy(owned.values.data(), quads.data(), owned.values.size());
+    return {matrix.rows,          (matrix.cols + quad_cols - 1) / quad_cols, owned.row_ptr.data(), owned.columns.data(),
+            owned.values.data(), Type::s32};
+}
+
+namespace {
+
+using Quad = std::int32_t;
+
+struct QuadsLayout final : Layout {
+    RowGroupsLayout groups;
+    // Of each row, what its sum begins with where activations are moved by 128.
+    std::vector<std::int32_t> starts;
+
+    std::int64_t bytes() const override { return groups.bytes() + bytes_of_arrays(starts); }
+    std::int64_t slots() const override { return groups.slots() * quad_cols; }
+};
+
+// What costs depend on; the quads themselves are not kept.
+struct QuadPattern {
+    double quads;
+    int rows_to_a_pattern;
+};
+
+QuadPattern quad_pattern(Subject& subject) {
+    OwnedCsr owned;
+    const StoredMatrix quads = as_quads(subject.operand.by_output(), owned);
+    return {static_cast<double>(quads.nnz()), shared_rows(quads)};
+}
+
+template <class P>
+class QuadsChoice final : public TilesChoice<P, RowGroupsRow, QuadsLayout> {
+    using X = typename P::X;
+    using Y = typename P::Y;
+    using Base = TilesChoice<P, RowGroupsRow, QuadsLayout>;
+    using Base::layout, Base::tiles;
+
+   public:
+    QuadsChoice(Subject& subject, std::string reason, Tiles found, std::shared_ptr<const QuadsLayout> made)
+        : Base(subject, std::move(reason), std::move(found), std::move(made)),
+          interleave_(*strongest_of(&Table::interleave, subject.levels, Type::u8).row),
+          move_(*strongest_of(&Table::move, subject.levels, Type::s32).row) {}
+
+   private:
+    GroupsProduct<Quad, Quad, Y> product() const { return {layout().groups, tiles()}; }
+
+    std::int64_t bytes(const Source<X>&, const Sink<Y>& sink, int threads) const override {
+        return product().bytes(sink, threads);
+    }
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const QuadsSource<X> quads(source, interleave_, move_);
+        product().multiply(quads, sink, threads, memory, std::is_signed_v<X> ? layout().starts.data() : nullptr);
+    }
+
+    const InterleaveRow& interleave_;
+    const MoveRow& move_;
+};
+
+QuadsLayout derive(const StoredMatrix& matrix, const RowGroupsRow& widest) {
+    OwnedCsr owned;
+    const StoredMatrix quads = as_quads(matrix, owned);
+    const std::int64_t block_cols =
+        choose_block_cols(quads, widest.tile_cols * std::int64_t{sizeof(Quad)}, widest.shared_rows);
+    QuadsLayout layout;
+    layout.groups = derive_row_groups(quads, choose_panel_rows(quads, block_cols), block_cols, widest.shared_rows);
+    const auto* const values = static_cast<const std::int8_t*>(matrix.values);
+    for (std::int64_t row = 0; row < matrix.rows; ++row) {
+        std::uint32_t sum = 0;
+        for (std::int64_t i = matrix.row_ptr[row]; i < matrix.row_ptr[row + 1]; ++i)
+            sum += static_cast<std::uint32_t>(static_cast<std::int32_t>(values[i]));
+        layout.starts.push_back(static_cast<std::int32_t>(-128 * sum));
+    }
+    return layout;
+}
+
+}  // namespace
+
+std::optional<double> quads_cost(Subject& subject, const Request& request) {
+    if (!is_of_bytes(subject.types)) return {};
+    const QuadPattern& pattern = subject.known(quad_pattern);
+    const int shared = shared_rows_for(subject, request.batch, pattern.rows_to_a_pattern);
+    const Tiles tiles = tiles_of(subject, shared);
+    const int n = typical_columns(request.batch), lanes = tiles.front().row->tile_cols;
+    const Cover cover = cover_of(tiles, lanes, n);
+    const RowGroupsRow& widest = *tiles.back().row;
+    // An entry of a row and a vector takes its share of a group's, and some waiting.
+    const double vectors = static_cast<double>(widest.tile_cols) / lanes;
+    const double each = 1.1 * widest.cycles / (shared > 0 ? shared : group_rows) / vectors;
+    const double in = static_cast<double>(subject.operand.inner()) / quad_cols,
+                 out = static_cast<double>(subject.operand.outer());
+    const double moved = has_contiguous_rows(request.batch)
+                             ? in * cover.vectors * 6 + out * cover.vectors * costs().y_vector
+                             : (in + out) * n * costs().row_moved;
+    return (costs().call + pattern.quads * (costs().shared_entry * cover.tiles + each * cover.vectors) + moved) / n;
+}
+
+std::unique_ptr<const Choice> build_quads(Subject& subject, const Request& request) {
+    const int shared = shared_rows_for(subject, request.batch, subject.known(quad_pattern).rows_to_a_pattern);
+    Tiles tiles = tiles_of(subject, shared);
+    auto layout = subject.layout<QuadsLayout>(
+        quads_kind, [&](const QuadsLayout& other) { return other.groups.shared_rows == shared; },
+        [&] { return derive(subject.operand.by_output(), *tiles.back().row); });
+    const double filled = subject.operand.nnz() / std::max(1.0, quad_cols * subject.known(quad_pattern).quads);
+    char text[200];
+    std::snprintf(text, sizeof text, "quads of columns, %.0f%% filled%s: tiles of up to %d columns", 100 * filled,
+                  shared == 0  ? ""
+                  : shared > 4 ? ", eight rows to a pattern"
+                               : ", four rows to a pattern",
+                  tiles.back().row->tile_cols);
+    return make_choice<QuadsChoice, ByteProducts>(subject, std::string(text), std::move(tiles), std::move(layout));
+}
+
+RowName row_name(const InterleaveRow& row) { return {nullptr, "", name_of(row.type), "", 0, 0}; }
+
+}  // namespace cs

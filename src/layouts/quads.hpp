@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Quads: four neighbouring columns of a matrix of 8-bit weights as one of 32 bits.
+#pragma once
+
+#include <cstdint>
+
+#include "layouts/layout.hpp"
+#include "layouts/stored.hpp"
+
+namespace cs {
+
+inline constexpr std::int64_t quad_cols = 4;
+
+// The matrix of quads of a matrix of 8-bit weights, which refers to `owned`: quad q of a row holds columns 4 q to
+// 4 q + 3, the first in the lowest byte, zero where there is no entry. O(entries).
+StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned);
+
+// Row groups of quads: every product of 8-bit numbers, for any batch.
+std::optional<double> quads_cost(Subject& subject, const Request& request);
+std::unique_ptr<const Choice> build_quads(Subject& subject, const Request& request);
+inline constexpr LayoutKind quads_kind{"quads", quads_cost, build_quads};
+
+}  // namespace cs

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "layouts/row_groups_cut.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/caches.hpp"
+#include "base/parallel.hpp"
+
+namespace cs {
+namespace {
+
+constexpr std::int64_t most_panel_rows = 2048;  // sums of a panel stay in L2 between blocks
+constexpr std::int64_t least_panel_rows = 128;  // shorter panels sort too few rows into a run
+
+std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
+std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows) {
+    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
+    std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
+    while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
+           static_cast<double>(block) * density(matrix) < least_entries)
+        block *= 2;
+    return block;
+}
+
+std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
+    constexpr std::int64_t highest = 32768;
+    const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
+    std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), most_shared_rows);
+    const std::int64_t n_blocks = matrix.cols / block_cols + 1;
+    while (panel < highest && (matrix.rows / panel) * n_blocks > matrix.nnz() / 8) panel *= 2;
+    return panel;
+}
+
+Tiles tiles_of(const Subject& subject, int shared_rows) {
+    Tiles tiles;
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        if (registered.row->types != subject.types || registered.row->shared_rows != shared_rows) continue;
+        auto same = std::find_if(tiles.begin(), tiles.end(),
+                                 [&](const auto& other) { return other.row->tile_cols == registered.row->tile_cols; });
+        if (same != tiles.end())
+            *same = registered;
+        else
+            tiles.push_back(registered);
+    }
+    std::sort(tiles.begin(), tiles.end(),
+              [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
+    return tiles;
+}
+
+int shared_rows_for(const Subject& subject, Batch batch, int of_pattern) {
+    const bool wide = typical_columns(batch) >= 64;
+    const RowGroupsRow* best = nullptr;
+    auto rank = [&](const RowGroupsRow& row) {
+        return wide ? std::make_tuple(row.tile_cols, row.shared_rows) : std::make_tuple(row.shared_rows, row.tile_cols);
+    };
+    for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
+        const RowGroupsRow& row = *registered.row;
+        if (row.types == subject.types && row.shared_rows > 0 && row.shared_rows <= of_pattern &&
+            subject.operand.outer() % row.shared_rows == 0 && (best == nullptr || rank(row) > rank(*best)))
+            best = &row;
+    }
+    return best == nullptr ? 0 : best->shared_rows;
+}
+
+Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
+    Cover cover;
+    const TileCut cut(tiles, n);
+    for (std::int64_t number = 0; number < cut.count(); ++number) {
+        const auto [row, first] = cut[number];
+        // A register may hold a narrow tile of several rows that share their columns.
+        const double width = static_cast<double>(row->tile_cols) / lanes;
+        const double vectors = row->shared_rows > 0 ? width : std::max(1.0, width);
+        cover.tiles += 1;
+        cover.vectors += vectors;
+        if (n - first < row->tile_cols) cover.ragged += vectors;
+        if (row->tile_cols == n) cover.in_place = true;
+    }
+    return cover;
+}
+
+}  // namespace cs

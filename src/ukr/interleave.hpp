@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Interleaving, by unpacks within registers: eight for four vectors of bytes, which become four of quads, and as many
+// moves of 16 bytes where a register has several.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "kernels/interleave.hpp"
+#include "ukr/levels.hpp"
+#include "ukr/vec.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+// Elements of T, taken by turns from the lower (or upper) halves of each 16 bytes of a and b.
+template <class T, bool Upper, class V>
+CS_INLINE V unpack(V a, V b) {
+    constexpr int n = sizeof(V) / sizeof(T), of_part = 16 / sizeof(T);
+    using Elements = vec<T, n>;
+    using Index = vec<std::conditional_t<sizeof(T) == 1, std::uint8_t, std::uint16_t>, n>;
+    Index index;
+    for (int i = 0; i < n; ++i) {
+        const int part = i / of_part * of_part, at = i % of_part / 2 + (Upper ? of_part / 2 : 0);
+        index[i] = static_cast<std::remove_reference_t<decltype(index[0])>>(part + at + i % 2 * n);
+    }
+    return (V)__builtin_shuffle((Elements)a, (Elements)b, index);
+}
+
+// Parts of 16 bytes of four registers: register i of the result has their parts i.
+template <int L>
+CS_INLINE void transpose_parts(vec<std::uint8_t, L> (&v)[4]) {
+#ifdef __AVX512F__
+    if constexpr (L == 64) {
+        auto pick = [](auto a, auto b, auto which) {
+            return (vec<std::uint8_t, 64>)_mm512_maskz_shuffle_i32x4(0xffff, (__m512i)a, (__m512i)b, which());
+        };
+        constexpr std::integral_constant<int, 0x44> low;
+        constexpr std::integral_constant<int, 0xee> high;
+        constexpr std::integral_constant<int, 0x88> even;
+        constexpr std::integral_constant<int, 0xdd> odd;
+        const auto a = pick(v[0], v[1], low), b = pick(v[2], v[3], low);
+        const auto c = pick(v[0], v[1], high), d = pick(v[2], v[3], high);
+        v[0] = pick(a, b, even), v[1] = pick(a, b, odd), v[2] = pick(c, d, even), v[3] = pick(c, d, odd);
+    }
+#endif
+}
+
+// L columns of four rows.
+template <int L>
+CS_INLINE void interleave_vectors(const vec<std::uint8_t, L> (&rows)[4], std::uint32_t* to) {
+    using V = vec<std::uint8_t, L>;
+    const V low_pairs = unpack<std::uint8_t, false>(rows[0], rows[1]);
+    const V high_pairs = unpack<std::uint8_t, true>(rows[0], rows[1]);
+    const V other_low = unpack<std::uint8_t, false>(rows[2], rows[3]);
+    const V other_high = unpack<std::uint8_t, true>(rows[2], rows[3]);
+    V quads[4] = {unpack<std::uint16_t, false>(low_pairs, other_low), unpack<std::uint16_t, true>(low_pairs, other_low),
+                  unpack<std::uint16_t, false>(high_pairs, other_high),
+                  unpack<std::uint16_t, true>(high_pairs, other_high)};
+    if constexpr (L == 64) transpose_parts<L>(quads);
+    for (int i = 0; i < 4; ++i) store(to + i * L / 4, quads[i]);
+}
+
+// Four rows, of which `rows` are there, a vector of columns at a time; the last ones by way of memory that is there.
+template <int L>
+CS_INLINE void interleave_quad(const InterleaveArgs& args, const std::uint8_t* from, std::int64_t rows,
+                               std::uint32_t* to) {
+    using V = vec<std::uint8_t, L>;
+    const V flip = broadcast<V>(args.flip);
+    std::int64_t c = 0;
+    for (; c + L <= args.cols; c += L) {
+        V v[4]{};
+        for (int r = 0; r < 4; ++r)
+            if (r < rows) v[r] = load<V>(from + r * args.stride + c) ^ flip;
+        interleave_vectors<L>(v, to + c);
+    }
+    if constexpr (L > 16) {
+        for (; c + 16 <= args.cols; c += 16) {
+            vec<std::uint8_t, 16> v[4]{};
+            for (int r = 0; r < 4; ++r)
+                if (r < rows)
+                    v[r] = load<vec<std::uint8_t, 16>>(from + r * args.stride + c) ^
+                           broadcast<vec<std::uint8_t, 16>>(args.flip);
+            interleave_vectors<16>(v, to + c);
+        }
+    }
+    for (; c < args.cols; ++c) {
+        std::uint32_t quad = 0;
+        for (int r = 0; r < 4 && r < rows; ++r)
+            quad |= static_cast<std::uint32_t>(from[r * args.stride + c] ^ args.flip) << 8 * r;
+        to[c] = quad;
+    }
+    for (; c < args.width; ++c) to[c] = 0;
+}
+
+inline void interleave(const InterleaveArgs& given) {
+    const InterleaveArgs args = given;  // which no store may change
+    constexpr int L = vector_bytes == 64 ? 64 : 16;
+    for (std::int64_t row = 0; row < args.rows; row += 4)
+        interleave_quad<L>(args, args.from + row * args.stride, args.rows - row, args.to + row / 4 * args.width);
+}
+
+static constexpr InterleaveRow interleave_of_every_level[] = {{Type::u8, interleave}};
+template <>
+struct EveryLevel<InterleaveRow> {
+    static constexpr Rows<InterleaveRow> rows = table_rows(interleave_of_every_level);
+};
+
+}  // namespace cs::ukr::CS_ISA
