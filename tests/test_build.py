@@ -440,10 +440,12 @@ def test_rows_of_the_table():
             raise AssertionError(row)
     assert {row["isa"] for row in table} == set(supported)
     weakest = next(iter(supported))
-    for layout in ("row_groups", "columns"):  # those that serve every matrix; other kinds leave types out
+    of_bytes = {"s8u8s32", "s8s8s32"}  # winners of these are converted
+    # Those that serve every matrix; other kinds leave types out.
+    for layout, own in (("row_groups", of_bytes), ("columns", set())):
         found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
-        assert found == set(COMPUTE), layout
-    assert len(types) == len(COMPUTE)
+        assert found == set(COMPUTE) | own, layout
+    assert len(types) == len(COMPUTE) + 2
     competing = {row["type"] for row in table if row["layout"] == "vectors" and row["isa"] == weakest}
     assert len(competing) == len(_core.dtypes())  # every type that there is
     assert [level["selected"] for level in _core.isa_levels()].count(True) == 1
@@ -474,6 +476,14 @@ def matrices_of_every_layout():
         yield A  # float32 from beyond L2 pays for tiles of its own
 
 
+def products_of_every_layout():
+    """Matrices, and the dtype of activations."""
+    for W in matrices_of_every_layout():
+        yield W, W.dtype
+    for height, dtype in itertools.product((1, 4, 8), (np.uint8, np.int8)):
+        yield cs.random((64, 128), set_size=8, block=(height, 4), rng=0).astype(np.int8), dtype
+
+
 def test_every_runnable_row_is_chosen_by_some_matrix():
     """No dead rows: each runs at its own level, for some matrix and batch. A plan has the tiles of its family up to the
     one that it is named for; of several, a batch as wide as a tile takes it, or what row groups have left beside the
@@ -482,10 +492,10 @@ def test_every_runnable_row_is_chosen_by_some_matrix():
     widest = {}  # of each level, family and batch: the tile that a plan is named for
     for level in cs.isa_levels():
         _core.set_isa(level)
-        for W, n in itertools.product(matrices_of_every_layout(), edges()[1:]):
-            x = np.ones((W.shape[1], n), W.dtype)
-            for candidate in range(len(_core.candidates(W, n, W.dtype))):
-                plan = _core.make_plan(W, n, W.dtype, False, None, None, False, candidate=candidate)
+        for (W, dtype), n in itertools.product(products_of_every_layout(), edges()[1:]):
+            x = np.ones((W.shape[1], n), dtype)
+            for candidate in range(len(_core.candidates(W, n, dtype))):
+                plan = _core.make_plan(W, n, dtype, False, None, None, False, candidate=candidate)
                 row = of_name[plan.microkernel]
                 key = level, family(row), n
                 if widest.get(key, 0) < row["tile"][1]:

@@ -50,6 +50,11 @@ def dtype_of(row: Row) -> np.dtype[Any]:
     return np.dtype(f"{letter.replace('s', 'i')}{int(bits) // 8}")
 
 
+def is_of_one_type(row: Row) -> bool:
+    """Whether weights, activations and outputs are of one."""
+    return len(re.findall(r"[a-z]\d+", row["type"])) == 1
+
+
 def _stem(name: str) -> str:
     """What a micro-kernel is called whatever the columns of its tile."""
     return re.sub(r"x\d+_", "x_", name)

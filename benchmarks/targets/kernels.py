@@ -23,7 +23,8 @@ def table() -> list[Row]:
     if not Ours().available()[0]:
         return []
     elsewhere = ("spgemm", "conv", "spspconv")  # test_sparse_product.py, test_convolutions.py
-    return [row for row in rivals.import_ours().microkernels() if row["op"] not in elsewhere]
+    rows = (row for row in rivals.import_ours().microkernels() if row["op"] not in elsewhere)
+    return [row for row in rows if kernels.is_of_one_type(row)]  # others: quantized.py
 
 
 def measure(row: Row, threads: int, effort: Effort) -> tuple[Samples, Record]:

@@ -123,12 +123,11 @@ def qlinear(
         return _returned(y, out)
     vectors = x.reshape(len(flat), Wq.shape[1])
     step = min(max(_STRIP_ENTRIES // max(sum(Wq.shape), 1) // 64 * 64, 64), len(flat))
-    # Widened here, into memory that all strips share: fresh memory would cost more than the product.
-    wide, sums = (np.empty((step, features), dtype=np.int32) for features in reversed(Wq.shape))
+    # Memory that all strips share: fresh memory would cost more than the product.
+    sums = np.empty((step, Wq.shape[0]), dtype=np.int32)
     for first in range(0, len(flat), max(step, 1)):
         part = vectors[first : first + step]
-        np.copyto(wide[: len(part)], part)
-        _core.linear(wide[: len(part)], Wq, out=sums[: len(part)])
+        _core.linear(part, Wq, out=sums[: len(part)])
         ending.write(sums[: len(part)], flat[first : first + step], by_column=True)
     return _returned(y, out)
 

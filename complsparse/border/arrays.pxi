@@ -49,8 +49,14 @@ cdef inline int product_of(int w_num, int x_num) noexcept nogil:
 
 
 cdef inline int compute_type(int type_num) noexcept nogil:
-    """Index of the product whose weights and activations are of this NumPy type, or -1."""
-    return product_of(type_num, type_num)
+    """Index of the product whose three types are this NumPy type, or -1."""
+    cdef int found = product_of(type_num, type_num)
+    return found if found >= 0 and y_nums[found] == type_num else -1
+
+
+cdef inline int own_product(int w_num, int x_num) noexcept nogil:
+    """Likewise of weights and activations of one type, which products with winners want."""
+    return compute_type(w_num) if w_num == x_num else -1
 
 
 def dtypes():

@@ -255,7 +255,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    plan.number = product_in(dtype)
+    plan.number = product_with(W, dtype, winners)
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     if not set_activation(&plan.epilogue, activation, plan.number):

@@ -94,13 +94,13 @@ struct Product {
     static constexpr Types types{type_of<W>, type_of<X>, type_of<Y>};
 };
 
-// The products that exist: those whose three types are one, and those of 8-bit numbers. Every other real dtype is stored
-// as it is and converted to one of their types for a product.
+// The products that exist: those whose three types are one, and those of 8-bit numbers. Every other real dtype is
+// stored as it is and converted to one of their types for a product.
 using OwnProducts =
     TypeList<Product<float, float, float>, Product<double, double, double>,
              Product<std::int32_t, std::int32_t, std::int32_t>, Product<std::int64_t, std::int64_t, std::int64_t>>;
-using ByteProducts = TypeList<Product<std::int8_t, std::uint8_t, std::int32_t>,
-                              Product<std::int8_t, std::int8_t, std::int32_t>>;
+using ByteProducts =
+    TypeList<Product<std::int8_t, std::uint8_t, std::int32_t>, Product<std::int8_t, std::int8_t, std::int32_t>>;
 template <class... A, class... B>
 TypeList<A..., B...> joined(TypeList<A...>, TypeList<B...>);
 using Products = decltype(joined(OwnProducts{}, ByteProducts{}));

@@ -33,8 +33,9 @@ StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned) {
     }
     owned.values.resize(quads.size() * sizeof(std::uint32_t));
     if (!quads.empty()) std::memcpy(owned.values.data(), quads.data(), owned.values.size());
-    return {matrix.rows,          (matrix.cols + quad_cols - 1) / quad_cols, owned.row_ptr.data(), owned.columns.data(),
-            owned.values.data(), Type::s32};
+    return {matrix.rows,          (matrix.cols + quad_cols - 1) / quad_cols,
+            owned.row_ptr.data(), owned.columns.data(),
+            owned.values.data(),  Type::s32};
 }
 
 namespace {

@@ -59,7 +59,9 @@ std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, doubl
 }
 
 std::optional<double> shared_cost(Subject& subject, const Request& request) {
-    const int rows = is_of_some_columns(request.batch) ? shared_rows_for(subject, request.batch, subject.known(rows_to_a_pattern)) : 0;
+    const int rows = is_of_some_columns(request.batch)
+                         ? shared_rows_for(subject, request.batch, subject.known(rows_to_a_pattern))
+                         : 0;
     if (rows == 0) return {};
     return cost(subject, request.batch, rows, costs().shared_entry,
                 rows > 4 ? costs().shared_eights_vector : costs().shared_fours_vector);

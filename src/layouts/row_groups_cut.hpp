@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a product on row groups is cut: columns of x into tiles, the matrix into panels and blocks. The bits of a column are
-// the same whichever tile it is in.
+// How a product on row groups is cut: columns of x into tiles, the matrix into panels and blocks. The bits of a column
+// are the same whichever tile it is in.
 #pragma once
 
 #include <algorithm>

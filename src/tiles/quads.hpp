@@ -12,8 +12,8 @@
 
 namespace cs {
 
-// Of a source of bytes. Signed ones are moved by 128: as unsigned numbers they are x + 128. Features beyond the last are
-// zero, as are columns beyond.
+// Of a source of bytes. Signed ones are moved by 128: as unsigned numbers they are x + 128. Features beyond the last
+// are zero, as are columns beyond.
 template <class X>
 class QuadsSource final : public Source<std::int32_t> {
    public:

@@ -298,12 +298,8 @@ template <class T>
 inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>, widen<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
-    move_row<float>,
-    move_row<double>,
-    move_row<std::int64_t>,
-    move_row<std::int32_t>,
-    move_row<std::int8_t>,
-    move_row<std::uint8_t>,
+    move_row<float>,        move_row<double>,      move_row<std::int64_t>,
+    move_row<std::int32_t>, move_row<std::int8_t>, move_row<std::uint8_t>,
 };
 template <>
 struct EveryLevel<MoveRow> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// spmm on quads: row groups whose entries are four 8-bit weights, and whose x is four 8-bit activations. Where the level
-// has vpdpbusd, an entry of a vector is one instruction, as an FMA is, of four times the products.
+// spmm on quads: row groups whose entries are four 8-bit weights, and whose x is four 8-bit activations. Where the
+// level has vpdpbusd, an entry of a vector is one instruction, as an FMA is, of four times the products.
 //
 // Without it, exactly all the same: vpmaddubsw would saturate the sum of two products at 16 bits, so bytes are widened,
 // even ones and odd ones apart, and two vpmaddwd add up two products each in 32 bits.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Quantising; and requantising, by the functions of arith.hpp: a multiplication of 64 bits and a shift for each output,
-// which the compiler turns into lanes where the level has them.
+// Quantising; and requantising, exactly as arith.hpp says, by one FMA in float64 where the level has it: a factor of 31
+// bits and a sum of 32 are exact there, and a number whose last place counts ones, added in the same rounding, has them
+// rounded half to even. It is even itself, as halves are to become; the integer is in its lowest bits. Without an FMA:
+// the functions themselves, a multiplication of 64 bits and shifts.
 #pragma once
 
 #include <limits>
@@ -11,6 +13,95 @@
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
+
+#ifdef __FMA__
+
+inline constexpr double counts_ones = 0x1.8p52;
+
+struct RequantizedRange {  // of outputs before the zero point is added, with counts_ones
+    double least, most;
+    std::int32_t zero_point;
+};
+
+// multiplier / 2^shift, exactly.
+CS_INLINE double factor_of(std::int32_t multiplier, std::int32_t shift) {
+    const std::uint64_t bits = static_cast<std::uint64_t>(1023 - shift) << 52;
+    double power;
+    std::memcpy(&power, &bits, sizeof power);
+    return multiplier * power;
+}
+
+// As many neighbouring outputs as fill two vectors of float64: of as many features (by_column), or of one.
+template <bool by_column, class Out, class Sum>
+CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const std::int32_t* bias,
+                                                         const double* factors, RequantizedRange range) {
+    constexpr int half = native<double>;
+    using Sums = vec<std::int32_t, half>;
+    using Real = vec<double, half>;
+    using Both = vec<std::int32_t, 2 * half>;
+    auto part = [&](int first) {
+        const Sums sum = __builtin_convertvector(load<vec<Sum, half>>(sums + first), Sums);
+        const Sums offset = by_column ? load<Sums>(bias + first) : broadcast<Sums>(*bias);
+        const Real factor = by_column ? load<Real>(factors + first) : broadcast<Real>(*factors);
+        const Real scaled = fma(__builtin_convertvector(sum + offset, Real), factor, broadcast<Real>(counts_ones));
+        return (Both)at_most(at_least(scaled, broadcast<Real>(range.least)), broadcast<Real>(range.most));
+    };
+    Both low;  // the lower 32 bits of each
+    for (int i = 0; i < 2 * half; ++i) low[i] = 2 * i;
+    const Both ones = __builtin_shuffle(part(0), part(half), low);
+    return __builtin_convertvector(ones + range.zero_point, vec<Out, 2 * half>);
+}
+
+// Neighbouring outputs, the last ones by way of memory that is there.
+template <bool by_column, class Out, class Sum>
+CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::int32_t* bias, const double* factors,
+                              RequantizedRange range, Out* to) {
+    constexpr int at_once = 2 * native<double>;
+    std::int64_t i = 0;
+    for (; i + at_once <= count; i += at_once, sums += at_once, to += at_once) {
+        store(to, requantize_vector<by_column, Out>(sums, bias, factors, range));
+        if (by_column) bias += at_once, factors += at_once;
+    }
+    if (i == count) return;
+    const auto left = static_cast<std::size_t>(count - i), of_features = by_column ? left : 1;
+    Sum some_sums[at_once]{};
+    std::int32_t some_bias[at_once]{};
+    double some_factors[at_once]{};
+    std::memcpy(some_sums, sums, left * sizeof(Sum));
+    std::memcpy(some_bias, bias, of_features * sizeof *bias);
+    std::memcpy(some_factors, factors, of_features * sizeof *factors);
+    const auto outputs = requantize_vector<by_column, Out>(some_sums, some_bias, some_factors, range);
+    std::memcpy(to, &outputs, left * sizeof(Out));
+}
+
+template <class Out, class Sum>
+void requantize_sums(const RequantizeArgs& given) {
+    constexpr std::int64_t most_features = 64;
+    const RequantizeArgs args = given;  // which no store may change
+    const RequantizedRange range{counts_ones + (args.least - args.zero_point),
+                                 counts_ones + (args.most - args.zero_point), args.zero_point};
+    const Sum* const sums = static_cast<const Sum*>(args.sums);
+    Out* const to = static_cast<Out*>(args.to);
+    if (!args.by_column) {
+        std::int64_t feature = args.feature;
+        for (std::int64_t at = 0; at < args.rows * args.cols; at += args.cols) {
+            const double factor = factor_of(args.multipliers[feature], args.shifts[feature]);
+            requantize_run<false>(sums + at, args.cols, args.bias + feature, &factor, range, to + at);
+            if (++feature == args.features) feature = 0;
+        }
+        return;
+    }
+    for (std::int64_t first = 0; first < args.cols; first += most_features) {
+        const std::int64_t count = args.cols - first < most_features ? args.cols - first : most_features;
+        double factors[most_features];
+        for (std::int64_t i = 0; i < count; ++i)
+            factors[i] = factor_of(args.multipliers[first + i], args.shifts[first + i]);
+        for (std::int64_t at = first; at < args.rows * args.cols; at += args.cols)
+            requantize_run<true>(sums + at, count, args.bias + first, factors, range, to + at);
+    }
+}
+
+#else
 
 // `count` outputs that the compiler turns into lanes: loops of one width each, on arrays that are certainly apart.
 template <bool by_column, class Sum>
@@ -48,6 +139,8 @@ void requantize_sums(const RequantizeArgs& given) {
         if (++feature == args.features) feature = 0;
     }
 }
+
+#endif
 
 template <class Out>
 void requantize(const RequantizeArgs& args) {

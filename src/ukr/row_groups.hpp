@@ -248,11 +248,12 @@ constexpr double cycles_of_entry(int registers, int shared, int parts) {
 }
 
 template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1>
-inline constexpr RowGroupsRow row_groups_row{uniform(type_of<T>),
-                                             Lanes / Parts* NV,
-                                             Shared,
-                                             cycles_of_entry(NV, Shared, Parts),
-                                             RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd>::stores_first,
-                                             row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t>};
+inline constexpr RowGroupsRow row_groups_row{
+    uniform(type_of<T>),
+    Lanes / Parts* NV,
+    Shared,
+    cycles_of_entry(NV, Shared, Parts),
+    RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd>::stores_first,
+    row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t>};
 
 }  // namespace cs::ukr::CS_ISA

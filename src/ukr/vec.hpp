@@ -187,6 +187,28 @@ CS_INLINE V fma(V a, V b, V c) {
     return static_cast<V>(a * b + c);  // a narrow integer was widened
 }
 
+// Lanes that are numbers, cut off. Intrinsics: GCC 12 compares and blends what is written with GNU vectors.
+template <class V>
+CS_INLINE V at_least(V a, V least) {
+#ifdef __AVX512F__
+    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_max_pd(0xff, a, least);
+#endif
+#ifdef __AVX__
+    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_max_pd(a, least);
+#endif
+    return a < least ? least : a;
+}
+template <class V>
+CS_INLINE V at_most(V a, V most) {
+#ifdef __AVX512F__
+    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_min_pd(0xff, a, most);
+#endif
+#ifdef __AVX__
+    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_min_pd(a, most);
+#endif
+    return a > most ? most : a;
+}
+
 // NaN stays NaN, as in np.maximum.
 template <class V>
 inline V relu(V a) {

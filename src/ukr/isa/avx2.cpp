@@ -13,7 +13,11 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<float, 8, 1, 4>,        row_groups_row<float, 8, 2, 4>,        row_groups_row<double, 2, 1, 4>,
     row_groups_row<double, 4, 1, 4>,       row_groups_row<double, 4, 2, 4>,       row_groups_row<std::int64_t, 4, 1, 4>,
     row_groups_row<std::int64_t, 4, 2, 4>, row_groups_row<std::int32_t, 4, 1>,    row_groups_row<std::int32_t, 8, 1>,
-    row_groups_row<std::int32_t, 8, 2>,    row_groups_row<std::int32_t, 8, 1, 4>, row_groups_row<std::int32_t, 8, 2, 4>, quads_row<std::uint8_t, 8, 1>, quads_row<std::int8_t, 8, 1>, quads_row<std::uint8_t, 8, 2>, quads_row<std::int8_t, 8, 2>, quads_row<std::uint8_t, 8, 1, 4>, quads_row<std::int8_t, 8, 1, 4>, quads_row<std::uint8_t, 8, 2, 4>, quads_row<std::int8_t, 8, 2, 4>, };
+    row_groups_row<std::int32_t, 8, 2>,    row_groups_row<std::int32_t, 8, 1, 4>, row_groups_row<std::int32_t, 8, 2, 4>,
+    quads_row<std::uint8_t, 8, 1>,         quads_row<std::int8_t, 8, 1>,          quads_row<std::uint8_t, 8, 2>,
+    quads_row<std::int8_t, 8, 2>,          quads_row<std::uint8_t, 8, 1, 4>,      quads_row<std::int8_t, 8, 1, 4>,
+    quads_row<std::uint8_t, 8, 2, 4>,      quads_row<std::int8_t, 8, 2, 4>,
+};
 
 static constexpr WindowsRow windows_tiles[] = {
     windows_row<float, 0>,  windows_row<float, 3>,        windows_row<float, 2>,

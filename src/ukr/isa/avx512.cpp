@@ -34,7 +34,24 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<std::int32_t, 16, 4>,
     row_groups_row<std::int32_t, 16, 1, 4>,
     row_groups_row<std::int32_t, 16, 2, 4>,
-    row_groups_row<std::int32_t, 16, 4, 4>, quads_row<std::uint8_t, 16, 1>, quads_row<std::int8_t, 16, 1>, quads_row<std::uint8_t, 16, 2>, quads_row<std::int8_t, 16, 2>, quads_row<std::uint8_t, 16, 4>, quads_row<std::int8_t, 16, 4>, quads_row<std::uint8_t, 16, 1, 4>, quads_row<std::int8_t, 16, 1, 4>, quads_row<std::uint8_t, 16, 2, 4>, quads_row<std::int8_t, 16, 2, 4>, quads_row<std::uint8_t, 16, 4, 4>, quads_row<std::int8_t, 16, 4, 4>, quads_row<std::uint8_t, 16, 1, 8>, quads_row<std::int8_t, 16, 1, 8>, quads_row<std::uint8_t, 16, 2, 8>, quads_row<std::int8_t, 16, 2, 8>, };
+    row_groups_row<std::int32_t, 16, 4, 4>,
+    quads_row<std::uint8_t, 16, 1>,
+    quads_row<std::int8_t, 16, 1>,
+    quads_row<std::uint8_t, 16, 2>,
+    quads_row<std::int8_t, 16, 2>,
+    quads_row<std::uint8_t, 16, 4>,
+    quads_row<std::int8_t, 16, 4>,
+    quads_row<std::uint8_t, 16, 1, 4>,
+    quads_row<std::int8_t, 16, 1, 4>,
+    quads_row<std::uint8_t, 16, 2, 4>,
+    quads_row<std::int8_t, 16, 2, 4>,
+    quads_row<std::uint8_t, 16, 4, 4>,
+    quads_row<std::int8_t, 16, 4, 4>,
+    quads_row<std::uint8_t, 16, 1, 8>,
+    quads_row<std::int8_t, 16, 1, 8>,
+    quads_row<std::uint8_t, 16, 2, 8>,
+    quads_row<std::int8_t, 16, 2, 8>,
+};
 
 static constexpr RoutedRow routed_tiles[] = {
     routed_row<Weights::as_computed, 16, 16, 1, 1>, routed_row<Weights::as_computed, 16, 16, 1, 2>,

@@ -5,7 +5,14 @@
 
 namespace cs::ukr::CS_ISA {
 
-static constexpr RowGroupsRow row_groups_tiles[] = {quads_row<std::uint8_t, 16, 1>, quads_row<std::int8_t, 16, 1>, quads_row<std::uint8_t, 16, 2>, quads_row<std::int8_t, 16, 2>, quads_row<std::uint8_t, 16, 4>, quads_row<std::int8_t, 16, 4>, quads_row<std::uint8_t, 16, 1, 4>, quads_row<std::int8_t, 16, 1, 4>, quads_row<std::uint8_t, 16, 2, 4>, quads_row<std::int8_t, 16, 2, 4>, quads_row<std::uint8_t, 16, 4, 4>, quads_row<std::int8_t, 16, 4, 4>, quads_row<std::uint8_t, 16, 1, 8>, quads_row<std::int8_t, 16, 1, 8>, quads_row<std::uint8_t, 16, 2, 8>, quads_row<std::int8_t, 16, 2, 8>, };
+static constexpr RowGroupsRow row_groups_tiles[] = {
+    quads_row<std::uint8_t, 16, 1>,    quads_row<std::int8_t, 16, 1>,     quads_row<std::uint8_t, 16, 2>,
+    quads_row<std::int8_t, 16, 2>,     quads_row<std::uint8_t, 16, 4>,    quads_row<std::int8_t, 16, 4>,
+    quads_row<std::uint8_t, 16, 1, 4>, quads_row<std::int8_t, 16, 1, 4>,  quads_row<std::uint8_t, 16, 2, 4>,
+    quads_row<std::int8_t, 16, 2, 4>,  quads_row<std::uint8_t, 16, 4, 4>, quads_row<std::int8_t, 16, 4, 4>,
+    quads_row<std::uint8_t, 16, 1, 8>, quads_row<std::int8_t, 16, 1, 8>,  quads_row<std::uint8_t, 16, 2, 8>,
+    quads_row<std::int8_t, 16, 2, 8>,
+};
 
 extern const Table table;
 constexpr Table table = with({}, table_rows(row_groups_tiles));

@@ -5,7 +5,11 @@
 
 namespace cs::ukr::CS_ISA {
 
-static constexpr RowGroupsRow row_groups_tiles[] = {quads_row<std::uint8_t, 8, 1>, quads_row<std::int8_t, 8, 1>, quads_row<std::uint8_t, 8, 2>, quads_row<std::int8_t, 8, 2>, quads_row<std::uint8_t, 8, 1, 4>, quads_row<std::int8_t, 8, 1, 4>, quads_row<std::uint8_t, 8, 2, 4>, quads_row<std::int8_t, 8, 2, 4>, };
+static constexpr RowGroupsRow row_groups_tiles[] = {
+    quads_row<std::uint8_t, 8, 1>,    quads_row<std::int8_t, 8, 1>,     quads_row<std::uint8_t, 8, 2>,
+    quads_row<std::int8_t, 8, 2>,     quads_row<std::uint8_t, 8, 1, 4>, quads_row<std::int8_t, 8, 1, 4>,
+    quads_row<std::uint8_t, 8, 2, 4>, quads_row<std::int8_t, 8, 2, 4>,
+};
 
 extern const Table table;
 constexpr Table table = with({}, table_rows(row_groups_tiles));

@@ -12,7 +12,10 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<float, 4, 1, 4>,        row_groups_row<float, 4, 2, 4>,        row_groups_row<double, 2, 1, 4>,
     row_groups_row<double, 2, 2, 4>,       row_groups_row<std::int64_t, 2, 1, 4>, row_groups_row<std::int64_t, 2, 2, 4>,
     row_groups_row<std::int32_t, 4, 1>,    row_groups_row<std::int32_t, 4, 2>,    row_groups_row<std::int32_t, 4, 1, 4>,
-    row_groups_row<std::int32_t, 4, 2, 4>, quads_row<std::uint8_t, 4, 1>, quads_row<std::int8_t, 4, 1>, quads_row<std::uint8_t, 4, 2>, quads_row<std::int8_t, 4, 2>, quads_row<std::uint8_t, 4, 1, 4>, quads_row<std::int8_t, 4, 1, 4>, quads_row<std::uint8_t, 4, 2, 4>, quads_row<std::int8_t, 4, 2, 4>, };
+    row_groups_row<std::int32_t, 4, 2, 4>, quads_row<std::uint8_t, 4, 1>,         quads_row<std::int8_t, 4, 1>,
+    quads_row<std::uint8_t, 4, 2>,         quads_row<std::int8_t, 4, 2>,          quads_row<std::uint8_t, 4, 1, 4>,
+    quads_row<std::int8_t, 4, 1, 4>,       quads_row<std::uint8_t, 4, 2, 4>,      quads_row<std::int8_t, 4, 2, 4>,
+};
 
 static constexpr WindowsRow windows_tiles[] = {
     windows_row<float, 0>,

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Products of 8-bit numbers against dense rivals on 8-bit numbers: `python benchmarks/quantized.py`, one thread.
+
+All are calls from Python. The rivals take x (N, K), ours both orders; conversions are inside the timing. Results are
+int32, or uint8 where the name says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+
+if not __package__:
+    import _from_file  # noqa: F401
+
+from benchmarks import rivals, timing
+from benchmarks.rivals import int8
+
+BLOCKS = ((1, 1), (1, 4), (4, 4), (8, 4))
+
+
+def ours(shape: tuple[int, int], block: tuple[int, int], x: np.ndarray) -> dict[str, Callable[[], object]]:
+    """One pattern, 15/16 sparse; checked."""
+    cs = rivals.import_ours()
+    rng = np.random.default_rng(1)
+    D = np.where(cs.complementary_mask(shape, set_size=16, block=block, rng=rng), rng.integers(1, 127, shape), 0)
+    W, by_feature = cs.from_dense(D.astype(np.int8)), np.ascontiguousarray(x.T)
+    real, xf = cs.from_dense(D.astype(np.float32)), by_feature.astype(np.float32)
+    Wq = cs.quantize(real)
+    y, yt, y8, yf = (
+        np.empty(size, dtype)
+        for size, dtype in (
+            ((shape[0], len(x)), np.int32),
+            ((len(x), shape[0]), np.int32),
+            ((len(x), shape[0]), np.uint8),
+            ((shape[0], len(x)), np.float32),
+        )
+    )
+    if not np.array_equal(cs.matmul(W, by_feature), D @ by_feature.astype(np.int64)):
+        raise AssertionError(f"the product of {shape} with blocks {block} is wrong")
+    scales = {"x_scale": 0.01, "out_scale": 0.5, "out_zero_point": 128}
+    return {
+        "matmul": lambda: cs.matmul(W, by_feature, out=y),
+        "linear": lambda: cs.linear(x, W, out=yt),
+        "qlinear, u8": lambda: cs.qlinear(x, Wq, out=y8, **scales),
+        "float32": lambda: cs.matmul(real, xf, out=yf),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="8-bit products against dense rivals.")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--shapes", nargs="+", default=["1024x1024"])
+    parser.add_argument("-n", nargs="+", type=int, default=[16, 64, 256])
+    args = parser.parse_args()
+    rivals.set_threads(1)
+    for text in args.shapes:
+        rows, cols = map(int, text.split("x"))
+        for n in args.n:
+            rng = np.random.default_rng(0)
+            x = rng.integers(0, 256, (n, cols), dtype=np.uint8)
+            dense = rng.integers(-127, 128, (rows, cols), dtype=np.int8)
+            calls = int8.onnxruntime_linear(x, dense) | int8.torch_linear(x, dense)
+            others = list(calls)
+            for block in BLOCKS:
+                made = ours((rows, cols), block, x)
+                calls |= {f"{block} {name}": call for name, call in made.items()}
+            samples = timing.race_python(calls, args.rounds, 1.0, 1, alone=True)
+            best = min(others, key=samples.median)
+            print(f"{text}, N={n}: best rival {best}; disturbed samples {samples.disturbed:.0%}")
+            for name in calls:
+                print(f"  {name:24} {samples.median(name) / 1e3:9.1f} us  {samples.ratio(best, name):5.1f}x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Products of 8-bit numbers, four columns at a time: every bit against sums in int64."""
+
+import itertools
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import complsparse as cs
+from complsparse import _core
+
+BATCHES = (1, 2, 7, 15, 16, 17, 33, 63, 64, 65, 130)
+DTYPES = (np.uint8, np.int8)
+
+
+def patterned(rng, shape, block, density):
+    """Values at the ends of their range among others, in whole blocks but for the edges of the matrix."""
+    blocks = [-(-side // of_block) for side, of_block in zip(shape, block, strict=True)]
+    mask = np.kron(rng.random(blocks) < density, np.ones(block, dtype=bool))[: shape[0], : shape[1]]
+    return np.where(mask, rng.choice([-128, 127, 1, -1, 50, 0], shape), 0).astype(np.int8)
+
+
+def activations(rng, shape, dtype):
+    info = np.iinfo(dtype)
+    x = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+    return np.where(rng.random(shape) < 0.2, rng.choice([info.min, info.max], shape), x).astype(dtype)
+
+
+def exact(D, X):
+    return D.astype(np.int64) @ X.astype(np.int64)
+
+
+@pytest.mark.parametrize("block", [(1, 1), (1, 4), (4, 4), (8, 4)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (64, 64), (37, 130), (96, 513)])
+def test_products(isa, shape, block):
+    rng = np.random.default_rng(0)
+    for density in (0.06, 0.6):
+        D = patterned(rng, shape, block, density)
+        W = cs.from_dense(D)
+        for dtype, n in ((dtype, n) for dtype in DTYPES for n in BATCHES):
+            X = activations(rng, (shape[1], n), dtype)
+            wanted = exact(D, X)
+            for found in (
+                W @ X,
+                cs.linear(X.T, W).T,
+                cs.linear(np.ascontiguousarray(X.T), W).T,
+                cs.matmul(W, np.repeat(X, 2, axis=1)[:, ::2]),
+                cs.matmul(W, np.repeat(X, 2, axis=0)[::2]),
+                cs.matmul(W, X[:, ::-1])[:, ::-1],
+            ):
+                assert found.dtype == np.int32
+                assert_array_equal(found, wanted)
+            Z = activations(rng, (n, shape[0]), dtype)
+            assert_array_equal(cs.matmul(Z, W), exact(D.T, Z.T).T)
+
+
+def test_a_bias_and_relu(isa):
+    rng = np.random.default_rng(1)
+    D = patterned(rng, (24, 40), (4, 4), 0.4)
+    W = cs.from_dense(D)
+    bias = rng.integers(-(2**20), 2**20, 24, dtype=np.int32)
+    for dtype, n in ((dtype, n) for dtype in DTYPES for n in BATCHES):
+        X = activations(rng, (n, 40), dtype)
+        wanted = exact(D, X.T).T + bias
+        assert_array_equal(cs.linear(X, W, bias), wanted)
+        out = np.full((n, 24), -7, dtype=np.int32)
+        assert cs.linear(X, W, bias, activation="relu", out=out) is out
+        assert_array_equal(out, np.maximum(wanted, 0))
+
+
+def test_vectors_that_lie_anywhere(isa):
+    """Rows of bytes at odd addresses and odd distances, and rows that are apart."""
+    rng = np.random.default_rng(2)
+    D = patterned(rng, (20, 67), (1, 4), 0.3)
+    W = cs.from_dense(D)
+    for dtype in DTYPES:
+        memory = activations(rng, 70 * 100 + 9, dtype)
+        for first, step in ((0, 67), (1, 67), (3, 68), (4, 72), (0, 70)):
+            X = np.lib.stride_tricks.as_strided(memory[first:], (70, 67), (step, 1))
+            assert_array_equal(cs.linear(X, W), exact(D, X.T).T)
+            Y = np.lib.stride_tricks.as_strided(memory[first:], (67, 66), (step, 1))
+            assert_array_equal(W @ Y, exact(D, Y))
+
+
+def test_the_largest_sums(isa):
+    """Sums next to both ends of int32, and those beyond, modulo 2**32."""
+    for columns in (66_000, 70_000):
+        D = np.stack([np.full(columns, -128), np.full(columns, 127), np.full(columns, 3)]).astype(np.int8)
+        W = cs.from_dense(D)
+        for dtype, value in ((np.uint8, 255), (np.int8, -128), (np.int8, 127)):
+            X = np.full((columns, 17), value, dtype=dtype)
+            assert_array_equal(W @ X, exact(D, X).astype(np.int32))
+
+
+def test_outputs_of_every_sum(isa):
+    """Halves on both sides of zero, factors of every size, sums at the ends of int32: to the bit of integers."""
+    rng = np.random.default_rng(4)
+    sums = np.concatenate([np.arange(-41, 42), rng.integers(-(2**31), 2**31, 90), [-(2**31), 2**31 - 1, 2**24 + 1]])
+    for shift, zero_point, dtype in itertools.product((1, 2, 7, 30, 31, 33, 45, 62), (0, 3, -128), (np.int8, np.uint8)):
+        zero_point = zero_point % 256 if dtype is np.uint8 else zero_point
+        info = np.iinfo(dtype)
+        multipliers = np.concatenate([[0, 1, 2**30, 2**31 - 1], rng.integers(0, 2**31, len(sums) - 4)]).astype(np.int32)
+        rng.shuffle(multipliers)
+        shifts = np.full(len(sums), shift, dtype=np.int32)
+        bias = rng.integers(-9, 10, len(sums)).astype(np.int32)
+        rows = np.stack([sums, sums[::-1], np.roll(sums, 7)]).astype(np.int32)
+        total = (rows + bias).astype(np.int64)  # modulo 2**32
+        halves = [2 * int(s) * int(m) for s, m in zip(total.ravel(), np.tile(multipliers, 3), strict=True)]
+        units = [round(Fraction(h, 2 ** (shift + 1))) + zero_point for h in halves]
+        wanted = np.array([min(max(u, info.min), info.max) for u in units]).reshape(rows.shape)
+        y = np.empty(rows.shape, dtype=dtype)
+        ending = (zero_point, info.min, info.max)
+        _core.requantize(rows, y, rows.shape, True, bias, multipliers, shifts, *ending)
+        assert_array_equal(y, wanted)
+        y = np.empty(rows.T.shape, dtype=dtype)
+        _core.requantize(np.ascontiguousarray(rows.T), y, y.shape, False, bias, multipliers, shifts, *ending)
+        assert_array_equal(y.T, wanted)
+
+
+def test_threads_give_the_same_bits(threads):
+    rng = np.random.default_rng(3)
+    D = patterned(rng, (700, 512), (4, 4), 0.1)
+    X = activations(rng, (512, 130), np.int8)
+    for count in (1, 2, 3):
+        with threads(count):
+            W = cs.from_dense(D)
+            assert_array_equal(W @ X, exact(D, X))
+            assert_array_equal(cs.linear(np.ascontiguousarray(X.T), W), exact(D, X).T)
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ((1, 1), "2[0-9]% filled: "),
+        ((1, 4), "100% filled: "),
+        ((4, 4), "filled, four rows to"),
+        ((8, 4), "rows to a pat"),
+    ],
+)
+def test_the_plan_says_what_it_is(block, words):
+    D = np.where(cs.complementary_mask((64, 256), set_size=16, block=block, rng=0), 1, 0).astype(np.int8)
+    W = cs.from_dense(D)
+    for dtype in DTYPES:
+        assert "quads" in [candidate["layout"] for candidate in _core.candidates(W, 64, dtype)]
+        reasons = [choice["reason"] for choice in W._choices(dtype) if choice["n_first"] >= 16]
+        assert all(re.search("quads of columns, .*" + words, reason) for reason in reasons), reasons
+    assert "quads" not in [candidate["layout"] for candidate in _core.candidates(W, 64, np.int32)]
+    assert "quads" in [layout["layout"] for layout in W._layouts()]
