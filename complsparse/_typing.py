@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Activation: TypeAlias = Literal["relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish"]
+Activation: TypeAlias = Literal["relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish", "sigmoid", "tanh"]
 Strategy: TypeAlias = Literal["auto", "strict", "split"]
 Block: TypeAlias = Literal["auto"] | tuple[int, int]
 Method: TypeAlias = Literal["assignment", "greedy"]

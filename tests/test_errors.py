@@ -84,7 +84,7 @@ BAD_OPTIONS = {
     "bias, complex": ({"bias": np.ones(3, complex)}, TypeError, "complex128.*float32"),
     "bias, text": ({"bias": np.array(["a"] * 3)}, TypeError, "<U1"),
     "bias, objects": ({"bias": [None] * 3}, TypeError, "bias"),
-    "activation": ({"activation": "tanh"}, ValueError, "'tanh'.*'relu'"),
+    "activation": ({"activation": "softmax"}, ValueError, "'softmax'.*'relu'"),
     "activation, case": ({"activation": "ReLU"}, ValueError, "'ReLU'.*'relu'"),
     "activation, function": ({"activation": np.tanh}, ValueError, "tanh.*'relu'"),
     "activation, True": ({"activation": True}, ValueError, "True.*'relu'"),

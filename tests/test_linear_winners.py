@@ -115,7 +115,7 @@ def test_the_dtype_of_the_result():
         ({"winners": 1.5}, ValueError, "1.5 is not a share"),
         ({"winners": "3"}, TypeError, "k must be an int"),
         ({"winners": 1, "out": np.zeros((2, 3), np.float32)}, TypeError, "takes no out"),
-        ({"winners": 1, "activation": "tanh"}, ValueError, "tanh"),
+        ({"winners": 1, "activation": "softmax"}, ValueError, "softmax"),
         ({"winners": 1, "bias": np.zeros(4)}, ValueError, r"bias has shape \(4,\).*\(3,\)"),
         ({"winners": 1, "dtype": np.int16}, TypeError, "int16"),
     ],

@@ -178,7 +178,7 @@ SHARED = np.zeros((8, 2), np.float32)
         ({"bias": np.zeros((3, 1), np.float32)}, ValueError, r"\(3, 1\).*\(3,\)"),
         ({"bias": np.zeros(3, np.complex64)}, TypeError, "complex64"),
         ({"bias": 1.0}, ValueError, r"\(\).*\(3,\)"),
-        ({"activation": "tanh"}, ValueError, "'tanh'.*relu"),
+        ({"activation": "softmax"}, ValueError, "'softmax'.*relu"),
         ({"activation": 1}, ValueError, "1.*relu"),
     ],
 )

@@ -451,7 +451,7 @@ WRONG = {
     "bias large": ({"bias": [0, 0, 1e30]}, ValueError, r"bias\[2\] is 1e\+30.* beyond int32"),
     "bias complex": ({"bias": [0j, 0, 0]}, TypeError, "bias has dtype complex128"),
     "activation real": ({"activation": "gelu"}, TypeError, "'gelu' needs real numbers"),
-    "activation": ({"activation": "tanh"}, ValueError, "'tanh' is not known"),
+    "activation": ({"activation": "softmax"}, ValueError, "'softmax' is not known"),
     "out shape": ({"out": np.zeros(2, np.uint8)}, ValueError, r"out has shape \(2,\)"),
     "out dtype": ({"out": np.zeros(3, np.int8)}, TypeError, "out has dtype int8"),
 }  # fmt: skip

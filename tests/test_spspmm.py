@@ -545,7 +545,7 @@ def test_errors_name_the_numbers():
         (ValueError, "2 rows.*expects 5", lambda: W @ cs.Winners.from_dense(np.ones((2, 6), "f4"), axis=0)),
         (ValueError, "5 columns.*expects 3", lambda: w @ W),
         (ValueError, r"bias has shape \(2,\)", lambda: cs.linear(w, W, np.ones(2))),
-        (ValueError, "tanh", lambda: cs.linear(w, W, activation="tanh")),
+        (ValueError, "softmax", lambda: cs.linear(w, W, activation="softmax")),
         (ValueError, r"out has shape \(4, 2\)", lambda: cs.linear(w, W, out=np.empty((4, 2), "f4"))),
         (TypeError, "out has dtype float64", lambda: cs.linear(w, W, out=np.empty((4, 3)))),
         (ValueError, "read-only", lambda: cs.linear(w, W, out=read_only)),

@@ -216,7 +216,9 @@ def test_gradients_of_calls(ours, theirs, shape):
     assert torch.autograd.gradcheck(ours, (x, bias))
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish"])
+@pytest.mark.parametrize(
+    "activation", [None, "relu", "relu6", "leaky_relu", "silu", "gelu", "hard_swish", "sigmoid", "tanh"]
+)
 def test_recorded_activations_are_those_of_arrays(activation):
     x = (values(5, 12, dtype=torch.float64) * 3).requires_grad_()
     y = cs.linear(x, W64, activation=activation)

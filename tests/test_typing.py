@@ -75,7 +75,7 @@ W = cs.random((16, 8), set_size=4, rng=0)
 cs.linear(x, W, activation="rleu")
 cs.from_dense(x, strategy="best")
 cs.from_dense(x, block="large")
-W.plan(4, activation="tanh")
+W.plan(4, activation="softmax")
 cs.prune(x, set_size=4, method="fast")
 cs.linear(x, x)
 cs.linear(x, W, winners=2, out=x)
@@ -84,7 +84,7 @@ cs.conv1d(x, W, layout="NCHW")
 cs.max_pool2d(x, 2, layout="HWC")
 cs.avg_pool2d(x, 2, layout="CHW")
 W.plan_conv2d((1, 1, 1, 8), layout="NCL")
-W.plan_conv2d((1, 1, 1, 8), activation="tanh")
+W.plan_conv2d((1, 1, 1, 8), activation="softmax")
 """
 
 

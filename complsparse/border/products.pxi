@@ -108,7 +108,7 @@ def matmul(A, B, /, *, out=None, bias=None, activation=None, dtype=None):
         Where the result is written: exactly its shape and dtype, writeable, sharing no memory with an input.
     bias : array_like, optional
         One entry per output feature, added along that axis: to the rows of ``W @ X``, to the columns of ``X @ W``.
-    activation : None, "relu", "relu6", "leaky_relu" (0.01), "silu", "gelu" (exact) or "hard_swish"
+    activation : None, "relu", "relu6", "leaky_relu" (0.01), "silu", "gelu" (exact), "hard_swish", "sigmoid", "tanh"
         Applied after the bias. NaN stays NaN. Products of integers have "relu" only.
     dtype : dtype, optional
         Of the result, as in `numpy.matmul`.

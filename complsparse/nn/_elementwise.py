@@ -96,6 +96,24 @@ class HardSwish(ActivationLayer):
         return x * np.clip(x + 3, 0, 6) / x.dtype.type(6)
 
 
+class Sigmoid(ActivationLayer):
+    """``1 / (1 + exp(-x))``."""
+
+    activation = "sigmoid"
+
+    def apply(self, *inputs: Any) -> Any:
+        return scipy.special.expit(dense(inputs[0]))
+
+
+class Tanh(ActivationLayer):
+    """Hyperbolic tangents."""
+
+    activation = "tanh"
+
+    def apply(self, *inputs: Any) -> Any:
+        return np.tanh(dense(inputs[0]))
+
+
 def activated(y: Any, activation: str | None) -> Any:
     """What the layer of an activation's name makes of y."""
     if activation is None:

@@ -6,7 +6,7 @@
 
 // The list of activations, from which enumerators, names and what Python and the tests offer are derived. What one
 // computes is a case of activated() in ukr/activations.hpp. Integers have the first two.
-#define CS_ACTIVATIONS none, relu, relu6, leaky_relu, silu, gelu, hard_swish
+#define CS_ACTIVATIONS none, relu, relu6, leaky_relu, silu, gelu, hard_swish, sigmoid, tanh
 #define CS_TEXT(...) #__VA_ARGS__
 #define CS_EXPANDED_TEXT(...) CS_TEXT(__VA_ARGS__)
 

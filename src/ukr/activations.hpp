@@ -37,6 +37,29 @@ CS_INLINE V gelu(V x) {
     return relu_and_tail(x, weighted_normal_tail(minus_abs(x, NormalTail<Element<V>>::lowest)));
 }
 
+// 1 / (1 + e^-x): e^-a / (1 + e^-a) below zero, and 1 / (1 + e^-a) above, which cancel nothing.
+template <class V>
+CS_INLINE V sigmoid(V x) {
+    using T = Element<V>;
+    const auto [less, scale] = lifted_exp(minus_abs(x, T(sizeof(T) == 4 ? -112 : -760)), V{});
+    const V exponential = fma(less, scale, scale), one = broadcast<V>(T(1));
+    const V above = x < V{} ? exponential : broadcast<V>(T(1) / lowered<T>);
+    const V result = above / fma(exponential, broadcast<V>(lowered<T>), one) * broadcast<V>(lowered<T>);
+    return x == x ? result : x;
+}
+
+// -expm1(-2a) / (2 + expm1(-2a)), with the sign of x. Near zero the exponent is 0, and expm1 is what the polynomial gives.
+template <class V>
+CS_INLINE V tanh(V x) {
+    using T = Element<V>;
+    const auto [less, lifted] = lifted_exp(minus_abs(static_cast<V>(x + x), T(-80)), V{});
+    const V scale = lifted * broadcast<V>(lowered<T>);
+    const V expm1 = fma(less, scale, static_cast<V>(scale - broadcast<V>(T(1))));
+    const V magnitude = -expm1 / (broadcast<V>(T(2)) + expm1);
+    const Bits<V> sign = as_bits(x) & as_bits(broadcast<V>(-T(0))), rest = ~as_bits(broadcast<V>(-T(0)));
+    return x == x ? of_bits<V>((as_bits(magnitude) & rest) | sign) : x;
+}
+
 template <class V>
 CS_INLINE V relu6(V x) {
     const V six = broadcast<V>(Element<V>(6)), above_zero = relu(x);
@@ -71,6 +94,10 @@ CS_INLINE V activated([[maybe_unused]] T parameter, V v) {
         return gelu(v);
     } else if constexpr (activation == Activation::hard_swish) {
         return hard_swish(v);
+    } else if constexpr (activation == Activation::sigmoid) {
+        return sigmoid(v);
+    } else if constexpr (activation == Activation::tanh) {
+        return tanh(v);
     } else {
         static_assert(activation == Activation::none, "an activation without a case");
         return v;

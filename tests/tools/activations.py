@@ -40,6 +40,8 @@ activations = {
     "silu": lambda x, _: bounded(x) / (1 + np.exp(-bounded(x))),
     "gelu": lambda x, _: bounded(x) * normal(bounded(x)),
     "hard_swish": lambda x, _: bounded(x) * np.clip(x + 3, 0, 6) / 6,
+    "sigmoid": lambda x, _: 1 / (1 + np.exp(-bounded(x))),
+    "tanh": lambda x, _: np.tanh(x),
 }
 
 
