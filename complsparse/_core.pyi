@@ -129,7 +129,18 @@ class Program:
         x: int,
         y: int,
     ) -> int: ...
-    def pair(self, operation: str, n: int, a: int, b: int, y: int) -> int: ...
+    def pair(self, operation: str, axes: list[tuple[int, int, int]], a: int, b: int, y: int) -> int: ...
+    def norm(
+        self,
+        rows: int,
+        n: int,
+        weight: NDArray[Any] | None,
+        bias: NDArray[Any] | None,
+        eps: float,
+        centred: bool,
+        x: int,
+        y: int,
+    ) -> int: ...
     def activation(self, activation: str, n: int, x: int, y: int) -> int: ...
     def scale(
         self, of_sample: tuple[int, int, int], factors: NDArray[Any], summands: NDArray[Any], x: int, y: int
@@ -181,6 +192,26 @@ class Program:
         blas: tuple[object, object],
         filters: NDArray[Any],
         image: tuple[int, int, int],
+        sliding: tuple[Pair, Pair, Pair, Pair, Pair],
+        channels_last: bool,
+        bias: NDArray[Any] | None,
+        activation: str | None,
+        x: int,
+        y: int,
+    ) -> int: ...
+    def recurrent(
+        self,
+        layer: tuple[bool, bool, bool, int, int, int, int, int],
+        peephole: NDArray[Any] | None,
+        product: Any,
+        bias: NDArray[Any] | None,
+        values: tuple[int, int, int, int, int, int],
+    ) -> int: ...
+    def depthwise(
+        self,
+        filters: NDArray[Any],
+        image: tuple[int, int, int],
+        outputs: int,
         sliding: tuple[Pair, Pair, Pair, Pair, Pair],
         channels_last: bool,
         bias: NDArray[Any] | None,

@@ -49,6 +49,7 @@ from libc.string cimport memcpy
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
 from libcpp.optional cimport optional
+from libcpp.utility cimport move
 from libcpp.vector cimport vector
 
 from complsparse._cpp cimport (

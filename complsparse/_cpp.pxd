@@ -252,6 +252,18 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     cdef enum class Pair(unsigned char):
         add
         multiply
+        subtract
+        divide
+
+    cdef struct PairAxis:
+        int64_t n, a, b
+
+    cdef struct Norm:
+        int64_t rows, n
+        const void* weight
+        const void* bias
+        double eps
+        cbool centred
 
     ctypedef void (*Gemm)(char*, char*, int*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*) noexcept
     ctypedef void (*Gemv)(char*, int*, int*, void*, void*, int*, void*, int*, void*, void*, int*) noexcept
@@ -270,11 +282,26 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] expand_step(const WinnersAt&, Type, int64_t, int) except +
     unique_ptr[const Step] flatten_step(const WinnersAt&, Type, int64_t, const WinnersAt&) except +
     unique_ptr[const Step] pool_step(const Pool&, const ImagesView&, const ImagesView&, int, int) except +
-    unique_ptr[const Step] pair_step(Pair, Type, int64_t, int, int, int) except +
+    unique_ptr[const Step] pair_step(Pair, Type, vector[PairAxis], int, int, int) except +
+    unique_ptr[const Step] norm_step(const Norm&, Type, int, int) except +
     unique_ptr[const Step] activation_step(Type, int64_t, const Epilogue&, int, int) except +
     unique_ptr[const Step] scale_step(Type, const Extents&, const void*, const void*, int, int) except +
     unique_ptr[const Step] softmax_step(Type, const Extents&, int, int) except +
     unique_ptr[const Step] copy_step(const CopyRuns&, int, int) except +
+    unique_ptr[const Step] depthwise_step(
+        Type, const void*, const ImagesView&, const ImagesView&, const Sliding&, const Epilogue&, int, int) except +
+
+    cdef struct Recurrent:
+        cbool is_lstm, reverse, linear_before_reset
+        int64_t steps, batch, width, time_step, batch_step
+        const void* peephole
+
+    cdef struct RecurrentValues:
+        int gates, initial, initial_cell, y, last, last_cell
+
+    unique_ptr[const Step] recurrent_step(
+        const Recurrent&, Type, unique_ptr[const Step], const RecurrentValues&) except +
+
     ctypedef int (*HostCall)(void*, unsigned char**) except -1
     unique_ptr[const Step] host_step(HostCall, void*, vector[int]) except +
     unique_ptr[const Step] dense_product_step(

@@ -465,7 +465,7 @@ def weights_of(*shape):
         (lambda: nn.Linear(np.zeros((3, 4), np.int8)), TypeError, "int8"),
         (lambda: nn.Linear(cs.from_dense(np.eye(3, dtype=np.int32))), TypeError, "int32"),
         (lambda: nn.Linear(weights_of(3, 4), bias=np.zeros(4)), ValueError, r"bias has shape \(4,\).*3 entries"),
-        (lambda: nn.Linear(weights_of(3, 4), activation="tanh"), ValueError, "tanh"),
+        (lambda: nn.Linear(weights_of(3, 4), activation="softmax"), ValueError, "softmax"),
         (lambda: nn.Conv2d(weights_of(3, 4, 2)), ValueError, r"\(3, 4, 2\)"),
         (lambda: nn.KWinners("many"), TypeError, "many"),
         (lambda: nn.KWinners(1.5), ValueError, "1.5"),

@@ -195,9 +195,25 @@ cdef class Program:
         return self.program.get().add(c.pool_step(
             pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
 
-    def pair(self, str operation, int64_t n, int a, int b, int y):
-        cdef c.Pair pair = {"add": c.Pair.add, "multiply": c.Pair.multiply}[operation]
-        return self.program.get().add(c.pair_step(pair, self.type, n, a, b, y))
+    def pair(self, str operation, axes, int a, int b, int y):
+        """`axes`: (extent, steps of a and b) for each, the inner one last."""
+        cdef vector[c.PairAxis] of_sample
+        cdef c.PairAxis axis
+        cdef c.Pair pair = {"add": c.Pair.add, "multiply": c.Pair.multiply, "subtract": c.Pair.subtract,
+                            "divide": c.Pair.divide}[operation]
+        for axis.n, axis.a, axis.b in axes:
+            of_sample.push_back(axis)
+        return self.program.get().add(c.pair_step(pair, self.type, of_sample, a, b, y))
+
+    def norm(self, int64_t rows, int64_t n, weight, bias, double eps, bint centred, int x, int y):
+        cdef c.Norm norm
+        norm.rows, norm.n, norm.eps, norm.centred = rows, n, eps, centred
+        norm.weight = norm.bias = NULL
+        if weight is not None:
+            norm.weight = self.vector_of(weight, n)
+        if bias is not None:
+            norm.bias = self.vector_of(bias, n)
+        return self.program.get().add(c.norm_step(norm, self.type, x, y))
 
     def activation(self, str activation, int64_t n, int x, int y):
         cdef Epilogue finish
@@ -294,6 +310,49 @@ cdef class Program:
         return self.program.get().add(c.dense_convolution_step(
             blas_of(blas), self.type, self.vector_of(filters, outputs * filters.shape[1]),
             images_of_sample(image, channels_last),
+            images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
+
+    def recurrent(self, tuple layer, peephole, product, bias, tuple values):
+        """`layer`: whether LSTM, reverse, whether the product comes before the reset; steps, samples, width, and how far
+        steps and samples lie apart. `product`: a plan, or BLAS's capsules and dense weights. `values`: RecurrentValues."""
+        cdef c.Recurrent recurrent
+        cdef c.RecurrentValues at
+        cdef c.ProductStep planned
+        cdef Plan plan
+        cdef Epilogue finish
+        cdef unique_ptr[const c.Step] inner
+        (recurrent.is_lstm, recurrent.reverse, recurrent.linear_before_reset, recurrent.steps, recurrent.batch,
+         recurrent.width, recurrent.time_step, recurrent.batch_step) = layer
+        at.gates, at.initial, at.initial_cell, at.y, at.last, at.last_cell = values
+        recurrent.peephole = NULL
+        if peephole is not None:
+            recurrent.peephole = self.vector_of(peephole, 3 * recurrent.width)
+        if isinstance(product, Plan):
+            plan = product
+            if not plan.batch_major or plan.n != recurrent.batch:
+                raise AssertionError("a step takes a batch-major plan for all of its vectors")
+            planned.plan, planned.finish = plan.plan, plan.epilogue
+            planned.samples, planned.vectors = recurrent.batch, 1
+            planned.inputs, planned.outputs = plan.W.cols, plan.W.rows
+            self.owners.append(plan)
+            inner = c.product_step(planned, 0, 1)
+        else:
+            blas, weights = product
+            outputs, inputs = weights.shape
+            self.fill_finish(&finish, bias, None, outputs)
+            inner = c.dense_product_step(
+                blas_of(blas), self.type, self.vector_of(weights, outputs * inputs), 1, inputs, outputs, finish, 0, 1)
+        return self.program.get().add(c.recurrent_step(recurrent, self.type, move(inner), at))
+
+    def depthwise(self, cnp.ndarray filters not None, tuple image, int64_t outputs, tuple sliding, bint channels_last, bias,
+                  activation, int x, int y):
+        """`filters`: (outputs, taps) of planes, (taps, outputs) of pixels; contiguous."""
+        cdef Epilogue finish
+        cdef c.Sliding windows
+        fill_sliding(&windows, sliding)
+        self.fill_finish(&finish, bias, activation, outputs)
+        return self.program.get().add(c.depthwise_step(
+            self.type, self.vector_of(filters, outputs * windows.kernel_rows * windows.kernel_cols), images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
     def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None):

@@ -15,8 +15,10 @@ from complsparse.nn._elementwise import (
     LeakyReLU,
     ReLU,
     ReLU6,
+    Sigmoid,
     SiLU,
     Softmax,
+    Tanh,
 )
 from complsparse.nn._graph_layers import Constant, Function, Item
 from complsparse.nn._gsc import gsc_network
@@ -53,12 +55,10 @@ from complsparse.nn._math import (
     PReLU,
     Reciprocal,
     Round,
-    Sigmoid,
     Sign,
     Sin,
     Softplus,
     Sqrt,
-    Tanh,
     Where,
     Xor,
 )
@@ -91,6 +91,7 @@ from complsparse.nn._pairs import Add, Div, MatMul, Max, Min, Mul, Sub
 from complsparse.nn._plan import NetPlan
 from complsparse.nn._pools import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from complsparse.nn._qproducts import QConv2d, QLinear
+from complsparse.nn._recurrent import GRU, LSTM
 from complsparse.nn._reductions import (
     ArgMax,
     ArgMin,
@@ -108,12 +109,16 @@ from complsparse.nn._reductions import (
     TopK,
 )
 from complsparse.nn._report import LayerProfile, Profile
+from complsparse.nn._resize import Resize
 from complsparse.nn._shapes import Concat, Flatten
+from complsparse.nn._transposed import ConvTranspose
 from complsparse.nn._winners import KWinners
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "Abs",
     "Add",
     "And",
@@ -129,6 +134,7 @@ __all__ = [
     "Constant",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose",
     "Cos",
     "CumSum",
     "DepthToSpace",
@@ -201,6 +207,7 @@ __all__ = [
     "ReduceSum",
     "ReduceSumSquare",
     "Reshape",
+    "Resize",
     "Round",
     "ScatterND",
     "Sequential",

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from complsparse._arrays import as_array
+from complsparse.nn._weights import checked_weights
 
 Ints = tuple[int, ...]
 Array = NDArray[Any]
+Weights = Annotated[Any, "a matrix, sparse or dense"]
 Known = Annotated[Any, "known when the plan is made"]  # of an input: its values say what shape the result has
 
 
@@ -29,6 +31,8 @@ def checked_attribute(value: Any, hint: Any, name: str) -> Any:
         if value not in given:
             raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, given))}")
         return value
+    if hint == Weights:
+        return checked_weights(value, 2)
     if hint == Array:
         return _checked_array(value, name)
     if hint == Ints:

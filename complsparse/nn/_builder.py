@@ -28,6 +28,7 @@ class Builder:
         self.deterministic = _core.get_deterministic()
         self.steps: list[Step] = []
         self.parts: list[Part] = []  # by number
+        self.constants: dict[int, Any] = {}  # by number
         self.node = 0  # whose steps are being emitted
         self.samples: Any = None
 
@@ -63,6 +64,7 @@ class Builder:
         array = np.array(spec.known, dtype=self.dtype_of(spec), order="C")
         value = Value(spec, (self._number(spec.size * array.itemsize, spec.n_samples),))
         self.parts[value.number] = self.parts[value.number]._replace(is_fixed=True)
+        self.constants[value.number] = array
         self.program.fix(value.number, array)
         return value
 
@@ -83,7 +85,10 @@ class Builder:
         part = self.parts[value.number]
         if part.of_sample == of_sample and part.samples == spec.n_samples:
             return value._replace(spec=spec)
-        return Value(spec, (self._number(of_sample, spec.n_samples, memory=part.memory),))
+        number = self._number(of_sample, spec.n_samples, memory=part.memory)
+        if part.is_fixed:
+            self.program.fix(number, self.constants[part.memory])
+        return Value(spec, (number,))
 
     def step(self, kernel: str, number: int, reads: list[Value], write: Value, whole_batch: bool = False) -> None:
         """`number`: what the program called it. `whole_batch`: it has no form for a sample at a time."""
@@ -94,6 +99,10 @@ class Builder:
         values = tuple((v.number, self.dtype_of(v.spec), v.spec.whole) for v in (*reads, *writes))
         number = self.program.host(function, values, len(reads))
         self._add(number, Step(self.node, f"numpy {name}", tuple(reads), tuple(writes), 1, True))
+
+    def step_of_all(self, kernel: str, number: int, reads: list[Value], writes: list[Value]) -> None:
+        """A step on whole arrays, with several results."""
+        self._add(number, Step(self.node, kernel, tuple(reads), tuple(writes), 1, True))
 
     def _add(self, number: int, step: Step) -> None:
         assert number == len(self.steps)

@@ -111,6 +111,20 @@ class _Convolution(_Filters):
             )  # fmt: skip
             builder.step("gemm", step, [x], y)
             return y
+        if (
+            isinstance(self.W, np.ndarray)
+            and self.groups == bound.channels
+            and (not bound.channels_last or len(self.W) == bound.channels)
+        ):
+            x = builder.dense(x)
+            filters = self.W.reshape(len(self.W), -1)
+            filters = np.ascontiguousarray(filters.T if bound.channels_last else filters, dtype=builder.dtype)
+            step = builder.program.depthwise(
+                filters, bound.problem[0], len(self.W), bound.geometry.sliding, bound.channels_last, bias,
+                self.activation, x.number, y.number,
+            )  # fmt: skip
+            builder.step("depthwise", step, [x], y)
+            return y
         W = self._sparse(bound)
         found = convolution_of_winners(W, bound, builder.dtype, x, builder)
         if found is None:

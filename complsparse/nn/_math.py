@@ -111,18 +111,6 @@ def IsNaN(x: Any) -> Any:
 
 
 @array_layer
-def Sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``."""
-    return scipy.special.expit(x)
-
-
-@array_layer
-def Tanh(x: Any) -> Any:
-    """Hyperbolic tangents."""
-    return np.tanh(x)
-
-
-@array_layer
 def HardSigmoid(x: Any, *, alpha: float = 1 / 6, beta: float = 0.5) -> Any:
     """``alpha * x + beta``, between 0 and 1."""
     return np.clip(_in_dtype(alpha, x) * x + _in_dtype(beta, x), _in_dtype(0, x), _in_dtype(1, x))

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from complsparse.nn._array_layer import array_layer
+from complsparse.nn._array_layer import ArrayLayer
 from complsparse.nn._attributes import Array
+
+if TYPE_CHECKING:
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
+    from complsparse.nn._values import Shape
 
 
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:
@@ -16,10 +22,37 @@ def _scaled(y: Any, weight: Any, bias: Any) -> Any:
     return y if bias is None else y + bias.astype(y.dtype)
 
 
-@array_layer
-def LayerNorm(
-    x: Any, *, weight: Array | None = None, bias: Array | None = None, axis: int = -1, eps: float = 1e-5
-) -> Any:
+class _Norm(ArrayLayer):
+    """A step of its own for floating point numbers, along the axes behind the first of the array."""
+
+    centred: ClassVar[bool]
+    weight: Any
+    axis: int
+    eps: float
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        x = builder.dense(inputs[0])
+        spec = self.result(x.spec)
+        at = self.axis % len(spec.whole)
+        if at == 0 or spec.dtype is not None:
+            return super().emit(builder, *inputs)  # type: ignore[no-any-return]
+        before, along = spec.shape[: at - 1], spec.shape[at - 1 :]
+        y = builder.new(spec._replace(known=None))
+        weight, bias = (
+            None if vector is None else _broadcast(vector, along, builder.dtype)
+            for vector in (self.weight, getattr(self, "bias", None))
+        )
+        rows, n = math.prod(before), math.prod(along)
+        step = builder.program.norm(rows, n, weight, bias, self.eps, self.centred, x.number, y.number)
+        builder.step("norm", step, [x], y)
+        return y
+
+
+def _broadcast(vector: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
+    return np.ascontiguousarray(np.broadcast_to(vector, shape).ravel(), dtype=dtype)
+
+
+class LayerNorm(_Norm):
     """``(x - mean) / sqrt(var + eps) * weight + bias``, over all axes from `axis` on.
 
     Parameters
@@ -30,14 +63,25 @@ def LayerNorm(
         The first of them.
     eps : float
     """
-    axes = tuple(range(axis % x.ndim, x.ndim))
-    centred = x - np.mean(x, axis=axes, keepdims=True)
-    spread = np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + x.dtype.type(eps))
-    return _scaled(centred / spread, weight, bias)
+
+    centred = True
+
+    @staticmethod
+    def function(
+        x: Any, *, weight: Array | None = None, bias: Array | None = None, axis: int = -1, eps: float = 1e-5
+    ) -> Any:
+        axes = tuple(range(axis % x.ndim, x.ndim))
+        centred = x - np.mean(x, axis=axes, keepdims=True)
+        spread = np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + x.dtype.type(eps))
+        return _scaled(centred / spread, weight, bias)
 
 
-@array_layer
-def RMSNorm(x: Any, *, weight: Array | None = None, axis: int = -1, eps: float = 1e-5) -> Any:
+class RMSNorm(_Norm):
     """``x / sqrt(mean(x * x) + eps) * weight``, over all axes from `axis` on; the rest as `LayerNorm`."""
-    axes = tuple(range(axis % x.ndim, x.ndim))
-    return _scaled(x / np.sqrt(np.mean(np.square(x), axis=axes, keepdims=True) + x.dtype.type(eps)), weight, None)
+
+    centred = False
+
+    @staticmethod
+    def function(x: Any, *, weight: Array | None = None, axis: int = -1, eps: float = 1e-5) -> Any:
+        axes = tuple(range(axis % x.ndim, x.ndim))
+        return _scaled(x / np.sqrt(np.mean(np.square(x), axis=axes, keepdims=True) + x.dtype.type(eps)), weight, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from complsparse.nn._array_layer import ArrayLayer
+from complsparse.nn._values import Shape, Spec
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
@@ -16,19 +17,60 @@ if TYPE_CHECKING:
 
 
 class _Pairwise(ArrayLayer):
+    """Floating point numbers by a step of their own; what integers and booleans give, by NumPy."""
+
     operation: ClassVar[str]  # of `_core.Program.pair`
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         together, *others = map(builder.dense, inputs)
-        same = all(x.spec.whole == together.spec.whole and x.spec.dtype is None for x in (together, *others))
-        if not same:
+        if any(x.spec.dtype is not None for x in (together, *others)):
             return super().emit(builder, *inputs)  # type: ignore[no-any-return]
         for other in others:
-            y = builder.new(together.spec._replace(known=None))
-            step = builder.program.pair(self.operation, y.spec.size, together.number, other.number, y.number)
-            builder.step(self.operation, step, [together, other], y)
-            together = y
+            together = self._pair(builder, together, other)
         return together
+
+    def _pair(self, builder: Builder, a: Value, b: Value) -> Value:
+        shape = np.broadcast_shapes(a.spec.whole, b.spec.whole)
+        spec = Spec(shape[1:], samples=shape[0]) if shape else Spec((), samples=None)
+        y = builder.new(spec)
+        read: list[Value] = []
+        axes: list[Any] = [(n, 0, 0) for n in spec.shape]
+        for i, x in enumerate((a, b)):
+            aligned = (1,) * (len(shape) - len(x.spec.whole)) + x.spec.whole
+            of_sample, is_shared = aligned[1:], bool(shape) and aligned[0] == 1 and shape[0] != 1
+            x = builder.cut(x, spec._replace(shape=of_sample, samples=None if is_shared else spec.samples))
+            read.append(builder.steady(x) if is_shared else x)
+            axes = [
+                (n, *(step if j == i else old for j, old in enumerate(steps)))
+                for (n, *steps), step in zip(axes, _steps(of_sample), strict=True)
+            ]
+        step = builder.program.pair(self.operation, _joined(axes), read[0].number, read[1].number, y.number)
+        builder.step(self.operation, step, read, y)
+        return y
+
+
+def _steps(shape: Shape) -> list[int]:
+    """Elements from one entry to the next along each axis, 0 where there is but one."""
+    steps, step = [], 1
+    for n in reversed(shape):
+        steps.append(0 if n == 1 else step)
+        step *= n
+    return steps[::-1]
+
+
+def _joined(axes: list[Any]) -> list[tuple[int, int, int]]:
+    """Axes that either operand goes through as through one; the inner one has steps of 0 or 1."""
+    joined: list[tuple[int, int, int]] = []
+    for n, a, b in axes:
+        if n == 1:
+            continue
+        if joined and (joined[-1][1], joined[-1][2]) == (n * a, n * b):
+            joined[-1] = joined[-1][0] * n, a, b
+        else:
+            joined.append((n, a, b))
+    if not joined or joined[-1][1] > 1 or joined[-1][2] > 1 or joined[-1][1] == joined[-1][2] == 0:
+        joined.append((1, 1, 1))
+    return joined
 
 
 class Add(_Pairwise):
@@ -51,16 +93,20 @@ class Mul(_Pairwise):
         return reduce(np.multiply, (x, y, *more))
 
 
-class Sub(ArrayLayer):
+class Sub(_Pairwise):
     """The difference of two values."""
+
+    operation = "subtract"
 
     @staticmethod
     def function(x: Any, y: Any) -> Any:
         return np.subtract(x, y)
 
 
-class Div(ArrayLayer):
+class Div(_Pairwise):
     """The quotient of two values; of integers what is left without its fraction."""
+
+    operation = "divide"
 
     @staticmethod
     def function(x: Any, y: Any) -> Any:

@@ -8,11 +8,13 @@
 
 namespace cs {
 
-// to[i] = a[i] + b[i], or a[i] * b[i]; `to` may be one of them.
+// to[i] = a[i] + b[i], or another operation of the two; of an operand that is `one` a[0], or b[0]. `to` may be one of
+// those that are not.
 struct PairArgs {
     const void *a, *b;
     void* to;
     std::int64_t n;
+    bool one_a, one_b;
 };
 using PairFunction = void (*)(const PairArgs&);
 
@@ -34,11 +36,23 @@ struct SoftmaxArgs {
 };
 using SoftmaxFunction = void (*)(const SoftmaxArgs&);
 
+// Rows of n elements, one behind the other: (from - mean) / sqrt(var + eps), or from / sqrt(mean of squares + eps)
+// where they are not `centred`; times weight[j], plus bias[j], of those that there are.
+struct NormArgs {
+    const void *from, *weight, *bias;
+    void* to;
+    std::int64_t rows, n;
+    double eps;
+    bool centred;
+};
+using NormFunction = void (*)(const NormArgs&);
+
 struct ArithmeticRow {
     Type type;
-    PairFunction add, multiply;
+    PairFunction add, multiply, subtract, divide;
     ScaleFunction scale;
     SoftmaxFunction softmax;
+    NormFunction norm;
 };
 
 }  // namespace cs

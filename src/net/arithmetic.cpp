@@ -20,18 +20,55 @@ const ArithmeticRow& arithmetic_of(Type type) { return *strongest_of(&Table::ari
 
 class PairStep final : public Step {
    public:
-    PairStep(PairFunction function, std::int64_t n, int a, int b, int y)
-        : function_(function), n_(n), a_(a), b_(b), y_(y) {}
+    PairStep(PairFunction function, int bytes, std::vector<PairAxis> axes, int a, int b, int y)
+        : function_(function), bytes_(bytes), axes_(std::move(axes)), a_(a), b_(b), y_(y) {}
 
     void run(const Frame& frame) const override {
-        function_({frame.at(a_), frame.at(b_), frame.at(y_), frame.samples.count * n_});
+        Frame one = frame;
+        one.samples.count = 1;
+        for (std::int64_t i = 0; i < frame.samples.count; ++i, ++one.samples.first) {
+            unsigned char* to = one.at(y_);
+            along(0, one.at(a_), one.at(b_), to);
+        }
     }
-    double work() const override { return static_cast<double>(n_); }
+    double work() const override {
+        double n = 1;
+        for (const PairAxis& axis : axes_) n *= static_cast<double>(axis.n);
+        return n;
+    }
 
    private:
+    void along(std::size_t at, const unsigned char* a, const unsigned char* b, unsigned char*& to) const {
+        const PairAxis& axis = axes_[at];
+        if (at + 1 == axes_.size()) {
+            function_({a, b, to, axis.n, axis.a == 0, axis.b == 0});
+            to += axis.n * bytes_;
+            return;
+        }
+        for (std::int64_t i = 0; i < axis.n; ++i, a += axis.a * bytes_, b += axis.b * bytes_) along(at + 1, a, b, to);
+    }
+
     const PairFunction function_;
-    const std::int64_t n_;
+    const std::int64_t bytes_;
+    const std::vector<PairAxis> axes_;
     const int a_, b_, y_;
+};
+
+class NormStep final : public Step {
+   public:
+    NormStep(const Norm& norm, Type type, int x, int y)
+        : function_(arithmetic_of(type).norm), norm_(norm), x_(x), y_(y) {}
+
+    void run(const Frame& frame) const override {
+        function_({frame.at(x_), norm_.weight, norm_.bias, frame.at(y_), norm_.rows * frame.samples.count, norm_.n,
+                   norm_.eps, norm_.centred});
+    }
+    double work() const override { return 3 * static_cast<double>(norm_.rows * norm_.n); }
+
+   private:
+    const NormFunction function_;
+    const Norm norm_;
+    const int x_, y_;
 };
 
 class ActivationStep final : public Step {
@@ -134,9 +171,15 @@ class CopyStep final : public Step {
 
 }  // namespace
 
-StepPointer pair_step(Pair pair, Type type, std::int64_t n, int a, int b, int y) {
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, int a, int b, int y) {
     const ArithmeticRow& row = arithmetic_of(type);
-    return std::make_unique<const PairStep>(pair == Pair::add ? row.add : row.multiply, n, a, b, y);
+    const PairFunction functions[] = {row.add, row.multiply, row.subtract, row.divide};
+    return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], bytes_of(type), std::move(axes), a, b,
+                                            y);
+}
+
+StepPointer norm_step(const Norm& norm, Type type, int x, int y) {
+    return std::make_unique<const NormStep>(norm, type, x, y);
 }
 
 StepPointer activation_step(Type type, std::int64_t n, const Epilogue& finish, int x, int y) {

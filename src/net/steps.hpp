@@ -44,8 +44,22 @@ StepPointer flatten_step(const WinnersAt& x, Type type, std::int64_t inner, cons
 
 StepPointer pool_step(const Pool& pool, const ImagesView& x_of_sample, const ImagesView& y_of_sample, int x, int y);
 
-enum class Pair : std::uint8_t { add, multiply };
-StepPointer pair_step(Pair pair, Type type, std::int64_t n, int a, int b, int y);
+enum class Pair : std::uint8_t { add, multiply, subtract, divide };
+// An axis of a result: its extent, and elements from one entry to the next of either operand, 0 where that is one for
+// all.
+struct PairAxis {
+    std::int64_t n, a, b;
+};
+// Of operands that broadcast: axes of a sample, the last of which is the inner one, whose steps are 0 or 1.
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, int a, int b, int y);
+// Rows of n elements: NormArgs says what becomes of them.
+struct Norm {
+    std::int64_t rows, n;
+    const void *weight, *bias;
+    double eps;
+    bool centred;
+};
+StepPointer norm_step(const Norm& norm, Type type, int x, int y);
 StepPointer activation_step(Type type, std::int64_t n, const Epilogue& finish, int x, int y);
 // x * factors + summands, which have an entry for each place along the axis.
 StepPointer scale_step(Type type, const Extents& of_sample, const void* factors, const void* summands, int x, int y);
@@ -55,6 +69,25 @@ struct CopyRuns {
     std::int64_t runs, run_bytes, first_byte, pitch_bytes;
 };
 StepPointer copy_step(const CopyRuns& runs, int x, int y);
+
+// Of dense filters for a channel each: planes of filters (outputs, taps), where outputs are a multiple of the channels;
+// of pixels (taps, channels).
+StepPointer depthwise_step(Type type, const void* weights, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
+                           const Sliding& sliding, const Epilogue& finish, int x, int y);
+
+// GRU or LSTM: `steps` of `batch` samples. Of inputs and outputs, step t of sample n is vector t * time_step + n *
+// batch_step.
+struct Recurrent {
+    bool is_lstm, reverse, linear_before_reset;
+    std::int64_t steps, batch, width, time_step, batch_step;
+    const void* peephole;  // of LSTM: 3 * width, or none
+};
+// `gates`: what the inputs give. Values of -1 are none: states begin as zeros.
+struct RecurrentValues {
+    int gates, initial, initial_cell, y, last, last_cell;
+};
+// `product` takes value 0, the states, to value 1, and runs on `batch` samples.
+StepPointer recurrent_step(const Recurrent& layer, Type type, StepPointer product, const RecurrentValues& at);
 
 // What the host language computes: `call` gets the addresses of the values, in order; what it returns, if not 0, ends
 // the program with HostFailure. The whole batch at once, on the thread that runs the program.

@@ -11,6 +11,9 @@
 
 namespace cs::ukr::CS_ISA {
 
+CS_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
+CS_INLINE double square_root(double v) { return __builtin_sqrt(v); }
+
 // body(V{}, i) for vectors of `lanes` elements from i on, then for narrower ones, down to one.
 template <class T, int lanes, class Body>
 CS_INLINE void for_vectors(std::int64_t i, std::int64_t n, const Body& body) {
@@ -34,14 +37,96 @@ struct Times {
     }
 };
 
-template <class Op, class T>
-void pairwise(const PairArgs& args) {
+struct Minus {
+    template <class V>
+    static CS_INLINE V of(V a, V b) {
+        return a - b;
+    }
+};
+struct Over {
+    template <class V>
+    static CS_INLINE V of(V a, V b) {
+        return a / b;
+    }
+};
+
+template <class V, bool one, class T>
+CS_INLINE V load_or_spread(const T* from, std::int64_t i) {
+    if constexpr (one)
+        return broadcast<V>(*from);
+    else
+        return load<V>(from + i);
+}
+
+template <class Op, bool one_a, bool one_b, class T>
+CS_INLINE void pairwise_of(const PairArgs& args) {
     const T *const a = static_cast<const T*>(args.a), *const b = static_cast<const T*>(args.b);
     T* const to = static_cast<T*>(args.to);
     for_vectors<T, native<T>>(0, args.n, [=](auto zero, std::int64_t i) {
         using V = decltype(zero);
-        store(to + i, Op::of(load<V>(a + i), load<V>(b + i)));
+        store(to + i, static_cast<V>(Op::of(load_or_spread<V, one_a>(a, i), load_or_spread<V, one_b>(b, i))));
     });
+}
+
+template <class Op, class T>
+void pairwise(const PairArgs& args) {
+    if (args.one_a)
+        pairwise_of<Op, true, false, T>(args);
+    else if (args.one_b)
+        pairwise_of<Op, false, true, T>(args);
+    else
+        pairwise_of<Op, false, false, T>(args);
+}
+
+// The sum of body(V{}, i) over vectors of elements, then of its lanes.
+template <class T, class Body>
+CS_INLINE T sum_of(std::int64_t n, const Body& body) {
+    constexpr int L = native<T>;
+    using V = vec<T, L>;
+    V sums{}, others{};
+    std::int64_t i = 0;
+    for (; i + 2 * L <= n; i += 2 * L) {
+        sums += body(V{}, i);
+        others += body(V{}, i + L);
+    }
+    if (i + L <= n) {
+        sums += body(V{}, i);
+        i += L;
+    }
+    T sum{};
+    for (; i < n; ++i) sum += body(T{}, i);
+    sums += others;
+    for (int l = 0; l < L; ++l) sum += sums[l];
+    return sum;
+}
+
+// A vector's bits depend on its length alone. The mean is taken off before the squares are summed.
+template <class T>
+void norm(const NormArgs& args) {
+    const T *const weight = static_cast<const T*>(args.weight), *const bias = static_cast<const T*>(args.bias);
+    const std::int64_t n = args.n;
+    for (std::int64_t r = 0; r < args.rows; ++r) {
+        const T* const from = static_cast<const T*>(args.from) + r * n;
+        T* const to = static_cast<T*>(args.to) + r * n;
+        T mean{};
+        if (args.centred) {
+            mean = sum_of<T>(n, [=](auto zero, std::int64_t i) { return load<decltype(zero)>(from + i); });
+            mean /= static_cast<T>(n);
+        }
+        const T squares = sum_of<T>(n, [=](auto zero, std::int64_t i) {
+            using V = decltype(zero);
+            const V off = static_cast<V>(load<V>(from + i) - broadcast<V>(mean));
+            return static_cast<V>(off * off);
+        });
+        const T factor = T(1) / square_root(squares / static_cast<T>(n) + static_cast<T>(args.eps));
+        for_vectors<T, native<T>>(0, n, [=](auto zero, std::int64_t i) {
+            using V = decltype(zero);
+            V v = static_cast<V>((load<V>(from + i) - broadcast<V>(mean)) * broadcast<V>(factor));
+            if (weight != nullptr) v = static_cast<V>(v * load<V>(weight + i));
+            if (bias != nullptr) v = static_cast<V>(v + load<V>(bias + i));
+            store(to + i, v);
+        });
+    }
 }
 
 template <class T>
@@ -146,7 +231,9 @@ void softmax(const SoftmaxArgs& args) {
 }
 
 template <class T>
-inline constexpr ArithmeticRow arithmetic_row{type_of<T>, pairwise<Plus, T>, pairwise<Times, T>, scale<T>, softmax<T>};
+inline constexpr ArithmeticRow arithmetic_row{
+    type_of<T>,        pairwise<Plus, T>, pairwise<Times, T>, pairwise<Minus, T>,
+    pairwise<Over, T>, scale<T>,          softmax<T>,         norm<T>};
 
 static constexpr ArithmeticRow arithmetic_of_every_level[] = {arithmetic_row<float>, arithmetic_row<double>};
 template <>

@@ -28,7 +28,7 @@ def vector(rng, n, dtype=np.float32):
     return rng.standard_normal(n).astype(dtype) if rng.random() < 0.7 else None
 
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.HardSwish)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.HardSwish, nn.Sigmoid, nn.Tanh)
 
 
 def random_image_layer(rng, shape, layout, dtype, weights):
@@ -138,6 +138,8 @@ def activated(x, activation):
         "silu": lambda v: v * scipy.special.expit(v),
         "gelu": lambda v: v * scipy.special.ndtr(v),
         "hard_swish": lambda v: v * np.clip(v + 3, 0, 6) / 6,
+        "sigmoid": scipy.special.expit,
+        "tanh": np.tanh,
     }[activation](x)
 
 

@@ -27,11 +27,19 @@ constexpr FoldRow ending(FoldRow row) {
     return row;
 }
 
+constexpr DepthwiseRow ending(DepthwiseRow row) {
+    row.function = end;
+    return row;
+}
+
 constexpr ArithmeticRow ending(ArithmeticRow row) {
     row.add = end;
     row.multiply = end;
+    row.subtract = end;
+    row.divide = end;
     row.scale = end;
     row.softmax = end;
+    row.norm = end;
     return row;
 }
 

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Convolutions of channels by dense filters of their own: planes one at a time, or pixels with all channels.
+#include "kernels/depthwise.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "conv/padded.hpp"
+#include "kernels/move.hpp"
+#include "kernels/names.hpp"
+#include "kernels/registry.hpp"
+#include "net/steps.hpp"
+#include "tiles/work.hpp"
+
+namespace cs {
+
+RowName row_name(const DepthwiseRow& row) { return {nullptr, "dense", name_of(row.type), "", 1, 1}; }
+
+namespace {
+
+constexpr std::int64_t beyond = 64;  // elements that a vector may read behind a plane
+
+// Of planes a channel is an image of its own.
+ConvShape padded_shape(Type type, const ImagesView& x, const Sliding& sliding, bool channels_last) {
+    ConvShape shape{{type, type, type}, channels_last ? x.channels : 1, x.height, x.width};
+    shape.sliding = sliding;
+    shape.channels_last = channels_last;
+    return shape;
+}
+
+template <class T>
+class DepthwiseStep final : public Step {
+   public:
+    DepthwiseStep(const void* weights, const ImagesView& x, const ImagesView& y, const Sliding& sliding,
+                  const Epilogue& finish, int x_at, int y_at)
+        : padded_(padded_shape(type_of<T>, x, sliding, x.col_stride != 1), x.col_stride != 1),
+          channels_last_(x.col_stride != 1),
+          weights_(static_cast<const T*>(weights)),
+          bias_(static_cast<const T*>(finish.bias)),
+          rest_{nullptr, finish.activation, finish.parameter},
+          function_(strongest_of(&Table::depthwise, usable_levels(), type_of<T>).row->function),
+          move_(*strongest_of(&Table::move, usable_levels(), type_of<T>).row),
+          x_(x),
+          y_(y),
+          sliding_(sliding),
+          x_at_(x_at),
+          y_at_(y_at) {
+        for (std::int64_t tap = 0; tap < sliding.taps(); ++tap) offsets_.push_back(padded_.offset(0, tap));
+        const Activation activation = finish.activation;
+        if (activation == Activation::relu || activation == Activation::relu6) {
+            least_ = 0;
+            most_ = activation == Activation::relu6 ? 6 : most_;
+            rest_.activation = Activation::none;
+        }
+    }
+
+    void run(const Frame& frame) const override {
+        const std::int64_t of_image = channels_last_ ? 1 : x_.channels, tasks = frame.samples.count * of_image;
+        const int worth = choose_threads(work() * static_cast<double>(frame.samples.count));
+        const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), tasks));
+        auto task = [&](std::int64_t i, int worker) {
+            T* const memory = reinterpret_cast<T*>(frame.workspace.memory + worker * room());
+            channels_last_ ? pixels(frame, i, memory) : planes(frame, i / of_image, i % of_image, memory);
+        };
+        parallel_for(tasks, threads, task);
+    }
+    std::int64_t workspace_bytes(std::int64_t, int threads) const override { return threads * room(); }
+    double work() const override { return static_cast<double>(y_.channels * sliding_.taps() * sliding_.pixels()); }
+
+   private:
+    std::int64_t room() const { return round_to_lines((padded_.elements() + beyond) * std::int64_t{sizeof(T)}, 1); }
+
+    // All outputs of one channel.
+    void planes(const Frame& frame, std::int64_t image, std::int64_t channel, T* memory) const {
+        ImagesView plane = x_;
+        plane.data = reinterpret_cast<T*>(frame.at(x_at_)) + image * x_.image_stride + channel * x_.channel_stride;
+        plane.channels = 1;
+        const std::int64_t each = y_.channels / x_.channels, cols = sliding_.out_cols;
+        T* const first = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
+        for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
+            padded_.copy(plane, 0, strip, move_, memory);
+            const std::int64_t rows = padded_.rows_of(strip);
+            for (std::int64_t output = channel * each; output < (channel + 1) * each; ++output) {
+                T* const y = first + output * y_.channel_stride + padded_.first_row(strip) * cols;
+                function_({memory, weights_ + output * sliding_.taps(), bias_ == nullptr ? nullptr : bias_ + output, y,
+                           offsets_.data(), sliding_.taps(), 1, rows, padded_.row_step(), cols, cols, least_, most_,
+                           false});
+                end(y, rows * cols);
+            }
+        }
+    }
+    void pixels(const Frame& frame, std::int64_t image, T* memory) const {
+        ImagesView x = x_;
+        x.data = frame.at(x_at_);
+        const std::int64_t cols = sliding_.out_cols, channels = x_.channels;
+        T* y = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
+        for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
+            padded_.copy(x, image, strip, move_, memory);
+            for (std::int64_t row = 0; row < padded_.rows_of(strip); ++row, y += cols * channels) {
+                function_({memory + row * padded_.row_step(), weights_, bias_, y, offsets_.data(), sliding_.taps(),
+                           channels, cols, padded_.pixel_step(), channels, channels, least_, most_, true});
+                end(y, cols * channels);
+            }
+        }
+    }
+    void end(T* y, std::int64_t n) const {
+        if (!rest_.changes_nothing()) move_.finish({y, y, 1, n, n, n, rest_});
+    }
+
+    const Padded padded_;
+    const bool channels_last_;
+    const T *const weights_, *const bias_;
+    Epilogue rest_;
+    const DepthwiseFunction function_;
+    const MoveRow& move_;
+    const ImagesView x_, y_;
+    const Sliding sliding_;
+    const int x_at_, y_at_;
+    double least_ = -std::numeric_limits<double>::infinity(), most_ = std::numeric_limits<double>::infinity();
+    std::vector<std::int64_t> offsets_;
+};
+
+}  // namespace
+
+StepPointer depthwise_step(Type type, const void* weights, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
+                           const Sliding& sliding, const Epilogue& finish, int x, int y) {
+    if (type == Type::f32)
+        return std::make_unique<const DepthwiseStep<float>>(weights, x_of_sample, y_of_sample, sliding, finish, x, y);
+    return std::make_unique<const DepthwiseStep<double>>(weights, x_of_sample, y_of_sample, sliding, finish, x, y);
+}
+
+}  // namespace cs

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Layers of images that no sparse filters are in: depthwise convolutions, transposed ones, other sizes."""
+
+import itertools
+
+import hypothesis.strategies as st
+import networks
+import numpy as np
+import pytest
+from hypothesis import given
+from networks import nn
+from numpy.testing import assert_allclose, assert_array_equal
+from strategies import seeds
+
+
+def depthwise(rng, dtype=np.float32):
+    """A layer with dense filters for a channel each, and images for it."""
+    channels, times = int(rng.choice([2, 3, 4, 16, 33])), int(rng.choice([1, 1, 2, 3]))
+    layout = str(rng.choice(["NCHW", "NHWC"]))
+    kernel = tuple(int(n) for n in rng.integers(1, 6, 2))
+    stride, dilation = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    padding = int(rng.integers(0, 4))
+    least = [max(1, dilation * (k - 1) + 1 - 2 * padding) for k in kernel]
+    image = [int(n + rng.integers(0, 40)) for n in least]
+    layer = nn.Conv2d(
+        rng.standard_normal((channels * times, 1, *kernel)).astype(dtype), stride=stride, dilation=dilation,
+        padding=padding, groups=channels, bias=networks.vector(rng, channels * times, dtype), layout=layout,
+        activation=rng.choice([None, "relu", "relu6", "hard_swish"]),
+    )  # fmt: skip
+    shape = (channels, *image) if layout == "NCHW" else (*image, channels)
+    return layer, rng.standard_normal((int(rng.integers(1, 4)), *shape)).astype(dtype)
+
+
+@given(seeds, st.sampled_from([np.float32, np.float64]))
+def test_depthwise_convolutions(seed, dtype):
+    layer, x = depthwise(np.random.default_rng(seed), dtype)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    wanted = networks.reference(layer, x.astype(np.float64))
+    assert_allclose(nn.Sequential([layer])(x), wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 14, 16, 17, 31, 40])
+def test_every_level_and_thread_count_gives_the_bits_of_depthwise_convolutions(isa, layout, size, threads):
+    rng = np.random.default_rng(size)
+    filters = rng.standard_normal((6, 1, 3, 3)).astype(np.float32)
+    layer = nn.Conv2d(filters, padding=1, groups=6, layout=layout, activation="relu")
+    x = rng.standard_normal((2, 6, size, size) if layout == "NCHW" else (2, size, size, 6)).astype(np.float32)
+    net = nn.Sequential([layer])
+    assert [step.kernel for step in net.plan(x.shape).steps] == ["depthwise"]
+    results = []
+    for count in (1, 2, 4):
+        with threads(count):
+            results.append(nn.Sequential([layer])(x))
+    assert_array_equal(results[1], results[0])
+    assert_array_equal(results[2], results[0])
+    assert_allclose(results[0], networks.reference(layer, x.astype(float)), rtol=1e-4, atol=1e-5)
+
+
+def test_depthwise_convolutions_keep_nan_and_stay_within_their_images():
+    x = np.zeros((1, 2, 5, 5), np.float32)
+    x[0, 0, 2, 2] = np.nan
+    y = nn.Sequential([nn.Conv2d(np.ones((2, 1, 3, 3), np.float32), padding=1, groups=2, activation="relu6")])(x)
+    assert np.isnan(y[0, 0, 1:4, 1:4]).all()
+    assert np.isnan(y).sum() == 9
+
+
+def transposed(layer, x):
+    """Each entry adds its filters: loops."""
+    axes = layer.W.ndim - 2
+    each = lambda v, n: v * n if len(v) == 1 else v  # noqa: E731
+    stride, dilation = each(layer.stride, axes), each(layer.dilation, axes)
+    more, cut = each(layer.output_padding, axes), each(layer.padding, 2 * axes)
+    kernel, of_group = layer.W.shape[2:], layer.W.shape[1]
+    whole = [
+        s * (n - 1) + d * (k - 1) + 1 + m
+        for s, n, d, k, m in zip(stride, x.shape[2:], dilation, kernel, more, strict=True)
+    ]
+    y = np.zeros((len(x), of_group * layer.groups, *whole))
+    inputs = x.shape[1] // layer.groups
+    for n, c, *at in np.ndindex(x.shape):
+        for m, tap in itertools.product(range(of_group), np.ndindex(kernel)):
+            to = [s * a + d * t for s, a, d, t in zip(stride, at, dilation, tap, strict=True)]
+            y[(n, c // inputs * of_group + m, *to)] += float(x[(n, c, *at)]) * layer.W[(c, m, *tap)]
+    y = y[(..., *(slice(a, size - b) for a, b, size in zip(cut[:axes], cut[axes:], whole, strict=True)))]
+    return y if layer.bias is None else y + layer.bias.reshape(-1, *[1] * axes)
+
+
+@given(seeds)
+def test_transposed_convolutions(seed):
+    rng = np.random.default_rng(seed)
+    axes, groups = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    channels, of_group = groups * int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    kernel = tuple(int(n) for n in rng.integers(2, 4, axes))
+    layer = nn.ConvTranspose(
+        W=rng.standard_normal((channels, of_group, *kernel)).astype(np.float32),
+        bias=networks.vector(rng, of_group * groups), stride=int(rng.integers(1, 4)), groups=groups,
+        padding=tuple(int(n) for n in rng.integers(0, 2, 2 * axes)), dilation=int(rng.integers(1, 3)),
+        output_padding=int(rng.integers(0, 2)),
+    )  # fmt: skip
+    x = rng.standard_normal((2, channels, *rng.integers(2, 5, axes))).astype(np.float32)
+    assert_allclose(nn.Sequential([layer])(x), transposed(layer, x), rtol=1e-4, atol=1e-4)
+
+
+RESIZED = [  # by ONNX's equations, by hand
+    ({"mode": "linear"}, [1.0, 2.0], 4, [1, 1.25, 1.75, 2]),
+    ({"mode": "linear", "coordinates": "align_corners"}, [1.0, 2.0], 5, [1, 1.25, 1.5, 1.75, 2]),
+    ({"mode": "linear", "coordinates": "asymmetric"}, [1.0, 2.0], 4, [1, 1.5, 2, 2]),
+    ({"mode": "linear"}, [1.0, 2.0, 3.0, 4.0], 2, [1.5, 3.5]),
+    ({"mode": "linear", "coordinates": "pytorch_half_pixel"}, [1.0, 2.0, 3.0], 1, [1]),
+    ({}, [1.0, 2.0, 3.0], 6, [1, 1, 2, 2, 3, 3]),
+    ({"coordinates": "asymmetric", "rounding": "floor"}, [1.0, 2.0, 3.0], 5, [1, 1, 2, 2, 3]),
+    ({"coordinates": "asymmetric", "rounding": "ceil"}, [1.0, 2.0, 3.0], 6, [1, 2, 2, 3, 3, 3]),
+    ({"coordinates": "align_corners", "rounding": "round_prefer_ceil"}, [1.0, 2.0], 3, [1, 2, 2]),
+    ({"coordinates": "align_corners"}, [1.0, 2.0], 3, [1, 1, 2]),
+    ({"mode": "cubic", "coordinates": "asymmetric"}, [0.0, 1.0, 0.0, 0.0], 8,
+     [0, 0.59375, 1, 0.59375, 0, -0.09375, 0, 0]),
+    ({"mode": "linear", "exclude_outside": True}, [1.0, 2.0], 4, [1, 1.25, 1.75, 2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "line", "size", "wanted"), RESIZED)
+def test_other_sizes(how, line, size, wanted):
+    x = np.array(line, np.float32)
+    assert_allclose(nn.Resize(sizes=(size,), **how)(x), wanted, atol=1e-6)
+    if size % len(line) == 0:
+        assert_allclose(nn.Resize(scales=[size / len(line)], **how)(x), wanted, atol=1e-6)
+    images = np.broadcast_to(x[:, None], (2, 3, len(x), 4)).copy()
+    net = nn.Sequential([nn.Resize(sizes=(size,), axes=(2,), **how)])
+    assert_allclose(net(images), np.broadcast_to(np.array(wanted)[:, None], (2, 3, size, 4)), atol=1e-6)
+
+
+def test_sizes_that_follow_from_shapes():
+    g = nn.Graph()
+    x, like = g.input("x"), g.input("like")
+    g.output(g.add(nn.Resize(mode="linear", axes=(2, 3)), x, g.add(nn.Shape(2), like)))
+    y = g(np.ones((1, 2, 3, 3), np.float32), np.ones((1, 2, 7, 5), np.float32))
+    assert_allclose(y, np.ones((1, 2, 7, 5)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: nn.Sequential([nn.Resize(sizes=(2, 2))])(x), "each of 4 axes"),
+        (lambda x: nn.Sequential([nn.Resize(scales=[1, 1, 0, 1])])(x), "axis 2 of 5 entries"),
+        (lambda x: nn.Resize(mode="area"), "'area'"),
+        (lambda x: nn.Sequential([nn.ConvTranspose(W=np.ones((3, 1, 2, 2)))])(x), r"\(1, 2, 5, 5\).*\(3, 1, 2, 2\)"),
+        (lambda x: nn.Sequential([nn.ConvTranspose(W=np.ones((2, 1, 2, 2)), stride=(1, 2, 3))])(x), "stride="),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told(make, words):
+    with pytest.raises(ValueError, match=words):
+        make(np.ones((1, 2, 5, 5)))
