@@ -56,6 +56,7 @@ class Plan:
     n: int
     batch_major: bool
     dtype: np.dtype[Any]
+    x_dtype: np.dtype[Any]
     microkernel: str
     winners: int | None
     def __call__(self, x: NDArray[Any] | Compressed, /, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...

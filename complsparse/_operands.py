@@ -97,6 +97,14 @@ def compute_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
     return product_types(W.dtype, W.dtype if dtype is None else as_dtype(dtype)).compute
 
 
+def activations_dtype(W: _core.Operand, dtype: Any = None) -> np.dtype[Any]:
+    """Of what products of W with activations of `dtype` (default: W's own) read: 8-bit numbers have products of their
+    own, others are in the dtype that is computed in."""
+    given = W.dtype if dtype is None else as_dtype(dtype)
+    compute = product_types(W.dtype, given).compute
+    return given if W.dtype == np.int8 and given in (np.int8, np.uint8) else compute
+
+
 def checked_batch(n: Any) -> int:
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
         raise TypeError(f"n must be an integer, not {type(n).__name__} ({n!r})")

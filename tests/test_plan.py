@@ -120,7 +120,7 @@ def test_a_plan_computes_in_the_compute_dtype(w, x, computed):
     if is_exact(computed):  # or in a narrower type, once there is one
         computed = compute_dtype(result_dtype(w, x or w))
     assert f.dtype == np.dtype(computed)
-    X = draw(rng, (30, 2), computed)
+    X = draw(rng, (30, 2), f.x_dtype)
     assert_product(f(X), expected(S, X, np.dtype(computed)), computed)
 
 

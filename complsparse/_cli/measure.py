@@ -19,7 +19,7 @@ from complsparse._core import matmul
 from complsparse._files.trust import printable
 from complsparse._matrix.advice import break_even
 from complsparse._matrix.matrix import ComplementaryMatrix
-from complsparse._operands import compute_dtype
+from complsparse._operands import activations_dtype
 from complsparse._progress import progress
 from complsparse._typing import Block, Strategy
 
@@ -88,10 +88,10 @@ def details(W: Any) -> dict[str, Any]:
     fresh = W.copy()  # asking for choices builds layouts; this matrix is left as it was
     winners = max(1, W.shape[1] // 10)
     try:
-        compute = compute_dtype(W)
+        x_dtype = activations_dtype(W)
         found["pays_off"] = break_even(W, fresh)
-        found["microkernels"] = list(fresh._choices(compute))
-        found["with_winners"] = {"winners": winners, "microkernels": list(fresh._choices(compute, winners))}
+        found["microkernels"] = list(fresh._choices(x_dtype))
+        found["with_winners"] = {"winners": winners, "microkernels": list(fresh._choices(x_dtype, winners))}
     except (TypeError, ValueError) as error:  # a type that does not multiply, or too many rows
         found |= {"pays_off": None, "microkernels": [], "with_winners": None, "no_products": str(error)}
     return {**found, "layouts": fresh._layouts()}

@@ -8,7 +8,7 @@ from typing import Any
 import complsparse._matrix.advice as advice
 from complsparse._matrix.multiply import Products
 from complsparse._matrix.stored import part_of_matrix
-from complsparse._operands import checked_winners, compute_dtype
+from complsparse._operands import activations_dtype, checked_winners, compute_dtype
 from complsparse._pictures import notebook, packing
 
 _BALANCE = {"columns": "balanced", "taps": "balanced over the channels of each tap", None: "not balanced"}
@@ -64,10 +64,11 @@ def _report(W: Products, winners: int | None = None) -> str:
         compute = compute_dtype(W)
         payoff = advice.break_even(W, fresh)
         dense = advice.dense_rival(W, fresh, compute)
-        choices = fresh._choices(compute)
+        x_dtype = activations_dtype(W)
+        choices = fresh._choices(x_dtype)
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
-        of_winners = fresh._choices(compute, of_vector)
-        gain = advice.winners_gain(fresh, compute)
+        of_winners = fresh._choices(x_dtype, of_vector)
+        gain = advice.winners_gain(fresh, x_dtype)
     except (TypeError, ValueError) as error:  # a dtype that does not multiply, or too many rows
         return "\n".join([*lines, f"  none: {str(error).splitlines()[0]}"])
     lines += _by_batch(choices)

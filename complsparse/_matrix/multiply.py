@@ -15,7 +15,7 @@ from complsparse._matrix.like_scipy import LikeScipy
 from complsparse._matrix.others import copied_into, is_foreign, is_scalar
 from complsparse._matrix.sparse_products import sparse_product
 from complsparse._matrix.stored import as_csr, part_of_matrix
-from complsparse._operands import checked_batch, checked_winners, compute_dtype
+from complsparse._operands import activations_dtype, checked_batch, checked_winners
 from complsparse._ops import products
 from complsparse._typing import Activation, ImageLayout
 
@@ -245,9 +245,9 @@ class Products(LikeScipy):
         ComplementaryMatrix
             This matrix.
         """
-        batch, compute = checked_batch(n), compute_dtype(self, dtype)
+        batch, x_dtype = checked_batch(n), activations_dtype(self, dtype)
         deterministic = deterministic or _core.get_deterministic()
-        self._prepare(batch, compute, deterministic, winners=None if winners is None else checked_winners(winners))
+        self._prepare(batch, x_dtype, deterministic, winners=None if winners is None else checked_winners(winners))
         return self
 
     # --- NumPy protocol -----------------------------------------------------------------------------------------------

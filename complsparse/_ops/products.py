@@ -25,6 +25,7 @@ from complsparse._operands import (
     checked_batch,
     checked_bias,
     checked_winners,
+    activations_dtype,
     compute_dtype,
     is_direct,
     wrong_inner_size,
@@ -242,7 +243,8 @@ def plan(
     offset = checked_bias(bias, W.shape[0], ProductTypes(compute, compute))
     if offset is not None:
         offset = offset.copy()  # later writes to the caller's array must not change the plan
-    return _core.make_plan(W, n, compute, batch_major, offset, activation, deterministic, winners=winners)
+    x_dtype = activations_dtype(W, dtype)
+    return _core.make_plan(W, n, x_dtype, batch_major, offset, activation, deterministic, winners=winners)
 
 
 def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exception:
@@ -253,8 +255,8 @@ def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exc
         as_array(x, "x")
     except TypeError as error:
         return error
-    if x.dtype != plan.dtype:
-        return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
+    if x.dtype != plan.x_dtype:
+        return TypeError(f"x has dtype {x.dtype}; the plan takes {plan.x_dtype}, and computes in {plan.dtype}")
     expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)
     if x.shape != expected and not (plan.n == 1 and x.shape == (W.shape[1],)):
         return ValueError(f"x has shape {x.shape}; the plan expects {expected}")
@@ -265,8 +267,8 @@ def plan_winners_error(W: _core.Operand, plan: _core.Plan, x: _core.Compressed) 
     """Why a bound call refused its winners."""
     if plan.winners is None:
         return TypeError("the plan was made for dense x; W.plan(winners=...) makes one for winners")
-    if x.dtype != plan.dtype:
-        return TypeError(f"x has dtype {x.dtype}; the plan computes in {plan.dtype}")
+    if x.dtype != plan.x_dtype:
+        return TypeError(f"x has dtype {x.dtype}; the plan takes {plan.x_dtype}, and computes in {plan.dtype}")
     try:
         shape = _winners_shape(x, W, "linear" if plan.batch_major else "W @ X")
     except ValueError as error:

@@ -54,11 +54,6 @@ cdef inline int compute_type(int type_num) noexcept nogil:
     return found if found >= 0 and y_nums[found] == type_num else -1
 
 
-cdef inline int own_product(int w_num, int x_num) noexcept nogil:
-    """Likewise of weights and activations of one type, which products with winners want."""
-    return compute_type(w_num) if w_num == x_num else -1
-
-
 def dtypes():
     """Those of C++'s types."""
     return type_dtypes

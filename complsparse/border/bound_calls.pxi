@@ -100,6 +100,10 @@ cdef class Plan:
         return y_dtypes[self.number]
 
     @property
+    def x_dtype(self):
+        return type_dtypes[<int> c.product_list()[self.number].x]
+
+    @property
     def microkernel(self):
         return self.plan.name().decode()
 
@@ -255,7 +259,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    plan.number = product_with(W, dtype, winners)
+    plan.number = product_with(W, dtype)
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     if not set_activation(&plan.epilogue, activation, plan.number):

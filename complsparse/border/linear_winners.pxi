@@ -59,9 +59,9 @@ cdef object linear_winners(Operand W, object x, object bias, object activation, 
     if k < 0:
         return None
     if isinstance(x, Compressed):
-        number = own_product(W.w_num, (<Compressed> x).value_dtype.type_num)
+        number = product_of(W.w_num, (<Compressed> x).value_dtype.type_num)
     elif cnp.PyArray_CheckExact(x):
-        number = own_product(W.w_num, native_num(x))
+        number = product_of(W.w_num, native_num(x))
     else:
         return None
     return contest_of_product(W, x, number, bias, activation, k, None) if number >= 0 else None

@@ -135,7 +135,7 @@ cdef class Operand:
         Builds the layouts.
         """
         cdef CPlan plan
-        cdef int product = product_with(self, dtype, winners)
+        cdef int product = product_with(self, dtype)
         found = []
         for n in _described_batches:
             plan = plan_for(self, product, False, n, winners_of_all(n, winners), _deterministic, True)
@@ -146,4 +146,4 @@ cdef class Operand:
         """Builds the layout of W @ X (from_right: X @ W) for n columns (rows) of X in the compute dtype given, dense or of
         so many winners each."""
         cdef int64_t all_winners = winners_of_all(n, winners)
-        plan_for(self, product_with(self, dtype, winners), from_right, n, all_winners, deterministic, not from_right)
+        plan_for(self, product_with(self, dtype), from_right, n, all_winners, deterministic, not from_right)

@@ -19,12 +19,9 @@ cdef int64_t winners_of_all(int64_t n, winners) except? -2:
     return -1 if winners is None else min(n * int(winners), 2**62)
 
 
-cdef int product_with(Operand W, dtype, winners=None) except -1:
-    """That of W with dense activations of 8 bits, where it has one; else `product_in`, whose dtype they are converted
-    to."""
-    cdef int found = -1
-    if winners is None and np.dtype(dtype).itemsize == 1:
-        found = product_of(W.w_num, np.dtype(dtype).num)
+cdef int product_with(Operand W, dtype) except -1:
+    """That of W with activations of 8 bits, where it has one; else `product_in`, whose dtype they are converted to."""
+    cdef int found = product_of(W.w_num, np.dtype(dtype).num) if np.dtype(dtype).itemsize == 1 else -1
     return found if found >= 0 else product_in(dtype)
 
 
@@ -56,7 +53,7 @@ cdef CPlan plan_for(Operand W, int product, bint from_right, int64_t n, int64_t 
 
 def candidates(Operand W, int64_t n, dtype, bint batch_major=False, winners=None):
     """What could serve ``W @ X`` with n columns (of so many winners each), cheapest first as the cost model sees it."""
-    cdef int product = product_with(W, dtype, winners)
+    cdef int product = product_with(W, dtype)
     cdef const Matrix* matrix = W.store.matrix(product)
     cdef int64_t all_winners = winners_of_all(n, winners)
     cdef PlanRequest request

@@ -4,7 +4,7 @@
 cdef object winners_product(Operand W, Compressed w, bint from_right, bint features_last, object out, object bias,
                             object activation):
     """As `product`, of winners: None where the fast checks do not accept everything."""
-    cdef int number = own_product(W.w_num, w.value_dtype.type_num), ndim = len(w.shape)
+    cdef int number = product_of(W.w_num, w.value_dtype.type_num), ndim = len(w.shape)
     cdef bint last = from_right or features_last  # the features are the last axis
     if number < 0 or ndim > 2:
         return None

@@ -248,7 +248,7 @@ std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     char text[200];
     std::snprintf(text, sizeof text, "columns: those that winners meet, %d row%s to a block%s", block_rows,
                   block_rows == 1 ? "" : "s", layout->padded ? ", counts made alike" : "");
-    return make_choice<ColumnsChoice>(subject, std::string(text), row, std::move(layout));
+    return make_choice<ColumnsChoice, Products>(subject, std::string(text), row, std::move(layout));
 }
 
 }  // namespace

@@ -17,7 +17,11 @@ namespace {
 
 constexpr std::int64_t most_target = 65535;
 
-std::int64_t target_of_block(int unit_bytes) { return unit_bytes / target_unit(unit_bytes); }
+// Sums of 8-bit weights have 32 bits.
+std::int64_t target_of_block(Type weights, int block_rows) {
+    const int block_bytes = block_rows * bytes_of(weights == Type::s8 ? Type::s32 : weights);
+    return block_bytes / target_unit(block_bytes);
+}
 
 // The last block may be cut off by the matrix's edge.
 std::int64_t entries_of_block(const StoredMatrix& by_column, std::int64_t at, int block_rows) {
@@ -88,7 +92,7 @@ std::int64_t ColumnsLayout::bytes() const {
 
 ColumnLoops column_loops(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
     const std::int64_t rows = by_column.cols;
-    const std::int64_t block_target = target_of_block(block_rows * bytes_of(by_column.type));
+    const std::int64_t block_target = target_of_block(by_column.type, block_rows);
     ColumnLoops loops{};
     // One target is that of the block that padding goes to.
     const std::int64_t panel_blocks =
@@ -122,7 +126,7 @@ ColumnLoops column_loops(const StoredMatrix& by_column, int block_rows, std::int
 ColumnsLayout derive_columns(const StoredMatrix& by_column, int block_rows, std::int64_t panel_rows) {
     const std::int64_t n_columns = by_column.rows, rows = by_column.cols;
     const auto unit_bytes = as_size(block_rows * bytes_of(by_column.type));
-    const std::int64_t block_target = target_of_block(static_cast<int>(unit_bytes));
+    const std::int64_t block_target = target_of_block(by_column.type, block_rows);
     ColumnLoops loops = column_loops(by_column, block_rows, panel_rows);
     ColumnsLayout layout;
     layout.block_rows = block_rows;

@@ -46,6 +46,10 @@ const std::vector<CostField> fields = {
     {"routed_unit", &CostConstants::routed_unit},
     {"routed_each", &CostConstants::routed_each},
     {"routed_row", &CostConstants::routed_row},
+    {"byte_step", &CostConstants::byte_step},
+    {"byte_operation", &CostConstants::byte_operation},
+    {"byte_unit", &CostConstants::byte_unit},
+    {"byte_moved", &CostConstants::byte_moved},
     {"vector", &CostConstants::vector},
     {"sums_line", &CostConstants::sums_line},
     {"sum_moved", &CostConstants::sum_moved},
@@ -59,7 +63,7 @@ const std::vector<CostField> fields = {
     {"written_winner", &CostConstants::written_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 48 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 52 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -30,6 +30,9 @@ struct CostConstants {
     // own sums; a unit; a column of x; to transpose a row of x or y.
     double routed_column = 0.17, routed_one = 0.35, routed_two = 0.32, routed_four = 0.44, routed_wait = 5.3;
     double routed_unit = 6.2, routed_each = 19, routed_row = 0.55;
+    // Byte windows: a step, and each of its operations on a column; a unit's sums of a column; an element of a column
+    // that is moved where rows are contiguous.
+    double byte_step = 1.5, byte_operation = 0.4, byte_unit = 6, byte_moved = 0.8;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
     // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond
     // L2.

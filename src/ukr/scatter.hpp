@@ -17,10 +17,11 @@ inline constexpr int scatter_unroll = 8;
 
 // `Count` units, one after another: those of one winner have places of their own, which processors find out.
 template <class T, int B, int Count>
-CS_INLINE void scatter_units(const std::int32_t* targets, const T* values, typename Unit<T, B>::V activation, T* sums) {
+CS_INLINE void scatter_units(const std::int32_t* targets, const T* values, typename Unit<T, T, B>::V activation,
+                             T* sums) {
 #pragma GCC unroll 8
     for (int u = 0; u < Count; ++u) {
-        Unit<T, B> unit;
+        Unit<T, T, B> unit;
         unit.add(values + u * B, activation, sums + targets[u]);
         unit.put(sums + targets[u]);
     }
@@ -47,7 +48,7 @@ void scatter_equal(const ScatterArgs& args, const PixelWinners<T>& of) {
         const std::int64_t unit = pixel.channels[i] * channel_step;
         const std::int32_t* run = targets + unit;
         const T* values = all_values + unit * B;
-        const auto activation = broadcast<typename Unit<T, B>::V>(pixel.activations[i]);
+        const auto activation = broadcast<typename Unit<T, T, B>::V>(pixel.activations[i]);
 #pragma GCC unroll 1
         for (std::int64_t left = n_runs; left > 0; --left, run += run_step, values += run_step * B) {
             std::int64_t u = 0;
@@ -72,7 +73,7 @@ void scatter_ragged(const ScatterArgs& args, const PixelWinners<T>& of) {
                        run_taps = whole ? args.rows.count * kernel_cols : pixel.taps;
     for (std::int64_t i = 0; i < pixel.n; ++i) {
         const std::uint32_t* start = args.starts + pixel.channels[i] * taps + pixel.first_tap;
-        const auto activation = broadcast<typename Unit<T, B>::V>(pixel.activations[i]);
+        const auto activation = broadcast<typename Unit<T, T, B>::V>(pixel.activations[i]);
         for (std::int64_t run = 0; run < n_runs; ++run, start += kernel_cols) {
             std::size_t unit = start[0];
             const std::size_t last = start[run_taps];

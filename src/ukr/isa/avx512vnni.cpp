@@ -15,6 +15,7 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
 };
 
 extern const Table table;
-constexpr Table table = with({}, table_rows(row_groups_tiles));
+constexpr Table table =
+    with({}, table_rows(row_groups_tiles), table_rows(byte_windows_rows<16, 32, 64>), table_rows(columns_of_bytes));
 
 }  // namespace cs::ukr::CS_ISA

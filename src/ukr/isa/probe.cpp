@@ -21,6 +21,12 @@ constexpr MoveRow ending(MoveRow row) {
     return row;
 }
 
+constexpr ByteWindowsRow ending(ByteWindowsRow row) {
+    row.function = end;
+    row.move = [](const void*, void*, std::int64_t, std::uint8_t) { __builtin_trap(); };
+    return row;
+}
+
 constexpr FoldRow ending(FoldRow row) {
     row.largest = end;
     row.mean = end;
@@ -76,6 +82,15 @@ struct Probe<WindowsRow> {
     static constexpr auto made = make_rows<WindowsRow, n_products * 3>([](int i) {
         constexpr int windows[] = {0, 2, 3};
         return WindowsRow{products.types[i % n_products], windows[i / n_products], nullptr};
+    });
+};
+
+template <>
+struct Probe<ByteWindowsRow> {
+    static constexpr auto made = make_rows<ByteWindowsRow, 2 * 3 * 4>([](int i) {
+        constexpr int windows[] = {64, 128, 256};
+        const Type x = i % 2 == 0 ? Type::u8 : Type::s8;
+        return ByteWindowsRow{{Type::s8, x, Type::s32}, 16, windows[i / 2 % 3], 1 << i / 6, 1, nullptr, nullptr};
     });
 };
 

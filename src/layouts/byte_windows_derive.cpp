@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+
+#include "base/sizes.hpp"
+#include "layouts/byte_windows.hpp"
+
+namespace cs {
+namespace {
+
+constexpr int most_lanes = 16;
+
+std::int64_t entries_of(const StoredMatrix& matrix, std::int64_t row) {
+    return matrix.row_ptr[row + 1] - matrix.row_ptr[row];
+}
+
+// The entries of one unit, step by step. Every step has to begin no later than at the first column that is left, and
+// begins there; a row takes all that its quad and the window hold.
+class UnitSteps {
+   public:
+    UnitSteps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes, int window,
+              std::int64_t unit)
+        : matrix_(matrix), lanes_(lanes), window_(window) {
+        for (int lane = 0; lane < lanes; ++lane) {
+            const std::int64_t place = unit * lanes + lane;
+            const bool there = place < matrix.rows;
+            row_[lane] = !there ? no_row : order.empty() ? static_cast<std::uint32_t>(place) : order[as_size(place)];
+            at_[lane] = there ? matrix.row_ptr[row_[lane]] : 0;
+            end_[lane] = there ? matrix.row_ptr[row_[lane] + 1] : 0;
+        }
+    }
+
+    std::uint32_t row(int lane) const { return row_[lane]; }
+
+    // Whether there is another step; take(lane, place in its quad, entry, column in the window) for its entries.
+    template <class Take>
+    bool next(Take take) {
+        std::int64_t first = std::numeric_limits<std::int64_t>::max();
+        for (int lane = 0; lane < lanes_; ++lane)
+            if (at_[lane] < end_[lane]) first = std::min<std::int64_t>(first, matrix_.columns[at_[lane]]);
+        if (first == std::numeric_limits<std::int64_t>::max()) return false;
+        base_ = std::min(first, std::max<std::int64_t>(0, matrix_.cols - window_));
+        for (int lane = 0; lane < lanes_; ++lane)
+            for (int place = 0; place < byte_quad && at_[lane] < end_[lane]; ++place, ++at_[lane]) {
+                const std::int64_t column = matrix_.columns[at_[lane]] - base_;
+                if (column >= window_) break;
+                take(lane, place, at_[lane], column);
+            }
+        return true;
+    }
+    // Of the step taken last: the first column of its window.
+    std::int64_t base() const { return base_; }
+
+   private:
+    const StoredMatrix& matrix_;
+    const int lanes_, window_;
+    std::uint32_t row_[most_lanes];
+    std::int64_t at_[most_lanes], end_[most_lanes];
+    std::int64_t base_ = 0;
+};
+
+std::int64_t units_of(const StoredMatrix& matrix, int lanes) { return (matrix.rows + lanes - 1) / lanes; }
+
+// Quads that the fullest rows of all units need.
+template <class Row>
+std::int64_t quads_of_units(const StoredMatrix& matrix, Row row) {
+    std::int64_t quads = 0;
+    for (std::int64_t first = 0; first < matrix.rows; first += most_lanes) {
+        std::int64_t most = 0;
+        for (std::int64_t i = first; i < std::min(first + most_lanes, matrix.rows); ++i)
+            most = std::max(most, (entries_of(matrix, row(i)) + byte_quad - 1) / byte_quad);
+        quads += most;
+    }
+    return quads;
+}
+
+// -128 times the sum of the row's weights, modulo 2^32.
+std::int32_t start_of(const StoredMatrix& matrix, std::uint32_t row) {
+    const auto* const values = static_cast<const std::int8_t*>(matrix.values);
+    const std::int64_t sum =
+        std::accumulate(values + matrix.row_ptr[row], values + matrix.row_ptr[row + 1], std::int64_t{0});
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(-128 * sum));
+}
+
+}  // namespace
+
+std::int64_t ByteWindowsLayout::bytes() const { return bytes_of_arrays(first_steps, bases, rows, starts, steps); }
+
+std::vector<std::uint32_t> order_of_rows(const StoredMatrix& matrix) {
+    std::vector<std::uint32_t> order(as_size(matrix.rows));
+    std::iota(order.begin(), order.end(), std::uint32_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return entries_of(matrix, a) > entries_of(matrix, b); });
+    const std::int64_t sorted = quads_of_units(matrix, [&](std::int64_t i) { return order[as_size(i)]; });
+    // Sums in order are stored a vector at a time.
+    if (20 * quads_of_units(matrix, [](std::int64_t i) { return i; }) <= 21 * sorted) order.clear();
+    return order;
+}
+
+std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
+                              int window) {
+    std::int64_t steps = 0;
+    for (std::int64_t unit = 0; unit < units_of(matrix, lanes); ++unit) {
+        UnitSteps entries(matrix, order, lanes, window, unit);
+        while (entries.next([](int, int, std::int64_t, std::int64_t) {})) ++steps;
+    }
+    return steps;
+}
+
+ByteWindowsLayout derive_byte_windows(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
+                                      int window) {
+    ByteWindowsLayout layout;
+    layout.lanes = lanes;
+    layout.window = window;
+    layout.n_units = units_of(matrix, lanes);
+    const std::int64_t n_steps = count_byte_steps(matrix, order, lanes, window);
+    if (n_steps > std::numeric_limits<std::uint32_t>::max())
+        throw std::length_error("a matrix of 8-bit weights takes more than 2^32 - 1 steps");
+    const std::size_t quads = as_size(lanes) * byte_quad;
+    layout.steps.assign(as_size(n_steps) * 2 * quads, 0);
+    const auto* const values = static_cast<const std::uint8_t*>(matrix.values);
+    for (std::int64_t unit = 0; unit < layout.n_units; ++unit) {
+        layout.first_steps.push_back(static_cast<std::uint32_t>(layout.bases.size()));
+        UnitSteps entries(matrix, order, lanes, window, unit);
+        for (int lane = 0; lane < lanes; ++lane) {
+            layout.starts.push_back(entries.row(lane) == no_row ? 0 : start_of(matrix, entries.row(lane)));
+            if (!order.empty()) layout.rows.push_back(entries.row(lane));
+        }
+        std::uint8_t* to = layout.steps.data() + layout.bases.size() * 2 * quads;
+        while (entries.next([&](int lane, int place, std::int64_t entry, std::int64_t column) {
+            to[lane * byte_quad + place] = static_cast<std::uint8_t>(column);
+            to[quads + as_size(lane * byte_quad + place)] = values[entry];
+        })) {
+            layout.bases.push_back(static_cast<std::uint32_t>(entries.base()));
+            to += 2 * quads;
+        }
+    }
+    layout.first_steps.push_back(static_cast<std::uint32_t>(layout.bases.size()));
+    return layout;
+}
+
+}  // namespace cs

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The micro-kernels that are new at this ISA level: bytes are permuted within registers and pairs of them.
+#include "ukr/every_level.hpp"
+
+namespace cs::ukr::CS_ISA {
+
+extern const Table table;
+constexpr Table table = with({}, table_rows(byte_windows_rows<16, 64, 128, 256>));
+
+}  // namespace cs::ukr::CS_ISA
