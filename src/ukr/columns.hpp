@@ -30,6 +30,25 @@ constexpr bool multiplies_halves() {
 template <class V>
 inline constexpr bool in_halves = multiplies_halves<V>();
 
+// As many signed bytes as there are lanes, of which the first B exist. Intrinsics, because GCC 12 converts by unpacking
+// halves of halves, which took four times as long as the whole product of floats.
+template <class V, int B>
+CS_INLINE V widen_bytes(const std::int8_t* from) {
+    constexpr int lanes = static_cast<int>(sizeof(V) / sizeof(std::int32_t)), n = B < lanes ? B : lanes;
+#ifdef __AVX512F__
+    if constexpr (lanes == 16) return (V)_mm512_maskz_cvtepi8_epi32(0xffff, load<__m128i>(from));
+#endif
+#ifdef __AVX2__
+    std::int64_t bytes = 0;
+    std::memcpy(&bytes, from, n < 8 ? n : 8);
+    if constexpr (lanes == 8) return (V)_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes));
+    if constexpr (lanes == 4) return (V)_mm_cvtepi8_epi32(_mm_cvtsi64_si128(bytes));
+#endif
+    V value{};
+    for (int lane = 0; lane < n; ++lane) value[lane] = from[lane];
+    return value;
+}
+
 #ifdef __AVX2__
 template <class V>
 CS_INLINE V add_halves(V value, V activation, V sum) {
@@ -90,9 +109,7 @@ struct Unit {
         } else if constexpr (B == 1) {
             return *from;
         } else {
-            vec<W, lanes> value{};
-            std::memcpy(&value, from, sizeof(W) * (B < lanes ? B : lanes));
-            return __builtin_convertvector(value, V);
+            return widen_bytes<V, B>(from);
         }
     }
 
