@@ -62,7 +62,7 @@ def main() -> None:
             rng = np.random.default_rng(0)
             x = rng.integers(0, 256, (n, cols), dtype=np.uint8)
             dense = rng.integers(-127, 128, (rows, cols), dtype=np.int8)
-            calls = int8.onnxruntime_linear(x, dense) | int8.torch_linear(x, dense)
+            calls = int8.onnxruntime_linear(x, dense) | int8.torch_linear(x, dense) | int8.mkl_linear(x, dense)
             others = list(calls)
             for block in BLOCKS:
                 made = ours((rows, cols), block, x)

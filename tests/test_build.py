@@ -440,11 +440,10 @@ def test_rows_of_the_table():
             raise AssertionError(row)
     assert {row["isa"] for row in table} == set(supported)
     weakest = next(iter(supported))
-    of_bytes = {"s8u8s32", "s8s8s32"}  # winners of these are converted
-    # Those that serve every matrix; other kinds leave types out.
-    for layout, own in (("row_groups", of_bytes), ("columns", set())):
+    of_bytes = {"s8u8s32", "s8s8s32"}
+    for layout in ("row_groups", "columns"):  # those that serve every matrix; other kinds leave types out
         found = {row["type"] for row in table if row["layout"] == layout and row["isa"] == weakest}
-        assert found == set(COMPUTE) | own, layout
+        assert found == set(COMPUTE) | of_bytes, layout
     assert len(types) == len(COMPUTE) + 2
     competing = {row["type"] for row in table if row["layout"] == "vectors" and row["isa"] == weakest}
     assert len(competing) == len(_core.dtypes())  # every type that there is
@@ -482,6 +481,8 @@ def products_of_every_layout():
         yield W, W.dtype
     for height, dtype in itertools.product((1, 4, 8), (np.uint8, np.int8)):
         yield cs.random((64, 128), set_size=8, block=(height, 4), rng=0).astype(np.int8), dtype
+    for set_size, dtype in itertools.product((8, 16, 20, 50), (np.uint8, np.int8)):  # quads from windows of each width
+        yield cs.random((64, 600), set_size=set_size, rng=0).astype(np.int8), dtype
 
 
 def test_every_runnable_row_is_chosen_by_some_matrix():

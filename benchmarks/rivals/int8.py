@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Dense rivals on 8-bit numbers: ONNX Runtime's and torch's (oneDNN), called from Python with their inputs bound."""
+"""Dense rivals on 8-bit numbers: ONNX Runtime's, torch's (oneDNN) and MKL's, called from Python with their inputs
+bound."""
 
 from __future__ import annotations
 
@@ -52,6 +53,31 @@ def onnxruntime_linear(x: NDArray[np.uint8], W: NDArray[np.int8]) -> Calls:
             [node("QLinearMatMul", names, ["y"])], x, {"w": turned, **_scales(128, W.shape[0])}, of.UINT8
         ),
     }
+
+
+def mkl_linear(x: NDArray[np.uint8], W: NDArray[np.int8]) -> Calls:
+    """With both operands row by row: in that order A is unsigned, B signed."""
+    import ctypes
+
+    from benchmarks.rivals.mkl import mkl
+
+    row_major, plain, transposed, fixed_offset = 101, 111, 112, 173
+    (n, cols), rows = x.shape, len(W)
+    y, offset = np.empty((n, rows), np.int32), np.zeros(1, np.int32)
+    gemm, zero = mkl(1).library.cblas_gemm_s8u8s32, ctypes.c_int8(0)
+    a, b, to, added = (ctypes.c_void_p(array.ctypes.data) for array in (x, W, y, offset))
+    sizes = [ctypes.c_int(size) for size in (n, rows, cols)]
+    order = (row_major, plain, transposed, fixed_offset)
+    across, down, out = (ctypes.c_int(size) for size in (cols, cols, rows))
+    one, none = ctypes.c_float(1), ctypes.c_float(0)
+
+    def call() -> None:
+        gemm(*order, *sizes, one, a, across, zero, b, down, zero, none, to, out, added)
+
+    call()
+    if not np.array_equal(y[:, :4], x.astype(np.int64) @ W[:4].astype(np.int64).T):
+        raise AssertionError("cblas_gemm_s8u8s32 was called wrongly")
+    return {"MKL gemm_s8u8s32": call}
 
 
 def onnxruntime_convolution(x: NDArray[np.uint8], filters: NDArray[np.int8], padding: int) -> Calls:

@@ -19,13 +19,13 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._dtypes import ProductTypes, as_dtype, product_types
 from complsparse._operands import (
+    activations_dtype,
     as_compute,
     check_out,
     checked_activation,
     checked_batch,
     checked_bias,
     checked_winners,
-    activations_dtype,
     compute_dtype,
     is_direct,
     wrong_inner_size,

@@ -350,12 +350,8 @@ template <class T>
 inline constexpr ContestRow byte_contest_row{type_of<T>, contest_bytes<T>};
 
 static constexpr ContestRow contest_of_every_level[] = {
-    contest_row<float>,
-    contest_row<double>,
-    byte_contest_row<std::int8_t>,
-    byte_contest_row<std::uint8_t>,
-    contest_row<std::int32_t>,
-    contest_row<std::int64_t>,
+    contest_row<float>,        contest_row<double>,       byte_contest_row<std::int8_t>, byte_contest_row<std::uint8_t>,
+    contest_row<std::int32_t>, contest_row<std::int64_t>,
 };
 template <>
 struct EveryLevel<ContestRow> {

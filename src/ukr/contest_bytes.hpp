@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// kwta of 8-bit integers: of 256 values the k-th largest is found in eight steps, a bit each, by counting the values from
-// a pivot on. A pass counts a register in three instructions (64 bytes with AVX-512), so that all eight take less than a
-// table of 256 counters would for its one: an increment of memory for every value, and a sum over the table.
+// kwta of 8-bit integers: of 256 values the k-th largest is found in eight steps, a bit each, by counting the values
+// from a pivot on. A pass counts a register in three instructions (64 bytes with AVX-512), so that all eight take less
+// than a table of 256 counters would for its one: an increment of memory for every value, and a sum over the table.
 //
 // The winners are written in a ninth pass, indices first; values are picked up by index.
 #pragma once
@@ -22,8 +22,8 @@ CS_INLINE std::int64_t count_from(const T* x, std::int64_t n, T pivot) {
     std::int64_t count = 0;
     for (std::int64_t i = 0; i < n; i += counted_bytes) {
         const __m512i values = load<__m512i>(x + i);
-        const __mmask64 found = std::is_signed_v<T> ? _mm512_cmpge_epi8_mask(values, pivots)
-                                                    : _mm512_cmpge_epu8_mask(values, pivots);
+        const __mmask64 found =
+            std::is_signed_v<T> ? _mm512_cmpge_epi8_mask(values, pivots) : _mm512_cmpge_epu8_mask(values, pivots);
         count += __builtin_popcountll(found);
     }
     return count;
@@ -94,7 +94,8 @@ void contest_bytes(ContestArgs& args) {
     for (int lane = 0; lane < L; ++lane) places[lane] = lane;
     auto write = [&](const T* from, Mask there) {
         const V values = widened(from);
-        Mask winners = there & above<std::int32_t>(values, thresholds), equal = there & same<std::int32_t>(values, thresholds);
+        Mask winners = there & above<std::int32_t>(values, thresholds),
+             equal = there & same<std::int32_t>(values, thresholds);
         if (equal != 0 && ties > 0) {
             if (count_of(equal) > ties) equal = lowest(equal, ties);
             ties -= count_of(equal);
