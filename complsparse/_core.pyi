@@ -83,6 +83,7 @@ class Convolution:
     microkernel: str
     reason: str
     layout_bytes: int
+    requantizes: bool  # outputs of 8 bits can be asked for
     channels_last: bool
     of_winners: bool
     of_image: bool  # winners over whole images
@@ -95,6 +96,8 @@ class Convolution:
         bias: NDArray[Any] | None,
         activation: str | None,
         workspace: NDArray[np.uint8] | None = None,
+        pad: int = 0,  # around images of integers
+        ending: tuple[Any, ...] | None = None,  # bias, multipliers, shifts, zero point, least, most
     ) -> None: ...
     def reads_as_it_is(self, x: Any, shape: tuple[int, ...]) -> bool: ...
     def writes_as_it_is(self, y: Any, shape: tuple[int, ...], x: Any) -> bool: ...
@@ -277,6 +280,7 @@ def requantize(
     least: int,
     most: int,
 ) -> None: ...
+def requantized_linear(W: Operand, x: NDArray[Any], y: NDArray[Any], ending: tuple[Any, ...]) -> bool: ...
 def real_outputs(
     sums: NDArray[Any],
     y: NDArray[Any],

@@ -73,14 +73,18 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         cbool deterministic, contiguous_rows
         int candidate
 
+    cdef cppclass Requantizing:
+        pass
+
     cdef cppclass Operands:
         DenseView x
         const WinnersView* winners
         DenseView y
         Epilogue finish
+        const Requantizing* requantizing
 
     cdef cppclass Choice:
-        pass
+        cbool requantizes()
 
     cdef cppclass Workspace:
         unsigned char* memory
@@ -135,6 +139,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         ImagesView x, y
         Epilogue finish
         const WinnersView* winners
+        int32_t pad
+        const Requantizing* requantizing
 
     cdef cppclass WinnersCost:
         double each, fixed
@@ -143,6 +149,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int64_t workspace_bytes(const ConvOperands&, int)
         int threads_for(const ConvOperands&)
         int64_t layout_bytes()
+        cbool requantizes()
         const string& name()
         const string& reason()
 
@@ -170,6 +177,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int32_t zero_point, least, most
 
     void c_requantize "cs::requantize"(const RequantizeArgs&, Type, int) except +
+
+    Requantizing requantizing(const RequantizeArgs&, Type)
 
     cdef struct Units:
         const double* units

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import complsparse as cs
 from complsparse import _core
+from complsparse._quantized.requantize import factors
 
 BATCHES = (1, 2, 7, 15, 16, 17, 33, 63, 64, 65, 130)
 DTYPES = (np.uint8, np.int8)
@@ -149,3 +150,106 @@ def test_the_plan_says_what_it_is(block, words):
         assert all(re.search("quads of columns, .*" + words, reason) for reason in reasons), reasons
     assert "quads" not in [candidate["layout"] for candidate in _core.candidates(W, 64, np.int32)]
     assert "quads" in [layout["layout"] for layout in W._layouts()]
+
+
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+
+def units_of_filters(rng, shape, height, density):
+    """Filters (M, C, kh, kw) whose entries are `height` filters and four channels of a tap, but for the edges."""
+    outs, ins, *kernel = shape
+    mask = rng.random((-(-outs // height), -(-ins // 4), *kernel)) < density
+    mask = np.repeat(np.repeat(mask, height, axis=0), 4, axis=1)[:outs, :ins]
+    return np.where(mask, rng.choice([-128, 127, 1, -1, 50], shape), 0).astype(np.int8)
+
+
+def exact_convolution(x, filters, stride, padding, dilation, pad):
+    """In int64; x (N, C, H, W)."""
+    x = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2), constant_values=pad)
+    kernel = filters.shape[2:]
+    out = [(size - dilation * (k - 1) - 1) // stride + 1 for size, k in zip(x.shape[2:], kernel, strict=True)]
+    y = np.zeros((len(x), len(filters), *out), dtype=np.int64)
+    for a, b in np.ndindex(*kernel):
+        rows, cols = (slice(t * dilation, t * dilation + stride * (n - 1) + 1, stride) for t, n in zip((a, b), out))
+        y += np.einsum("nchw,mc->nmhw", x[:, :, rows, cols], filters[:, :, a, b].astype(np.int64))
+    return y
+
+
+GEOMETRIES = (  # kernel, stride, padding, dilation
+    (3, 1, 1, 1),
+    (1, 1, 0, 1),
+    (5, 1, 2, 1),
+    (3, 2, 1, 1),
+    (3, 1, 2, 2),
+)
+
+
+@pytest.mark.parametrize("height", [1, 4, 8, 16])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_convolutions(isa, height, geometry):
+    kernel, stride, padding, dilation = geometry
+    rng = np.random.default_rng(height)
+    for channels, size in ((8, (9, 11)), (6, (7, 20)), (3, (8, 8))):
+        F = units_of_filters(rng, (32, channels, kernel, kernel), height, 0.3)
+        W = cs.from_filters(F)
+        for dtype, layout in itertools.product(DTYPES, ("NCHW", "NHWC")):
+            x = activations(rng, (3, channels, *size), dtype)
+            wanted = exact_convolution(x, F, stride, padding, dilation, 0)
+            given = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+            options = {"stride": stride, "padding": padding, "dilation": dilation, "layout": layout}
+            y = cs.conv2d(given, W, **options)
+            assert y.dtype == np.int32
+            assert_array_equal(y if layout == "NCHW" else y.transpose(0, 3, 1, 2), wanted)
+
+
+def filters_with_scale(F):
+    scale = np.linspace(0.5, 2, len(F)).astype(np.float32) / 127
+    return cs._matrix._restore({**cs.from_filters(F)._state(), "scale": scale})
+
+
+@pytest.mark.parametrize("height", [1, 4, 16])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_every_way_of_a_convolution_with_8_bit_outputs(isa, height, layout):
+    """Zero points that are not 0 around the image; outputs of 8 bits straight from tiles and by way of sums."""
+    rng = np.random.default_rng(7)
+    F = units_of_filters(rng, (32, 12, 3, 3), height, 0.2)
+    W = filters_with_scale(F)
+    bias = rng.uniform(-300, 300, 32)
+    for dtype, zero_point in ((np.uint8, 131), (np.int8, -7)):
+        x = activations(rng, (2, 12, 10, 13), dtype)
+        given = x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        scales = {"x_scale": 1.0, "x_zero_point": zero_point, "bias": bias, "padding": 1, "layout": layout}
+        sums = (
+            exact_convolution(x, F, 1, 1, 1, zero_point) - zero_point * F.astype(np.int64).sum((1, 2, 3))[:, None, None]
+        )
+        sums += np.rint(bias / W.scale.astype(np.float64)).astype(np.int64)[:, None, None]
+        real = sums * W.scale.astype(np.float64)[:, None, None]
+        y = cs.qconv2d(given, W, **scales)
+        assert_array_equal(y if layout == "NCHW" else y.transpose(0, 3, 1, 2), real.astype(np.float32))
+        y = cs.qconv2d(given, W, **scales, out_scale=9.0, out_zero_point=3, out_dtype=dtype)
+        info = np.iinfo(dtype)
+        multipliers, shifts = factors(W.scale.astype(np.float64) / 9.0)
+        wanted = [
+            [min(max(round(Fraction(int(s) * int(m), 2 ** int(shift))) + 3, info.min), info.max) for s in of_filter]
+            for m, shift, of_filter in zip(multipliers, shifts, np.moveaxis(sums, 1, 0).reshape(32, -1), strict=True)
+        ]
+        wanted = np.moveaxis(np.reshape(wanted, (32, 2, 10, 13)), 0, 1)
+        assert_array_equal(y if layout == "NCHW" else y.transpose(0, 3, 1, 2), wanted)
+
+
+def test_layers_give_the_outputs_of_their_sums(isa):
+    """Tiles that are requantised at once, whole and in part, and vectors that lie anywhere."""
+    rng = np.random.default_rng(8)
+    for block, (dtype, zero_point) in itertools.product(((1, 1), (4, 4)), ((np.uint8, 9), (np.int8, -128))):
+        D = patterned(rng, (40, 52), block, 0.4)
+        W = cs._matrix._restore({**cs.from_dense(D)._state(), "scale": np.full(40, 0.25, np.float32)})
+        for n in BATCHES:
+            X = activations(rng, (n, 52), dtype)
+            sums = exact(D, X.T).T - zero_point * D.astype(np.int64).sum(1)
+            wanted = np.clip(np.rint(sums / 64) + zero_point, np.iinfo(dtype).min, np.iinfo(dtype).max)
+            scales = {"x_scale": 0.5, "x_zero_point": zero_point, "out_scale": 8.0, "out_zero_point": zero_point}
+            assert_array_equal(cs.qlinear(X, W, **scales), wanted)
+            assert_array_equal(cs.qlinear(np.repeat(X, 2, axis=0)[::2], W, **scales), wanted)
+            out = np.zeros((n, 80), dtype)
+            cs.qlinear(X, W, **scales, out=out[:, ::2])
+            assert_array_equal(out[:, ::2], wanted)

@@ -157,7 +157,10 @@ def _prepared(x: Any, W: Any, bound: Bound, compute: np.dtype[Any]) -> tuple[_co
             if found.convolution is not None and found.pays(x.nnz, x.shape[0]):
                 return found.convolution, x
         x = x.toarray()
-    return convolution(W, bound, compute), four_axes(as_compute(x, compute), bound.channels_last)
+    # Integers of 8 bits as they are: their sums are of the compute dtype.
+    of_8_bits = W.dtype == np.int8 and x.dtype in (np.int8, np.uint8) and compute == np.int32
+    dtype = x.dtype.newbyteorder("=") if of_8_bits else compute
+    return convolution(W, bound, dtype), four_axes(as_compute(x, dtype), bound.channels_last)
 
 
 def plan(

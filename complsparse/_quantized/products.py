@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._conv.bound import bind
-from complsparse._conv.conv import convolve
-from complsparse._conv.layouts import written_out
+from complsparse._conv.conv import convolution as convolution_of
+from complsparse._conv.layouts import four_axes, written_out
 from complsparse._matrix.matrix import ComplementaryMatrix
-from complsparse._operands import check_out, is_direct
+from complsparse._operands import as_compute, check_out, is_direct
 from complsparse._ops.products import STRIP_ENTRIES, result_shape
 from complsparse._ops.winners import Winners
 from complsparse._quantized.requantize import ending_of
@@ -122,6 +122,8 @@ def qlinear(
         ending.write(_core.linear(x, Wq).reshape(flat.shape), flat, by_column=True)
         return _returned(y, out)
     vectors = x.reshape(len(flat), Wq.shape[1])
+    if ending.dtype != np.float32 and _core.requantized_linear(Wq, vectors, flat, (ending.bias, *ending.factors)):
+        return _returned(y, out)
     step = min(max(_STRIP_ENTRIES // max(sum(Wq.shape), 1) // 64 * 64, 64), len(flat))
     # Memory that all strips share: fresh memory would cost more than the product.
     sums = np.empty((step, Wq.shape[0]), dtype=np.int32)
@@ -130,13 +132,6 @@ def qlinear(
         _core.linear(part, Wq, out=sums[: len(part)])
         ending.write(sums[: len(part)], flat[first : first + step], by_column=True)
     return _returned(y, out)
-
-
-def _padded(x: NDArray[Any], before: tuple[int, int], after: tuple[int, int], last: bool, value: int) -> NDArray[Any]:
-    """Images with their padding written out, of this number."""
-    axes: list[tuple[int, int]] = [(0, 0), *zip(before, after, strict=True)]
-    axes.insert(3 if last else 1, (0, 0))
-    return np.pad(x, axes, constant_values=value)
 
 
 def qconv2d(
@@ -182,7 +177,8 @@ def qconv2d(
 
     Notes
     -----
-    Sums exist some images at a time. With a zero point other than 0, padding is written out in a copy of these images.
+    Four channels of a pixel are multiplied as one: images whose channels lie together, in fours, are read as they are.
+    Sums exist a tile at a time, or some images at a time for float32 results.
 
     Examples
     --------
@@ -202,19 +198,18 @@ def qconv2d(
     bound, image = bind(x.shape, Wq, 2, kernel_size, stride, padding, dilation, groups, layout, "qconv2d")
     y = _output(out, (x.shape[0], *image), ending.dtype, [x, bias])
     geometry, last = bound.geometry, bound.channels_last
+    convolution = convolution_of(Wq, bound, x.dtype)
+    images, to = four_axes(as_compute(x, x.dtype), last), four_axes(y, last)
+    if ending.dtype != np.float32 and convolution.requantizes:
+        convolution(images, to, None, None, pad=ending.x_zero_point, ending=(ending.bias, *ending.factors))
+        return _returned(y, out)
     step = max(STRIP_ENTRIES // max(math.prod(image) + math.prod(x.shape[1:]), 1), 1)
     sums = np.empty((min(step, len(x)), *image), dtype=np.int32)
     features, pixels = Wq.shape[0], math.prod(geometry.out)
     for first in range(0, len(x), step):
-        part = x[first : first + step]
-        around: Any = tuple(zip(geometry.before, geometry.after, strict=True))
-        if ending.x_zero_point:
-            part, around = _padded(part, geometry.before, geometry.after, last, ending.x_zero_point), 0
+        part = images[first : first + step]
         done = sums[: len(part)]
-        convolve(
-            part, Wq, 2, geometry.kernel, geometry.stride, around, geometry.dilation, groups, None, None, layout, done,
-            None,
-        )  # fmt: skip
+        convolution(part, four_axes(done, last), None, None, pad=ending.x_zero_point)
         rows_and_cols = (len(part) * pixels, features) if last else (len(part) * features, pixels)
         ending.write(done.reshape(rows_and_cols), y[first : first + step].reshape(rows_and_cols), by_column=last)
     return _returned(y, out)

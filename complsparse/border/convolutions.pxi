@@ -33,9 +33,9 @@ cdef int fill_sliding(c.Sliding* sliding, pairs) except -1:
     return 0
 
 
-cdef int fill_shape(c.ConvShape* shape, dtype, image, sliding, bint channels_last, bint deterministic) except -1:
+cdef int fill_shape(c.ConvShape* shape, int number, image, sliding, bint channels_last, bint deterministic) except -1:
     """image: (channels, height, width)."""
-    shape.types = c.product_list()[product_in(dtype)]
+    shape.types = c.product_list()[number]
     shape.channels, shape.height, shape.width = image
     fill_sliding(&shape.sliding, sliding)
     shape.channels_last = channels_last
@@ -72,21 +72,34 @@ cdef class Convolution:
     def layout_bytes(self):
         return self.way.get().layout_bytes()
 
-    def __call__(self, x, cnp.ndarray y not None, bias, activation, cnp.ndarray workspace=None):
+    @property
+    def requantizes(self):
+        """Whether outputs of 8 bits can be asked for."""
+        return self.way.get().requantizes()
+
+    def __call__(self, x, cnp.ndarray y not None, bias, activation, cnp.ndarray workspace=None, int32_t pad=0,
+                 tuple ending=None):
         """Writes y; x, an array or `Winners` as the convolution was made for, and y are in the compute dtype; arrays have
         four axes, native, aligned; bias None or contiguous in that dtype.
 
         `workspace`: of as many bytes as `workspace_bytes` says for this many images, on a cache line; else that of the
-        calling thread.
+        calling thread. `pad`: what lies around images of integers. `ending`: y is of 8 bits, see `fill_requantizing`.
         """
         cdef c.ConvOperands operands
+        cdef c.Requantizing requantizing
         cdef c.WinnersView winners
         cdef c.Workspace memory
         if self.of_winners:
             self.fill_winners(x, y, &winners, &operands)
         else:
             self.fill_images(x, &operands)
-        self.fill(y, bias, activation, &operands)
+        self.fill(y, bias, activation, &operands, ending is not None)
+        operands.pad = pad
+        if ending is not None:
+            fill_requantizing(&requantizing, y, ending)
+            if not self.requantizes or cnp.PyArray_SIZE(<cnp.ndarray> ending[0]) != self.filters.rows:
+                raise AssertionError("this convolution has no such outputs")
+            operands.requantizing = &requantizing
         if workspace is None:
             with nogil:
                 c.convolve(self.way.get()[0], operands)
@@ -126,8 +139,9 @@ cdef class Convolution:
             operands.winners = &winners
             operands.x.images = images
         else:
-            self.fill_images(np.empty((images, *self.image_shape), dtype), &operands)  # touches no memory
-        self.fill(np.empty((images, *self.out_shape), dtype), None, None, &operands)
+            # Touches no memory.
+            self.fill_images(np.empty((images, *self.image_shape), type_dtypes[<int> self.shape.types.x]), &operands)
+        self.fill(np.empty((images, *self.out_shape), dtype), None, None, &operands, False)
         # Of winners nobody knows yet how many there will be: as many threads as there are.
         threads = c.effective_threads() if self.of_winners else self.way.get().threads_for(operands)
         return self.way.get().workspace_bytes(operands, threads)
@@ -151,11 +165,12 @@ cdef class Convolution:
         operands.x.images = images
         return 0
 
-    cdef int fill(self, cnp.ndarray y, bias, activation, c.ConvOperands* operands) except -1:
+    cdef int fill(self, cnp.ndarray y, bias, activation, c.ConvOperands* operands, bint of_8_bits) except -1:
         cdef cnp.ndarray b
-        if (native_num(y) != y_nums[self.number] or not cnp.PyArray_ISBEHAVED(y) or y.ndim != 4
+        cdef int type_num = native_num(y) if of_8_bits else y_nums[self.number]
+        if (native_num(y) != type_num or not cnp.PyArray_ISBEHAVED(y) or y.ndim != 4
                 or (<object> y).shape[1:] != self.out_shape or y.shape[0] != operands.x.images
-                or not as_images(y, self.channels_last, element_shift(y_nums[self.number]), &operands.y)
+                or not as_images(y, self.channels_last, element_shift(type_num), &operands.y)
                 or not is_flat(operands.y)):
             raise AssertionError("a convolution writes an aligned native array of the shape that it was made for")
         operands.finish.bias = NULL
@@ -174,12 +189,12 @@ cdef Convolution new_convolution(Operand filters, dtype, tuple image, tuple slid
                                  bint deterministic):
     """Without its way."""
     cdef Convolution self = Convolution.__new__(Convolution)
-    fill_shape(&self.shape, dtype, image, sliding, channels_last, deterministic)
+    self.number = product_with(filters, dtype)
+    fill_shape(&self.shape, self.number, image, sliding, channels_last, deterministic)
     if filters.transposed or filters.cols != self.shape.channels * self.shape.sliding.kernel_rows * (
             self.shape.sliding.kernel_cols):
         raise AssertionError("filters are stored by output, with a column for each (channel, tap)")
     self.filters = filters
-    self.number = product_in(dtype)
     self.channels_last = channels_last
     channels, height, width = image
     rows, cols = sliding[4]
@@ -215,7 +230,7 @@ def make_winners_convolution(Operand filters, dtype, tuple image, tuple sliding,
 def winners_cost(Operand filters, dtype, tuple image, tuple sliding, bint channels_last, bint of_image):
     """(cycles of a winner, cycles of an image) where winners need not be written out, else None."""
     cdef c.ConvShape shape
-    fill_shape(&shape, dtype, image, sliding, channels_last, False)
+    fill_shape(&shape, product_in(dtype), image, sliding, channels_last, False)
     cdef optional[c.WinnersCost] found = c.c_winners_cost(
         filters.store.matrix(product_in(dtype))[0], shape, of_image)
     return (found.value().each, found.value().fixed) if found.has_value() else None
@@ -225,8 +240,9 @@ def conv_candidates(Operand filters, dtype, tuple image, tuple sliding, bint cha
     """The ways that could serve, cheapest first as the cost model sees it."""
     cdef c.ConvShape shape
     cdef vector[c.ConvCandidate] found
-    fill_shape(&shape, dtype, image, sliding, channels_last, deterministic)
-    cdef const Matrix* matrix = filters.store.matrix(product_in(dtype))
+    cdef int number = product_with(filters, dtype)
+    fill_shape(&shape, number, image, sliding, channels_last, deterministic)
+    cdef const Matrix* matrix = filters.store.matrix(number)
     with nogil:
         found = c.c_conv_candidates(matrix[0], shape)
     return [dict(way=found[i].way.decode(), cost=found[i].cost) for i in range(<int64_t> found.size())]

@@ -68,6 +68,47 @@ def requantize(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and
         c.c_requantize(args, out, c.effective_threads())
 
 
+cdef int fill_requantizing(c.Requantizing* requantizing, cnp.ndarray y, tuple ending) except -1:
+    """`ending`: bias, multipliers, shifts, zero point, least, most; y is int8 or uint8."""
+    cdef c.RequantizeArgs how
+    bias, multipliers, shifts, zero_point, least, most = ending
+    if y.dtype not in (np.int8, np.uint8):
+        raise AssertionError("outputs are int8 or uint8")
+    fill_features(&how, 0, cnp.PyArray_SIZE(<cnp.ndarray> bias), True, bias)
+    fill_factors(&how, multipliers, shifts, zero_point, least, most)
+    requantizing[0] = c.requantizing(how, <Type> _type_of[cnp.PyArray_TYPE(y)])
+    return 0
+
+
+def requantized_linear(Operand W not None, cnp.ndarray x not None, cnp.ndarray y not None, tuple ending not None):
+    """Writes y (N, M), int8 or uint8, as the requantised sums of x (N, K) and W; contiguous arrays that are apart.
+
+    False, and nothing is written, where sums would not become outputs a tile at a time.
+    """
+    cdef int number = product_of(W.w_num, native_num(x))
+    cdef c.Operands operands
+    cdef c.Requantizing requantizing
+    cdef CPlan plan
+    if number < 0 or not is_view(x, x_nums[number], True, &operands.x):
+        return False
+    if (x.ndim != 2 or y.ndim != 2 or x.shape[1] != W.cols or y.shape[1] != W.rows or x.shape[0] != y.shape[0]
+            or not cnp.PyArray_ISCARRAY(y) or not is_view(y, cnp.PyArray_TYPE(y), True, &operands.y)):
+        raise AssertionError("requantized_linear takes matrices of matching shapes")
+    plan = plan_for(W, number, False, operands.x.cols, -1, _deterministic, operands.x.col_stride == 1)
+    if not plan.choice.requantizes():
+        return False
+    fill_requantizing(&requantizing, y, ending)
+    if cnp.PyArray_SIZE(<cnp.ndarray> ending[0]) != W.rows:
+        raise AssertionError("each row has a bias")
+    operands.winners = NULL
+    operands.finish.bias = NULL
+    operands.finish.activation = c.Activation.none
+    operands.requantizing = &requantizing
+    with nogil:
+        c.multiply(plan, operands)
+    return True
+
+
 def real_outputs(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and_cols, bint by_column,
                  cnp.ndarray bias not None, cnp.ndarray units not None, double least, double most):
     """Writes y, float32: (sums + bias) * units, in float64 and rounded once, from `least` to `most`."""

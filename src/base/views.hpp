@@ -78,6 +78,7 @@ struct PatchesView {
     const ImagesView* images;
     const Sliding* sliding;
     std::int64_t image;
+    std::int32_t pad = 0;  // what lies around images of integers
 };
 
 }  // namespace cs

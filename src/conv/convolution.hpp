@@ -24,6 +24,11 @@ struct ConvShape {
     Sliding sliding{};
     bool channels_last = false;  // how x and y lie, as far as is known: any strides are served
     bool deterministic = false;
+    // Elements are quads of 8-bit numbers, as conv/quads.cpp makes them: of signed weights, of unsigned activations.
+    bool of_quads = false;
+
+    // What micro-kernels for it are listed by.
+    Types loops() const { return of_quads ? Types{Type::s8, Type::u8, Type::s32} : types; }
 };
 
 // y has a channel for each row of the filters, and out_rows * out_cols pixels. x and y do not overlap.
@@ -31,6 +36,9 @@ struct ConvOperands {
     ImagesView x, y;
     Epilogue finish;
     const WinnersView* winners = nullptr;  // instead of x, whose sizes count all the same
+    std::int32_t pad = 0;                  // what lies around images of integers
+    // y is of 8 bits, for a way that requantizes(); finish asks for nothing.
+    const Requantizing* requantizing = nullptr;
 
     bool has_no_outputs() const { return y.images == 0 || y.channels == 0 || y.height == 0 || y.width == 0; }
 };
@@ -45,6 +53,8 @@ class Convolution {
     // The workspace has at least the bytes that are said here, for these operands and as many threads.
     virtual void run(const ConvOperands& operands, int threads, Workspace workspace) const = 0;
     virtual std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const = 0;
+    // Whether outputs of 8 bits can be asked for.
+    virtual bool requantizes() const { return false; }
     // Of what was derived for this way alone.
     virtual std::int64_t layout_bytes() const { return 0; }
     // Multiplications, and what costs as much: of so many images; of so many winners of them together.

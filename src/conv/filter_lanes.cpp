@@ -27,16 +27,16 @@ struct FilterLanesLayout {
 };
 
 // The tiles of the widest vectors that the pattern fills, of the strongest level that has them.
-std::vector<Tile> tiles_of(Subject& subject) {
+std::vector<Tile> tiles_of(Subject& subject, Types loops) {
     int lanes = 0;
     const auto all = rows_of(&Table::filter_lanes, subject.levels);
     for (const Tile& tile : all)
-        if (tile.row->types == subject.types && tile.row->lanes > lanes &&
+        if (tile.row->types == loops && tile.row->lanes > lanes &&
             comes_in(subject.operand.by_output(), tile.row->lanes))
             lanes = tile.row->lanes;
     std::vector<Tile> tiles;
     for (const Tile& tile : all) {
-        if (tile.row->types != subject.types || tile.row->lanes != lanes) continue;
+        if (tile.row->types != loops || tile.row->lanes != lanes) continue;
         auto same = std::find_if(tiles.begin(), tiles.end(),
                                  [&](const Tile& other) { return other.row->tile_cols == tile.row->tile_cols; });
         same != tiles.end() ? * same = tile : tiles.emplace_back(tile);
@@ -95,13 +95,14 @@ class FilterLanes final : public PixelsConvolution<typename P::X, FilterLanesRow
     FilterLanesLayout layout_;
 };
 
-using Supported = TypeList<Product<float, float, float>, Product<double, double, double>>;
+using Supported = TypeList<Product<float, float, float>, Product<double, double, double>,
+                           Product<std::int32_t, std::int32_t, std::int32_t>>;
 
 std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     if (shape.deterministic || index_in(Supported{}, subject.types) == Supported::count ||
         shape.sliding.pixels() == 0 || subject.operand.nnz() == 0)
         return {};
-    const std::vector<Tile> tiles = tiles_of(subject);
+    const std::vector<Tile> tiles = tiles_of(subject, shape.loops());
     if (tiles.empty()) return {};
     const Padded padded(shape, true);
     if (!has_short_offsets(padded)) return {};
@@ -113,7 +114,7 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
 std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& shape) {
     const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
     Subject subject(matrix, Side::rows, shape.types);
-    std::vector<Tile> tiles = tiles_of(subject);
+    std::vector<Tile> tiles = tiles_of(subject, shape.loops());
     char text[200];
     std::snprintf(text, sizeof text, "padded pixels: %d filters to a pattern, which are the lanes of a vector",
                   tiles.front().row->lanes);

@@ -90,7 +90,8 @@ std::int64_t Padded::offset(std::int64_t channel, std::int64_t tap) const {
 }
 
 template <class T>
-void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T* to) const {
+void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T fill,
+                  T* to) const {
     const Sliding& s = shape_.sliding;
     const T* const first = static_cast<const T*>(images.data) + image * images.image_stride;
     const std::int64_t top = first_row(strip) * s.stride_rows - s.top;
@@ -101,30 +102,30 @@ void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t str
             for (std::int64_t row = 0; row < rows_; ++row) {
                 const std::int64_t y = row * s.stride_rows + a + top;
                 const T* const from = first + y * images.row_stride + left * images.col_stride;
-                copy_line(images, from, y >= 0 && y < images.height ? pixels : Inside{pitch_, pitch_}, move,
+                copy_line(images, from, y >= 0 && y < images.height ? pixels : Inside{pitch_, pitch_}, move, fill,
                           to + row * row_step());
             }
             // Behind the last row: its right margin.
             const std::int64_t end = rows_ * row_step();
             for (std::int64_t c = 0; c < (channels_last_ ? 1 : images.channels); ++c)
-                std::fill(to + c * channel_step() + end, to + c * channel_step() + phase_step_, T{});
+                std::fill(to + c * channel_step() + end, to + c * channel_step() + phase_step_, fill);
         }
 }
 
 // A row of all channels: the pixels of `run` from `from` on, a stride apart, zeros around them.
 template <class T>
-void Padded::copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T* to) const {
+void Padded::copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T fill, T* to) const {
     const std::int64_t channels = images.channels, across = images.channel_stride, n = run.last - run.first;
     const std::int64_t step = shape_.sliding.stride_cols * images.col_stride, pixel = pixel_step();
     for (std::int64_t c = 0; c < (channels_last_ ? 1 : channels); ++c) {
         T* const line = to + c * channel_step();
-        std::fill(line, line + run.first * pixel, T{});
-        std::fill(line + run.last * pixel, line + pitch_ * pixel, T{});
+        std::fill(line, line + run.first * pixel, fill);
+        std::fill(line + run.last * pixel, line + pitch_ * pixel, fill);
     }
     from += run.first * step;
     to += run.first * pixel;
     if (channels_last_)
-        for (std::int64_t i = 0; i < n; ++i) std::fill(to + i * pixel + channels, to + (i + 1) * pixel, T{});
+        for (std::int64_t i = 0; i < n; ++i) std::fill(to + i * pixel + channels, to + (i + 1) * pixel, fill);
     if (n == 0) return;
     // One side has channels together, the other pixels: a transpose. Otherwise runs of what both have together.
     if (channels_last_ && step == 1 && across != 1) {
@@ -138,7 +139,9 @@ void Padded::copy_line(const ImagesView& images, const T* from, Inside run, cons
     }
 }
 
-template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, float*) const;
-template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, double*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, float, float*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, double, double*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, std::int32_t,
+                           std::int32_t*) const;
 
 }  // namespace cs

@@ -41,8 +41,10 @@ class Padded {
     // Elements, without those that a tile reads beyond the last pixel.
     std::int64_t elements() const { return elements_; }
 
+    // `fill`: what lies around the image, and is no channel.
     template <class T>
-    void copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T* to) const;
+    void copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T fill,
+              T* to) const;
 
    private:
     struct Used {  // phases of one axis that a tap meets, and the last step into one
@@ -53,7 +55,7 @@ class Padded {
     // Elements from one channel of a pixel to the next.
     std::int64_t channel_step() const { return channels_last_ ? 1 : down_.phases * across_.phases * phase_step_; }
     template <class T>
-    void copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T* to) const;
+    void copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T fill, T* to) const;
 
     const ConvShape shape_;
     const bool channels_last_;

@@ -13,7 +13,7 @@
 #include "base/sizes.hpp"
 #include "conv/padded.hpp"
 #include "kernels/names.hpp"
-#include "tiles/sink.hpp"
+#include "tiles/requantizing_sink.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
@@ -36,6 +36,7 @@ class PixelsConvolution : public Convolution {
    public:
     using Tiles = std::vector<Registered<Row>>;  // of ascending width, the first of one pixel
 
+    bool requantizes() const final { return std::is_same_v<T, std::int32_t>; }
     std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const final {
         return threads * (strip_bytes() + columns_bytes(operands));
     }
@@ -46,7 +47,7 @@ class PixelsConvolution : public Convolution {
             unsigned char* const own = workspace.memory + worker * (strip_bytes() + columns_bytes(operands));
             const std::int64_t image = number / n_strips, strip = number % n_strips, first = padded_.first_row(strip);
             T* const copy = reinterpret_cast<T*>(own);
-            padded_.template copy<T>(operands.x, image, strip, move_, copy);
+            padded_.template copy<T>(operands.x, image, strip, move_, static_cast<T>(operands.pad), copy);
             for (std::int64_t row = 0; row < padded_.rows_of(strip); ++row)
                 line(operands, image, first + row, copy + row * padded_.row_step(),
                      reinterpret_cast<T*>(own + strip_bytes()));
@@ -77,16 +78,17 @@ class PixelsConvolution : public Convolution {
     std::int64_t strip_bytes() const {
         return round_to_lines(padded_.elements() + beyond_, sizeof(T)) * std::int64_t{sizeof(T)};
     }
-    // Where channels of y are not next to each other, sums take a way through memory.
+    // Where channels of y are not next to each other, or outputs of 8 bits, sums take a way through memory.
     static bool is_direct(const ConvOperands& operands) {
-        return operands.y.channel_stride == 1 || operands.y.channels == 1;
+        return operands.requantizing == nullptr && (operands.y.channel_stride == 1 || operands.y.channels == 1);
     }
     static std::int64_t step_of_columns(const ConvOperands& operands) {
         return round_to_lines(operands.y.channels + 16, sizeof(T));
     }
     std::int64_t columns_bytes(const ConvOperands& operands) const {
-        return is_direct(operands) ? 0
-                                   : step_of_columns(operands) * tiles_.back().row->tile_cols * std::int64_t{sizeof(T)};
+        // Those of outputs of 8 bits wait for the row's last.
+        const std::int64_t columns = operands.requantizing != nullptr ? operands.y.width : tiles_.back().row->tile_cols;
+        return is_direct(operands) ? 0 : step_of_columns(operands) * columns * std::int64_t{sizeof(T)};
     }
 
     // The tiles of an output row: as few and as wide as serve it.
@@ -109,21 +111,30 @@ class PixelsConvolution : public Convolution {
     // One row of the output; copy: where its first pixel's patch begins.
     void line(const ConvOperands& operands, std::int64_t image, std::int64_t row, const T* copy, T* columns) const {
         const ImagesView& y = operands.y;
-        const DenseView to{static_cast<T*>(y.data) + image * y.image_stride + row * y.row_stride, y.channels, y.width,
-                           y.channel_stride, y.col_stride};
-        const DenseSink<T> sink(to, operands.finish, move_);
-        const bool direct = is_direct(operands);
+        const std::int64_t size = operands.requantizing != nullptr ? 1 : std::int64_t{sizeof(T)};
+        const DenseView to{static_cast<char*>(y.data) + (image * y.image_stride + row * y.row_stride) * size,
+                           y.channels, y.width, y.channel_stride, y.col_stride};
+        with_sink<T>(to, operands.finish, operands.requantizing, move_,
+                     [&](const Sink<T>& sink) { tiles_of_line(operands, sink, copy, columns); });
+    }
+
+    void tiles_of_line(const ConvOperands& operands, const Sink<T>& sink, const T* copy, T* columns) const {
+        const ImagesView& y = operands.y;
+        const DenseView& to = sink.view();
+        const bool direct = is_direct(operands), waits = operands.requantizing != nullptr;
         const std::int64_t y_stride = direct ? y.col_stride : step_of_columns(operands);
         const Activations takes = tiles_.front().row->takes;
         const Epilogue finish = sink.in_loop(takes, 0);
         const Range rows{0, y.channels};
         std::int64_t col = 0;
         for (const Row* tile : cut_) {
-            multiply(*tile, copy + col * padded_.pixel_step(), direct ? element<T>(to, 0, col) : columns, y_stride,
+            T* const own = waits ? columns + col * y_stride : columns;
+            multiply(*tile, copy + col * padded_.pixel_step(), direct ? element<T>(to, 0, col) : own, y_stride,
                      y.channels, finish);
-            if (!direct) sink.take_columns(columns, y_stride, rows, {col, tile->tile_cols});
+            if (!direct && !waits) sink.take_columns(columns, y_stride, rows, {col, tile->tile_cols});
             col += tile->tile_cols;
         }
+        if (waits) sink.take_columns(columns, y_stride, rows, {0, y.width});
         sink.finish_rest(takes, rows, {0, y.width});
     }
 

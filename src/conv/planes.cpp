@@ -53,11 +53,11 @@ int lanes_of(const std::vector<Tile>& tiles) {
 }
 
 // Those of the strongest level, with the shared rows that serve the pattern best.
-std::vector<Tile> tiles_of(Subject& subject) {
+std::vector<Tile> tiles_of(Subject& subject, Types loops) {
     std::vector<Tile> found;
     const int shared = subject.known(rows_to_a_pattern);
     auto wanted = [&](const PlanesRow& row) {
-        return row.types == subject.types && row.shared_rows <= shared &&
+        return row.types == loops && row.shared_rows <= shared &&
                (row.shared_rows == 0 || subject.operand.outer() % row.shared_rows == 0);
     };
     int most = 0, isa = -1;
@@ -92,6 +92,7 @@ class PlanesConvolution final : public Convolution {
           padded_(shape, false),
           layout_(std::move(layout)) {}
 
+    bool requantizes() const override { return std::is_same_v<Y, std::int32_t>; }
     std::int64_t layout_bytes() const override { return layout_.groups.bytes() + bytes_of_arrays(layout_.offsets); }
 
     std::int64_t workspace_bytes(const ConvOperands&, int threads) const override {
@@ -103,7 +104,8 @@ class PlanesConvolution final : public Convolution {
         auto task = [&](std::int64_t number, int worker) {
             unsigned char* const own = workspace.memory + worker * (strip_bytes() + sums_bytes());
             const Strip strip{number / n_strips, number % n_strips, reinterpret_cast<X*>(own)};
-            padded_.template copy<X>(operands.x, strip.image, strip.number, move_, strip.copy);
+            padded_.template copy<X>(operands.x, strip.image, strip.number, move_, static_cast<X>(operands.pad),
+                                     strip.copy);
             const std::int64_t last = positions(padded_, sliding(), strip.number);
             for (std::int64_t first = 0; first < last; first += row_.tile_cols)
                 for (std::int64_t panel = 0; panel < layout_.groups.n_panels; ++panel)
@@ -142,19 +144,38 @@ class PlanesConvolution final : public Convolution {
         store(operands, strip, {first_row, n_rows}, cols, sums);
     }
 
+    // Outputs of 8 bits in place of the sums, margins too; null where none are asked for.
+    const std::uint8_t* requantized(const ConvOperands& operands, Range rows, Y* sums) const {
+        if constexpr (std::is_same_v<Y, std::int32_t>)
+            if (operands.requantizing != nullptr) {
+                const DenseView none{};
+                return RequantizingSink(none, operands.finish, *operands.requantizing)
+                    .requantize_tile(sums, row_.tile_cols, rows);
+            }
+        return nullptr;
+    }
+
     // What of the tile lies in rows of the output: a run for each of these.
     void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, Y* sums) const {
         const ImagesView& y = operands.y;
         const std::int64_t pitch = padded_.pitch(), last = cols.first + cols.count;
-        Y* const image =
-            static_cast<Y*>(y.data) + strip.image * y.image_stride + padded_.first_row(strip.number) * y.row_stride;
+        const std::int64_t size = operands.requantizing != nullptr ? 1 : std::int64_t{sizeof(Y)};
+        char* const image = static_cast<char*>(y.data) +
+                            (strip.image * y.image_stride + padded_.first_row(strip.number) * y.row_stride) * size;
+        const std::uint8_t* const bytes = requantized(operands, rows, sums);
         for (std::int64_t at = cols.first; at < last;) {
             const std::int64_t row = at / pitch, col = at % pitch;
             const std::int64_t until = std::min(last, row * pitch + y.width);
             if (at < until) {
-                const DenseView line{image + row * y.row_stride, y.channels, y.width, y.channel_stride, y.col_stride};
-                DenseSink<Y>(line, operands.finish, move_)
-                    .take_tile(sums + (at - cols.first), row_.tile_cols, rows, {col, until - at});
+                const DenseView line{image + row * y.row_stride * size, y.channels, y.width, y.channel_stride,
+                                     y.col_stride};
+                const Range run{col, until - at};
+                if (bytes != nullptr)
+                    RequantizingSink(line, operands.finish, *operands.requantizing)
+                        .take_bytes(bytes + (at - cols.first), 4 * row_.tile_cols, rows, run);
+                else
+                    DenseSink<Y>(line, operands.finish, move_)
+                        .take_tile(sums + (at - cols.first), row_.tile_cols, rows, run);
             }
             at = (row + 1) * pitch;
         }
@@ -177,7 +198,8 @@ std::int64_t block_channels(const ConvShape& shape, const Padded& padded, const 
     return std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 5 / bytes, 8, 4096);
 }
 
-using Supported = TypeList<Product<float, float, float>, Product<double, double, double>>;
+using Supported = TypeList<Product<float, float, float>, Product<double, double, double>,
+                           Product<std::int32_t, std::int32_t, std::int32_t>>;
 
 PlanesLayout derive(Subject& subject, const ConvShape& shape, const Padded& padded, const PlanesRow& row) {
     const StoredMatrix& matrix = subject.operand.by_output();
@@ -210,7 +232,7 @@ bool serves(const ConvShape& shape) {
 
 std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     if (index_in(Supported{}, subject.types) == Supported::count || !serves(shape)) return {};
-    const std::vector<Tile> tiles = tiles_of(subject);
+    const std::vector<Tile> tiles = tiles_of(subject, shape.loops());
     if (tiles.empty()) return {};
     const Padded padded(shape, false);
     const std::int64_t pixels = positions(padded, shape.sliding);
@@ -223,7 +245,7 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
     const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
     Subject subject(matrix, Side::rows, shape.types);
     const Padded padded(shape, false);
-    const Tile tile = best_tile(tiles_of(subject), positions(padded, shape.sliding));
+    const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding));
     PlanesLayout layout = derive(subject, shape, padded, *tile.row);
     char text[200];
     std::snprintf(text, sizeof text, "padded planes: tiles of %d pixels, %s, blocks of %lld channels",

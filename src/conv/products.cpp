@@ -94,7 +94,7 @@ class ProductsConvolution final : public Convolution {
             of.x = {static_cast<char*>(x.data) + job * x.image_stride * size_x, x.channels, jobs.columns,
                     x.channel_stride, pixel_step(x)};
         } else {
-            patches = {&x, &sliding(), job};
+            patches = {&x, &sliding(), job, operands.pad};
             of.patches = &patches;
         }
     }

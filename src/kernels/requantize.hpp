@@ -21,6 +21,7 @@ struct RequantizeArgs {
     bool by_column;
     const std::int32_t *bias, *multipliers, *shifts;  // of each feature
     std::int32_t zero_point, least, most;
+    std::int64_t sums_stride = 0, to_stride = 0;  // elements from one row to the next; 0: cols
 };
 using RequantizeFunction = void (*)(const RequantizeArgs&);
 

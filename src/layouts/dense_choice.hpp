@@ -14,6 +14,7 @@
 #include "layouts/layout.hpp"
 #include "layouts/matrix.hpp"
 #include "tiles/patches.hpp"
+#include "tiles/requantizing_sink.hpp"
 #include "tiles/sink.hpp"
 #include "tiles/source.hpp"
 #include "tiles/work.hpp"
@@ -32,10 +33,11 @@ class DenseChoice : public Choice {
 
     std::int64_t workspace_bytes(const Operands& operands) const final {
         return with_source(operands, [&](const Source<X>& source) {
-            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
-            const int threads = threads_for(operands);
-            const std::int64_t alone = bytes(source, sink, 1);
-            return threads == 1 ? alone : std::max(alone, bytes(source, sink, threads));
+            return with_sink<Y>(operands.y, operands.finish, operands.requantizing, *move_y_, [&](const Sink<Y>& sink) {
+                const int threads = threads_for(operands);
+                const std::int64_t alone = bytes(source, sink, 1);
+                return threads == 1 ? alone : std::max(alone, bytes(source, sink, threads));
+            });
         });
     }
 
@@ -55,15 +57,16 @@ class DenseChoice : public Choice {
     // In the workspace given, on one thread where it has no room for more; or in one that grows.
     void run_in(const Operands& operands, Workspace workspace, KeptWorkspace* kept) const {
         with_source(operands, [&](const Source<X>& source) {
-            const DenseSink<Y> sink(operands.y, operands.finish, *move_y_);
-            int threads = threads_for(operands);
-            if (kept != nullptr) {
-                const std::int64_t needed = bytes(source, sink, threads);
-                if (needed > 0) workspace = kept->at_least(needed);
-            } else if (threads > 1 && bytes(source, sink, threads) > workspace.bytes) {
-                threads = 1;
-            }
-            multiply(source, sink, threads, workspace.memory);
+            with_sink<Y>(operands.y, operands.finish, operands.requantizing, *move_y_, [&](const Sink<Y>& sink) {
+                int threads = threads_for(operands);
+                if (kept != nullptr) {
+                    const std::int64_t needed = bytes(source, sink, threads);
+                    if (needed > 0) workspace = kept->at_least(needed);
+                } else if (threads > 1 && bytes(source, sink, threads) > workspace.bytes) {
+                    threads = 1;
+                }
+                multiply(source, sink, threads, workspace.memory);
+            });
         });
     }
 

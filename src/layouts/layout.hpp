@@ -27,6 +27,7 @@ class Layout {
 
 class Matrix;
 class Subject;
+struct Requantizing;
 
 // What one product reads and writes. Shapes and types fit, and x and y do not overlap.
 struct Operands {
@@ -35,6 +36,8 @@ struct Operands {
     DenseView y;
     Epilogue finish;
     const PatchesView* patches = nullptr;
+    // y is of 8 bits, for a choice that requantizes(); finish asks for nothing.
+    const Requantizing* requantizing = nullptr;
 
     std::int64_t vectors() const { return y.cols; }
 };
@@ -55,6 +58,8 @@ class Choice {
     const Matrix& matrix() const { return matrix_; }
     Side side() const { return side_; }
     Types types() const { return types_; }
+    // Whether outputs of 8 bits can be asked for.
+    virtual bool requantizes() const { return false; }
     // x and y must lie in contiguous rows, or be one column.
     bool reads_in_place() const { return reads_in_place_; }
 

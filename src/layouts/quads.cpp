@@ -38,14 +38,25 @@ StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned) {
             owned.values.data(),  Type::s32};
 }
 
+std::vector<std::int32_t> starts_of_moved(const StoredMatrix& matrix) {
+    const auto* const values = static_cast<const std::int8_t*>(matrix.values);
+    std::vector<std::int32_t> starts;
+    for (std::int64_t row = 0; row < matrix.rows; ++row) {
+        std::uint32_t sum = 0;
+        for (std::int64_t i = matrix.row_ptr[row]; i < matrix.row_ptr[row + 1]; ++i)
+            sum += static_cast<std::uint32_t>(static_cast<std::int32_t>(values[i]));
+        starts.push_back(static_cast<std::int32_t>(-128 * sum));
+    }
+    return starts;
+}
+
 namespace {
 
 using Quad = std::int32_t;
 
 struct QuadsLayout final : Layout {
     RowGroupsLayout groups;
-    // Of each row, what its sum begins with where activations are moved by 128.
-    std::vector<std::int32_t> starts;
+    std::vector<std::int32_t> starts;  // starts_of_moved()
 
     std::int64_t bytes() const override { return groups.bytes() + bytes_of_arrays(starts); }
     std::int64_t slots() const override { return groups.slots() * quad_cols; }
@@ -76,6 +87,8 @@ class QuadsChoice final : public TilesChoice<P, RowGroupsRow, QuadsLayout> {
           interleave_(*strongest_of(&Table::interleave, subject.levels, Type::u8).row),
           move_(*strongest_of(&Table::move, subject.levels, Type::s32).row) {}
 
+    bool requantizes() const override { return true; }
+
    private:
     GroupsProduct<Quad, Quad, Y> product() const { return {layout().groups, tiles()}; }
 
@@ -98,13 +111,7 @@ QuadsLayout derive(const StoredMatrix& matrix, const RowGroupsRow& widest) {
         choose_block_cols(quads, widest.tile_cols * std::int64_t{sizeof(Quad)}, widest.shared_rows);
     QuadsLayout layout;
     layout.groups = derive_row_groups(quads, choose_panel_rows(quads, block_cols), block_cols, widest.shared_rows);
-    const auto* const values = static_cast<const std::int8_t*>(matrix.values);
-    for (std::int64_t row = 0; row < matrix.rows; ++row) {
-        std::uint32_t sum = 0;
-        for (std::int64_t i = matrix.row_ptr[row]; i < matrix.row_ptr[row + 1]; ++i)
-            sum += static_cast<std::uint32_t>(static_cast<std::int32_t>(values[i]));
-        layout.starts.push_back(static_cast<std::int32_t>(-128 * sum));
-    }
+    layout.starts = starts_of_moved(matrix);
     return layout;
 }
 

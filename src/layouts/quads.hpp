@@ -15,6 +15,10 @@ inline constexpr std::int64_t quad_cols = 4;
 // 4 q + 3, the first in the lowest byte, zero where there is no entry. O(entries).
 StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned);
 
+// Of each row, what its sum begins with where activations are moved by 128 (tiles/quads.hpp): -128 times the sum of its
+// weights, modulo 2^32.
+std::vector<std::int32_t> starts_of_moved(const StoredMatrix& matrix);
+
 // Row groups of quads: every product of 8-bit numbers, for any batch.
 std::optional<double> quads_cost(Subject& subject, const Request& request);
 std::unique_ptr<const Choice> build_quads(Subject& subject, const Request& request);

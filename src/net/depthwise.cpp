@@ -79,7 +79,7 @@ class DepthwiseStep final : public Step {
         const std::int64_t each = y_.channels / x_.channels, cols = sliding_.out_cols;
         T* const first = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
         for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
-            padded_.copy(plane, 0, strip, move_, memory);
+            padded_.copy(plane, 0, strip, move_, T{}, memory);
             const std::int64_t rows = padded_.rows_of(strip);
             for (std::int64_t output = channel * each; output < (channel + 1) * each; ++output) {
                 T* const y = first + output * y_.channel_stride + padded_.first_row(strip) * cols;
@@ -96,7 +96,7 @@ class DepthwiseStep final : public Step {
         const std::int64_t cols = sliding_.out_cols, channels = x_.channels;
         T* y = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
         for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
-            padded_.copy(x, image, strip, move_, memory);
+            padded_.copy(x, image, strip, move_, T{}, memory);
             for (std::int64_t row = 0; row < padded_.rows_of(strip); ++row, y += cols * channels) {
                 function_({memory + row * padded_.row_step(), weights_, bias_, y, offsets_.data(), sliding_.taps(),
                            channels, cols, padded_.pixel_step(), channels, channels, least_, most_, true});

@@ -11,6 +11,11 @@ namespace cs {
 
 RowName row_name(const RequantizeRow& row) { return {nullptr, "dense", name_of(row.type), "", 1, 1}; }
 
+Requantizing requantizing(const RequantizeArgs& how, Type out) {
+    return {how, strongest_of(&Table::requantize, usable_levels(), out).row,
+            strongest_of(&Table::move, usable_levels(), Type::u8).row};
+}
+
 void requantize(const RequantizeArgs& args, Type out, int threads) {
     const auto function = strongest_of(&Table::requantize, usable_levels(), out).row->function;
     const int worth = choose_threads(static_cast<double>(args.rows) * static_cast<double>(args.cols));

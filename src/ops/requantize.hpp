@@ -2,12 +2,15 @@
 // Sums of 8-bit products as outputs, on the threads that there are.
 #pragma once
 
-#include "kernels/requantize.hpp"
+#include "tiles/requantizing_sink.hpp"
 
 namespace cs {
 
 // `out`: s8 or u8, that of args.to. On at most so many threads.
 void requantize(const RequantizeArgs& args, Type out, int threads);
+
+// For products and convolutions whose outputs are of this type.
+Requantizing requantizing(const RequantizeArgs& how, Type out);
 
 // Real numbers: (sum + bias) * unit of each feature, in float64 and rounded once, at least `least` and at most `most`.
 struct Units {

@@ -29,7 +29,8 @@ class PatchesSource final : public Source<T> {
         : Source<T>(x.images->channels * x.sliding->taps(), nullptr),
           images_(*x.images),
           sliding_(*x.sliding),
-          image_(static_cast<const T*>(images_.data) + x.image * images_.image_stride) {}
+          image_(static_cast<const T*>(images_.data) + x.image * images_.image_stride),
+          pad_(static_cast<T>(x.pad)) {}
 
     void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
         for (std::int64_t k = 0; k < rows.count; ++k) {
@@ -50,7 +51,7 @@ class PatchesSource final : public Source<T> {
             for (std::int64_t c = 0; c < images_.channels; ++c)
                 for (std::int64_t a = 0; a < s.kernel_rows; ++a, at += s.kernel_cols) {
                     const std::int64_t y = top + a * s.dilation_rows;
-                    std::fill_n(at, s.kernel_cols, T{});
+                    std::fill_n(at, s.kernel_cols, pad_);
                     if (y < 0 || y >= images_.height) continue;
                     const T* const line = image_ + c * images_.channel_stride + y * images_.row_stride;
                     for (std::int64_t b = taps.first; b < taps.last; ++b)
@@ -74,12 +75,12 @@ class PatchesSource final : public Source<T> {
             Inside run{n, n};
             if (y >= 0 && y < images_.height) run = Inside::of(x, s.stride_cols, n, images_.width);
             const T* const from = plane + y * images_.row_stride + x * images_.col_stride;
-            std::fill(to, to + run.first, T{});
+            std::fill(to, to + run.first, pad_);
             if (step == 1)
                 std::copy(from + run.first, from + run.last, to + run.first);
             else
                 for (std::int64_t i = run.first; i < run.last; ++i) to[i] = from[i * step];
-            std::fill(to + run.last, to + n, T{});
+            std::fill(to + run.last, to + n, pad_);
             to += n;
             left -= n;
         }
@@ -88,6 +89,7 @@ class PatchesSource final : public Source<T> {
     const ImagesView& images_;
     const Sliding& sliding_;
     const T* const image_;
+    const T pad_;
 };
 
 }  // namespace cs

@@ -9,11 +9,12 @@
 #include "kernels/filter_lanes.hpp"
 #include "ukr/finish.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/quads.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
 
-template <class T, int L, int Pixels>
+template <class T, int L, int Pixels, class Step = MultiplyAdd>
 void filter_lanes(const FilterLanesArgs& args) {
     using V = vec<T, L>;
     const T* const x = static_cast<const T*>(args.x);
@@ -29,7 +30,7 @@ void filter_lanes(const FilterLanesArgs& args) {
             const T* const pixel = x + *offset++;
             const V weight = load<V>(values);
 #pragma GCC unroll 16
-            for (int p = 0; p < Pixels; ++p) sum[p] = fma(broadcast<V>(pixel[p * step]), weight, sum[p]);
+            for (int p = 0; p < Pixels; ++p) sum[p] = Step::of(weight, broadcast<V>(pixel[p * step]), sum[p]);
         }
         const std::int64_t row = strip * L, rows = args.n_rows - row;
         for (int p = 0; p < Pixels; ++p) {
@@ -46,13 +47,32 @@ void filter_lanes(const FilterLanesArgs& args) {
 template <class T, int L, int Pixels>
 inline constexpr FilterLanesRow filter_lanes_row{uniform(type_of<T>), L, Pixels, filter_lanes<T, L, Pixels>};
 
+// Of quads of 8-bit numbers.
+template <int Pixels>
+inline constexpr FilterLanesRow quad_lanes_row{Types{Type::s8, Type::u8, Type::s32}, native<std::int32_t>, Pixels,
+                                               filter_lanes<std::int32_t, native<std::int32_t>, Pixels, DotQuads>};
+
+static constexpr FilterLanesRow quad_lanes_rows[] = {
+    quad_lanes_row<1>, quad_lanes_row<2>, quad_lanes_row<4>, quad_lanes_row<7>, quad_lanes_row<8>, quad_lanes_row<14>,
+};
+
 static constexpr FilterLanesRow filter_lanes_of_every_level[] = {
-    filter_lanes_row<float, native<float>, 1>,    filter_lanes_row<float, native<float>, 2>,
-    filter_lanes_row<float, native<float>, 4>,    filter_lanes_row<float, native<float>, 7>,
-    filter_lanes_row<float, native<float>, 8>,    filter_lanes_row<float, native<float>, 14>,
-    filter_lanes_row<double, native<double>, 1>,  filter_lanes_row<double, native<double>, 2>,
-    filter_lanes_row<double, native<double>, 4>,  filter_lanes_row<double, native<double>, 7>,
+    filter_lanes_row<float, native<float>, 1>,
+    filter_lanes_row<float, native<float>, 2>,
+    filter_lanes_row<float, native<float>, 4>,
+    filter_lanes_row<float, native<float>, 7>,
+    filter_lanes_row<float, native<float>, 8>,
+    filter_lanes_row<float, native<float>, 14>,
+    filter_lanes_row<double, native<double>, 1>,
+    filter_lanes_row<double, native<double>, 2>,
+    filter_lanes_row<double, native<double>, 4>,
+    filter_lanes_row<double, native<double>, 7>,
     filter_lanes_row<double, native<double>, 14>,
+    quad_lanes_row<1>,
+    quad_lanes_row<2>,
+    quad_lanes_row<4>,
+    quad_lanes_row<7>,
+    quad_lanes_row<14>,
 };
 template <>
 struct EveryLevel<FilterLanesRow> {

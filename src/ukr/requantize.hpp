@@ -14,6 +14,10 @@
 
 namespace cs::ukr::CS_ISA {
 
+CS_INLINE std::int64_t row_step(std::int64_t stride, const RequantizeArgs& args) {
+    return stride == 0 ? args.cols : stride;
+}
+
 #ifdef __FMA__
 
 inline constexpr double counts_ones = 0x1.8p52;
@@ -82,11 +86,12 @@ void requantize_sums(const RequantizeArgs& given) {
                                  counts_ones + (args.most - args.zero_point), args.zero_point};
     const Sum* const sums = static_cast<const Sum*>(args.sums);
     Out* const to = static_cast<Out*>(args.to);
+    const std::int64_t step = row_step(args.sums_stride, args), to_step = row_step(args.to_stride, args);
     if (!args.by_column) {
         std::int64_t feature = args.feature;
-        for (std::int64_t at = 0; at < args.rows * args.cols; at += args.cols) {
+        for (std::int64_t r = 0; r < args.rows; ++r) {
             const double factor = factor_of(args.multipliers[feature], args.shifts[feature]);
-            requantize_run<false>(sums + at, args.cols, args.bias + feature, &factor, range, to + at);
+            requantize_run<false>(sums + r * step, args.cols, args.bias + feature, &factor, range, to + r * to_step);
             if (++feature == args.features) feature = 0;
         }
         return;
@@ -96,8 +101,9 @@ void requantize_sums(const RequantizeArgs& given) {
         double factors[most_features];
         for (std::int64_t i = 0; i < count; ++i)
             factors[i] = factor_of(args.multipliers[first + i], args.shifts[first + i]);
-        for (std::int64_t at = first; at < args.rows * args.cols; at += args.cols)
-            requantize_run<true>(sums + at, count, args.bias + first, factors, range, to + at);
+        for (std::int64_t r = 0; r < args.rows; ++r)
+            requantize_run<true>(sums + r * step + first, count, args.bias + first, factors, range,
+                                 to + r * to_step + first);
     }
 }
 
@@ -126,8 +132,8 @@ void requantize_sums(const RequantizeArgs& given) {
     std::int32_t outputs[at_once];
     std::int64_t feature = args.feature;
     for (std::int64_t r = 0; r < args.rows; ++r) {
-        const Sum* const sums = static_cast<const Sum*>(args.sums) + r * args.cols;
-        Out* const to = static_cast<Out*>(args.to) + r * args.cols;
+        const Sum* const sums = static_cast<const Sum*>(args.sums) + r * row_step(args.sums_stride, args);
+        Out* const to = static_cast<Out*>(args.to) + r * row_step(args.to_stride, args);
         for (std::int64_t first = 0; first < args.cols; first += at_once) {
             const std::int64_t count = args.cols - first < at_once ? args.cols - first : at_once;
             if (args.by_column)

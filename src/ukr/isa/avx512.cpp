@@ -78,7 +78,9 @@ static constexpr PlanesRow planes_tiles[] = {
     planes_row<float, 1, 4>,  planes_row<float, 2, 4>, planes_row<float, 4, 4>,  planes_row<float, 5, 4>,
     planes_row<float, 1, 8>,  planes_row<float, 2, 8>, planes_row<float, 3, 8>,  planes_row<double, 1>,
     planes_row<double, 2>,    planes_row<double, 4>,   planes_row<double, 1, 4>, planes_row<double, 2, 4>,
-    planes_row<double, 5, 4>,
+    planes_row<double, 5, 4>, quad_planes_row<1>,      quad_planes_row<2>,       quad_planes_row<4>,
+    quad_planes_row<1, 4>,    quad_planes_row<2, 4>,   quad_planes_row<4, 4>,    quad_planes_row<1, 8>,
+    quad_planes_row<2, 8>,    quad_planes_row<3, 8>,
 };
 
 extern const Table table;

@@ -11,8 +11,11 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     quads_row<std::uint8_t, 8, 2, 4>, quads_row<std::int8_t, 8, 2, 4>,
 };
 
+static constexpr PlanesRow planes_tiles[] = {quad_planes_row<1>, quad_planes_row<2>, quad_planes_row<1, 4>,
+                                             quad_planes_row<2, 4>};
+
 extern const Table table;
-constexpr Table table =
-    with({}, table_rows(row_groups_tiles), table_rows(byte_windows_rows<8, 32, 64>), table_rows(columns_of_bytes));
+constexpr Table table = with({}, table_rows(row_groups_tiles), table_rows(planes_tiles), table_rows(quad_lanes_rows),
+                             table_rows(byte_windows_rows<8, 32, 64>), table_rows(columns_of_bytes));
 
 }  // namespace cs::ukr::CS_ISA

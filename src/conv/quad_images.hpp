@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Images of 8-bit numbers as images of quads: four channels of a pixel in 32 bits.
+#pragma once
+
+#include <cstdint>
+
+#include "base/views.hpp"
+#include "kernels/interleave.hpp"
+
+namespace cs {
+
+// Whether channels come in fours that lie together and aligned: quads as they are.
+bool are_quads(const ImagesView& bytes);
+// Those.
+ImagesView as_quads(const ImagesView& bytes);
+// A copy in this memory: channels together where they are so in `bytes`, else pixels.
+ImagesView quads_in(const ImagesView& bytes, void* memory);
+// Fills the copy; each number ^ flip. Channels beyond the last are zero.
+void interleave_images(const ImagesView& bytes, const ImagesView& quads, std::uint8_t flip, const InterleaveRow& row,
+                       int threads);
+
+}  // namespace cs
