@@ -3,6 +3,11 @@
 
 import csv
 import json
+import pathlib
+import sys
+
+# Last, so that the installed complsparse is the one that is tested.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pytest
@@ -392,6 +397,27 @@ def test_fine_tuning(dense_run, tmp_path, pattern, density):
     assert result["before_fine_tuning"] is not None
     assert result["exported_decides_otherwise"] == 0
     assert result["weights"] == pytest.approx(1600 + 18000 + density * 2_502_400, rel=0.03)
+
+
+def test_rows_of_the_table(dense_run):
+    """Accuracies of the network in the folder, and in int8; means with their standard errors."""
+    from benchmarks import speech_runs
+
+    folder, result = dense_run
+    run = json.loads((folder / "result.json").read_text())
+    found = speech_runs.accuracies(folder, run, made_clips())
+    assert found["float32"] == pytest.approx(result["accuracy"])
+    assert abs(found["int8"] - found["float32"]) < 0.1
+    assert speech_runs.configuration(run) == "dense"
+    tuned = {**run, "start": "x", "pattern": "magnitude", "density": 0.1}
+    assert speech_runs.configuration(tuned) == "dense, then magnitude at 90%, 2 epochs more"
+    wins = {**run, "kind": "sparse_sparse", "blocks": [4, 8, 4], "winners": [6, 6, 150], "teacher": "x"}
+    assert speech_runs.configuration(wins) == "sparse-sparse, blocks 4/8/4, winners 6/6/150, taught"
+    assert speech_runs.mean([0.9, 0.92, 0.94]) == "92.0 ± 1.2"
+    assert speech_runs.mean([0.9]) == "90.0"
+    lines = list(speech_runs.table({"dense": [found]}, {("dense", "float32"): 1310.4, ("dense", "int8"): 2641}))
+    assert lines[2].startswith("| dense | 1 | 2,522,000 | ")
+    assert lines[2].endswith(" | 1,310 | 2,641 |")
 
 
 def test_only_dense_models_teach_and_start(tmp_path):
