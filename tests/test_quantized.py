@@ -15,6 +15,7 @@ from quantized import LIMITS, expected, factor, linear_sums
 from sliding import Sliding, patches
 
 import complsparse as cs
+from complsparse import _core
 from complsparse._quantized.requantize import factors
 
 DTYPES = ("uint8", "int8")
@@ -492,3 +493,23 @@ def test_out_may_not_overlap_an_input():
     with pytest.raises(ValueError, match="shares memory"):
         cs.qlinear(memory, Wq, out=memory, **GOOD)
     assert_array_equal(memory, before)
+
+
+@pytest.mark.parametrize("out_dtype", DTYPES)
+def test_requantising_near_halves(isa, out_dtype):
+    """Sums whose outputs lie at a half, next to one, and where they begin to saturate; factors of all sizes."""
+    rng = np.random.default_rng(6)
+    scale = np.float32(2.0) ** rng.integers(-18, 2, 40) * rng.choice([1, 0.75, rng.random()], 40).astype(np.float32)
+    Wq = with_numbers(np.eye(40), scale)
+    bias, multipliers, shifts = (np.zeros(40, dtype=np.int32), *factors(scale.astype(np.float64)))
+    low, high = LIMITS[out_dtype]
+    for zero_point in (low, 0, high):
+        wanted_at = rng.integers(low - 20, high + 20, (700, 40)) - zero_point + 0.5
+        exact = np.rint(wanted_at * 2.0**shifts / multipliers)
+        sums = (np.clip(exact, -(2**24), 2**24) + rng.integers(-1, 2, exact.shape)).astype(np.int32)
+        wanted = expected(sums.astype(np.int64), Wq, out_dtype, x_scale=1.0, out_scale=1.0, out_zero_point=zero_point)
+        for of_rows, by_column in itertools.product((sums, sums.astype(np.float32)), (True, False)):
+            laid = np.ascontiguousarray(of_rows if by_column else of_rows.T)
+            y = np.empty(laid.shape, dtype=out_dtype)
+            _core.requantize(laid, y, laid.shape, by_column, bias, multipliers, shifts, zero_point, low, high)
+            assert_array_equal(y if by_column else y.T, wanted)

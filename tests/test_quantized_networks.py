@@ -394,3 +394,21 @@ def test_integers_may_come_out():
     winners = contest(x)
     assert (type(winners), winners.dtype) == (cs.Winners, np.uint8)
     assert_array_equal(winners.toarray(), integer_networks.of_network(contest, x)[-1])
+
+
+@pytest.mark.parametrize("channels", [500, 517, 700])
+def test_sums_about_the_largest_integer_of_float32(channels):
+    """Odd sums up to 2**24, which float32 holds, and beyond, where it holds even ones alone: then they are of int32."""
+    rng = np.random.default_rng(channels)
+    values = np.full((3, channels, 1, 1), 127.0)
+    values[1] *= np.where(rng.random((channels, 1, 1)) < 0.5, -1, 1)
+    values[2, 0] = 126
+    W = cs.quantize(cs.from_filters(values))
+    assert (np.abs(W.toarray().astype(int)).sum(axis=1).max() * 255 > 2**24) == (channels > 517)
+    net = nn.Sequential([nn.Quantize(1.0), nn.QConv2d(W, x_scale=1.0), nn.Flatten()])
+    x = rng.integers(253, 256, (4, channels, 3, 3)).astype(np.float32)
+    x[0] = 255
+    exact = np.einsum("mc,ncij->nmij", W.toarray().astype(np.int64), x.astype(np.int64))
+    wanted = (exact * W.scale.astype(np.float64)[:, None, None]).astype(np.float32)
+    assert_array_equal(net(x), wanted.reshape(4, -1))
+    assert_array_equal(cs.qconv2d(x.astype(np.uint8), W, x_scale=1.0), wanted)

@@ -175,19 +175,33 @@ class QLinear(_Product):
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         x = inputs[0]
-        of_winners = x.spec.axis == len(x.spec.shape)
-        wide = self._widened(builder, x if of_winners else builder.dense(x))
-        sums = builder.new(self.infer(x.spec)._replace(dtype=self._sums))
         vectors = math.prod(x.spec.shape[:-1])
+        of_winners = x.spec.axis == len(x.spec.shape)
+        x = x if of_winners else builder.dense(x)
+        taken = self._taken_as(builder.samples * vectors, of_winners)
+        if taken != self.x_dtype:
+            x = self._widened(builder, x)
+        sums = builder.new(self.infer(inputs[0].spec)._replace(dtype=INT32 if taken == self.x_dtype else taken))
         plan = _core.make_plan(
-            self.W, builder.samples * vectors, self._sums, True, None, None, False,
+            self.W, builder.samples * vectors, taken, True, None, None, False,
             winners=x.spec.most if of_winners else None,
         )  # fmt: skip
         step = builder.program.product(
-            plan, builder.samples, vectors, wide.winners if of_winners else wide.number, sums.number
+            plan, builder.samples, vectors, x.winners if of_winners else x.number, sums.number
         )
-        builder.step(plan.microkernel, step, [wide], sums, whole_batch=True)
+        builder.step(plan.microkernel, step, [x], sums, whole_batch=True)
         return self.emit_outputs(builder, sums, True)
+
+    def _taken_as(self, n: int, of_winners: bool) -> np.dtype[Any]:
+        """The dtype in which n vectors are multiplied: their own, or that of sums, where this is expected to cost
+        less."""
+        if of_winners:
+            return self._sums
+
+        def cost(dtype: np.dtype[Any]) -> float:
+            return float(_core.candidates(self.W, n, dtype, True)[0]["cost"])
+
+        return min(self.x_dtype, self._sums, key=cost)
 
 
 class QConv2d(_Filters, _Product):

@@ -164,8 +164,8 @@ class _Rebuilt:
         for i, node in enumerate(network.nodes):
             self._add(i, node)
 
-    def _new(self, name: str, layer: Layer | None, inputs: tuple[int, ...], shape: Any = None) -> int:
-        self.nodes.append(Node(name, layer, inputs, shape))
+    def _new(self, name: str, layer: Layer, inputs: tuple[int, ...]) -> int:
+        self.nodes.append(Node(name, layer, inputs))
         return len(self.nodes) - 1
 
     def _border(self, i: int, kind: type[Quantize] | type[Dequantize], of: int) -> int:
@@ -190,7 +190,8 @@ class _Rebuilt:
     def _add(self, i: int, node: Node) -> None:
         layer, numbers = node.layer, self.numbers[i]
         if layer is None:
-            self.real[i] = self._new(node.name, None, (), node.shape)
+            self.nodes.append(node)
+            self.real[i] = len(self.nodes) - 1
         elif isinstance(layer, (Conv2d, Linear)):
             of = self.numbers[node.inputs[0]]
             assert of is not None
