@@ -111,7 +111,8 @@ _core.set_fallbacks(
 
 if TYPE_CHECKING:
     from complsparse import hls, nn
-    from complsparse import torch as torch  # not in __all__: a star import would need the package
+    from complsparse import onnx as onnx  # neither is in __all__: a star import would need the packages
+    from complsparse import torch as torch
     from complsparse._conv.conv import conv1d, conv2d
     from complsparse._conv.plan import ConvPlan
     from complsparse._conv.pools import avg_pool2d, max_pool2d
@@ -177,6 +178,7 @@ _LATER = {
     "load": "complsparse._files.saved",
     "max_pool2d": "complsparse._conv.pools",
     "nn": "complsparse.nn",
+    "onnx": "complsparse.onnx",
     "plot_roofline": "complsparse._pictures.roofline",
     "prune": "complsparse._patterns.prune",
     "qconv2d": "complsparse._quantized.products",

@@ -53,7 +53,7 @@ FLOORS = {
         ("conv",),
         ("ops",),
         ("net",),
-        ("api.hpp",),
+        ("api.hpp", "ort"),
     ),
     # complsparse/: what a module imports, at the top of a file, for types, or in a function
     "python": (
@@ -68,7 +68,7 @@ FLOORS = {
         ("_patterns", "_files", "_quantized", "hls"),
         ("_tables",),
         ("nn",),
-        ("torch",),
+        ("torch", "onnx"),
         ("_cli",),
         ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
     ),

@@ -13,7 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/per_thread.hpp"
 #include "base/pool.hpp"
+#include "base/sizes.hpp"
 #if defined(CS_PARALLEL_OPENMP)
 #include <omp.h>
 #endif
@@ -85,11 +87,49 @@ constexpr const char* backend = "serial";
 int runtime_limit() { return 1; }
 #endif
 
+PerThread<ForeignThreads> foreign_threads;
+std::atomic<bool> any_foreign{false};  // spares all others the look at the thread's own
+
+// Those that the calling thread's loops run on, or null.
+const ForeignThreads* current_foreign() {
+    if (!any_foreign.load(std::memory_order_relaxed)) return nullptr;
+    const ForeignThreads* const found = foreign_threads.find();
+    return found != nullptr && found->run != nullptr ? found : nullptr;
+}
+
+// A loop that others run: each call of theirs is a worker, which takes tasks as long as there are any.
+struct ForeignLoop {
+    std::int64_t n_tasks;
+    Task body;
+    void* context;
+    std::atomic<std::int64_t> next{0};
+
+    void work(int worker) {
+        for (std::int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < n_tasks;)
+            body(context, task, worker);
+    }
+};
+
+void run_on_foreign(const ForeignThreads& foreign, ForeignLoop& loop, int threads) {
+    foreign.run(
+        foreign.runtime, [](void* of, std::size_t i) { static_cast<ForeignLoop*>(of)->work(static_cast<int>(i)); },
+        as_size(threads), &loop);
+    loop.work(0);  // what is left where they refused
+}
+
 int least(int limit, int candidate) { return candidate > 0 ? std::min(limit, candidate) : limit; }
 
 }  // namespace
 
+OnForeignThreads::OnForeignThreads(const ForeignThreads& threads) : before_(foreign_threads.get()) {
+    foreign_threads.get() = threads;
+    any_foreign.store(true, std::memory_order_relaxed);
+}
+
+OnForeignThreads::~OnForeignThreads() { foreign_threads.get() = before_; }
+
 int effective_threads() {
+    if (const ForeignThreads* const foreign = current_foreign()) return foreign->count;
     if (forks.load(std::memory_order_relaxed) > 0) return 1;
     const int limit =
         least(least(std::max(1, runtime_limit()), own_limit.load(std::memory_order_relaxed)), quota_limit());
@@ -117,6 +157,11 @@ void parallel_for(std::int64_t n_tasks, int threads, Task body, void* context) {
     threads = static_cast<int>(std::min<std::int64_t>(threads, n_tasks));
     if (threads <= 1) {
         for (std::int64_t task = 0; task < n_tasks; ++task) body(context, task, 0);
+        return;
+    }
+    if (const ForeignThreads* const foreign = current_foreign()) {
+        ForeignLoop loop{n_tasks, body, context};
+        run_on_foreign(*foreign, loop, threads);
         return;
     }
     run_on_pool(n_tasks, threads, body, context);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace cs {
@@ -26,8 +27,28 @@ void parallel_for(std::int64_t n_tasks, int threads, Body& body) {
 
 // The least of: the library's own setting; the OpenMP runtime's limit; unless OMP_NUM_THREADS is set, the container's
 // quota, and the cores that are left to a process that was confined after it had loaded the library; and 1 in a forked
-// child or inside a parallel region of OpenMP.
+// child or inside a parallel region of OpenMP. On foreign threads: their number.
 int effective_threads();
+
+// Another runtime's threads. run() calls body(context, i) once for each i in [0, n), side by side as far as it can.
+struct ForeignThreads {
+    void (*run)(void* runtime, void (*body)(void* context, std::size_t i), std::size_t n, void* context) = nullptr;
+    void* runtime = nullptr;
+    int count = 1;
+};
+
+// While it lives, loops of the calling thread run on these threads, and as many are what effective_threads() says: a
+// runtime that calls us has threads of its own, which would stand in the way of ours.
+class OnForeignThreads {
+   public:
+    explicit OnForeignThreads(const ForeignThreads& threads);  // may throw std::bad_alloc
+    ~OnForeignThreads();
+    OnForeignThreads(const OnForeignThreads&) = delete;
+    OnForeignThreads& operator=(const OnForeignThreads&) = delete;
+
+   private:
+    const ForeignThreads before_;
+};
 
 // A mutex for rare, long work. One that another thread holds while the process forks is free in the child, where that
 // thread does not exist; a std::mutex would stay locked there for ever.

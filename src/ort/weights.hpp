@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The weights of a node, which its initializers hold as a CSR matrix with a row for each output; its bias; and what is
+// done to its outputs. A model is a file, and files are not trusted: all is checked before it is a matrix.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned.hpp"
+#include "base/epilogue.hpp"
+#include "layouts/matrix.hpp"
+#include "ort/api.hpp"
+
+namespace cs::ort {
+
+// The inputs of a node: first what it is applied to, then these.
+enum Input : std::size_t { x_input, row_ptr_input, columns_input, values_input, bias_input, most_inputs };
+
+class Weights {
+   public:
+    // May throw std::invalid_argument.
+    Weights(const Api& api, const KernelInfo* info);
+
+    const Matrix& matrix() const { return matrix_; }
+    const Epilogue& finish() const { return finish_; }
+
+   private:
+    StoredMatrix read(const Api& api, const KernelInfo* info);
+    Epilogue read_finish(const Api& api, const KernelInfo* info);
+
+    std::vector<std::int64_t> row_ptr_;
+    std::vector<std::int32_t> columns_;
+    AlignedVector<float> values_, bias_;
+    const Matrix matrix_;
+    const Epilogue finish_;
+};
+
+}  // namespace cs::ort

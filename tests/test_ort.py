@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our operators inside ONNX Runtime: equal results, and refusals where a model is not what it should be."""
+
+import pathlib
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+
+import complsparse as cs
+
+onnx = pytest.importorskip("onnx", reason="not run: onnx is not installed")
+ort = pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+
+
+def session_of(model, threads=1, ours=True):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    if ours:
+        cs.onnx.register(options)
+    data = model if isinstance(model, (bytes, str)) else model.SerializeToString()
+    return ort.InferenceSession(data, options, ["CPUExecutionProvider"])
+
+
+def model_of(text, constants, opset=20):
+    graph = onnx.parser.parse_graph(text)
+    graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    onnx.checker.check_model(model)
+    return model
+
+
+def sparse_array(rng, shape, density=0.1):
+    return np.where(rng.random(shape) < density, rng.standard_normal(shape), 0).astype(np.float32)
+
+
+def ours_in(model):
+    return [node.op_type for node in model.graph.node if node.domain == "ai.complsparse"]
+
+
+def check(model, x, expected_ops, threads=1, sparsity=0.7):
+    """The rewritten model gives what ONNX Runtime makes of the model as it was; returns it, and the result."""
+    before = model.SerializeToString()
+    rewritten = cs.onnx.rewrite(model, sparsity=sparsity)
+    assert model.SerializeToString() == before
+    assert [node.op_type for node in rewritten.graph.node] == expected_ops
+    onnx.checker.check_model(rewritten)
+    wanted = session_of(model, ours=False).run(None, {"x": x})
+    found = session_of(rewritten, threads).run(None, {"x": x})
+    assert len(wanted) == len(found)
+    for a, b in zip(wanted, found, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        assert np.abs(a - b).max(initial=0) <= 1e-5 * np.abs(a).max(initial=0) + 1e-7
+    return rewritten, found
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (7, 40), (3, 5, 40), (0, 40), (2, 0, 40), (300, 40)])
+def test_products(shape):
+    rng = np.random.default_rng(0)
+    W = sparse_array(rng, (40, 24))
+    x = rng.standard_normal(shape).astype(np.float32)
+    axes = ", ".join("abc"[: len(shape) - 1])
+    model = model_of(f"g (float[{axes}, 40] x) => (float[{axes}, 24] y) {{ y = MatMul(x, W) }}", {"W": W})
+    _, (y,) = check(model, x, ["SparseMatMul"])
+    assert np.allclose(y, x @ W, atol=1e-4)
+
+
+@pytest.mark.parametrize("attributes", ["", "transB = 1", "alpha = 0.5, beta = 2.0", "transB = 1, alpha = -1.5"])
+@pytest.mark.parametrize("bias", [None, (24,), (1, 24), (1,)])
+def test_gemm(attributes, bias):
+    rng = np.random.default_rng(1)
+    constants = {"W": sparse_array(rng, (24, 40) if "transB" in attributes else (40, 24))}
+    if bias is not None:
+        constants["b"] = rng.standard_normal(bias).astype(np.float32)
+    operands = "x, W" if bias is None else "x, W, b"
+    call = f"Gemm<{attributes}>({operands})" if attributes else f"Gemm({operands})"
+    model = model_of(f"g (float[n, 40] x) => (float[n, 24] y) {{ y = {call} }}", constants)
+    check(model, rng.standard_normal((5, 40)).astype(np.float32), ["SparseMatMul"])
+
+
+ACTIVATIONS = {
+    "Relu(z)": "relu",
+    "Clip(z, zero, six)": "relu6",
+    "LeakyRelu<alpha = 0.2>(z)": "leaky_relu",
+    "HardSwish(z)": "hard_swish",
+    "Gelu(z)": "gelu",
+    "Sigmoid(z)": "sigmoid",
+    "Tanh(z)": "tanh",
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_what_follows_a_product_is_part_of_it(activation, bias):
+    rng = np.random.default_rng(2)
+    constants = {"W": sparse_array(rng, (40, 24), 0.25) * 4, "b": rng.standard_normal(24).astype(np.float32) * 3}
+    constants |= {"zero": np.float32(0), "six": np.float32(6)}
+    product = "p = MatMul(x, W) z = Add(b, p)" if bias else "z = MatMul(x, W)"
+    model = model_of(f"g (float[n, 40] x) => (float[n, 24] y) {{ {product} y = {activation} }}", constants)
+    rewritten, _ = check(model, rng.standard_normal((9, 40)).astype(np.float32), ["SparseMatMul"])
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in rewritten.graph.node[0].attribute}
+    assert given["activation"].decode() == ACTIVATIONS[activation]
+    assert len(rewritten.graph.node[0].input) == 4 + bias
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("z = MatMul(x, W) y = Clip(z, zero, five)", ["Clip"]),  # no activation of ours
+        ('z = MatMul(x, W) y = Gelu<approximate = "tanh">(z)', ["Gelu"]),
+        ("z = MatMul(x, W) u = Relu(z) y = Add(u, z)", ["Relu", "Add"]),  # two read the product
+        ("z = MatMul(x, W) y = Add(z, row)", ["Add"]),  # not a summand for each output
+    ],
+)
+def test_what_is_no_part_of_a_product_stays(text, left):
+    rng = np.random.default_rng(3)
+    constants = {"W": sparse_array(rng, (40, 24)) * 9, "zero": np.float32(0), "five": np.float32(5)}
+    constants["row"] = rng.standard_normal((6, 1)).astype(np.float32)
+    model = model_of(f"g (float[6, 40] x) => (float[6, 24] y) {{ {text} }}", constants)
+    check(model, rng.standard_normal((6, 40)).astype(np.float32), ["SparseMatMul", *left])
+
+
+def test_an_output_of_the_graph_is_not_swallowed():
+    rng = np.random.default_rng(4)
+    text = "g (float[n, 40] x) => (float[n, 24] z, float[n, 24] y) { z = MatMul(x, W) y = Relu(z) }"
+    check(model_of(text, {"W": sparse_array(rng, (40, 24))}), rng.standard_normal((2, 40)).astype(np.float32),
+          ["SparseMatMul", "Relu"])  # fmt: skip
+
+
+def test_what_is_not_replaced():
+    rng = np.random.default_rng(5)
+    constants = {"W": sparse_array(rng, (40, 40)), "D": rng.standard_normal((40, 40)).astype(np.float32)}
+    constants["F"] = sparse_array(rng, (40, 1, 3))
+    constants["S"] = sparse_array(rng, (3, 40, 40))
+    text = """g (float[2, 3, 40, 40] x) => (float[2, 3, 40, 40] y) {
+        a = MatMul(x, D) b = MatMul(W, a) y = MatMul(b, S)
+    }"""
+    model = model_of(text, constants)
+    rewritten, _ = check(model, rng.standard_normal((2, 3, 40, 40)).astype(np.float32), ["MatMul"] * 3)
+    assert not ours_in(rewritten)
+    text = "g (float[2, 40, 9] x) => (float[2, 40, n] y) { y = Conv<group = 40>(x, F) }"
+    check(model_of(text, constants), rng.standard_normal((2, 40, 9)).astype(np.float32), ["Conv"])
+
+
+def test_weights_that_two_nodes_share():
+    rng = np.random.default_rng(6)
+    text = "g (float[n, 40] x) => (float[n, 40] y) { a = MatMul(x, W) b = Relu(a) y = Gemm<transB = 1>(b, W) }"
+    model = model_of(text, {"W": sparse_array(rng, (40, 40)), "unread": np.ones(3, np.float32)})
+    rewritten, _ = check(model, rng.standard_normal((4, 40)).astype(np.float32), ["SparseMatMul", "SparseMatMul"])
+    names = [tensor.name for tensor in rewritten.graph.initializer]
+    assert len(set(names)) == len(names) == 6
+
+
+@pytest.mark.parametrize(
+    ("image", "filters", "attributes"),
+    [
+        ((2, 8, 9, 11), (16, 8, 1, 1), ""),
+        ((1, 8, 9, 11), (16, 8, 3, 3), "pads = [1, 1, 1, 1]"),
+        ((2, 8, 9, 11), (16, 8, 3, 2), "pads = [2, 0, 1, 1], strides = [2, 1], dilations = [1, 2]"),
+        ((3, 8, 30), (16, 8, 5), "pads = [2, 2], strides = [2]"),
+        ((1, 8, 9, 11), (16, 8, 3, 3), 'auto_pad = "VALID"'),
+        ((0, 8, 9, 11), (16, 8, 1, 1), ""),
+    ],
+)
+@pytest.mark.parametrize("bias", [False, True])
+def test_convolutions(image, filters, attributes, bias):
+    rng = np.random.default_rng(7)
+    constants = {"W": sparse_array(rng, filters, 0.2), "b": rng.standard_normal(16).astype(np.float32)}
+    sizes, out = ", ".join(map(str, image[1:])), ", ".join("hw"[: len(image) - 2])
+    call = f"Conv<{attributes}>" if attributes else "Conv"
+    text = f"g (float[n, {sizes}] x) => (float[n, 16, {out}] y) {{ c = {call}(x, W{', b' * bias}) y = Relu(c) }}"
+    check(model_of(text, constants), rng.standard_normal(image).astype(np.float32), ["SparseConv"])
+
+
+def test_convolutions_padded_by_a_rule_stay():
+    rng = np.random.default_rng(8)
+    text = 'g (float[1, 8, 9, 11] x) => (float[1, 16, h, w] y) { y = Conv<auto_pad = "SAME_UPPER">(x, W) }'
+    check(model_of(text, {"W": sparse_array(rng, (16, 8, 3, 3))}),
+          rng.standard_normal((1, 8, 9, 11)).astype(np.float32), ["Conv"])  # fmt: skip
+
+
+def test_images_of_many_sizes_on_one_session():
+    """More than the ways that a node keeps, and back to the first."""
+    rng = np.random.default_rng(9)
+    text = "g (float[n, 4, h, w] x) => (float[n, 16, h, w] y) { y = Conv<pads = [1, 1, 1, 1]>(x, W) }"
+    model = model_of(text, {"W": sparse_array(rng, (16, 4, 3, 3), 0.2)})
+    ours, theirs = session_of(cs.onnx.rewrite(model)), session_of(model, ours=False)
+    for size in [*range(3, 15), 3, 4]:
+        x = rng.standard_normal((2, 4, size, 20 - size)).astype(np.float32)
+        assert np.allclose(ours.run(None, {"x": x})[0], theirs.run(None, {"x": x})[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["pose_detection", "hand_landmark_sparse", "face_detection_full_range_sparse"])
+def test_networks_that_shipped_sparse(name, threads, data_folder):
+    path = pathlib.Path(data_folder, "sparse_networks", "tfl", f"{name}.onnx")
+    if not path.is_file():
+        pytest.skip("not run: the networks are not in the data folder")
+    rewritten = cs.onnx.rewrite(path, sparsity=0.5)
+    assert len(ours_in(rewritten)) >= 30
+    theirs, ours = session_of(str(path), ours=False), session_of(rewritten, threads)
+    (of,) = theirs.get_inputs()
+    x = np.random.default_rng(10).random(of.shape, dtype=np.float32)
+    for a, b in zip(theirs.run(None, {of.name: x}), ours.run(None, {of.name: x}), strict=True):
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(a).max() + 1e-6
+
+
+def test_loops_run_on_the_threads_of_the_session():
+    """Ours are never started: a session with two threads has as many after a large product as before."""
+    rng = np.random.default_rng(11)
+    model = model_of("g (float[n, 512] x) => (float[n, 512] y) { y = MatMul(x, W) }",
+                     {"W": sparse_array(rng, (512, 512))})  # fmt: skip
+    x = rng.standard_normal((512, 512)).astype(np.float32)
+    session, wanted = session_of(cs.onnx.rewrite(model), 2), session_of(model, ours=False).run(None, {"x": x})[0]
+    task = pathlib.Path("/proc/self/task")
+    before = len(list(task.iterdir())) if task.exists() else 0
+    found = [session.run(None, {"x": x})[0] for _ in range(5)]
+    assert (len(list(task.iterdir())) if task.exists() else 0) == before
+    for y in found:
+        assert np.abs(y - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_a_session_serves_several_threads():
+    rng = np.random.default_rng(12)
+    text = "g (float[n, 16, 12, 12] x) => (float[n, 32, 12, 12] y) { y = Conv<pads = [1, 1, 1, 1]>(x, W) }"
+    model = model_of(text, {"W": sparse_array(rng, (32, 16, 3, 3))})
+    xs = [rng.standard_normal((n, 16, 12, 12)).astype(np.float32) for n in (1, 2, 3, 4)]
+    theirs, ours = session_of(model, ours=False), session_of(cs.onnx.rewrite(model), 2)
+    wanted, wrong = [theirs.run(None, {"x": x})[0] for x in xs], []
+
+    def work(x, y):
+        for _ in range(20):
+            if not np.allclose(ours.run(None, {"x": x})[0], y, atol=1e-5):
+                wrong.append(x.shape)
+
+    workers = [threading.Thread(target=work, args=pair) for pair in zip(xs, wanted, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+# --- models that are not what they should be -------------------------------------------------------------------------
+
+
+def malformed(changes=None, attributes=None, drop=(), operator="SparseMatMul", inputs=None):
+    """A model of one node of ours, with other initializers or attributes than it should have."""
+    arrays = {
+        "p": np.array([0, 1, 3], np.int64),
+        "c": np.array([2, 0, 3], np.int32),
+        "v": np.array([1, 2, 3], np.float32),
+        "b": np.zeros(2, np.float32),
+    } | (changes or {})
+    given = {"input_size": 4, "activation": "none", "parameter": 0.0} | (attributes or {})
+    if operator == "SparseConv":
+        geometry = {"axes": 2, "kernel_shape": [2, 2], "strides": [1, 1], "dilations": [1, 1], "pads": [0] * 4}
+        given = geometry | given
+    given = {name: value for name, value in given.items() if name not in drop}
+    node = onnx.helper.make_node(operator, inputs or ["x", "p", "c", "v", "b"], ["y"], domain="ai.complsparse", **given)
+    shape = ["n", 4] if operator == "SparseMatMul" else ["n", "c0", "h", "w"]
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items() if array is not None]
+    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
+    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+
+def test_a_node_that_is_well_formed():
+    """What the cases below change one thing of."""
+    x = np.arange(4, dtype=np.float32)[None]
+    assert session_of(malformed()).run(None, {"x": x})[0].tolist() == [[2, 9]]
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    assert session_of(malformed(operator="SparseConv")).run(None, {"x": x})[0].ravel().tolist() == [2, 9]
+
+
+BAD_WEIGHTS = {
+    "row_ptr descends": {"p": np.array([0, 5, 3], np.int64)},
+    "row_ptr does not begin with 0": {"p": np.array([1, 1, 3], np.int64)},
+    "row_ptr does not end": {"p": np.array([0, 1, 4], np.int64)},
+    "row_ptr is empty": {"p": np.zeros(0, np.int64)},
+    "a column is outside": {"c": np.array([2, 0, 4], np.int32)},
+    "a column is outside ": {"c": np.array([-1, 0, 3], np.int32)},
+    "columns do not ascend": {"c": np.array([2, 3, 0], np.int32)},
+    "columns do not ascend ": {"c": np.array([2, 3, 3], np.int32)},
+    "row_ptr does not end with the number of columns and of values": {"v": np.ones(2, np.float32)},
+    "bias has 3 entries for 2 outputs": {"b": np.zeros(3, np.float32)},
+    "values has 2 axes": {"v": np.ones((3, 1), np.float32)},
+}
+
+
+@pytest.mark.parametrize("operator", ["SparseMatMul", "SparseConv"])
+@pytest.mark.parametrize("words", BAD_WEIGHTS)
+def test_malformed_weights_are_refused(words, operator):
+    with pytest.raises(Exception, match=words.strip()):
+        session_of(malformed(BAD_WEIGHTS[words], operator=operator))
+
+
+@pytest.mark.parametrize("name", ["p", "c", "v", "b"])
+def test_weights_of_another_type_are_refused(name):
+    with pytest.raises(Exception, match=r"[Tt]ype"):
+        session_of(malformed({name: np.zeros(3, np.float64)}))
+
+
+@pytest.mark.parametrize("place", [1, 2, 3, 4])
+def test_weights_that_are_no_constants_are_refused(place):
+    """The node reads a result of another node there."""
+    inputs = ["x", "p", "c", "v", "b"]
+    model = malformed()
+    name = inputs[place]
+    inputs[place] = "computed"
+    model.graph.node[0].input[place] = "computed"
+    kind = next(tensor.data_type for tensor in model.graph.initializer if tensor.name == name)
+    cast = onnx.helper.make_node("Cast", ["x"], ["flat"], to=kind)
+    shape = onnx.helper.make_node("Reshape", ["flat", "minus"], ["computed"])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1], np.int64), "minus"))
+    node = onnx.NodeProto.FromString(model.graph.node[0].SerializeToString())
+    del model.graph.node[:]
+    model.graph.node.extend([cast, shape, node])
+    with pytest.raises(Exception, match="must be an initializer"):
+        session_of(model)
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "words"),
+    [
+        ("SparseMatMul", {"input_size": -1}, "negative number of columns|outside"),
+        ("SparseMatMul", {"input_size": 2**40}, "2\\*\\*31 - 1"),
+        ("SparseMatMul", {"activation": "softplus"}, "activation is none of"),
+        ("SparseMatMul", {"activation": "relu" * 1000}, "activation is none of"),
+        ("SparseConv", {"axes": 3}, "axes is not 1 or 2"),
+        ("SparseConv", {"kernel_shape": [2]}, "kernel_shape has 1 integers, not 2"),
+        ("SparseConv", {"kernel_shape": [2**33, 2**33]}, "1 to 2\\*\\*20"),
+        ("SparseConv", {"kernel_shape": [3, 1]}, "4 columns for kernels of 3 taps"),
+        ("SparseConv", {"strides": [0, 1]}, "1 to 2\\*\\*20"),
+        ("SparseConv", {"pads": [-1, 0, 0, 0]}, "1 to 2\\*\\*20"),
+        ("SparseConv", {"dilations": [1, -5]}, "1 to 2\\*\\*20"),
+    ],
+)
+def test_malformed_attributes_are_refused(operator, attributes, words):
+    with pytest.raises(Exception, match=words):
+        session_of(malformed(attributes=attributes, operator=operator))
+
+
+@pytest.mark.parametrize(
+    ("operator", "name"),
+    [("SparseMatMul", name) for name in ("input_size", "activation", "parameter")]
+    + [("SparseConv", name) for name in ("axes", "kernel_shape", "strides", "dilations", "pads")],
+)
+def test_missing_attributes_are_refused(operator, name):
+    with pytest.raises(Exception, match=name):
+        session_of(malformed(drop=(name,), operator=operator))
+
+
+def test_inputs_that_do_not_fit_are_refused():
+    session = session_of(malformed(operator="SparseConv"))
+    with pytest.raises(Exception, match="1 channels in the second"):
+        session.run(None, {"x": np.zeros((1, 2, 5, 5), np.float32)})
+    with pytest.raises(Exception, match="is larger than an image of 1"):
+        session.run(None, {"x": np.zeros((1, 1, 1, 5), np.float32)})
+    with pytest.raises(Exception, match="images of 0 x 5"):
+        session.run(None, {"x": np.zeros((1, 1, 0, 5), np.float32)})
+    model = malformed()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "k"
+    with pytest.raises(Exception, match="x has 5 for a layer of 4 inputs"):
+        session_of(model).run(None, {"x": np.zeros((1, 5), np.float32)})
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def test_arguments():
+    model = malformed()
+    for sparsity in ("0.7", None, True):
+        with pytest.raises(TypeError, match="sparsity"):
+            cs.onnx.rewrite(model, sparsity=sparsity)
+    for sparsity in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="sparsity"):
+            cs.onnx.rewrite(model, sparsity=sparsity)
+    with pytest.raises(TypeError, match="SessionOptions"):
+        cs.onnx.register({})
+    with pytest.raises(AttributeError, match="rewrote"):
+        cs.onnx.rewrote  # noqa: B018
+    assert {"rewrite", "register", "library_path"} <= set(dir(cs.onnx))
+
+
+def test_files(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"\xffnot a model")
+    with pytest.raises(ValueError, match=r"model\.onnx: not a model of ONNX"):
+        cs.onnx.rewrite(path)
+    with pytest.raises(OSError):
+        cs.onnx.rewrite(tmp_path / "missing.onnx")
+    model = model_of("g (float[n, 40] x) => (float[n, 24] y) { y = MatMul(x, W) }",
+                     {"W": sparse_array(np.random.default_rng(0), (40, 24))})  # fmt: skip
+    onnx.save(model, path)
+    again = cs.onnx.rewrite(path)
+    assert ours_in(again) == ["SparseMatMul"]
+    assert cs.onnx.rewrite(again).SerializeToString() == again.SerializeToString()  # nothing is left to replace
+
+
+def test_the_number_of_threads_is_checked():
+    options = ort.SessionOptions()
+    options.add_session_config_entry("ai.complsparse.threads", "many")
+    with pytest.raises(Exception, match="not a number from 1 to 1024"):
+        options.register_custom_ops_library(cs.onnx.library_path())
+
+
+def test_what_the_library_exports():
+    """Nothing that another module, ours too, could take for its own."""
+    try:
+        symbols = subprocess.run(["readelf", "--dyn-syms", "-W", cs.onnx.library_path()], check=True,
+                                 capture_output=True, text=True).stdout  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("not run: there is no readelf")
+    fields = [line.split() for line in symbols.splitlines()]
+    defined = {f[7] for f in fields if len(f) == 8 and f[4] in ("GLOBAL", "WEAK", "UNIQUE") and f[6] != "UND"}
+    assert defined == {"RegisterCustomOps"}
