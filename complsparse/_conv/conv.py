@@ -67,6 +67,15 @@ def convolution(W: Any, bound: Bound, dtype: np.dtype[Any], deterministic: bool 
     return _kept(W, (bound, dtype, deterministic), make)  # type: ignore[no-any-return]
 
 
+def expected_cost(W: Any, bound: Bound, dtype: np.dtype[Any]) -> float:
+    """Of the convolution of an image in this dtype, in cycles."""
+
+    def find() -> float:
+        return float(_core.conv_candidates(_filters(W, bound.groups), dtype, *bound.problem)[0]["cost"])
+
+    return _kept(W, (bound, dtype, "cost"), find)  # type: ignore[no-any-return]
+
+
 class OfWinners(NamedTuple):
     """The convolution of winners, and what it costs (in cycles) against that of images written out."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from complsparse import _core
-from complsparse._conv.conv import convolution
+from complsparse._conv.conv import convolution, expected_cost
 from complsparse._ops.winners import Winners
 from complsparse._quantized.products import qconv2d, qlinear
 from complsparse._quantized.requantize import Ending, ending_of
@@ -275,20 +275,21 @@ class QConv2d(_Filters, _Product):
         geometry = bound.geometry
         around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
         found = None if around else convolution_of_winners(self.W, bound, self._sums, x, builder)
+        taken = self._sums
         if found is None:
             x = builder.dense(x)
+            if not around:
+                taken = min(self.x_dtype, taken, key=lambda dtype: expected_cost(self.W, bound, dtype))
         if around:
-            wide, bound = self._padded(builder, x, around)
-        else:
-            wide = self._widened(builder, x)
+            x, bound = self._padded(builder, x, around)
+        elif taken != self.x_dtype:
+            x = self._widened(builder, x)
         if found is None:
-            found = convolution(self.W, bound, self._sums)
-        sums = builder.new(Spec(out, dtype=self._sums))
-        step = builder.program.convolution(
-            found, None, None, wide.winners if found.of_winners else wide.number, sums.number
-        )
+            found = convolution(self.W, bound, taken)
+        sums = builder.new(Spec(out, dtype=INT32 if taken == self.x_dtype else taken))
+        step = builder.program.convolution(found, None, None, x.winners if found.of_winners else x.number, sums.number)
         one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
-        builder.step(found.microkernel, step, [wide], sums, whole_batch=one_pixel)
+        builder.step(found.microkernel, step, [x], sums, whole_batch=one_pixel)
         return sums
 
     def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:
