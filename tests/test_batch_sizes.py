@@ -21,12 +21,14 @@ def drawn(height, dtype, shape=(72, 210)):
     return sp.csr_array(np.where(mask, rng.standard_normal(shape), 0).astype(dtype))
 
 
-def row_groups_plan(W, n, dtype, batch_major):
+def plans(W, n, dtype, batch_major):
+    """Those whose tiles are cut to the batch: of row groups the ones that share most, and stored rows where they serve."""
     layouts = [row["layout"] for row in _core.candidates(W, n, dtype, batch_major)]
-    at = next(i for i, layout in enumerate(layouts) if layout.endswith("row_groups"))
-    if "shared_row_groups" in layouts:
-        at = layouts.index("shared_row_groups")
-    return _core.make_plan(W, n, dtype, batch_major, None, None, False, candidate=at)
+    groups = "shared_row_groups" if "shared_row_groups" in layouts else "row_groups"
+    for layout in (groups, "stored_rows"):
+        if layout in layouts:
+            at = layouts.index(layout)
+            yield _core.make_plan(W, n, dtype, batch_major, None, None, False, candidate=at)
 
 
 @pytest.mark.parametrize("level", cs.isa_levels())
@@ -43,15 +45,17 @@ def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(height
         widest = {}
         for n in WIDTHS:
             for batch_major in (False, True):
-                plan = row_groups_plan(W, n, dtype, batch_major)
                 own = np.ascontiguousarray(x[:, :n].T if batch_major else x[:, :n])
-                memory = np.full(matrix.shape[0] * n + 200, UNWRITTEN, dtype)
-                y = memory[100:-100].reshape((n, matrix.shape[0]) if batch_major else (matrix.shape[0], n))
-                plan.bind(own, y)()
-                assert (np.r_[memory[:100], memory[-100:]] == UNWRITTEN).all(), n
-                found = y.T if batch_major else y
-                assert (abs(found - exact[:, :n]) <= 100 * np.finfo(dtype).eps * size[:, :n]).all(), (n, batch_major)
-                kind = plan.microkernel.split("x")[0]  # groups of fours and of eights differ in nothing but speed
-                np.testing.assert_array_equal(found, widest.setdefault(kind, found)[:, :n], err_msg=f"{n} {kind}")
+                for plan in plans(W, n, dtype, batch_major):
+                    memory = np.full(matrix.shape[0] * n + 200, UNWRITTEN, dtype)
+                    y = memory[100:-100].reshape((n, matrix.shape[0]) if batch_major else (matrix.shape[0], n))
+                    plan.bind(own, y)()
+                    assert (np.r_[memory[:100], memory[-100:]] == UNWRITTEN).all(), n
+                    found = y.T if batch_major else y
+                    off = abs(found - exact[:, :n])
+                    assert (off <= 100 * np.finfo(dtype).eps * size[:, :n]).all(), (n, batch_major)
+                    kind = plan.microkernel.split("x")[0]  # groups of fours and of eights differ in nothing but speed
+                    np.testing.assert_array_equal(found, widest.setdefault(kind, found)[:, :n], err_msg=f"{n} {kind}")
+        assert len({name.split("_")[0] for name in widest}) > 1  # row groups, and stored rows
     finally:
         _core.set_isa(before)

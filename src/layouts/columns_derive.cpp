@@ -9,6 +9,7 @@
 
 #include "base/sizes.hpp"
 #include "layouts/columns.hpp"
+#include "layouts/costs.hpp"
 #include "layouts/stored.hpp"
 #include "pattern/pattern.hpp"
 
@@ -114,12 +115,7 @@ ColumnLoops column_loops(const StoredMatrix& by_column, int block_rows, std::int
     for (std::int64_t& count : loops.counts) count = all_alike ? most : whole ? whole_steps(count) : count;
     loops.n_units = all_alike ? alike : whole ? in_steps : loops.stored;
 
-    std::vector<double> of_length(as_size(whole_steps(most) + 1));
-    for (const std::int64_t count : loops.counts) ++of_length[as_size(count)];
-    double same = 0;
-    for (const double n : of_length) same += n * n;
-    const auto n_loops = static_cast<double>(loops.counts.size());
-    loops.unforeseen = n_loops > 0 ? 1 - same / (n_loops * n_loops) : 0;
+    loops.unforeseen = chance_to_differ(loops.counts);
     return loops;
 }
 

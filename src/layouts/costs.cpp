@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "layouts/costs.hpp"
 
+#include <algorithm>
+
 #include "base/caches.hpp"
+#include "base/sizes.hpp"
 
 namespace cs {
 
@@ -26,6 +29,8 @@ const std::vector<CostField> fields = {
     {"stored_row", &CostConstants::stored_row},
     {"groups_entry", &CostConstants::groups_entry},
     {"groups_vector", &CostConstants::groups_vector},
+    {"groups_far_vector", &CostConstants::groups_far_vector},
+    {"groups_sum", &CostConstants::groups_sum},
     {"shared_entry", &CostConstants::shared_entry},
     {"shared_eights_vector", &CostConstants::shared_eights_vector},
     {"shared_fours_vector", &CostConstants::shared_fours_vector},
@@ -36,6 +41,7 @@ const std::vector<CostField> fields = {
     {"row_moved", &CostConstants::row_moved},
     {"stored_pass", &CostConstants::stored_pass},
     {"stored_row_pass", &CostConstants::stored_row_pass},
+    {"stored_unforeseen", &CostConstants::stored_unforeseen},
     {"stored_vector", &CostConstants::stored_vector},
     {"stored_far_vector", &CostConstants::stored_far_vector},
     {"routed_column", &CostConstants::routed_column},
@@ -61,6 +67,7 @@ const std::vector<CostField> fields = {
     {"far_column_bytes", &CostConstants::far_column_bytes},
     {"zeros_line", &CostConstants::zeros_line},
     {"written_winner", &CostConstants::written_winner},
+    {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
 static_assert(sizeof(CostConstants) == 52 * sizeof(double), "a constant without a name for whoever fits it");
@@ -70,6 +77,16 @@ static_assert(sizeof(CostConstants) == 52 * sizeof(double), "a constant without 
 CostConstants& costs() { return in_use; }
 
 const std::vector<CostField>& cost_fields() { return fields; }
+
+double chance_to_differ(const std::vector<std::int64_t>& lengths) {
+    if (lengths.empty()) return 0;
+    std::vector<double> of_length(as_size(*std::max_element(lengths.begin(), lengths.end()) + 1));
+    for (const std::int64_t length : lengths) ++of_length[as_size(length)];
+    double same = 0;
+    for (const double n : of_length) same += n * n;
+    const auto n_loops = static_cast<double>(lengths.size());
+    return 1 - same / (n_loops * n_loops);
+}
 
 double streaming_cost(double bytes) {
     const CostConstants& c = costs();

@@ -3,32 +3,36 @@
 // benchmarks/fit_costs.py measures them on the machine at hand.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 namespace cs {
 
 struct CostConstants {
     // Bytes a cycle of weights, from L2 and from beyond; the share of L2 that weights have beside x and y.
-    double l2_bytes = 70, far_bytes = 25, l2_share = 0.76;
+    double l2_bytes = 49, far_bytes = 25, l2_share = 0.95;
     // A product, whatever it is.
     double call = 33;
     // One column. Per vector of entries of strips and of squares; per entry of windows, by the windows of a tile, and
     // of gathered ones; per row, and per row where some are summed in pieces; per entry of stored rows, per entry of
     // long ones besides, and per row.
-    double strips_vector = 2.2, squares_vector = 1.6;
-    double windows_entry = 0.41, windows_three_entry = 0.42, gathered_entry = 0.63, windows_row = 1.2, cut_row = 4.4;
+    double strips_vector = 2.2, squares_vector = 2.4;
+    double windows_entry = 0.35, windows_three_entry = 0.42, gathered_entry = 0.63, windows_row = 1.2, cut_row = 4.4;
     double stored_entry = 1.1, stored_long = 1.6, stored_row = 1.4;
-    // Row groups: per entry and tile, and per entry and vector of it, by how many rows share their columns.
-    double groups_entry = 0.48, groups_vector = 0.53;
-    double shared_entry = 0.21, shared_eights_vector = 0.34, shared_fours_vector = 0.39;
+    // Row groups: per entry and tile, and per entry and vector of it, by how many rows share their columns; from L2
+    // besides; a vector of sums to memory and back.
+    double groups_entry = 0.38, groups_vector = 0.49, groups_far_vector = 0.2, groups_sum = 3;
+    double shared_entry = 0.21, shared_eights_vector = 0.34, shared_fours_vector = 0.36;
     // A vector of a row of x into a tile; of y out of a full one, and out of another besides; of either where x and y
     // come from beyond L2; an element of x or y where rows are not contiguous.
-    double x_vector = 9.2, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.19;
-    // Stored rows: per entry and per row and pass, per entry and vector, from L2 besides.
-    double stored_pass = 2.2, stored_row_pass = 0.4, stored_vector = 0.81, stored_far_vector = 0.29;
+    double x_vector = 7.8, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.21;
+    // Stored rows: per entry and per row and pass, a row whose end is unforeseen, per entry and vector, from L2
+    // besides.
+    double stored_pass = 2.2, stored_row_pass = 0.4, stored_unforeseen = 8, stored_vector = 1;
+    double stored_far_vector = 0.29;
     // Routed layers: per micro-operation of one column and of tiles, by the rows of a block; a step that waits for its
     // own sums; a unit; a column of x; to transpose a row of x or y.
-    double routed_column = 0.17, routed_one = 0.35, routed_two = 0.32, routed_four = 0.44, routed_wait = 5.3;
+    double routed_column = 0.17, routed_one = 0.38, routed_two = 0.32, routed_four = 0.51, routed_wait = 5.3;
     double routed_unit = 6.2, routed_each = 19, routed_row = 0.55;
     // Byte windows: a step, and each of its operations on a column; a unit's sums of a column; an element of a column
     // that is moved where rows are contiguous.
@@ -38,8 +42,9 @@ struct CostConstants {
     // L2.
     double vector = 17, sums_line = 2.2, sum_moved = 0.21;
     double winner = 3, unforeseen = 7.9, far_winner = 4.6, unit = 1.4, unit_byte = 0.025, far_column_bytes = 20;
-    // Written out: a line of zeros, a winner, one that is looked for among the columns that own an entry.
-    double zeros_line = 1.3, written_winner = 2.5, searched_winner = 60;
+    // Written out: a line of zeros, a winner of one vector, one into a tile, one that is looked for among the columns
+    // that own an entry.
+    double zeros_line = 1.3, written_winner = 2.5, tiled_winner = 2.5, searched_winner = 60;
 };
 
 // Those in use. Plans that are made keep what they chose.
@@ -53,6 +58,10 @@ struct CostField {
 const std::vector<CostField>& cost_fields();
 inline double cost_value(const CostField& field) { return costs().*field.value; }
 inline void set_cost_value(const CostField& field, double value) { costs().*field.value = value; }
+
+// The chance that two loops of these lengths, drawn at random, differ: what the processor does not foresee of their
+// ends.
+double chance_to_differ(const std::vector<std::int64_t>& lengths);
 
 // Cycles to bring so many bytes of weights from where they stay between products.
 double streaming_cost(double bytes);

@@ -3,6 +3,7 @@
 #include "layouts/row_groups.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <tuple>
 
@@ -44,18 +45,29 @@ std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, doubl
     if (!is_of_some_columns(batch) || is_of_bytes(subject.types)) return {};
     const CostConstants& c = costs();
     const int n = typical_columns(batch);
-    const Cover cover = cover_of(tiles_of(subject, shared_rows), subject.lanes(), n);
+    const Tiles tiles = tiles_of(subject, shared_rows);
+    const Cover cover = cover_of(tiles, subject.lanes(), n);
     const double in = static_cast<double>(subject.known(columns_read)),
-                 out = static_cast<double>(subject.operand.outer());
+                 out = static_cast<double>(subject.operand.outer()), nnz = subject.operand.nnz();
+    // A block of x that leaves L1 comes from L2 for each entry; a row's sums go to memory and back for each block that
+    // it owns an entry in, but for the last.
+    const int value_bytes = bytes_of(subject.types.x), widest = tiles.back().row->tile_cols;
+    const auto block = static_cast<double>(
+        choose_block_cols(nnz / std::max(1.0, in * out), std::int64_t{widest} * value_bytes, shared_rows));
+    if (std::min(block, in) * std::min(n, widest) * value_bytes > static_cast<double>(cache_sizes().l1d))
+        vector += c.groups_far_vector / std::max(1, shared_rows);  // rows that share their columns share it
+    const double parts = std::max(1.0, out * std::ceil(in / block));
+    const double sums = std::max(0.0, parts * -std::expm1(-nnz / parts) - out) * cover.vectors * c.groups_sum;
     double moved = (in + out) * n * c.row_moved;
     if (has_contiguous_rows(batch)) {
-        moved = (cover.in_place ? 0 : in * cover.vectors * c.x_vector) + out * cover.vectors * c.y_vector +
+        const bool in_place = cover.in_place && in == static_cast<double>(subject.operand.inner());
+        moved = (in_place ? 0 : in * cover.vectors * c.x_vector) + out * cover.vectors * c.y_vector +
                 out * cover.ragged * c.y_ragged_vector;
         // From and to beyond L2.
         if ((in + out) * n * bytes_of(subject.types.x) > static_cast<double>(cache_sizes().l2))
             moved += (in + out) * cover.vectors * c.far_vector;
     }
-    return (c.call + subject.operand.nnz() * (entry * cover.tiles + vector * cover.vectors) + moved) / n;
+    return (c.call + nnz * (entry * cover.tiles + vector * cover.vectors) + sums + moved) / n;
 }
 
 std::optional<double> shared_cost(Subject& subject, const Request& request) {
@@ -80,7 +92,8 @@ std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, in
             StoredMatrix matrix = subject.operand.by_output();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(subject.operand.by_output(), used, renumbered, matrix);
-            const std::int64_t block_cols = choose_block_cols(matrix, widest * bytes_of(subject.types.x), shared_rows);
+            const std::int64_t block_cols =
+                choose_block_cols(density(matrix), widest * bytes_of(subject.types.x), shared_rows);
             RowGroupsLayout made =
                 derive_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared_rows);
             made.used = std::move(used);

@@ -17,11 +17,11 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1)
 
 }  // namespace
 
-std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows) {
+std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shared_rows) {
     const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
     std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
     while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
-           static_cast<double>(block) * density(matrix) < least_entries)
+           static_cast<double>(block) * density < least_entries)
         block *= 2;
     return block;
 }

@@ -67,7 +67,7 @@ class TileCut {
 // and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
 // them, and rows that share their columns at once, because they need a quarter of x
 // (docs/developer/performance/row_groups.md).
-std::int64_t choose_block_cols(const StoredMatrix& matrix, std::int64_t tile_bytes, int shared_rows);
+std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shared_rows);
 
 // Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
 // that the index of (panel, block) parts stays small beside its entries.
@@ -84,7 +84,7 @@ int shared_rows_for(const Subject& subject, Batch batch, int of_pattern);
 // The tiles that n columns take, their vectors, and those of a tile that is not full.
 struct Cover {
     double tiles = 0, vectors = 0, ragged = 0;
-    bool in_place = false;  // one tile, full
+    bool in_place = false;  // one tile, full: x is read where it lies, if W owns an entry in each of its columns
 };
 Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n);
 

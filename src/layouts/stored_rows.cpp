@@ -3,8 +3,10 @@
 #include "kernels/stored_rows.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/caches.hpp"
+#include "base/sizes.hpp"
 #include "kernels/names.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
@@ -59,19 +61,22 @@ std::int64_t entries_of_long_rows(Subject& subject) {
     return found;
 }
 
-// The passes over a row's entries that n columns take, of registers by powers of two, and the registers of all.
+// The passes over a row's entries that n columns take, and the registers of all.
 struct Passes {
     double count, registers;
 };
 Passes passes_of(int n, int lanes, int widest) {
-    Passes found{static_cast<double>(n / widest), static_cast<double>(n / widest * (widest / lanes))};
-    for (int left = n % widest, width = widest / 2; left > 0; width /= 2)
-        if (left >= width) {
-            left -= width;
-            found.count += 1;
-            found.registers += std::max(1, width / lanes);
-        }
-    return found;
+    while (lanes > n) lanes /= 2;
+    return {static_cast<double>((n + widest - 1) / widest), static_cast<double>((n + lanes - 1) / lanes)};
+}
+
+// The chance that two rows differ in length: then the end of the later one's loop is unforeseen.
+double unforeseen_ends(Subject& subject) {
+    const StoredMatrix& matrix = subject.operand.by_output();
+    std::vector<std::int64_t> lengths(as_size(matrix.rows));
+    for (std::int64_t row = 0; row < matrix.rows; ++row)
+        lengths[as_size(row)] = matrix.row_ptr[row + 1] - matrix.row_ptr[row];
+    return chance_to_differ(lengths);
 }
 
 std::optional<double> cost(Subject& subject, const Request& request) {
@@ -89,7 +94,8 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const double x =
         static_cast<double>(subject.known(columns_read)) * bytes_of(subject.types.x) * std::min(n, row->tile_cols);
     const bool far = 3 * x > 2 * static_cast<double>(cache_sizes().l1d);
-    return (c.call + (nnz * c.stored_pass + rows * c.stored_row_pass) * passes.count +
+    const double row_pass = c.stored_row_pass + subject.known(unforeseen_ends) * c.stored_unforeseen;
+    return (c.call + (nnz * c.stored_pass + rows * row_pass) * passes.count +
             (nnz * (c.stored_vector + (far ? c.stored_far_vector : 0)) + rows) * passes.registers) /
            n;
 }

@@ -16,7 +16,7 @@ struct WinnersModel {
     const LayoutKind* kind;  // that reads winners
     bool finite;
     double of_one_vector, per_vector, per_winner;  // per_vector: of several
-    double written_out_per_vector[n_batches], written_out_per_winner;
+    double written_out_per_vector[n_batches], written_out_per_winner[n_batches];
 };
 
 namespace {
@@ -36,13 +36,16 @@ WinnersModel estimate(Subject& subject) {
     made.per_winner = *made.kind->cost(subject, one) - made.of_one_vector;
     const double value_bytes = subject.operand.value_bytes();
     const double zeros = static_cast<double>(subject.operand.inner()) * value_bytes / cache_line * costs().zeros_line;
+    // Tiles have room for the columns alone that own an entry.
+    const bool searched = subject.known(columns_read) < subject.operand.inner();
     for (int i = 0; i <= n_batch_widths; ++i) {
         const Batch batch = written_out_batch(i == 0 ? 1 : batch_widths[i - 1].least);
         const Option best = dense_options(subject, batch).front();
         made.written_out_per_vector[static_cast<int>(batch)] = best.cost + zeros;
+        made.written_out_per_winner[static_cast<int>(batch)] = batch == Batch::one_column ? costs().written_winner
+                                                               : searched                 ? costs().searched_winner
+                                                                                          : costs().tiled_winner;
     }
-    const bool searched = subject.known(columns_read) < subject.operand.inner();
-    made.written_out_per_winner = searched ? costs().searched_winner : costs().written_winner;
     made.finite = subject.known(values_are_finite);
     return made;
 }
@@ -88,9 +91,9 @@ Costs costs_of(const WinnersModel& model, const PlanRequest& request) {
     found.winners_only = request.deterministic || !model.finite;
     found.winners = costs().call / static_cast<double>(std::max<std::int64_t>(1, request.n)) +
                     (request.n == 1 ? model.of_one_vector : model.per_vector) + winners * model.per_winner;
+    const auto batch = static_cast<int>(written_out_batch(request.n));
     if (!found.winners_only)
-        found.written_out = model.written_out_per_vector[static_cast<int>(written_out_batch(request.n))] +
-                            winners * model.written_out_per_winner;
+        found.written_out = model.written_out_per_vector[batch] + winners * model.written_out_per_winner[batch];
     return found;
 }
 

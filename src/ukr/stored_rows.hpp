@@ -12,35 +12,46 @@
 
 namespace cs::ukr::CS_ISA {
 
-// NV registers of Lanes outputs of one row, from column `first` on.
+// NV registers of Lanes outputs of one row: from column `first` on, and the last of them from column `last` on. Where
+// it overlaps the one before, both find the same sums.
 template <class T, int Lanes, int NV>
-CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
+CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64_t first, std::int64_t last) {
     using V = vec<T, Lanes>;
-    const T* const x = static_cast<const T*>(args.x) + first;
+    const T* const x = static_cast<const T*>(args.x);
     const T* const values = static_cast<const T*>(args.values);
     V sum[NV]{};
     for (std::int64_t i = args.row_ptr[row]; i < args.row_ptr[row + 1]; ++i) {
         const T* const x_row = x + args.columns[i] * args.x_stride;
         const V value = broadcast<V>(values[i]);
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) sum[v] = fma(value, load<V>(x_row + v * Lanes), sum[v]);
+        for (int v = 0; v < NV - 1; ++v) sum[v] = fma(value, load<V>(x_row + first + v * Lanes), sum[v]);
+        sum[NV - 1] = fma(value, load<V>(x_row + last), sum[NV - 1]);
     }
-    T* const y = static_cast<T*>(args.y) + row * args.y_stride + first;
+    T* const y = static_cast<T*>(args.y) + row * args.y_stride;
     const auto finish = Finish<T>::of(args.finish);
-    for (int v = 0; v < NV; ++v) store(y + v * Lanes, finish.of_row(sum[v], row));
+    for (int v = 0; v < NV - 1; ++v) store(y + first + v * Lanes, finish.of_row(sum[v], row));
+    store(y + last, finish.of_row(sum[NV - 1], row));
 }
 
-// What is left of a row, by ever narrower parts of the same body.
+// The columns from `first` on in as many registers as they fill, at most NV: one pass over the row's entries.
 template <class T, int Lanes, int NV>
-inline void row_rest(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
-    if (args.n - first >= Lanes * NV) {
-        row_part<T, Lanes, NV>(args, row, first);
-        first += Lanes * NV;
-    }
+CS_INLINE void row_rest(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
     if constexpr (NV > 1)
-        row_rest<T, Lanes, NV / 2>(args, row, first);
-    else if constexpr (Lanes > 1)
-        row_rest<T, Lanes / 2, 1>(args, row, first);
+        if (args.n - first <= Lanes * (NV - 1)) return row_rest<T, Lanes, NV - 1>(args, row, first);
+    row_part<T, Lanes, NV>(args, row, first, args.n - Lanes);
+}
+
+// Batches of at least Lanes columns; of narrower ones by narrower registers.
+template <class T, int Lanes, int NV>
+void some_columns(const StoredRowsArgs& args) {
+    if constexpr (Lanes > 2)
+        if (args.n < Lanes) return some_columns<T, Lanes / 2, 2>(args);
+    for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
+        std::int64_t first = 0;
+        for (; first + Lanes * NV < args.n; first += Lanes * NV)
+            row_part<T, Lanes, NV>(args, row, first, first + Lanes * (NV - 1));
+        row_rest<T, Lanes, NV>(args, row, first);
+    }
 }
 
 // One column: a plain sum per row, the entry's position carried from row to row.
@@ -70,11 +81,7 @@ void stored_rows(const StoredRowsArgs& given) {
             one_column<T>(args, args.x_stride, args.y_stride);
         return;
     }
-    for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
-        std::int64_t first = 0;
-        for (; first + L * NV <= args.n; first += L * NV) row_part<T, L, NV>(args, row, first);
-        if (first < args.n) row_rest<T, L, NV / 2>(args, row, first);
-    }
+    some_columns<T, L, NV>(args);
 }
 
 template <class T>
