@@ -70,7 +70,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 52 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 56 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

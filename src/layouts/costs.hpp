@@ -16,16 +16,16 @@ struct CostConstants {
     // One column. Per vector of entries of strips and of squares; per entry of windows, by the windows of a tile, and
     // of gathered ones; per row, and per row where some are summed in pieces; per entry of stored rows, per entry of
     // long ones besides, and per row.
-    double strips_vector = 2.2, squares_vector = 2.4;
+    double strips_vector = 2, squares_vector = 2.4;
     double windows_entry = 0.35, windows_three_entry = 0.42, gathered_entry = 0.63, windows_row = 1.2, cut_row = 4.4;
     double stored_entry = 1.1, stored_long = 1.6, stored_row = 1.4;
     // Row groups: per entry and tile, and per entry and vector of it, by how many rows share their columns; from L2
     // besides; a vector of sums to memory and back.
-    double groups_entry = 0.38, groups_vector = 0.49, groups_far_vector = 0.2, groups_sum = 3;
+    double groups_entry = 0.38, groups_vector = 0.45, groups_far_vector = 0.2, groups_sum = 2.8;
     double shared_entry = 0.21, shared_eights_vector = 0.34, shared_fours_vector = 0.36;
     // A vector of a row of x into a tile; of y out of a full one, and out of another besides; of either where x and y
     // come from beyond L2; an element of x or y where rows are not contiguous.
-    double x_vector = 7.8, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.21;
+    double x_vector = 8.4, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.9, row_moved = 0.21;
     // Stored rows: per entry and per row and pass, a row whose end is unforeseen, per entry and vector, from L2
     // besides.
     double stored_pass = 2.2, stored_row_pass = 0.4, stored_unforeseen = 8, stored_vector = 1;
