@@ -228,8 +228,8 @@ def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
     onnx.ModelProto
         The nodes `SparseMatMul` and `SparseConv` of the domain ``ai.complsparse`` in the place of those whose weights
         are constant, of type float32 and sparse, with what follows them of a bias, Relu, Clip from 0 to 6, LeakyRelu,
-        HardSwish, Gelu, Sigmoid or Tanh. Convolutions in groups, and those padded by a rule (``auto_pad``), stay. Other nodes, inputs
-        and outputs are as they were.
+        HardSwish, Gelu, Sigmoid or Tanh. Convolutions in groups, and those padded by a rule (``auto_pad``), stay. Other
+        nodes, inputs and outputs are as they were.
 
     Raises
     ------
