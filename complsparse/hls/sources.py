@@ -49,7 +49,7 @@ def config(design: Design) -> str:
     return (
         SPDX
         + "// What the circuit is made for: every width and length in this folder follows from it.\n"
-        + '#pragma once\n\n#include "complsparse/hls/selected.hpp"\n\n'
+        + '#pragma once\n\n#include "complsparse/hls/layer.hpp"\n#include "complsparse/hls/selected.hpp"\n\n'
         + f"#define COMPLSPARSE_WINNERS {int(design.winners is not None)}  // activations come as winners\n"
         + f"#define COMPLSPARSE_RUNTIME {int(design.ids == 'runtime')}  // weights and ids come as arguments\n"
         + f"#define COMPLSPARSE_SELECTED {int(design.route == 'activations')}  // activations move, not products\n\n"

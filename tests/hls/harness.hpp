@@ -93,9 +93,23 @@ void convolution_case() {
     static typename C::weight_t weights[Shape<C>::groups][C::lanes][C::sets];
     static typename C::id_t ids[Shape<C>::groups][C::lanes][C::sets];
     static int rows[C::sets][C::set_size];
-    static typename C::sum_t y[Sliding<C>::out_height * Sliding<C>::out_width][C::rows];
+    static typename C::sum_t y[Sliding<C, Shape<C>::groups>::outputs][C::rows];
     read(x), read(zero), read(weights), read(ids), read(rows);
     convolution<C>(x, zero, weights, ids, rows, y);
+    write(y);
+}
+
+template <class C>
+void convolution_of_winners_case() {
+    using namespace complsparse::hls;
+    static typename C::activation_t values[C::height * C::width][C::pixel_winners];
+    static typename C::channel_t channels[C::height * C::width][C::pixel_winners];
+    static typename C::weight_t weights[C::columns][C::sets];
+    static typename C::id_t ids[C::columns][C::sets];
+    static int rows[C::sets][C::set_size];
+    static typename C::sum_t y[Sliding<C, WindowOfWinners<C>::words>::outputs][C::rows];
+    read(values), read(channels), read(weights), read(ids), read(rows);
+    convolution_of_winners<C>(values, channels, weights, ids, rows, y);
     write(y);
 }
 
@@ -127,12 +141,12 @@ void contest_case() {
 template <class C>
 void requantise_case() {
     using namespace complsparse;
-    static typename C::sum_t sums[C::rows];
+    static typename C::sum_t sums[1][C::rows];
     static int32_t bias[C::rows], multipliers[C::rows], shifts[C::rows], zero_point;
     static arith::Factor factors[C::rows];
-    static typename C::value_t range[2], y[C::rows];
+    static typename C::value_t range[2], y[1][C::rows];
     read(sums), read(bias), read(multipliers), read(shifts), read(zero_point), read(range);
     for (int row = 0; row < C::rows; ++row) factors[row] = {multipliers[row], shifts[row]};
-    hls::requantise<C>(sums, bias, factors, zero_point, {range[0], range[1]}, y);
+    hls::requantise<C, 1>(sums, bias, factors, zero_point, {range[0], range[1]}, y);
     write(y);
 }

@@ -54,6 +54,10 @@ class Layer:
         if image is not None:
             self.constants |= image
             self.call = "convolution_case<{name}>()"
+        if image is not None and "pixel_winners" in image:
+            self.constants["channel_bits"] = bits_up_to(image["channels"] - 1)
+            self.types["channel_t"] = "Unsigned<channel_bits>"
+            self.call = "convolution_of_winners_case<{name}>()"
 
     def table(self, W):
         """Weights, ids and rows, with empty slots and sets up to the configuration's."""
@@ -84,9 +88,10 @@ class Layer:
 
 
 class Contest:
-    def __init__(self, size, winners, *, relu=False, unsigned=False, in_one_clock=True):
+    def __init__(self, size, winners, *, relu=False, unsigned=False, in_one_clock=True, per_clock=1):
         self.constants = {
             "size": size, "winners": winners, "relu": relu, "value_bits": 8, "index_bits": bits_up_to(size - 1),
+            "per_clock": per_clock,
         }  # fmt: skip
         self.types = {"value_t": whole(8, unsigned), "index_t": "Unsigned<index_bits>"}
         self.size, self.winners, self.relu, self.unsigned = size, winners, relu, unsigned

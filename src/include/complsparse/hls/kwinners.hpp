@@ -96,20 +96,103 @@ inline void sorted_winners(const typename C::value_t (&x)[C::size], typename C::
     }
 }
 
-// The contest of a whole layer: a histogram of 256 bins finds the value of the last winner and how many of that value
-// win, then the winners leave in the order of their places. 2 * size + 256 clocks for a vector, one value in each of
-// the first and of the last `size`; the bins are registers, because a memory would be read one clock too late where two
-// neighbours are equal.
+// The contests of `Vectors` pixels, one in a clock. Places count the entries of a pixel, or, where they are `flat`, of
+// all.
+template <class C, int Vectors, bool Flat>
+inline void pixel_winners(const typename C::value_t x[Vectors][C::size],
+                          typename C::value_t values[Vectors][C::winners],
+                          typename C::place_t places[Vectors][C::winners]) {
+    for (int vector = 0; vector < Vectors; ++vector) {
+#ifdef __SYNTHESIS__
+#pragma HLS PIPELINE II = 1
+#endif
+        tick();
+        typename C::index_t indices[C::winners];
+        sorted_winners<C>(x[vector], values[vector], indices);
+        for (int i = 0; i < C::winners; ++i) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+            places[vector][i] = typename C::place_t((Flat ? vector * C::size : 0) + int(indices[i]));
+        }
+    }
+}
+
+// ---- of a whole layer: a histogram of 256 bins finds the value of the last winner and how many of that value win,
+// then the winners leave in the order of their places. The bins are registers, because a memory would be read one clock
+// too late where two neighbours are equal. A contest `C` has per_clock, the values that it takes in a clock, too.
+
+template <class C>
+struct Histogram {
+    static constexpr int words = parts(C::size, C::per_clock);
+    static constexpr int clocks = 2 * words + Contest<C>::bins;
+
+    static_assert(C::per_clock >= 1 && C::per_clock <= C::size, "values in a clock must be from 1 to the size");
+};
+
+// What has been found so far of the value of the last winner.
+template <class C>
+struct Threshold {
+    typename Contest<C>::count_t above;  // values above the bins that have been seen
+    typename Contest<C>::count_t ties;   // winners of exactly the value
+    typename Unsigned<8>::type value;
+};
+
+// bins + the values of a clock, those of `there` places. The bin of the least value is 0.
+template <class C>
+inline void count_values(const typename Unsigned<8>::type (&bin_of)[C::per_clock],
+                         const typename Unsigned<1>::type (&there)[C::per_clock],
+                         const typename Contest<C>::count_t (&counts)[Contest<C>::bins],
+                         typename Contest<C>::count_t (&next)[Contest<C>::bins]) {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+    typedef typename Contest<C>::count_t count_t;
+    typedef typename Unsigned<8>::type bin_t;
+    for (int bin = 0; bin < Contest<C>::bins; ++bin) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+        count_t count = counts[bin];
+        for (int lane = 0; lane < C::per_clock; ++lane) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+            const bool here = there[lane] != typename Unsigned<1>::type(0);
+            count = count_t(count + count_t(here & (bin_of[lane] == bin_t(bin)) ? 1 : 0));
+        }
+        next[bin] = count;
+    }
+}
+
+// A bin is seen, from the largest value down.
+template <class C>
+inline void see_bin(typename Unsigned<8>::type bin, typename Contest<C>::count_t count, Threshold<C>& found) {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+    typedef typename Contest<C>::count_t count_t;
+    const int above = int(found.above);
+    const bool here = above < C::winners && above + int(count) >= C::winners;
+    found.value = here ? bin : found.value;
+    found.ties = here ? count_t(C::winners - above) : found.ties;
+    found.above = count_t(above + int(count));
+}
+
 template <class C>
 inline void histogram_winners(const typename C::value_t (&x)[C::size], typename C::value_t (&values)[C::winners],
                               typename C::index_t (&indices)[C::winners]) {
     typedef typename Contest<C>::count_t count_t;
+    typedef typename Unsigned<8>::type bin_t;
+    typedef typename Unsigned<1>::type bit_t;
+    constexpr int words = Histogram<C>::words;
     constexpr int bins = Contest<C>::bins;
-    // The bin of the least value is 0.
     const int least = typename C::value_t(-1) < typename C::value_t(0) ? -128 : 0;
     count_t counts[bins];
+    count_t next[bins];
 #ifdef __SYNTHESIS__
 #pragma HLS ARRAY_PARTITION variable = counts complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = next complete dim = 0
 #endif
     for (int bin = 0; bin < bins; ++bin) {
 #ifdef __SYNTHESIS__
@@ -117,40 +200,56 @@ inline void histogram_winners(const typename C::value_t (&x)[C::size], typename 
 #endif
         counts[bin] = 0;
     }
-    int above = 0;  // values above the bins that have been seen
-    int threshold = 0;
-    int ties = 0;  // winners of exactly the threshold
+    Threshold<C> threshold = {0, 0, 0};
+    int ties = 0;
     int found = 0;
-    for (int clock = 0; clock < 2 * C::size + bins; ++clock) {
+    for (int clock = 0; clock < Histogram<C>::clocks; ++clock) {
 #ifdef __SYNTHESIS__
 #pragma HLS PIPELINE II = 1
 #endif
-        const bool counting = clock < C::size;
-        const bool searching = !counting && clock < C::size + bins;
-        const int place = counting ? clock : searching ? 0 : clock - C::size - bins;
-        const int value = int(x[place]) - least;
-        const int seen = searching ? bins - 1 - (clock - C::size) : 0;
-        const int count = int(counts[seen]);
-        for (int bin = 0; bin < bins; ++bin) {
+        tick();
+        const bool counting = clock < words;
+        const bool searching = !counting && clock < words + bins;
+        const bool emitting = !counting && !searching;
+        const int word = counting ? clock : emitting ? clock - words - bins : 0;
+        bin_t bin_of[C::per_clock];
+        bit_t there[C::per_clock];
+        for (int lane = 0; lane < C::per_clock; ++lane) {
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            counts[bin] = count_t(counts[bin] + count_t(counting && bin == value ? 1 : 0));
+            const int place = word * C::per_clock + lane;
+            bin_of[lane] = bin_t(int(x[place < C::size ? place : 0]) - least);
+            there[lane] = bit_t(place < C::size ? 1 : 0);
         }
-        const bool here = searching && above < C::winners && above + count >= C::winners;
-        threshold = here ? seen : threshold;
-        ties = here ? C::winners - above : ties;
-        above += searching ? count : 0;
-
-        const bool emitting = !counting && !searching;
-        const bool tie = emitting && value == threshold && ties > 0;
-        const bool wins = emitting && (value > threshold || tie);
-        if (wins) {
-            values[found] = kept<C>(x[place]);
-            indices[found] = typename C::index_t(place);
+        if (counting) {
+            count_values<C>(bin_of, there, counts, next);
+            for (int bin = 0; bin < bins; ++bin) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+                counts[bin] = next[bin];
+            }
         }
-        ties -= tie ? 1 : 0;
-        found += wins ? 1 : 0;
+        if (searching) {
+            const int bin = bins - 1 - (clock - words);
+            see_bin<C>(bin_t(bin), counts[bin], threshold);
+            ties = int(threshold.ties);
+        }
+        for (int lane = 0; lane < C::per_clock; ++lane) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+            const int place = word * C::per_clock + lane;
+            const bool candidate = emitting && place < C::size;
+            const bool tie = candidate && bin_of[lane] == threshold.value && ties > 0;
+            if (candidate && (bin_of[lane] > threshold.value || tie)) {
+                values[found] = kept<C>(x[place]);
+                indices[found] = typename C::index_t(place);
+                ++found;
+            }
+            ties -= tie ? 1 : 0;
+        }
     }
 }
 

@@ -6,88 +6,73 @@
 // that no row has. Constant arrays become ROM, or wires where one group has all columns; arguments become memories.
 #pragma once
 
-#include "complsparse/hls/accumulate.hpp"
+#include "complsparse/hls/engine.hpp"
 
 namespace complsparse {
 namespace hls {
 
-// The members' sums between two clocks. They are cleared with the last group, by the reset of the flip-flops that hold
-// them: a choice between 0 and the sum in front of the adder would cost as many LUTs as the routing of four members.
-template <class C>
-inline void keep_or_clear(const typename C::sum_t (&next)[C::sets][C::set_size], bool clear,
-                          typename C::sum_t (&sums)[C::sets][C::set_size]) {
-#ifdef __SYNTHESIS__
-#pragma HLS INLINE
-#endif
-    for (int set = 0; set < C::sets; ++set) {
-#ifdef __SYNTHESIS__
-#pragma HLS UNROLL
-#endif
-        for (int member = 0; member < C::set_size; ++member) {
-#ifdef __SYNTHESIS__
-#pragma HLS UNROLL
-#endif
-            sums[set][member] = clear ? typename C::sum_t(0) : next[set][member];
-        }
+// How an engine finds the operand of a lane. Either memory has words of `lanes` operands, filled up,
+template <class T, int Words, int Lanes>
+struct ByWord {
+    const T (*x)[Words][Lanes];
+    inline T operator()(int vector, int word, int lane) const { return x[vector][word][lane]; }
+};
+// or the operands of a vector in their order; what a last word lacks is 0.
+template <class T, int Length, int Lanes>
+struct InOrder {
+    const T (*x)[Length];
+    inline T operator()(int vector, int word, int lane) const {
+        const int place = word * Lanes + lane;
+        const T here = x[vector][place < Length ? place : 0];
+        return place < Length ? here : T(0);
     }
-}
+};
 
-// The members' sums in the order of the matrix's rows: wires.
-template <class C>
-inline void by_row(const typename C::sum_t (&sums)[C::sets][C::set_size], const int rows[C::sets][C::set_size],
-                   typename C::sum_t (&y)[C::rows]) {
+// A word of neighbouring columns.
+template <class C, class Operands>
+struct WordOfColumns {
+    Operands operands;
+    const typename C::weight_t (*weights)[C::lanes][C::sets];
+    const typename C::id_t (*ids)[C::lanes][C::sets];
+
+    inline void operator()(int vector, int group, const typename C::sum_t (&sums)[C::sets][C::set_size],
+                           typename C::sum_t (&next)[C::sets][C::set_size]) const {
 #ifdef __SYNTHESIS__
 #pragma HLS INLINE
 #endif
-    for (int set = 0; set < C::sets; ++set) {
+        typename C::activation_t x[C::lanes];
+#ifdef __SYNTHESIS__
+#pragma HLS ARRAY_PARTITION variable = x complete dim = 0
+#endif
+        for (int lane = 0; lane < C::lanes; ++lane) {
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-        for (int member = 0; member < C::set_size; ++member) {
-#ifdef __SYNTHESIS__
-#pragma HLS UNROLL
-#endif
-            if (rows[set][member] >= 0) y[rows[set][member]] = sums[set][member];
+            x[lane] = operands(vector, group, lane);
         }
+        accumulate<C>(x, weights[group], ids[group], sums, next);
     }
-}
+};
 
-template <class C>
-inline void clear_sums(typename C::sum_t (&sums)[C::sets][C::set_size]) {
-#ifdef __SYNTHESIS__
-#pragma HLS INLINE
-#endif
-    keep_or_clear<C>(sums, true, sums);
-}
-
-// y = W x for `Vectors` vectors, `lanes` columns in a clock: Vectors * groups clocks, and no bubble between vectors.
-// x is filled up to whole groups; what stands there is multiplied by 0.
+// y = W x for `Vectors` vectors, `lanes` columns in a clock: Vectors * groups clocks. x is filled up to whole groups;
+// what stands there is multiplied by 0.
 template <class C, int Vectors>
 inline void sparse_dense(const typename C::activation_t x[Vectors][Shape<C>::groups][C::lanes],
                          const typename C::weight_t weights[Shape<C>::groups][C::lanes][C::sets],
                          const typename C::id_t ids[Shape<C>::groups][C::lanes][C::sets],
                          const int rows[C::sets][C::set_size], typename C::sum_t y[Vectors][C::rows]) {
-    static_assert(Vectors >= 1, "an engine runs over at least one vector");
-    typename C::sum_t sums[C::sets][C::set_size];
-    typename C::sum_t next[C::sets][C::set_size];
-#ifdef __SYNTHESIS__
-#pragma HLS ARRAY_PARTITION variable = sums complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = next complete dim = 0
-#endif
-    clear_sums<C>(sums);
-    int group = 0;
-    int vector = 0;
-    for (int clock = 0; clock < Vectors * Shape<C>::groups; ++clock) {
-#ifdef __SYNTHESIS__
-#pragma HLS PIPELINE II = 1
-#endif
-        const bool last = group == Shape<C>::groups - 1;
-        accumulate<C>(x[vector][group], weights[group], ids[group], sums, next);
-        if (last) by_row<C>(next, rows, y[vector]);
-        keep_or_clear<C>(next, last, sums);
-        vector += last ? 1 : 0;
-        group = last ? 0 : group + 1;
-    }
+    typedef ByWord<typename C::activation_t, Shape<C>::groups, C::lanes> Operands;
+    run<C, Vectors, Shape<C>::groups>(WordOfColumns<C, Operands>{{x}, weights, ids}, rows, y);
+}
+
+// The same of vectors that are not filled up.
+template <class C, int Vectors>
+inline void linear(const typename C::activation_t x[Vectors][C::columns],
+                   const typename C::weight_t weights[Shape<C>::groups][C::lanes][C::sets],
+                   const typename C::id_t ids[Shape<C>::groups][C::lanes][C::sets],
+                   const int rows[C::sets][C::set_size], typename C::sum_t y[Vectors][C::rows]) {
+    typedef InOrder<typename C::activation_t, C::columns, C::lanes> Operands;
+    run<C, Vectors, Shape<C>::groups>(WordOfColumns<C, Operands>{{x}, weights, ids}, rows, y);
 }
 
 // The clocks that one vector of winners takes: as many as `lanes` ports need to read their columns.
@@ -99,52 +84,70 @@ struct Beats {
     static_assert(C::index_bits >= bits_up_to(C::columns - 1), "index_bits is too narrow: indices count the columns");
 };
 
-// y = W x for `Vectors` vectors of `winners` values and the columns that they stand in, in any order. In a clock each
-// lane reads the slots of its winner's column from a port of its own: Vectors * Beats clocks. Places beyond the winners
-// have value 0 and a column of the matrix, and so have winners that a ReLU drops.
+// A word of winners: each lane reads the slots of its winner's column from a port of its own.
+template <class C, class Values, class Indices>
+struct WordOfWinners {
+    Values values;
+    Indices indices;
+    const typename C::weight_t (*weights)[C::sets];
+    const typename C::id_t (*ids)[C::sets];
+
+    inline void operator()(int vector, int beat, const typename C::sum_t (&sums)[C::sets][C::set_size],
+                           typename C::sum_t (&next)[C::sets][C::set_size]) const {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+        typename C::activation_t x[C::lanes];
+        typename C::weight_t column_weights[C::lanes][C::sets];
+        typename C::id_t column_ids[C::lanes][C::sets];
+#ifdef __SYNTHESIS__
+#pragma HLS ARRAY_PARTITION variable = x complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = column_weights complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = column_ids complete dim = 0
+#endif
+        for (int lane = 0; lane < C::lanes; ++lane) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+            x[lane] = values(vector, beat, lane);
+            const int column = int(indices(vector, beat, lane));
+            for (int set = 0; set < C::sets; ++set) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+                column_weights[lane][set] = weights[column][set];
+                column_ids[lane][set] = ids[column][set];
+            }
+        }
+        accumulate<C>(x, column_weights, column_ids, sums, next);
+    }
+};
+
+// y = W x for `Vectors` vectors of `winners` values and the columns that they stand in, in any order: Vectors * Beats
+// clocks. Places beyond the winners have value 0 and a column of the matrix, and so have winners that a ReLU drops.
 template <class C, int Vectors>
 inline void sparse_sparse(const typename C::activation_t values[Vectors][Beats<C>::value][C::lanes],
                           const typename C::index_t indices[Vectors][Beats<C>::value][C::lanes],
                           const typename C::weight_t weights[C::columns][C::sets],
                           const typename C::id_t ids[C::columns][C::sets], const int rows[C::sets][C::set_size],
                           typename C::sum_t y[Vectors][C::rows]) {
-    static_assert(Vectors >= 1, "an engine runs over at least one vector");
-    typename C::sum_t sums[C::sets][C::set_size];
-    typename C::sum_t next[C::sets][C::set_size];
-    typename C::weight_t column_weights[C::lanes][C::sets];
-    typename C::id_t column_ids[C::lanes][C::sets];
-#ifdef __SYNTHESIS__
-#pragma HLS ARRAY_PARTITION variable = sums complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = next complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = column_weights complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = column_ids complete dim = 0
-#endif
-    clear_sums<C>(sums);
-    int beat = 0;
-    int vector = 0;
-    for (int clock = 0; clock < Vectors * Beats<C>::value; ++clock) {
-#ifdef __SYNTHESIS__
-#pragma HLS PIPELINE II = 1
-#endif
-        const bool last = beat == Beats<C>::value - 1;
-        for (int lane = 0; lane < C::lanes; ++lane) {
-#ifdef __SYNTHESIS__
-#pragma HLS UNROLL
-#endif
-            for (int set = 0; set < C::sets; ++set) {
-#ifdef __SYNTHESIS__
-#pragma HLS UNROLL
-#endif
-                column_weights[lane][set] = weights[indices[vector][beat][lane]][set];
-                column_ids[lane][set] = ids[indices[vector][beat][lane]][set];
-            }
-        }
-        accumulate<C>(values[vector][beat], column_weights, column_ids, sums, next);
-        if (last) by_row<C>(next, rows, y[vector]);
-        keep_or_clear<C>(next, last, sums);
-        vector += last ? 1 : 0;
-        beat = last ? 0 : beat + 1;
-    }
+    typedef ByWord<typename C::activation_t, Beats<C>::value, C::lanes> Values;
+    typedef ByWord<typename C::index_t, Beats<C>::value, C::lanes> Indices;
+    const WordOfWinners<C, Values, Indices> word{{values}, {indices}, weights, ids};
+    run<C, Vectors, Beats<C>::value>(word, rows, y);
+}
+
+// The same of winners that are not filled up.
+template <class C, int Vectors>
+inline void linear_of_winners(const typename C::activation_t values[Vectors][C::winners],
+                              const typename C::index_t indices[Vectors][C::winners],
+                              const typename C::weight_t weights[C::columns][C::sets],
+                              const typename C::id_t ids[C::columns][C::sets], const int rows[C::sets][C::set_size],
+                              typename C::sum_t y[Vectors][C::rows]) {
+    typedef InOrder<typename C::activation_t, C::winners, C::lanes> Values;
+    typedef InOrder<typename C::index_t, C::winners, C::lanes> Indices;
+    const WordOfWinners<C, Values, Indices> word{{values}, {indices}, weights, ids};
+    run<C, Vectors, Beats<C>::value>(word, rows, y);
 }
 
 }  // namespace hls

@@ -35,6 +35,7 @@ inline void max_pool(const typename C::value_t (&x)[C::height * C::width][C::cha
 #ifdef __SYNTHESIS__
 #pragma HLS PIPELINE II = 1
 #endif
+        tick();
         const bool inside = window_row < Pool<C>::out_height && window_column < Pool<C>::out_width;
         const int place = inside ? window_column : 0;
         const int output = inside ? window_row * Pool<C>::out_width + window_column : 0;

@@ -19,26 +19,44 @@ struct Requantise {
                   "outputs_per_clock must be from 1 to the rows");
 };
 
-// `bias` has the units of the sums, the zero point of the activations folded in; `range` is cut by the activation
-// function beforehand (arith::relu). Takes Requantise<C>::clocks.
-template <class C>
-inline void requantise(const typename C::sum_t sums[C::rows], const int32_t bias[C::rows],
+// Of `Vectors` vectors. `bias` has the units of the sums, the zero point of the activations folded in; `range` is cut
+// by the activation function beforehand (arith::relu). Takes Vectors * Requantise<C>::clocks.
+template <class C, int Vectors>
+inline void requantise(const typename C::sum_t sums[Vectors][C::rows], const int32_t bias[C::rows],
                        const arith::Factor factors[C::rows], int32_t zero_point,
-                       arith::Range<typename C::value_t> range, typename C::value_t y[C::rows]) {
-    for (int clock = 0; clock < Requantise<C>::clocks; ++clock) {
+                       arith::Range<typename C::value_t> range, typename C::value_t y[Vectors][C::rows]) {
+    int vector = 0;
+    int first = 0;
+    for (int clock = 0; clock < Vectors * Requantise<C>::clocks; ++clock) {
 #ifdef __SYNTHESIS__
 #pragma HLS PIPELINE II = 1
 #endif
+        tick();
         for (int output = 0; output < C::outputs_per_clock; ++output) {
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            const int row = clock * C::outputs_per_clock + output;
+            const int row = first + output;
             if (row < C::rows) {
-                const int64_t sum = int64_t(sums[row]) + int64_t(bias[row]);
-                y[row] = arith::requantize<typename C::value_t>(sum, factors[row], zero_point, range);
+                const int64_t sum = int64_t(sums[vector][row]) + int64_t(bias[row]);
+                y[vector][row] = arith::requantize<typename C::value_t>(sum, factors[row], zero_point, range);
             }
         }
+        const bool last = first + C::outputs_per_clock >= C::rows;
+        vector += last ? 1 : 0;
+        first = last ? 0 : first + C::outputs_per_clock;
+    }
+}
+
+// Of a last layer, whose results are its sums with their bias: one in a clock.
+template <class C>
+inline void with_bias(const typename C::sum_t sums[1][C::rows], const int32_t bias[C::rows], int32_t y[C::rows]) {
+    for (int clock = 0; clock < C::rows; ++clock) {
+#ifdef __SYNTHESIS__
+#pragma HLS PIPELINE II = 1
+#endif
+        tick();
+        y[clock] = int32_t(int32_t(sums[0][clock]) + bias[clock]);
     }
 }
 

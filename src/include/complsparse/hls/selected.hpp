@@ -7,7 +7,7 @@
 // place_bits and place_t, which count lanes.
 #pragma once
 
-#include "complsparse/hls/layer.hpp"
+#include "complsparse/hls/engine.hpp"
 
 namespace complsparse {
 namespace hls {
@@ -69,34 +69,30 @@ inline void accumulate_selected(const typename C::activation_t (&x)[C::lanes],
     }
 }
 
+// A word of neighbouring columns, whose activations move.
+template <class C>
+struct WordOfSelected {
+    const typename C::activation_t (*x)[Shape<C>::groups][C::lanes];
+    const typename C::weight_t (*weights)[C::sets][C::set_size][C::turns];
+    const typename C::place_t (*places)[C::sets][C::set_size][C::turns];
+
+    inline void operator()(int vector, int group, const typename C::sum_t (&sums)[C::sets][C::set_size],
+                           typename C::sum_t (&next)[C::sets][C::set_size]) const {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+        accumulate_selected<C>(x[vector][group], weights[group], places[group], sums, next);
+    }
+};
+
 // y = W x as sparse_dense computes it, in as many clocks.
 template <class C, int Vectors>
 inline void sparse_dense_selected(const typename C::activation_t x[Vectors][Shape<C>::groups][C::lanes],
                                   const typename C::weight_t weights[Shape<C>::groups][C::sets][C::set_size][C::turns],
                                   const typename C::place_t places[Shape<C>::groups][C::sets][C::set_size][C::turns],
                                   const int rows[C::sets][C::set_size], typename C::sum_t y[Vectors][C::rows]) {
-    static_assert(Vectors >= 1, "an engine runs over at least one vector");
     static_assert(sizeof(Selected<C>) > 0, "");
-    typename C::sum_t sums[C::sets][C::set_size];
-    typename C::sum_t next[C::sets][C::set_size];
-#ifdef __SYNTHESIS__
-#pragma HLS ARRAY_PARTITION variable = sums complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = next complete dim = 0
-#endif
-    clear_sums<C>(sums);
-    int group = 0;
-    int vector = 0;
-    for (int clock = 0; clock < Vectors * Shape<C>::groups; ++clock) {
-#ifdef __SYNTHESIS__
-#pragma HLS PIPELINE II = 1
-#endif
-        const bool last = group == Shape<C>::groups - 1;
-        accumulate_selected<C>(x[vector][group], weights[group], places[group], sums, next);
-        if (last) by_row<C>(next, rows, y[vector]);
-        keep_or_clear<C>(next, last, sums);
-        vector += last ? 1 : 0;
-        group = last ? 0 : group + 1;
-    }
+    run<C, Vectors, Shape<C>::groups>(WordOfSelected<C>{x, weights, places}, rows, y);
 }
 
 }  // namespace hls

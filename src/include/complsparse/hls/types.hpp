@@ -85,5 +85,13 @@ constexpr int bits_up_to(int64_t most) {
 
 constexpr int parts(int whole, int size) { return (whole + size - 1) / size; }
 
+// Called once in every clock by the loops of this folder. A test bench that counts defines `count_clock`.
+#if defined(COMPLSPARSE_COUNT_CLOCKS)
+void count_clock();
+inline void tick() { count_clock(); }
+#else
+inline void tick() {}
+#endif
+
 }  // namespace hls
 }  // namespace complsparse
