@@ -84,8 +84,8 @@ def design_of(
 ) -> Design:
     tables = tables_of(W, activations)
     columns = tables.shape[1]
-    lanes = _count("lanes", lanes)
-    parallel_winners = _count("parallel_winners", parallel_winners)
+    lanes = checked_count("lanes", lanes)
+    parallel_winners = checked_count("parallel_winners", parallel_winners)
     if winners is None:
         if parallel_winners != 1:
             raise ValueError(
@@ -93,7 +93,7 @@ def design_of(
             )
         lanes = min(lanes, columns)
     else:
-        winners = _count("winners", winners)
+        winners = checked_count("winners", winners)
         if winners > columns:
             raise ValueError(f"winners={winners} is more than the {columns} columns of W")
         if parallel_winners > winners:
@@ -107,7 +107,7 @@ def design_of(
         raise ValueError(
             "route='activations' with winners: a winner's column has one slot in each set, which is routed"
         )
-    clock = _clock(clock_ns)
+    clock = checked_clock(clock_ns)
     if tables.sum_bits > 32:
         raise ValueError(
             f"the fullest row of W has {tables.fullest_row} entries, whose sum needs {tables.sum_bits} bits: "
@@ -122,7 +122,7 @@ def design_of(
     return design
 
 
-def _count(name: str, value: Any) -> int:
+def checked_count(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
@@ -132,7 +132,7 @@ def _count(name: str, value: Any) -> int:
     return number
 
 
-def _clock(value: Any) -> float:
+def checked_clock(value: Any) -> float:
     try:
         clock = float(value)
     except (TypeError, ValueError):

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from complsparse.hls.design import Design
+from complsparse.hls.network import Pipeline
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,73 @@ def estimate_of(design: Design) -> Estimate:
         word_bits=design.word_bits,
         table_ports=design.ports,
         fill=float((tables.weights != 0).sum() / tables.weights.size),
+    )
+
+
+@dataclass(frozen=True)
+class BlockEstimate:
+    """Clocks and parts of one block of a network's circuit.
+
+    Attributes
+    ----------
+    layer, kind : str
+        The layer that it belongs to, and what it does.
+    cycles : int
+        Clocks that it takes for a sample: exact, the C simulation counts them.
+    multipliers : int
+        Products of 8 bits and 8 bits, a clock each.
+    requantisers : int
+        Products of a sum and a multiplier of 32 bits, a clock each.
+    sums, sum_bits, table_words, word_bits, table_ports : int
+        As in `Estimate`.
+    """
+
+    layer: str
+    kind: str
+    cycles: int
+    multipliers: int
+    requantisers: int
+    sums: int
+    sum_bits: int
+    table_words: int
+    word_bits: int
+    table_ports: int
+
+
+@dataclass(frozen=True)
+class NetworkEstimate:
+    """Clocks and parts of a network's circuit, whose blocks all work at a time, each on a sample of its own.
+
+    Attributes
+    ----------
+    cycles_per_sample : int
+        Clocks from one sample to the next: those of the slowest block.
+    samples_per_second : float
+        At the clock that was asked for, which is an assumption.
+    multipliers, requantisers : int
+        Of all blocks.
+    buffer_bits : int
+        Of the values between blocks, each of which exists twice: one is written while the other is read.
+    blocks : tuple of BlockEstimate
+    """
+
+    cycles_per_sample: int
+    samples_per_second: float
+    multipliers: int
+    requantisers: int
+    buffer_bits: int
+    blocks: tuple[BlockEstimate, ...]
+
+
+def network_estimate_of(pipeline: Pipeline) -> NetworkEstimate:
+    names = [field.name for field in fields(BlockEstimate)]
+    blocks = tuple(BlockEstimate(**{name: getattr(block, name) for name in names}) for block in pipeline.blocks)
+    buffers = [buffer for block in pipeline.blocks[:-1] for buffer in block.outputs]
+    return NetworkEstimate(
+        cycles_per_sample=pipeline.cycles,
+        samples_per_second=1e9 / (pipeline.clock_ns * pipeline.cycles),
+        multipliers=sum(block.multipliers for block in blocks),
+        requantisers=sum(block.requantisers for block in blocks),
+        buffer_bits=2 * sum(buffer.bits * buffer.count * buffer.length for buffer in buffers),
+        blocks=blocks,
     )

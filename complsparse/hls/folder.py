@@ -13,9 +13,10 @@ import shutil
 from typing import Any
 
 from complsparse._config import __version__
-from complsparse.hls import golden, readme, sources, wrapper
+from complsparse.hls import golden, network_page, network_sources, readme, sources, wrapper
 from complsparse.hls.design import Design
-from complsparse.hls.estimate import estimate_of
+from complsparse.hls.estimate import estimate_of, network_estimate_of
+from complsparse.hls.network import Pipeline
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 FACTS = "complsparse.json"  # what tells an exported folder from others
@@ -40,10 +41,9 @@ def get_include() -> str:
     raise FileNotFoundError(f"the headers of complsparse are missing beside {here}: install the package again")
 
 
-def write(W: Any, design: Design, folder: str, vectors: int) -> None:
-    """Writes the folder, or leaves what is there as it was."""
+def write(texts: dict[str, str], folder: str) -> None:
+    """Writes files into the folder, or leaves what is there as it was."""
     target = os.path.realpath(folder)
-    texts = _texts(W, design, vectors)
     _check_replaceable(target, folder, {name.partition("/")[0] for name in texts})
     parent = os.path.dirname(target)
     os.makedirs(parent, exist_ok=True)
@@ -82,10 +82,10 @@ def _move(new: str, target: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _texts(W: Any, design: Design, vectors: int) -> dict[str, str]:
+def layer_texts(W: Any, design: Design, vectors: int) -> dict[str, str]:
+    """The files of a layer's folder."""
     estimate = dataclasses.asdict(estimate_of(design))
     facts = {"version": 1, "complsparse": __version__, "clock_ns": design.clock_ns, "ids": design.ids, **estimate}
-    vitis = {"@PART@": PART, "@CLOCK@": f"{design.clock_ns:g}"}
     texts = {
         FACTS: json.dumps(facts, indent=2) + "\n",
         "README.md": readme.text(design),
@@ -99,9 +99,33 @@ def _texts(W: Any, design: Design, vectors: int) -> dict[str, str]:
     }
     for name in ("Makefile", "testbench.cpp", "golden.hpp", "rtl/step.cpp", "rtl/simulation.cpp"):
         texts[name] = (TEMPLATES / os.path.basename(name)).read_text()
+    return texts | _common("complsparse_layer", design.clock_ns)
+
+
+def network_texts(net: Any, pipeline: Pipeline, samples: Any) -> dict[str, str]:
+    """The files of a network's folder."""
+    estimate = network_estimate_of(pipeline)
+    facts = {"version": 1, "complsparse": __version__, "clock_ns": pipeline.clock_ns, **dataclasses.asdict(estimate)}
+    texts = {
+        FACTS: json.dumps(facts, indent=2) + "\n",
+        "README.md": network_page.text(net, pipeline),
+        "blocks.hpp": network_sources.blocks(pipeline),
+        "top.hpp": network_sources.top_header(pipeline),
+        "top.cpp": network_sources.top(pipeline),
+        "checks.hpp": network_sources.checks(pipeline),
+        "golden/samples.txt": golden.of_network(net, pipeline, samples),
+    }
+    for name in ("Makefile", "testbench.cpp", "golden.hpp"):
+        texts[name] = (TEMPLATES / f"network_{name}").read_text()
+    return texts | _common("complsparse_network", pipeline.clock_ns)
+
+
+def _common(top: str, clock_ns: float) -> dict[str, str]:
+    """Project files for synthesis, and the headers."""
+    texts = {}
     for name in ("run_hls.tcl", "hls_config.cfg"):
         text = (TEMPLATES / name).read_text()
-        for mark, value in vitis.items():
+        for mark, value in {"@PART@": PART, "@CLOCK@": f"{clock_ns:g}", "@TOP@": top}.items():
             text = text.replace(mark, value)
         texts[f"vitis/{name}"] = text
     headers = pathlib.Path(get_include())

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from complsparse._core import kwta, linear
+from complsparse._ops.winners import Winners
 from complsparse.hls.design import Design
+from complsparse.hls.network import Pipeline
 from complsparse.hls.tables import IntArray
 
 
@@ -37,3 +39,28 @@ def text(W: Any, design: Design, count: int) -> str:
         inputs, sums = np.hstack([won.values.reshape(shape), won.indices.reshape(shape)]), linear(won, W)
     lines = [str(count), *(" ".join(map(str, line)) for line in np.hstack([inputs, sums]).tolist())]
     return "\n".join(lines) + "\n"
+
+
+def of_network(net: Any, pipeline: Pipeline, samples: Any) -> str:
+    """A count, then a line for each sample: what comes in, and the values of the layers in the order of the blocks."""
+    values = net._values(np.asarray(samples, dtype=np.float32))
+    parts = [_in_order(values[pipeline.first])]
+    for block in pipeline.blocks:
+        if block.node is None:
+            continue
+        value = values[block.node]
+        if block.kind == "bias":  # the integers behind the real numbers of the last layer
+            layer = net._nodes[block.node].layer
+            x = values[block.node - 1]
+            x = x if isinstance(x, Winners) else x.astype(np.int32)
+            value = linear(x, layer.W).astype(np.int32) + layer.ending.bias
+        parts.append(_in_order(value))
+    lines = [" ".join(map(str, line)) for line in np.hstack(parts).tolist()]
+    return "\n".join([str(len(lines)), *lines]) + "\n"
+
+
+def _in_order(value: Any) -> IntArray:
+    """By sample: pixels one after the other, with their channels."""
+    array = np.asarray(value.toarray() if isinstance(value, Winners) else value).astype(np.int64)
+    found: IntArray = (array.transpose(0, 2, 3, 1) if array.ndim == 4 else array).reshape(len(array), -1)
+    return found

@@ -66,17 +66,17 @@ def tables(design: Design) -> str:
         SPDX,
         "// The weight of each slot, the kernel id of the member that owns it, and the row of each member.\n",
         '#pragma once\n\n#include "config.hpp"\n\nnamespace tables {\n\n',
-        f"const Config::weight_t weights{_lengths(design)} = {_braces(weights)};\n\n",
-        f"const Config::{_choice(design)} ids{_lengths(design)} = {_braces(choices)};\n\n",
-        f"const int rows[Config::sets][Config::set_size] = {_braces(design.tables.rows)};\n\n",
+        f"const Config::weight_t weights{_lengths(design)} = {braces(weights)};\n\n",
+        f"const Config::{_choice(design)} ids{_lengths(design)} = {braces(choices)};\n\n",
+        f"const int rows[Config::sets][Config::set_size] = {braces(design.tables.rows)};\n\n",
         "}  // namespace tables\n",
     ]
     return "".join(parts)
 
 
-def _braces(array: IntArray) -> str:
+def braces(array: IntArray) -> str:
     if array.ndim > 1:
-        return "{" + ",\n".join(_braces(part) for part in array) + "}"
+        return "{" + ",\n".join(braces(part) for part in array) + "}"
     return "\n".join(textwrap.wrap("{" + ", ".join(map(str, array.tolist())) + "}", 110))
 
 

@@ -158,8 +158,8 @@ inline void count_values(const typename Unsigned<8>::type (&bin_of)[C::per_clock
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            const bool here = there[lane] != typename Unsigned<1>::type(0);
-            count = count_t(count + count_t(here & (bin_of[lane] == bin_t(bin)) ? 1 : 0));
+            const bool mine = (there[lane] != typename Unsigned<1>::type(0)) & (bin_of[lane] == bin_t(bin));
+            count = count_t(count + count_t(mine ? 1 : 0));
         }
         next[bin] = count;
     }

@@ -17,13 +17,17 @@ struct ByWord {
     const T (*x)[Words][Lanes];
     inline T operator()(int vector, int word, int lane) const { return x[vector][word][lane]; }
 };
-// or the operands of a vector in their order; what a last word lacks is 0.
-template <class T, int Length, int Lanes>
+// or it has the operands of one vector in their order, in `Parts` arrays of equal length; what a last word lacks is 0.
+template <class T, int Length, int Lanes, int Parts>
 struct InOrder {
-    const T (*x)[Length];
-    inline T operator()(int vector, int word, int lane) const {
+    static constexpr int length = Length / Parts;
+    static_assert(length * Parts == Length, "the parts of a vector have equal lengths");
+
+    const T (*x)[length];
+    inline T operator()(int, int word, int lane) const {
         const int place = word * Lanes + lane;
-        const T here = x[vector][place < Length ? place : 0];
+        const int inside = place < Length ? place : 0;
+        const T here = x[inside / length][inside % length];
         return place < Length ? here : T(0);
     }
 };
@@ -65,14 +69,14 @@ inline void sparse_dense(const typename C::activation_t x[Vectors][Shape<C>::gro
     run<C, Vectors, Shape<C>::groups>(WordOfColumns<C, Operands>{{x}, weights, ids}, rows, y);
 }
 
-// The same of vectors that are not filled up.
-template <class C, int Vectors>
-inline void linear(const typename C::activation_t x[Vectors][C::columns],
+// The same of one vector that is not filled up, the pixels of an image one after the other.
+template <class C, int Parts>
+inline void linear(const typename C::activation_t x[Parts][C::columns / Parts],
                    const typename C::weight_t weights[Shape<C>::groups][C::lanes][C::sets],
                    const typename C::id_t ids[Shape<C>::groups][C::lanes][C::sets],
-                   const int rows[C::sets][C::set_size], typename C::sum_t y[Vectors][C::rows]) {
-    typedef InOrder<typename C::activation_t, C::columns, C::lanes> Operands;
-    run<C, Vectors, Shape<C>::groups>(WordOfColumns<C, Operands>{{x}, weights, ids}, rows, y);
+                   const int rows[C::sets][C::set_size], typename C::sum_t y[1][C::rows]) {
+    typedef InOrder<typename C::activation_t, C::columns, C::lanes, Parts> Operands;
+    run<C, 1, Shape<C>::groups>(WordOfColumns<C, Operands>{{x}, weights, ids}, rows, y);
 }
 
 // The clocks that one vector of winners takes: as many as `lanes` ports need to read their columns.
@@ -137,17 +141,17 @@ inline void sparse_sparse(const typename C::activation_t values[Vectors][Beats<C
     run<C, Vectors, Beats<C>::value>(word, rows, y);
 }
 
-// The same of winners that are not filled up.
-template <class C, int Vectors>
-inline void linear_of_winners(const typename C::activation_t values[Vectors][C::winners],
-                              const typename C::index_t indices[Vectors][C::winners],
+// The same of the winners of one vector, not filled up.
+template <class C, int Parts>
+inline void linear_of_winners(const typename C::activation_t values[Parts][C::winners / Parts],
+                              const typename C::index_t indices[Parts][C::winners / Parts],
                               const typename C::weight_t weights[C::columns][C::sets],
                               const typename C::id_t ids[C::columns][C::sets], const int rows[C::sets][C::set_size],
-                              typename C::sum_t y[Vectors][C::rows]) {
-    typedef InOrder<typename C::activation_t, C::winners, C::lanes> Values;
-    typedef InOrder<typename C::index_t, C::winners, C::lanes> Indices;
+                              typename C::sum_t y[1][C::rows]) {
+    typedef InOrder<typename C::activation_t, C::winners, C::lanes, Parts> Values;
+    typedef InOrder<typename C::index_t, C::winners, C::lanes, Parts> Indices;
     const WordOfWinners<C, Values, Indices> word{{values}, {indices}, weights, ids};
-    run<C, Vectors, Beats<C>::value>(word, rows, y);
+    run<C, 1, Beats<C>::value>(word, rows, y);
 }
 
 }  // namespace hls

@@ -21,8 +21,8 @@ struct Pool {
 // height * width clocks, a pixel in each, once the line is cleared in which the maxima of columns wait for the next row
 // of their window.
 template <class C>
-inline void max_pool(const typename C::value_t (&x)[C::height * C::width][C::channels],
-                     typename C::value_t (&y)[Pool<C>::out_height * Pool<C>::out_width][C::channels]) {
+inline void max_pool(const typename C::value_t x[C::height * C::width][C::channels],
+                     typename C::value_t y[Pool<C>::out_height * Pool<C>::out_width][C::channels]) {
     typename C::value_t line[Pool<C>::out_width][C::channels] = {};
 #ifdef __SYNTHESIS__
 #pragma HLS ARRAY_PARTITION variable = line complete dim = 2

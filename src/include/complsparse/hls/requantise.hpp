@@ -50,13 +50,14 @@ inline void requantise(const typename C::sum_t sums[Vectors][C::rows], const int
 
 // Of a last layer, whose results are its sums with their bias: one in a clock.
 template <class C>
-inline void with_bias(const typename C::sum_t sums[1][C::rows], const int32_t bias[C::rows], int32_t y[C::rows]) {
+inline void with_bias(const typename C::sum_t sums[1][C::rows], const int32_t bias[C::rows],
+                      typename Signed<32>::type y[1][C::rows]) {
     for (int clock = 0; clock < C::rows; ++clock) {
 #ifdef __SYNTHESIS__
 #pragma HLS PIPELINE II = 1
 #endif
         tick();
-        y[clock] = int32_t(int32_t(sums[0][clock]) + bias[clock]);
+        y[0][clock] = typename Signed<32>::type(int64_t(sums[0][clock]) + int64_t(bias[clock]));
     }
 }
 
