@@ -35,7 +35,7 @@ def export(
     vectors: int | None = None,
     samples: Any = None,
     cycles: int | None = None,
-) -> Estimate | NetworkEstimate:
+) -> Any:
     """Writes the circuit of a layer or of a network into a folder, with test benches and a page that explains it.
 
     Parameters
@@ -68,8 +68,8 @@ def export(
     samples : array_like, shape (N, ...)
         Inputs of a network, which its test bench runs.
     cycles : int, optional
-        The clocks of a sample that no block of a network exceeds: each gets as few lanes, ports and requantisers as keep
-        to it. 10,000 by default.
+        The clocks of a sample that no block of a network exceeds: each gets as few lanes, ports and requantisers as
+        keep to it. 10,000 by default.
 
     Returns
     -------
@@ -82,8 +82,8 @@ def export(
         W that is neither a ComplementaryMatrix of int8 nor a network; a number that is none.
     ValueError
         An empty W; a network that is no chain, or has a layer without a circuit; blocks that take more than `cycles`
-        however wide they are; arguments of the one for the other; sizes below 1, more winners than columns, sums beyond 32 bits, more than 65,536 multipliers, a
-        folder with foreign files. Nothing is written then.
+        however wide they are; arguments of the one for the other; sizes below 1, more winners than columns, sums
+        beyond 32 bits, more than 65,536 multipliers, a folder with foreign files. Nothing is written then.
 
     Notes
     -----
@@ -135,7 +135,7 @@ def estimate(
     route: str = "products",
     shape: tuple[int, ...] | None = None,
     cycles: int | None = None,
-) -> Estimate | NetworkEstimate:
+) -> Any:
     """Clocks and parts of the circuit that `export` writes, with the same arguments and errors; of a network's samples
     their `shape` alone.
 
@@ -157,9 +157,7 @@ def estimate(
         return network_estimate_of(_pipeline(W, tuple(shape), cycles, clock_ns))
     if shape is not None or cycles is not None:
         raise ValueError("shape and cycles are for networks; a layer has lanes and parallel_winners")
-    return estimate_of(
-        _design_of(W, *_of_layer(lanes, parallel_winners), winners, ids, clock_ns, activations, route)
-    )
+    return estimate_of(_design_of(W, *_of_layer(lanes, parallel_winners), winners, ids, clock_ns, activations, route))
 
 
 def _of_layer(lanes: int | None, parallel_winners: int | None) -> tuple[int, int]:
@@ -179,4 +177,6 @@ def _refuse_for_network(*given: Any) -> None:
 
 
 def _pipeline(net: Any, shape: tuple[int, ...], cycles: int | None, clock_ns: float) -> Any:
-    return pipeline_of(net, shape, checked_count("cycles", CYCLES if cycles is None else cycles), checked_clock(clock_ns))
+    return pipeline_of(
+        net, shape, checked_count("cycles", CYCLES if cycles is None else cycles), checked_clock(clock_ns)
+    )

@@ -132,6 +132,6 @@ def network_estimate_of(pipeline: Pipeline) -> NetworkEstimate:
         samples_per_second=1e9 / (pipeline.clock_ns * pipeline.cycles),
         multipliers=sum(block.multipliers for block in blocks),
         requantisers=sum(block.requantisers for block in blocks),
-        buffer_bits=2 * sum(buffer.bits * buffer.count * buffer.length for buffer in buffers),
+        buffer_bits=2 * sum(buffer.bits * buffer.vectors * buffer.length for buffer in buffers),
         blocks=blocks,
     )

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from complsparse.hls.tables import IntArray, Tables, bits_up_to, tables_of
+from complsparse.hls.tables import Tables, bits_up_to, tables_of
 
 
 class Buffer(NamedTuple):
-    """What one block writes and the next one reads: `count` vectors of `length` numbers."""
+    """What one block writes and the next one reads: so many `vectors` of `length` numbers."""
 
     name: str
     kind: str  # Signed<bits> or Unsigned<bits>
-    count: int
+    vectors: int
     length: int
 
     @property
@@ -253,9 +253,7 @@ class _Builder:
             image |= {"pixel_winners": form.winners, "channel_bits": bits_up_to(form.channels - 1)}
             values, channels = (buffer.name for buffer in form.buffers)
             call, kind = f"convolution_of_winners<C>({values}, {channels}, @)", "convolution of winners"
-        found = self._add_product(
-            i, kind, form, tables, lanes, pixels + outputs * (words - 1), outputs, call, **image
-        )
+        found = self._add_product(i, kind, form, tables, lanes, pixels + outputs * (words - 1), outputs, call, **image)
         return found._replace(height=geometry.out[0], width=geometry.out[1])
 
     def _linear(self, form: Form, layer: Any, i: int) -> Form:
@@ -265,7 +263,7 @@ class _Builder:
         # Pixels arrive one after the other, with their channels; W has a column for each channel's pixels in turn.
         order = np.arange(form.size).reshape(form.channels, form.pixels).T.ravel()
         tables = dataclasses.replace(tables, weights=tables.weights[order], ids=tables.ids[order])
-        count = form.buffers[0].count
+        count = form.buffers[0].vectors
         if form.winners is None:
             lanes, words = self._widths(form.size, self.cycles)
             call, kind, more = f"linear<C, {count}>({form.buffers[0].name}, @)", "linear", {}
@@ -329,7 +327,9 @@ class _Builder:
     def _contest(self, form: Form, layer: Any, i: int) -> Form:
         spec = layer.infer(_spec(self.shapes[i - 1]))
         if form.winners is not None or (form.pixels > 1 and (form.is_flat or spec.axis != 1)):
-            raise ValueError(f"{self._name(i)}: a contest of a circuit is among the channels of a pixel, or of a vector")
+            raise ValueError(
+                f"{self._name(i)}: a contest of a circuit is among the channels of a pixel, or of a vector"
+            )
         (x,), k = form.buffers, spec.most
         flat = isinstance(self.net._nodes[min(i + 1, self.last)].layer, _flatten())
         of_all = flat or form.pixels == 1

@@ -84,11 +84,11 @@ def text(net: Any, pipeline: Pipeline) -> str:
         requantisers=estimate.requantisers,
         buffer_bits=estimate.buffer_bits,
         rows="\n".join(rows),
-        input_count=pipeline.input.count,
+        input_count=pipeline.input.vectors,
         input_length=pipeline.input.length,
         scale=border.scale,
         zero=border.zero_point,
-        output_length=pipeline.output.count * pipeline.output.length,
+        output_length=pipeline.output.vectors * pipeline.output.length,
         output_bits=pipeline.output.bits,
         units=units,
     )

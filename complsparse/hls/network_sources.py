@@ -14,7 +14,7 @@ INCLUDES = "".join(
 
 
 def declared(buffer: Buffer) -> str:
-    return f"complsparse::hls::{buffer.kind}::type {buffer.name}[{buffer.count}][{buffer.length}]"
+    return f"complsparse::hls::{buffer.kind}::type {buffer.name}[{buffer.vectors}][{buffer.length}]"
 
 
 def blocks(pipeline: Pipeline) -> str:
@@ -31,7 +31,9 @@ def _block(block: Block) -> str:
     lines += ["};"]
     for kind, name, lengths, numbers in block.tables:
         lines.append(f"const {kind} {name}{lengths} = {braces(np.asarray(numbers))};")
-    parameters = [f"const {declared(buffer)}" for buffer in block.inputs] + [declared(buffer) for buffer in block.outputs]
+    parameters = [f"const {declared(buffer)}" for buffer in block.inputs] + [
+        declared(buffer) for buffer in block.outputs
+    ]
     lines += [f"inline void run({', '.join(parameters)}) {{", f"    complsparse::hls::{block.call};", "}"]
     return "\n".join([*lines, f"}}  // namespace block{block.number}", "", ""])
 
@@ -47,7 +49,12 @@ def top_header(pipeline: Pipeline) -> str:
 def top(pipeline: Pipeline) -> str:
     """The blocks one behind the other, each at work on a sample of its own."""
     between = [buffer for block in pipeline.blocks for buffer in block.outputs if buffer != pipeline.output]
-    lines = [f'{SPDX}#include "top.hpp"\n', f"{_signature(pipeline)} {{", "#ifdef __SYNTHESIS__", "#pragma HLS DATAFLOW"]
+    lines = [
+        f'{SPDX}#include "top.hpp"\n',
+        f"{_signature(pipeline)} {{",
+        "#ifdef __SYNTHESIS__",
+        "#pragma HLS DATAFLOW",
+    ]
     lines += ["#endif", *(f"    {declared(buffer)};" for buffer in between)]
     for block in pipeline.blocks:
         names = ", ".join(buffer.name for buffer in (*block.inputs, *block.outputs))
@@ -60,7 +67,11 @@ def checks(pipeline: Pipeline) -> str:
     every = [buffer for block in pipeline.blocks for buffer in block.outputs]
     lines = [SPDX, '#pragma once\n\n#include "golden.hpp"\n#include "top.hpp"\n']
     lines += [f"static {declared(buffer)};" for buffer in (pipeline.input, *every)]
-    lines += [f"static {declared(pipeline.output._replace(name='whole'))};", "", "inline void run_all(Golden& golden) {"]
+    lines += [
+        f"static {declared(pipeline.output._replace(name='whole'))};",
+        "",
+        "inline void run_all(Golden& golden) {",
+    ]
     lines.append(f"    golden.read({pipeline.input.name});")
     for block in pipeline.blocks:
         names = ", ".join(buffer.name for buffer in (*block.inputs, *block.outputs))
@@ -83,10 +94,10 @@ def _comparison(pipeline: Pipeline, block: Block) -> list[str]:
         return [f"    golden.compare({block.number}, {outputs});"]
     # The pool stands before the requantiser, and the library has it behind: here all pixels are requantised.
     (sums,), behind, name = block.outputs, pipeline.blocks[block.requantiser], f"block{block.requantiser}"
-    all_pixels = behind.outputs[0]._replace(name=f"unpooled{block.number}", count=sums.count)
+    all_pixels = behind.outputs[0]._replace(name=f"unpooled{block.number}", vectors=sums.vectors)
     return [
         f"    static {declared(all_pixels)};",
-        f"    complsparse::hls::requantise<{name}::C, {sums.count}>({sums.name}, {name}::bias, {name}::factors, "
+        f"    complsparse::hls::requantise<{name}::C, {sums.vectors}>({sums.name}, {name}::bias, {name}::factors, "
         f"{name}::C::zero_point, {{{name}::C::least, {name}::C::most}}, {all_pixels.name});",
         f"    golden.compare({block.number}, {all_pixels.name});",
     ]
