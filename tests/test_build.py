@@ -65,10 +65,10 @@ FLOORS = {
         ("_ops", "_pictures"),
         ("_conv",),
         ("_matrix",),
-        ("_patterns", "_files", "_quantized", "hls"),
+        ("_patterns", "_files", "_quantized"),
         ("_tables",),
         ("nn",),
-        ("torch", "onnx"),
+        ("torch", "onnx", "hls"),
         ("_cli",),
         ("__init__", "__main__", "_prune", "_winners"),  # what users and old pickles name
     ),
