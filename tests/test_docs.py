@@ -105,7 +105,7 @@ def test_examples_of_docstrings_run(name):
     if name.startswith("complsparse.torch"):
         pytest.importorskip("torch", reason="not run: torch is not installed")
     if name.startswith("complsparse.onnx."):
-        for package in ("onnx", "onnxruntime"):
+        for package in ("onnx", "onnxruntime", "onnxscript"):
             pytest.importorskip(package, reason=f"not run: {package} is not installed")
     module = importlib.import_module(name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module):

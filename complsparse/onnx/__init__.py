@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Models of ONNX: what sparsity buys in them, and our operators inside ONNX Runtime.
+"""Models of ONNX as networks, and our operators inside ONNX Runtime.
 
-Needs the package onnx: ``pip install 'complsparse[onnx]'``.
+Needs onnx, onnx-ir and onnxscript: ``pip install 'complsparse[onnx]'``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from complsparse.onnx import backend
     from complsparse.onnx._library import library_path, register
+    from complsparse.onnx._load import load
     from complsparse.onnx._rewrite import rewrite
 
-__all__ = ["library_path", "register", "rewrite"]
+__all__ = ["backend", "library_path", "load", "register", "rewrite"]
 
 _LATER = {
+    "backend": "complsparse.onnx.backend",
     "library_path": "complsparse.onnx._library",
+    "load": "complsparse.onnx._load",
     "register": "complsparse.onnx._library",
     "rewrite": "complsparse.onnx._rewrite",
 }
@@ -27,12 +31,12 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     try:
-        found = getattr(importlib.import_module(_LATER[name]), name)
+        module = importlib.import_module(_LATER[name])
     except ModuleNotFoundError as error:
-        if error.name != "onnx":
+        if error.name not in ("onnx", "onnx_ir", "onnxscript"):
             raise
-        raise ImportError(f"complsparse.onnx.{name} needs onnx: pip install 'complsparse[onnx]'") from error
-    globals()[name] = found
+        raise ImportError(f"complsparse.onnx.{name} needs {error.name}: pip install 'complsparse[onnx]'") from error
+    found = globals()[name] = module if _LATER[name] == f"{__name__}.{name}" else getattr(module, name)
     return found
 
 

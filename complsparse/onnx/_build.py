@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From the nodes of a model to layers of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from complsparse import nn
+from complsparse._files.trust import printable
+from complsparse._matrix.makers import from_coo, from_dense, from_filters
+from complsparse.nn._network import Handle
+from complsparse.nn._values import Spec
+from complsparse.onnx._nodes import Op
+from complsparse.onnx._operators import OPERATORS, Operator
+from complsparse.onnx._simplify import Plain
+from complsparse.onnx._tensors import MOST_DENSE, SparseTensor
+
+_MOST_FOLDED = 2**30  # bytes that follow from constants alone
+
+
+class Builder:
+    """A graph that is being built, node by node: rows of the table ask it for constants and values, and add layers."""
+
+    def __init__(self, plain: Plain, sparsity: float) -> None:
+        self.graph, self.sparsity = nn.Graph(), sparsity
+        self.constants: dict[str, Any] = dict(plain.constants)
+        self.handles: dict[str, Any] = {}
+        self.specs: dict[Any, Spec | None] = {}  # by handle: what it is for inputs of some shape, where that is known
+        self._folded = 0
+        self._names: set[str] = set()
+        for value in plain.inputs:
+            handle = self.graph.input(self._name(value.name), value.shape, value.dtype)
+            self.handles[value.name] = handle
+            self.specs[handle] = _input_spec(value.shape, value.dtype)
+
+    def _name(self, wanted: str) -> str:
+        """A name that no node has yet."""
+        wanted = printable(wanted) or "node"
+        made, i = wanted, 1
+        while made in self._names:
+            made, i = f"{wanted}_{i}", i + 1
+        self._names.add(made)
+        return made
+
+    # --- what rows ask for
+
+    def constant(self, op: Op, i: int) -> Any:
+        """An input as an array, where it is known now."""
+        found = self.weights(op, i)
+        return found.toarray() if isinstance(found, SparseTensor) else found
+
+    def weights(self, op: Op, i: int) -> Any:
+        """The same, or a SparseTensor."""
+        name = op.inputs[i] if i < len(op.inputs) else None
+        return None if name is None else self.constants.get(name)
+
+    def value(self, op: Op, i: int) -> Any:
+        """An input as a value of the graph."""
+        name = op.inputs[i] if i < len(op.inputs) else None
+        if name is None:
+            raise op.refuse(f"input {i} is missing")
+        if name not in self.handles:
+            self.handles[name] = self._fixed(self.constant(op, i), name)
+        return self.handles[name]
+
+    def number(self, value: float) -> Any:
+        """A number as a value of the graph."""
+        return self._fixed(np.float32(value), "number")
+
+    def _fixed(self, array: Any, name: str) -> Any:
+        if array.dtype.kind == "f" and array.dtype.itemsize < 4:
+            array = array.astype(np.float32)
+        handle = self.graph.constant(array, self._name(name))
+        self.specs[handle] = Spec.of_array(np.asarray(array), True)
+        return handle
+
+    def _spec(self, op: Op, i: int) -> Spec | None:
+        constant = self.weights(op, i)
+        if constant is not None:
+            return Spec(tuple(constant.shape[1:]), samples=constant.shape[0] if constant.ndim else None,
+                        dtype=None if constant.dtype.kind == "f" else constant.dtype)  # fmt: skip
+        return self.specs.get(self.value(op, i))
+
+    def ndim(self, op: Op, i: int) -> int | None:
+        """How many axes an input has, where that is known."""
+        spec = self._spec(op, i)
+        return None if spec is None else len(spec.whole)
+
+    def is_float(self, op: Op, i: int) -> bool:
+        spec = self._spec(op, i)
+        return spec is None or spec.dtype is None
+
+    def add(self, op: Op, layer: nn.Layer, *values: Any) -> Any:
+        """A layer, under the name of the node, or one like it where that has several."""
+        handle = self.graph.add(layer, *values, name=self._name(op.name))
+        given: Any = [self.specs.get(value) for value in values]
+        try:
+            specs: Any = layer.result(*given)
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            MemoryError,
+        ):  # the shape is not known, or not this one
+            specs = [None] * layer.n_outputs if layer.n_outputs > 1 else None
+        if layer.n_outputs == 1:
+            self.specs[handle] = specs
+        else:
+            self.specs.update(zip(handle, specs, strict=True))
+        return handle
+
+    # --- weights
+
+    def matrix(self, W: Any, transpose: bool, factor: float = 1.0) -> Any:
+        """Weights as a ComplementaryMatrix where they are sparse enough, else as an array."""
+        if isinstance(W, SparseTensor):
+            W = W.transposed() if transpose else W
+            if self._is_sparse(W):
+                places, cols = W.places, max(1, W.shape[1])
+                values = _computed(W.values * W.dtype.type(factor))
+                return from_coo(values, (places // cols, places % cols), W.shape)
+            W, transpose = W.toarray(), False
+        W = _computed(np.ascontiguousarray(W.T if transpose else W))
+        W = W if factor == 1 else W * W.dtype.type(factor)
+        return from_dense(W) if self._is_sparse(W) else W
+
+    def filters(self, W: Any) -> Any:
+        """The same of filters of convolutions."""
+        W = _computed(W.toarray() if isinstance(W, SparseTensor) else W)
+        return from_filters(W) if self._is_sparse(W) else W
+
+    def _is_sparse(self, W: Any) -> bool:
+        if isinstance(W, SparseTensor):
+            stored, size = len(W.values), W.shape[0] * W.shape[1]
+        else:
+            stored, size = int(np.count_nonzero(W)), W.size
+        # Whoever prunes to 70% rounds the number of zeros.
+        return size > 0 and size - stored >= math.floor(self.sparsity * size) > 0
+
+    # --- nodes
+
+    def run(self, op: Op) -> None:
+        """Adds what a node computes; what follows from constants is computed now."""
+        row = OPERATORS[op.domain, op.kind]
+        if self._fold(op, row):
+            return
+        made = None if row.built is None else row.built(op, self)
+        if made is None and row.layer is not None:
+            layer = row.layer(op)
+            made = None if layer is None else self.add(op, layer, *self._all(op))
+        if made is None and row.compute is not None:
+            made = self.add(op, Operator(op, row), *self._all(op))
+        if made is None:
+            raise op.refuse("not in this form")
+        several = [made] if isinstance(made, Handle) else list(made)
+        for name, handle in zip(op.outputs, several):
+            if name:
+                self.handles[name] = handle
+        missing = [name for name in op.outputs[len(several) :] if name]
+        if missing:
+            raise op.refuse(f"output {printable(missing[0])!r} is not computed")
+
+    def _all(self, op: Op) -> Sequence[Any]:
+        return [self.value(op, i) for i, name in enumerate(op.inputs) if name is not None]
+
+    def _fold(self, op: Op, row: Any) -> bool:
+        """Whether all inputs are constants, and so is what comes out."""
+        arrays = [self.constants.get(name) for name in op.inputs if name is not None]
+        if any(array is None or isinstance(array, SparseTensor) for array in arrays):
+            return False
+        layer = None if row.layer is None else row.layer(op)
+        if layer is None and row.compute is not None:
+            layer = Operator(op, row)
+        if layer is None:
+            made = Builder._of_constants(op, arrays, row, self.sparsity)
+            if made is None:
+                return False
+        else:
+            made = layer.apply(*arrays)
+        several = made if isinstance(made, (list, tuple)) else [made]
+        if len(several) < len(op.outputs):
+            return False
+        for name, array in zip(op.outputs, several, strict=False):
+            array = np.asarray(array)
+            if array.size > MOST_DENSE:
+                raise op.refuse(f"an array of shape {array.shape}")
+            self._folded += array.nbytes if 0 not in array.strides else 0
+            if self._folded > _MOST_FOLDED:
+                raise op.refuse(f"constants of more than {_MOST_FOLDED} bytes follow from those of the model")
+            if name:
+                self.constants[name] = array
+        return True
+
+    @staticmethod
+    def _of_constants(op: Op, arrays: list[Any], row: Any, sparsity: float) -> Any:
+        """What the layers of a row compute of constants."""
+        builder = Builder(Plain([], {}, [], []), sparsity)
+        given = dict(zip([name for name in op.inputs if name is not None], arrays, strict=True))
+        builder.constants.update(given)
+        made = row.built(op, builder)
+        if made is None:
+            return None
+        for i, handle in enumerate([made] if isinstance(made, Handle) else made):
+            builder.graph.output(handle, str(i))
+        return builder.graph.apply()
+
+
+def _computed(W: Any) -> Any:
+    """In a type that networks compute in."""
+    if W.dtype.kind == "f" and W.dtype.itemsize >= 4:
+        return W
+    return W.astype(np.float32)
+
+
+def _input_spec(shape: Any, dtype: Any) -> Spec | None:
+    """For the smallest input that there may be."""
+    if shape is None:
+        return None
+    sizes = [1 if n is None else n for n in shape]
+    kept = None if dtype is None or np.dtype(dtype).kind == "f" else np.dtype(dtype)
+    return Spec(tuple(sizes[1:]), samples=sizes[0] if sizes else None, dtype=kept)
+
+
+def build(plain: Plain, sparsity: float) -> nn.Graph:
+    """The network of a model; ValueError that names the node where one does not fit."""
+    builder = Builder(plain, sparsity)
+    for op in plain.nodes:
+        try:
+            builder.run(op)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            text = " ".join(str(error).split())
+            raise ValueError(text if text.startswith("node ") else f"node {op}: {text}") from None
+    for name in plain.outputs:
+        if name not in builder.handles:
+            builder.handles[name] = builder._fixed(np.asarray(builder.constants[name]), name)
+        builder.graph.output(builder.handles[name], printable(name))
+    return builder.graph

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Models of ONNX as networks: real ones against ONNX Runtime, what is recognised, and files that lie."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import complsparse as cs
+
+onnx = pytest.importorskip("onnx", reason="not run: onnx is not installed")
+pytest.importorskip("onnxscript", reason="not run: onnxscript is not installed")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+RNG = np.random.default_rng(0)
+
+
+def tensor(name, *shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def model_of(nodes, inputs, outputs, opset=21, **arrays):
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def sparse(rows, cols, density=0.1):
+    return cs.random((rows, cols), density=density, rng=0).toarray()
+
+
+def kinds(net):
+    return [type(layer).__name__ for layer in net.layers]
+
+
+def by_runtime(model, *xs):
+    runtime = pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+    source = model if isinstance(model, str) else model.SerializeToString()
+    session = runtime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    return session.run(None, {given.name: x for given, x in zip(session.get_inputs(), xs, strict=True)})
+
+
+# --- real networks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "n_packed"),
+    [("pose_detection", 38), ("hand_landmark_sparse", 30), ("face_detection_full_range_sparse", 46)],
+)
+def test_mediapipe(data_folder, name, n_packed):
+    path = str(data_folder / "sparse_networks" / "tfl" / f"{name}.onnx")
+    net = cs.onnx.load(path)
+    packed = [layer for layer in net.layers if isinstance(getattr(layer, "W", None), cs.ComplementaryMatrix)]
+    assert len(packed) == n_packed
+    size = 192 if name.startswith("face") else 224
+    x = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
+    for y, expected in zip(net(x), by_runtime(path, x), strict=True):
+        assert y.shape == expected.shape
+        # Outputs of a sigmoid are held against its range.
+        assert np.abs(y - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "shape"), [("mnist", (1, 1, 28, 28)), ("version-slim-320", (1, 3, 240, 320))])
+def test_dense_networks(data_folder, name, shape):
+    path = str(data_folder / "onnx" / f"{name}.onnx")
+    net = cs.onnx.load(path)
+    assert not [layer for layer in net.layers if isinstance(getattr(layer, "W", None), cs.ComplementaryMatrix)]
+    x = np.random.default_rng(0).random(shape, dtype=np.float32)
+    found = net(x)
+    for y, expected in zip(found if isinstance(found, tuple) else (found,), by_runtime(path, x), strict=True):
+        assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("density", "is_packed"), [(0.1, True), (0.25, True), (0.5, False)])
+def test_weights_are_packed_from_the_threshold_on(density, is_packed):
+    W, b = sparse(64, 32, density), draw(64)
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)]
+    net = cs.onnx.load(model_of(nodes, [tensor("x", None, 32)], [tensor("y", None, 64)], w=W, b=b))
+    (layer,) = net.layers
+    assert isinstance(layer.W, cs.ComplementaryMatrix) == is_packed
+    x = draw(3, 32)
+    np.testing.assert_allclose(net(x), x @ W.T + b, rtol=1e-4, atol=1e-5)
+    (other,) = cs.onnx.load(model_of(nodes, [tensor("x", None, 32)], [tensor("y", None, 64)], w=W, b=b),
+                            sparsity=0.99).layers  # fmt: skip
+    assert isinstance(other.W, np.ndarray)
+
+
+@pytest.mark.parametrize("flat", [True, False], ids=["places", "pairs"])
+@pytest.mark.parametrize("where", ["initializer", "constant"])
+def test_sparse_tensors_are_read_as_they_are(flat, where):
+    """They are dropped by onnx_ir and refused by onnx.reference."""
+    W = scipy.sparse.csr_array(sparse(64, 32)).tocoo()
+    places = (W.row * 32 + W.col if flat else np.stack([W.row, W.col], axis=1)).astype(np.int64)
+    value = helper.make_sparse_tensor(
+        numpy_helper.from_array(W.data, "w"), numpy_helper.from_array(places, "w_indices"), [64, 32]
+    )
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)]
+    if where == "constant":
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], sparse_value=value))
+    model = model_of(nodes, [tensor("x", None, 32)], [tensor("y", None, 64)])
+    if where == "initializer":
+        model.graph.sparse_initializer.append(value)
+    net = cs.onnx.load(model)
+    assert isinstance(net.layers[0].W, cs.ComplementaryMatrix)
+    x = draw(3, 32)
+    np.testing.assert_allclose(net(x), x @ W.toarray().T, rtol=1e-4, atol=1e-5)
+
+
+def test_external_data(tmp_path):
+    W = sparse(64, 32)
+    model = model_of([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor("x", None, 32)],
+                     [tensor("y", None, 64)], w=np.ascontiguousarray(W.T))  # fmt: skip
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    x = draw(3, 32)
+    np.testing.assert_allclose(cs.onnx.load(path)(x), x @ W.T, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="pass the model's path"):
+        cs.onnx.load(onnx.load(path, load_external_data=False))
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "link/weights.bin", "", "."])
+def test_external_data_stays_in_the_folder(tmp_path, location):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "weights.bin").write_bytes(bytes(32))
+    (tmp_path / "outside" / "weights.bin").write_bytes(bytes(32))
+    (inside / "link").symlink_to(tmp_path / "outside")
+    model = model_of([helper.make_node("Add", ["x", "w"], ["y"])], [tensor("x", 8)], [tensor("y", 8)])
+    held = model.graph.initializer.add(name="w", dims=[8], data_type=TensorProto.FLOAT,
+                                       data_location=TensorProto.EXTERNAL)  # fmt: skip
+    held.external_data.add(key="location", value=location)
+    (inside / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"not within the model's folder|not a regular file|has \d+ bytes"):
+        cs.onnx.load(inside / "model.onnx")
+
+
+# --- what is recognised -----------------------------------------------------------------------------------------------
+
+
+def written_out(kind):
+    """Nodes, and the layer that they are."""
+    make = helper.make_node
+    if kind == "gelu":
+        return [make("Div", ["x", "root"], ["a"]), make("Erf", ["a"], ["b"]), make("Add", ["b", "one"], ["c"]),
+                make("Mul", ["x", "c"], ["d"]), make("Mul", ["d", "half"], ["y"])], ["GELU"]  # fmt: skip
+    if kind == "silu":
+        return [make("Sigmoid", ["x"], ["a"]), make("Mul", ["a", "x"], ["y"])], ["SiLU"]
+    if kind == "hard swish":
+        return [make("Add", ["x", "three"], ["a"]), make("Clip", ["a", "zero", "six"], ["b"]),
+                make("Mul", ["x", "b"], ["c"]), make("Div", ["c", "six"], ["y"])], ["HardSwish"]  # fmt: skip
+    if kind == "hard sigmoid":
+        return [make("HardSigmoid", ["x"], ["a"], alpha=1 / 6, beta=0.5), make("Mul", ["x", "a"], ["y"])], ["HardSwish"]
+    square = make("Pow", ["d", "two"], ["s"]) if kind == "norm by pow" else make("Mul", ["d", "d"], ["s"])
+    return [make("ReduceMean", ["x"], ["m"], axes=[-1]), make("Sub", ["x", "m"], ["d"]), square,
+            make("ReduceMean", ["s"], ["v"], axes=[-1]), make("Add", ["v", "eps"], ["e"]), make("Sqrt", ["e"], ["r"]),
+            make("Div", ["d", "r"], ["n"]), make("Mul", ["n", "weight"], ["g"]),
+            make("Add", ["g", "bias"], ["y"])], ["LayerNorm"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["gelu", "silu", "hard swish", "hard sigmoid", "norm by pow", "norm by mul"])
+def test_written_out(kind):
+    nodes, expected = written_out(kind)
+    numbers = {"root": 2**0.5, "one": 1, "half": 0.5, "three": 3, "zero": 0, "six": 6, "two": 2, "eps": 1e-5}
+    used = {name for node in nodes for name in node.input}
+    arrays = {name: np.array(value, dtype=np.float32) for name, value in numbers.items() if name in used}
+    if "weight" in used:
+        arrays |= {"weight": draw(16, seed=1), "bias": draw(16, seed=2)}
+    model = model_of(nodes, [tensor("x", None, 16)], [tensor("y", None, 16)], opset=14, **arrays)
+    net = cs.onnx.load(model)
+    assert kinds(net) == expected
+    x = draw(5, 16)
+    np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_convolutions_take_what_is_behind_them():
+    """A bias written out, a batch norm and an activation: one step."""
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]), helper.make_node("Add", ["a", "b"], ["c"]),
+             helper.make_node("BatchNormalization", ["c", "s", "o", "m", "v"], ["d"]),
+             helper.make_node("Relu", ["d"], ["y"])]  # fmt: skip
+    arrays = {"w": draw(8, 3, 3, 3), "b": draw(8, 1, 1), "s": draw(8, seed=1), "o": draw(8, seed=2),
+              "m": draw(8, seed=3), "v": np.abs(draw(8, seed=4)) + 1}  # fmt: skip
+    model = model_of(nodes, [tensor("x", None, 3, 9, 9)], [tensor("y", None, 8, 9, 9)], **arrays)
+    net = cs.onnx.load(model)
+    for n in (1, 2):
+        x = draw(n, 3, 9, 9)
+        np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-3, atol=1e-4)
+    assert len(net.plan((2, 3, 9, 9)).steps) == 1
+
+
+def test_linear_layers_of_transformers():
+    """A product of three axes and its bias, and a shape that follows from the input's."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Add", ["b", "a"], ["c"]),
+             helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Slice", ["s", "zero", "two"], ["t"]),
+             helper.make_node("Concat", ["t", "heads"], ["u"], axis=0), helper.make_node("Reshape", ["c", "u"], ["d"]),
+             helper.make_node("Transpose", ["d"], ["y"], perm=[0, 2, 1, 3])]  # fmt: skip
+    arrays = {"w": draw(16, 24), "b": draw(24), "zero": np.array([0]), "two": np.array([2]), "heads": np.array([4, 6])}
+    model = model_of(nodes, [tensor("x", None, None, 16)], [tensor("y", None, 4, None, 6)], **arrays)
+    net = cs.onnx.load(model)
+    assert kinds(net)[0] == "Linear"
+    for shape in ((1, 5, 16), (3, 2, 16)):
+        x = draw(*shape)
+        np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_inputs_that_are_always_the_same():
+    nodes = [helper.make_node("Expand", ["x", "shape"], ["y"])]
+    model = model_of(nodes, [tensor("x", None, 1), tensor("shape", 2, kind=TensorProto.INT64)], [tensor("y", None, 3)])
+    x = draw(2, 1)
+    np.testing.assert_array_equal(cs.onnx.load(model, constants={"shape": [2, 3]})(x), np.repeat(x, 3, axis=1))
+    with pytest.raises(ValueError, match="known before"):
+        cs.onnx.load(model)(x, np.array([2, 3]))
+    with pytest.raises(ValueError, match="not one of the inputs x, shape"):
+        cs.onnx.load(model, constants={"size": 1})
+
+
+def test_gates_of_recurrent_layers():
+    runtime_inputs = draw(5, 2, 8)
+    for kind, gates in (("GRU", 3), ("LSTM", 4)):
+        nodes = [helper.make_node(kind, ["x", "w", "r", "b"], ["y", "h"], hidden_size=6, direction="bidirectional")]
+        arrays = {"w": draw(2, gates * 6, 8), "r": draw(2, gates * 6, 6, seed=1), "b": draw(2, 2 * gates * 6, seed=2)}
+        model = model_of(nodes, [tensor("x", 5, 2, 8)], [tensor("y", 5, 2, 2, 6), tensor("h", 2, 2, 6)], **arrays)
+        for y, expected in zip(cs.onnx.load(model)(runtime_inputs), by_runtime(model, runtime_inputs), strict=True):
+            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_missing_operators_in_one_error():
+    nodes = [helper.make_node("Det", ["x"], ["a"], name="first"), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("Det", ["b"], ["c"], name="second"),
+             helper.make_node("Odd", ["c"], ["y"], domain="org.example", name="third")]  # fmt: skip
+    with pytest.raises(ValueError, match=r"2 operators.*Det: 'first' \(Det\), 'second'.*org.example.Odd: 'third'"):
+        cs.onnx.load(model_of(nodes, [tensor("x", 4, 4)], [tensor("y", 4, 4)]))
+
+
+def lie(change):
+    model = model_of([helper.make_node("Gemm", ["x", "w"], ["y"], name="product")], [tensor("x", None, 4)],
+                     [tensor("y", None, 4)], w=draw(4, 4))  # fmt: skip
+    change(model)
+    return model
+
+
+LIES = {
+    "cycle": (lambda m: m.graph.node.extend([helper.make_node("Add", ["x", "b"], ["a"]),
+                                             helper.make_node("Add", ["a", "x"], ["b"])]), "cycles"),
+    "nobody writes": (lambda m: m.graph.node.add(op_type="Relu", input=["z"], output=["q"]), "nobody writes"),
+    "twice": (lambda m: m.graph.node.add(op_type="Relu", input=["x"], output=["y"]), "there already"),
+    "two weights": (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "two initializers"),
+    "size": (lambda m: m.graph.initializer[0].dims.append(3), r"has 64 bytes, not 192"),
+    "negative size": (lambda m: m.graph.initializer[0].dims.__setitem__(0, -4), r"shape \(-4, 4\)"),
+    "huge size": (lambda m: m.graph.initializer[0].dims.__setitem__(0, 2**60), "has 64 bytes"),
+    "type": (lambda m: setattr(m.graph.initializer[0], "data_type", 99), "type 99"),
+    "output": (lambda m: m.graph.output.add(name="gone"), "computed by no node"),
+    "no graph": (lambda m: m.ClearField("graph"), "no graph"),
+    "opset": (lambda m: setattr(m.opset_import[0], "version", 5), "operator set 5"),
+    "attribute": (lambda m: m.graph.node[0].attribute.append(helper.make_attribute("transB", 1.5)),
+                  r"'product' \(Gemm\): attribute transB is a float"),
+    "shape": (lambda m: m.graph.initializer[0].CopyFrom(numpy_helper.from_array(draw(5, 4), "w")), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_files_that_lie(kind, tmp_path):
+    change, words = LIES[kind]
+    path = tmp_path / "lie.onnx"
+    path.write_bytes(lie(change).SerializeToString())
+    with pytest.raises(ValueError, match=words) as error:
+        cs.onnx.load(path)(draw(2, 4))
+    assert "\n" not in str(error.value)
+    if words is not None:
+        assert "lie.onnx" in str(error.value)
+
+
+@pytest.mark.parametrize("grow", ["Tile", "Expand", "ConstantOfShape", "Pad", "Range"])
+def test_small_files_make_no_large_arrays(grow):
+    huge = np.array([2**20, 2**20], dtype=np.int64)
+    arrays = {"one": draw(1, 1), "huge": huge}
+    inputs = {"Tile": ["one", "huge"], "Expand": ["one", "huge"], "ConstantOfShape": ["huge"],
+              "Pad": ["one", "pads"], "Range": ["start", "stop", "step"]}[grow]  # fmt: skip
+    arrays |= {"pads": np.concatenate([huge, huge]), "start": np.array(0), "stop": np.array(2**40), "step": np.array(1)}
+    nodes = [helper.make_node(grow, inputs, ["a"]), helper.make_node("Add", ["x", "a"], ["y"])]
+    used = {name: array for name, array in arrays.items() if name in inputs}
+    with pytest.raises(ValueError, match=r"entries at most|does not fit"):
+        cs.onnx.load(model_of(nodes, [tensor("x", 1)], [tensor("y", None, None)], **used))(draw(1))
+
+
+def test_functions_do_not_explode():
+    """Thirty functions, each of which calls the next one twice."""
+    model = model_of([helper.make_node("f0", ["x"], ["y"], domain="d")], [tensor("x", 1)], [tensor("y", 1)])
+    model.opset_import.append(helper.make_opsetid("d", 1))
+    opsets = list(model.opset_import)
+    for i in range(30):
+        inner = ("Relu", "") if i == 29 else (f"f{i + 1}", "d")
+        nodes = [helper.make_node(inner[0], ["x"], ["a"], domain=inner[1]),
+                 helper.make_node(inner[0], ["a"], ["y"], domain=inner[1])]  # fmt: skip
+        model.functions.append(helper.make_function("d", f"f{i}", ["x"], ["y"], nodes, opsets))
+    with pytest.raises(ValueError, match="nodes, with functions written out"):
+        cs.onnx.load(model)
+    model.functions[29].node[0].op_type, model.functions[29].node[0].domain = "f0", "d"
+    with pytest.raises(ValueError, match="calls itself"):
+        cs.onnx.load(model)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x3a\xff\x01", "where 0 are left"),
+        (b"\x0b", "wire type 3"),
+        (b"\x00", "number 0"),
+        (b"\x08" + b"\xff" * 10, "ten bytes"),
+        (b"\x08", "cut off"),
+        (b"", "no graph"),
+        (b"not a model", "wire type|left|number"),
+    ],
+)
+def test_bytes_are_looked_at_before_a_parser_sees_them(data, words, tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=words):
+        cs.onnx.load(path)
+
+
+def test_nesting_is_bounded(tmp_path):
+    inner = b""
+    for _ in range(50):
+        inner = b"\x32" + length(inner) + inner  # AttributeProto.g
+        inner = b"\x2a" + length(inner) + inner  # NodeProto.attribute
+        inner = b"\x0a" + length(inner) + inner  # GraphProto.node
+    path = tmp_path / "x.onnx"
+    path.write_bytes(b"\x3a" + length(inner) + inner)
+    with pytest.raises(ValueError, match="nested more than"):
+        cs.onnx.load(path)
+
+
+def length(data):
+    n, found = len(data), b""
+    while n > 127:
+        found, n = found + bytes([n & 127 | 128]), n >> 7
+    return found + bytes([n])
+
+
+def test_arguments():
+    model = model_of([helper.make_node("Relu", ["x"], ["y"])], [tensor("x", 1)], [tensor("y", 1)])
+    with pytest.raises(ValueError, match="sparsity=2"):
+        cs.onnx.load(model, sparsity=2)
+    with pytest.raises(FileNotFoundError):
+        cs.onnx.load("/nowhere/model.onnx")
