@@ -281,6 +281,7 @@ cdef class Program:
             fill_factors(&outputs.how, multipliers, shifts, zero_point, least, most)
         self.owners.append((bias, factors))
         return self.program.get().add(c.outputs_step(outputs, sums, y))
+
     def host(self, function, tuple values, int n_reads):
         """`function` gets an array for each of the values (number, dtype, shape), and writes those behind `n_reads`. It
         must not keep them."""
@@ -352,7 +353,8 @@ cdef class Program:
         fill_sliding(&windows, sliding)
         self.fill_finish(&finish, bias, activation, outputs)
         return self.program.get().add(c.depthwise_step(
-            self.type, self.vector_of(filters, outputs * windows.kernel_rows * windows.kernel_cols), images_of_sample(image, channels_last),
+            self.type, self.vector_of(filters, outputs * windows.kernel_rows * windows.kernel_cols),
+            images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
     def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None):

@@ -40,7 +40,7 @@ Padded::Used Padded::Used::of(std::int64_t kernel, std::int64_t stride, std::int
     return used;
 }
 
-Padded::Padded(const ConvShape& shape, bool channels_last)
+Padded::Padded(const ConvShape& shape, bool channels_last, bool whole)
     : shape_(shape),
       channels_last_(channels_last),
       down_(Used::of(shape.sliding.kernel_rows, shape.sliding.stride_rows, shape.sliding.dilation_rows)),
@@ -55,6 +55,10 @@ Padded::Padded(const ConvShape& shape, bool channels_last)
 
     // As many strips as keep one in a part of L2, and give all threads some; of about equal height.
     const std::int64_t each = bytes_of(shape.types.x), out_rows = std::max<std::int64_t>(1, s.out_rows);
+    if (whole) {
+        set_strip(out_rows);
+        return;
+    }
     set_strip(1);
     const std::int64_t of_halo = elements_ * each;
     set_strip(out_rows);

@@ -22,7 +22,8 @@ namespace cs {
 // what threads share.
 class Padded {
    public:
-    Padded(const ConvShape& shape, bool channels_last);
+    // `whole`: the image is one strip, however large.
+    Padded(const ConvShape& shape, bool channels_last, bool whole = false);
 
     // Strips of an image, and the output rows of one.
     std::int64_t n_strips() const { return (shape_.sliding.out_rows + strip_rows_ - 1) / strip_rows_; }
@@ -45,6 +46,29 @@ class Padded {
     template <class T>
     void copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T fill,
               T* to) const;
+
+    // Of planes: the pixels of a whole channel, a row after the other, from `from` on. What lies around them stays as
+    // it is.
+    template <class T>
+    void copy_pixels(const T* from, T* to) const {
+        const Sliding& s = shape_.sliding;
+        for (std::int64_t b = 0; b < across_.phases; ++b) {
+            const Inside run = Inside::of(b - s.left, s.stride_cols, pitch_, shape_.width);
+            const T* line = from + b - s.left + run.first * s.stride_cols;
+            for (std::int64_t y = 0; y < shape_.height; ++y, line += shape_.width) {
+                const std::int64_t a = (y + s.top) % s.stride_rows, row = (y + s.top) / s.stride_rows;
+                if (a >= down_.phases || row >= rows_) continue;
+                T* const at = to + (a * across_.phases + b) * phase_step_ + row * pitch_ + run.first;
+                const std::int64_t n = run.last - run.first;
+                if (s.stride_cols == 1 && n >= 16)
+                    std::copy_n(line, n, at);
+                else if (s.stride_cols == 2)  // a loop that compilers know
+                    for (std::int64_t i = 0; i < n; ++i) at[i] = line[2 * i];
+                else
+                    for (std::int64_t i = 0; i < n; ++i) at[i] = line[i * s.stride_cols];
+            }
+        }
+    }
 
    private:
     struct Used {  // phases of one axis that a tap meets, and the last step into one

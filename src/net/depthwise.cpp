@@ -34,7 +34,7 @@ class DepthwiseStep final : public Step {
    public:
     DepthwiseStep(const void* weights, const ImagesView& x, const ImagesView& y, const Sliding& sliding,
                   const Epilogue& finish, int x_at, int y_at)
-        : padded_(padded_shape(type_of<T>, x, sliding, x.col_stride != 1), x.col_stride != 1),
+        : padded_(padded_shape(type_of<T>, x, sliding, x.col_stride != 1), x.col_stride != 1, x.col_stride == 1),
           channels_last_(x.col_stride != 1),
           weights_(static_cast<const T*>(weights)),
           bias_(static_cast<const T*>(finish.bias)),
@@ -59,11 +59,16 @@ class DepthwiseStep final : public Step {
         const std::int64_t of_image = channels_last_ ? 1 : x_.channels, tasks = frame.samples.count * of_image;
         const int worth = choose_threads(work() * static_cast<double>(frame.samples.count));
         const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), tasks));
-        auto task = [&](std::int64_t i, int worker) {
+        // A worker's margins are zero once and for all of its planes.
+        const std::int64_t shares = channels_last_ ? tasks : threads;
+        auto task = [&](std::int64_t share, int worker) {
             T* const memory = reinterpret_cast<T*>(frame.workspace.memory + worker * room());
-            channels_last_ ? pixels(frame, i, memory) : planes(frame, i / of_image, i % of_image, memory);
+            if (channels_last_) return pixels(frame, share, memory);
+            std::fill_n(memory, padded_.elements() + beyond, T{});
+            for (std::int64_t i = share * tasks / shares; i < (share + 1) * tasks / shares; ++i)
+                plane(frame, i / of_image, i % of_image, memory);
         };
-        parallel_for(tasks, threads, task);
+        parallel_for(shares, threads, task);
     }
     std::int64_t workspace_bytes(std::int64_t, int threads) const override { return threads * room(); }
     double work() const override { return static_cast<double>(y_.channels * sliding_.taps() * sliding_.pixels()); }
@@ -72,22 +77,17 @@ class DepthwiseStep final : public Step {
     std::int64_t room() const { return round_to_lines((padded_.elements() + beyond) * std::int64_t{sizeof(T)}, 1); }
 
     // All outputs of one channel.
-    void planes(const Frame& frame, std::int64_t image, std::int64_t channel, T* memory) const {
-        ImagesView plane = x_;
-        plane.data = reinterpret_cast<T*>(frame.at(x_at_)) + image * x_.image_stride + channel * x_.channel_stride;
-        plane.channels = 1;
-        const std::int64_t each = y_.channels / x_.channels, cols = sliding_.out_cols;
+    void plane(const Frame& frame, std::int64_t image, std::int64_t channel, T* memory) const {
+        const T* const x = reinterpret_cast<const T*>(frame.at(x_at_));
+        padded_.copy_pixels(x + image * x_.image_stride + channel * x_.channel_stride, memory);
+        const std::int64_t each = y_.channels / x_.channels, rows = sliding_.out_rows, cols = sliding_.out_cols;
         T* const first = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
-        for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
-            padded_.copy(plane, 0, strip, move_, T{}, memory);
-            const std::int64_t rows = padded_.rows_of(strip);
-            for (std::int64_t output = channel * each; output < (channel + 1) * each; ++output) {
-                T* const y = first + output * y_.channel_stride + padded_.first_row(strip) * cols;
-                function_({memory, weights_ + output * sliding_.taps(), bias_ == nullptr ? nullptr : bias_ + output, y,
-                           offsets_.data(), sliding_.taps(), 1, rows, padded_.row_step(), cols, cols, least_, most_,
-                           false});
-                end(y, rows * cols);
-            }
+        for (std::int64_t output = channel * each; output < (channel + 1) * each; ++output) {
+            T* const y = first + output * y_.channel_stride;
+            function_({memory, weights_ + output * sliding_.taps(), bias_ == nullptr ? nullptr : bias_ + output, y,
+                       offsets_.data(), sliding_.taps(), 1, rows, padded_.row_step(), cols, cols, least_, most_,
+                       false});
+            end(y, rows * cols);
         }
     }
     void pixels(const Frame& frame, std::int64_t image, T* memory) const {

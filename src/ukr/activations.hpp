@@ -48,7 +48,7 @@ CS_INLINE V sigmoid(V x) {
     return x == x ? result : x;
 }
 
-// -expm1(-2a) / (2 + expm1(-2a)), with the sign of x. Near zero the exponent is 0, and expm1 is what the polynomial gives.
+// -expm1(-2a) / (2 + expm1(-2a)), with the sign of x. Near zero the exponent is 0, and expm1 is the polynomial alone.
 template <class V>
 CS_INLINE V tanh(V x) {
     using T = Element<V>;
