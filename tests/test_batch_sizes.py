@@ -22,7 +22,7 @@ def drawn(height, dtype, shape=(72, 210)):
 
 
 def plans(W, n, dtype, batch_major):
-    """Those whose tiles are cut to the batch: of row groups the ones that share most, and stored rows where they serve."""
+    """Those whose tiles are cut to the batch: row groups that share most, and stored rows where they serve."""
     layouts = [row["layout"] for row in _core.candidates(W, n, dtype, batch_major)]
     groups = "shared_row_groups" if "shared_row_groups" in layouts else "row_groups"
     for layout in (groups, "stored_rows"):
