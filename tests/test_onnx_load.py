@@ -222,14 +222,60 @@ def test_inputs_that_are_always_the_same():
         cs.onnx.load(model, constants={"size": 1})
 
 
-def test_gates_of_recurrent_layers():
-    runtime_inputs = draw(5, 2, 8)
-    for kind, gates in (("GRU", 3), ("LSTM", 4)):
-        nodes = [helper.make_node(kind, ["x", "w", "r", "b"], ["y", "h"], hidden_size=6, direction="bidirectional")]
-        arrays = {"w": draw(2, gates * 6, 8), "r": draw(2, gates * 6, 6, seed=1), "b": draw(2, 2 * gates * 6, seed=2)}
-        model = model_of(nodes, [tensor("x", 5, 2, 8)], [tensor("y", 5, 2, 2, 6), tensor("h", 2, 2, 6)], **arrays)
-        for y, expected in zip(cs.onnx.load(model)(runtime_inputs), by_runtime(model, runtime_inputs), strict=True):
-            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("way", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(("kind", "gates"), [("GRU", 3), ("LSTM", 4)])
+def test_recurrent_layers(kind, gates, way):
+    """Of sparse weights of inputs, and dense ones of states, from given states on."""
+    n, both = 16, 2 if way == "bidirectional" else 1
+    begin = ["h", "c"][: gates - 2]
+    nodes = [helper.make_node(kind, ["x", "w", "r", "b", "", *begin], ["y", *(s + "n" for s in begin)],
+                              hidden_size=n, direction=way)]  # fmt: skip
+    arrays = {"w": np.stack([sparse(gates * n, 24)] * both), "r": draw(both, gates * n, n, seed=1) / 4,
+              "b": draw(both, 2 * gates * n, seed=2)}  # fmt: skip
+    states = [tensor(s, both, None, n) for s in begin]
+    model = model_of(nodes, [tensor("x", None, None, 24), *states],
+                     [tensor("y", None, both, None, n), *(tensor(s + "n", both, None, n) for s in begin)],
+                     **arrays)  # fmt: skip
+    net = cs.onnx.load(model)
+    layers = [layer for layer in net.layers if type(layer).__name__ == kind]
+    assert len(layers) == both
+    assert all(isinstance(layer.W, cs.ComplementaryMatrix) and isinstance(layer.R, np.ndarray) for layer in layers)
+    xs = [draw(5, 2, 24), *(draw(both, 2, n, seed=3 + i) for i in range(len(begin)))]
+    for y, expected in zip(net(*xs), by_runtime(model, *xs), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_recurrent_layers_of_several_lengths():
+    nodes = [helper.make_node("GRU", ["x", "w", "r", "", "n"], ["y"], hidden_size=6)]
+    model = model_of(nodes, [tensor("x", 5, 2, 8), tensor("n", 2, kind=TensorProto.INT32)], [tensor("y", 5, 1, 2, 6)],
+                     w=draw(1, 18, 8), r=draw(1, 18, 6, seed=1))  # fmt: skip
+    xs = draw(5, 2, 8), np.array([5, 3], dtype=np.int32)
+    np.testing.assert_allclose(cs.onnx.load(model)(*xs), by_runtime(model, *xs)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("by", ["scales", "sizes"])
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [("nearest", "asymmetric"), ("linear", "half_pixel"), ("linear", "align_corners"), ("cubic", "pytorch_half_pixel")],
+)
+def test_images_of_other_sizes(mode, how, by):
+    given = {"scales": np.array([1, 1, 2, 3], np.float32)} if by == "scales" else {"sizes": np.array([2, 3, 10, 21])}
+    inputs = ["x", "", "scales"] if by == "scales" else ["x", "", "", "sizes"]
+    nodes = [helper.make_node("Resize", inputs, ["y"], mode=mode, coordinate_transformation_mode=how)]
+    model = model_of(nodes, [tensor("x", 2, 3, 5, 7)], [tensor("y", 2, 3, 10, 21)], opset=18, **given)
+    net, x = cs.onnx.load(model), draw(2, 3, 5, 7)
+    assert kinds(net) == ["Resize"]
+    np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_transposed_convolutions():
+    given = {"strides": [2, 1], "pads": [1, 0, 0, 2], "output_padding": [1, 0], "dilations": [1, 2], "group": 2}
+    nodes = [helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], **given)]
+    model = model_of(nodes, [tensor("x", None, 4, 5, 6)], [tensor("y", None, 6, None, None)],
+                     w=draw(4, 3, 3, 2), b=draw(6))  # fmt: skip
+    net, x = cs.onnx.load(model), draw(2, 4, 5, 6)
+    assert kinds(net) == ["ConvTranspose"]
+    np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-4, atol=1e-5)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

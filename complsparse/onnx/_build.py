@@ -85,10 +85,15 @@ class Builder:
                         dtype=None if constant.dtype.kind == "f" else constant.dtype)  # fmt: skip
         return self.specs.get(self.value(op, i))
 
+    def shape(self, op: Op, i: int) -> tuple[int, ...] | None:
+        """Of an input, where it is known: the smallest that it may have."""
+        spec = self._spec(op, i)
+        return None if spec is None else spec.whole
+
     def ndim(self, op: Op, i: int) -> int | None:
         """How many axes an input has, where that is known."""
-        spec = self._spec(op, i)
-        return None if spec is None else len(spec.whole)
+        shape = self.shape(op, i)
+        return None if shape is None else len(shape)
 
     def is_float(self, op: Op, i: int) -> bool:
         spec = self._spec(op, i)

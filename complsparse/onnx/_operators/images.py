@@ -104,6 +104,27 @@ def convolved(op: Op, x: Any, w: Any, bias: Any, fill: Any) -> Any:
     return y if bias is None else y + bias.reshape(-1, *[1] * n)
 
 
+@built("ConvTranspose")
+def transposed_convolution_layer(op: Op, build: Any) -> Any:
+    """Of constant filters, where no size of the result is asked for."""
+    W, bias, shape = build.constant(op, 1), build.constant(op, 2), build.shape(op, 0)
+    how = op.str("auto_pad", "NOTSET", ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
+    if W is None or (op.has(2) and bias is None) or shape is None or W.ndim < 3 or len(shape) != W.ndim:
+        return None
+    if how.startswith("SAME") or op.ints("output_shape", None) is not None or not build.is_float(op, 0):
+        return None
+    found, out = transposed_windows(op, shape[2:], W.shape[2:])
+    groups = op.int("group", 1)
+    if math.prod((shape[0], W.shape[1] * groups, *out)) > MOST_DENSE:
+        raise op.refuse(f"images of size {out}")
+    before, behind = zip(*found.pads, strict=True)
+    layer = nn.ConvTranspose(
+        W=W, bias=bias, stride=found.strides, padding=(*before, *behind), dilation=found.dilations,
+        output_padding=op.ints("output_padding", (0,) * len(out)), groups=groups,
+    )  # fmt: skip
+    return build.add(op, layer, build.value(op, 0))
+
+
 @computed("ConvTranspose")
 def transposed_convolution(op: Op, x: Any, w: Any, bias: Any = None) -> Any:
     check_image(op, x)
@@ -217,6 +238,37 @@ def global_pool(op: Op, x: Any) -> Any:
     check_image(op, x)
     function = np.mean if op.kind == "GlobalAveragePool" else np.max
     return function(x, axis=tuple(range(2, x.ndim)), keepdims=True)
+
+
+@built("Resize", "Upsample")
+def resize_layer(op: Op, build: Any) -> Any:
+    """By constant factors or to constant sizes, of images whose filter is not widened and of which no part is cut."""
+    shape = build.shape(op, 0)
+    old = op.kind == "Upsample" or op.version < 11
+    places = (1, None) if old else (2, 3)  # of factors and sizes
+    scales, sizes = (build.constant(op, i) if i is not None and op.has(i) else None for i in places)
+    if op.kind == "Upsample" and not op.has(1):
+        scales = np.array(op.floats("scales"))
+    scales, sizes = (None if given is None or given.size == 0 else given.reshape(-1) for given in (scales, sizes))
+    if shape is None or 0 in shape or (scales is None) == (sizes is None) or not build.is_float(op, 0):
+        return None
+    how = "asymmetric" if old else op.str("coordinate_transformation_mode", "half_pixel")
+    mode = op.str("mode", "nearest", ("nearest", "linear", "cubic", "bilinear"))
+    if how == "tf_crop_and_resize" or (op.int("antialias", 0) and mode != "nearest"):
+        return None
+    if op.str("keep_aspect_ratio_policy", "stretch") != "stretch":
+        return None
+    if how == "align_corners" and scales is not None and (scales % 1).any():
+        return None  # ONNX counts parts of a place then
+    resized_axes(op, shape, None, scales, sizes)
+    axes = op.ints("axes", None)
+    layer = nn.Resize(
+        sizes=None if sizes is None else tuple(int(n) for n in sizes), scales=scales, axes=axes or None,
+        mode="linear" if mode == "bilinear" else mode, coordinates=how,
+        rounding="floor" if old else op.str("nearest_mode", "round_prefer_floor"),
+        cubic=op.float("cubic_coeff_a", -0.75), exclude_outside=bool(op.int("exclude_outside", 0)),
+    )  # fmt: skip
+    return build.add(op, layer, build.value(op, 0))
 
 
 @computed("Resize", shaped_by=(1, 2, 3))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from complsparse import nn
 from complsparse.onnx._nodes import Op
-from complsparse.onnx._operators.table import computed
+from complsparse.onnx._operators.table import built, computed
 
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: np.maximum(x, 0),
@@ -53,6 +54,50 @@ def activations(op: Op, directions: int) -> list[list[Callable[..., Any]]]:
 
 def _bound(function: Callable[..., Any], numbers: dict[str, float]) -> Callable[..., Any]:
     return lambda x: function(x, **numbers)
+
+
+@built("GRU", "LSTM")
+def recurrent_layer(op: Op, build: Any) -> Any:
+    """A layer for each direction: of constant weights, ONNX's own activations, and sequences of one length."""
+    way = op.str("direction", "forward", ("forward", "reverse", "bidirectional"))
+    directions, n_states = 2 if way == "bidirectional" else 1, 1 if op.kind == "GRU" else 2
+    w, r, b, p = (build.constant(op, i) if op.has(i) else None for i in (1, 2, 3, 7))
+    shape, given = build.shape(op, 0), [op.has(i) for i in range(5, 5 + n_states)]
+    if w is None or r is None or (op.has(3) and b is None) or (op.has(7) and p is None) or shape is None:
+        return None
+    if op.has(4) or any(given) != all(given) or not _is_plain(op, directions):
+        return None
+    hidden = check_shapes(op, np.broadcast_to(np.float32(0), shape), w, r, b, directions)
+    b = np.zeros((directions, 2 * _GATES[op.kind] * hidden), dtype=r.dtype) if b is None else b
+    begin: list[Any] = [[] for _ in range(directions)]
+    for i in range(5, 5 + n_states) if any(given) else ():
+        parts = build.add(op, nn.Split(parts=directions), build.value(op, i)) if directions > 1 else build.value(op, i)
+        for d, part in enumerate(parts if directions > 1 else [parts]):
+            begin[d].append(build.add(op, nn.Squeeze(axes=(0,)), part))
+    found = []
+    for d in range(directions):
+        more: dict[str, Any] = {"bias": b[d, : b.shape[1] // 2], "recurrent_bias": b[d, b.shape[1] // 2 :]}
+        if op.kind == "GRU":
+            more["linear_before_reset"] = bool(op.int("linear_before_reset", 0))
+        elif p is not None:
+            more["peephole"] = p[d]
+        layer = nn.GRU if op.kind == "GRU" else nn.LSTM
+        weights = build.matrix(w[d], transpose=False), build.matrix(r[d], transpose=False)
+        made = layer(*weights, reverse=way == "reverse" or d == 1, **more)
+        found.append(build.add(op, made, build.value(op, 0), *begin[d]))
+    several = []
+    for i, axis in enumerate((1, *[0] * n_states)[: len(op.outputs)]):
+        parts = [build.add(op, nn.Unsqueeze(axes=(axis,)), of_direction[i]) for of_direction in found]
+        several.append(parts[0] if directions == 1 else build.add(op, nn.Concat(axis=axis), *parts))
+    return several
+
+
+def _is_plain(op: Op, directions: int) -> bool:
+    """Whether layers have this form: steps in front, activations without numbers, nothing clipped."""
+    default = [name.lower() for name in _DEFAULT[op.kind] * directions]
+    names = op.strs("activations", None)
+    same = names is None or [str(name).lower() for name in names] == default
+    return same and not (op.int("layout", 0) or op.float("clip", 0.0) or op.int("input_forget", 0))
 
 
 @computed("GRU", "LSTM", "RNN")
