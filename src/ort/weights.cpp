@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ort/weights.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -67,11 +69,14 @@ Epilogue Weights::read_finish(const Api& api, const KernelInfo* info) {
         finish.bias = bias_.data();
     }
     const std::string name = api.text(info, "activation");
-    int which = 0;
-    while (which < n_activations && name.compare(0, name.npos, activation_names.name[which]) != 0) ++which;
-    if (which == n_activations)
+    const auto* const names = std::begin(activation_names.name);
+    const auto* const found = std::find_if(names, std::end(activation_names.name), [&](const auto& known) {
+        const char* const end = std::find(std::begin(known), std::end(known), '\0');
+        return std::equal(std::begin(known), end, name.begin(), name.end());
+    });
+    if (found == std::end(activation_names.name))
         throw std::invalid_argument("attribute activation is none of: " + std::string(activation_list));
-    finish.activation = static_cast<Activation>(which);
+    finish.activation = static_cast<Activation>(found - names);
     finish.parameter = static_cast<double>(api.number(info, "parameter"));
     return finish;
 }

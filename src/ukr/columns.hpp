@@ -21,8 +21,10 @@ namespace cs::ukr::CS_ISA {
 // bits and an activation whose upper half is 0, the products of the halves add up to that of the lanes.
 template <class V>
 constexpr bool multiplies_halves() {
-#ifdef __AVX2__
+#if defined(__AVX512BW__)
     return !std::is_arithmetic_v<V> && sizeof(V) >= 16;
+#elif defined(__AVX2__)
+    return !std::is_arithmetic_v<V> && sizeof(V) >= 16 && sizeof(V) <= 32;
 #else
     return false;
 #endif
