@@ -247,6 +247,11 @@ def plan(
     return _core.make_plan(W, n, x_dtype, batch_major, offset, activation, deterministic, winners=winners)
 
 
+def _dtype_error(plan: _core.Plan, dtype: np.dtype[Any]) -> TypeError:
+    takes = "" if plan.x_dtype == plan.dtype else f"takes {plan.x_dtype}, and "
+    return TypeError(f"x has dtype {dtype}; the plan {takes}computes in {plan.dtype}")
+
+
 def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exception:
     """Why a bound call refused its x."""
     if plan.winners is not None:
@@ -256,7 +261,7 @@ def plan_input_error(W: _core.Operand, plan: _core.Plan, x: NDArray[Any]) -> Exc
     except TypeError as error:
         return error
     if x.dtype != plan.x_dtype:
-        return TypeError(f"x has dtype {x.dtype}; the plan takes {plan.x_dtype}, and computes in {plan.dtype}")
+        return _dtype_error(plan, x.dtype)
     expected = (plan.n, W.shape[1]) if plan.batch_major else (W.shape[1], plan.n)
     if x.shape != expected and not (plan.n == 1 and x.shape == (W.shape[1],)):
         return ValueError(f"x has shape {x.shape}; the plan expects {expected}")
@@ -268,7 +273,7 @@ def plan_winners_error(W: _core.Operand, plan: _core.Plan, x: _core.Compressed) 
     if plan.winners is None:
         return TypeError("the plan was made for dense x; W.plan(winners=...) makes one for winners")
     if x.dtype != plan.x_dtype:
-        return TypeError(f"x has dtype {x.dtype}; the plan takes {plan.x_dtype}, and computes in {plan.dtype}")
+        return _dtype_error(plan, x.dtype)
     try:
         shape = _winners_shape(x, W, "linear" if plan.batch_major else "W @ X")
     except ValueError as error:

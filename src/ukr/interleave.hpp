@@ -26,21 +26,23 @@ CS_INLINE V unpack(V a, V b) {
     return (V)__builtin_shuffle((Elements)a, (Elements)b, index);
 }
 
+#ifdef __AVX512F__
+template <int Which, class V>
+CS_INLINE V pick_parts(V a, V b) {
+    return (V)_mm512_maskz_shuffle_i32x4(0xffff, (__m512i)a, (__m512i)b, Which);
+}
+#endif
+
 // Parts of 16 bytes of four registers: register i of the result has their parts i.
 template <int L>
 CS_INLINE void transpose_parts(vec<std::uint8_t, L> (&v)[4]) {
 #ifdef __AVX512F__
     if constexpr (L == 64) {
-        auto pick = [](auto a, auto b, auto which) {
-            return (vec<std::uint8_t, 64>)_mm512_maskz_shuffle_i32x4(0xffff, (__m512i)a, (__m512i)b, which());
-        };
-        constexpr std::integral_constant<int, 0x44> low;
-        constexpr std::integral_constant<int, 0xee> high;
-        constexpr std::integral_constant<int, 0x88> even;
-        constexpr std::integral_constant<int, 0xdd> odd;
-        const auto a = pick(v[0], v[1], low), b = pick(v[2], v[3], low);
-        const auto c = pick(v[0], v[1], high), d = pick(v[2], v[3], high);
-        v[0] = pick(a, b, even), v[1] = pick(a, b, odd), v[2] = pick(c, d, even), v[3] = pick(c, d, odd);
+        constexpr int low = 0x44, high = 0xee, even = 0x88, odd = 0xdd;
+        const auto a = pick_parts<low>(v[0], v[1]), b = pick_parts<low>(v[2], v[3]);
+        const auto c = pick_parts<high>(v[0], v[1]), d = pick_parts<high>(v[2], v[3]);
+        v[0] = pick_parts<even>(a, b), v[1] = pick_parts<odd>(a, b);
+        v[2] = pick_parts<even>(c, d), v[3] = pick_parts<odd>(c, d);
     }
 #endif
 }
