@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Models of ONNX as networks: real ones against ONNX Runtime, what is recognised, and files that lie."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -287,6 +289,101 @@ def test_all_missing_operators_in_one_error():
              helper.make_node("Odd", ["c"], ["y"], domain="org.example", name="third")]  # fmt: skip
     with pytest.raises(ValueError, match=r"2 operators.*Det: 'first' \(Det\), 'second'.*org.example.Odd: 'third'"):
         cs.onnx.load(model_of(nodes, [tensor("x", 4, 4)], [tensor("y", 4, 4)]))
+
+
+# --- what ONNX Runtime runs -------------------------------------------------------------------------------------------
+
+
+def with_unknown():
+    """Det twice, one behind the other's result, and a node of the table beside them."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Det", ["a"], ["b"], name="first"),
+        helper.make_node("Relu", ["a"], ["c"]),
+        helper.make_node("GlobalLpPool", ["d"], ["e"], name="norm", p=2),
+        helper.make_node("Exp", ["b"], ["f"]),
+        helper.make_node("Unsqueeze", ["f", "last"], ["u"]),
+        helper.make_node("Mul", ["c", "u"], ["g"]),
+        helper.make_node("Det", ["g"], ["y"], name="second"),
+        helper.make_node("Add", ["e", "bias"], ["z"]),
+    ]
+    nodes.insert(3, helper.make_node("Neg", ["x"], ["d"]))
+    return model_of(nodes, [tensor("x", None, 3, 4, 4)], [tensor("y", None, 3), tensor("z", None, 3, 1, 1)],
+                    w=draw(4, 4), bias=draw(1), last=np.array([2, 3]))  # fmt: skip
+
+
+def parts_of(net):
+    return [[op.name for op in layer.ops] for layer in net.layers if type(layer).__name__ == "ONNXRuntime"]
+
+
+def test_onnxruntime_runs_what_is_not_known():
+    pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["a"], transB=1), helper.make_node("Reshape", ["a", "s"], ["b"]),
+             helper.make_node("Det", ["b"], ["c"], name="middle"), helper.make_node("Relu", ["c"], ["y"])]  # fmt: skip
+    model = model_of(nodes, [tensor("x", None, 32)], [tensor("y", None)], w=sparse(64, 32), s=np.array([-1, 8, 8]))
+    with pytest.raises(ValueError, match="1 operators are not known here: Det"):
+        cs.onnx.load(model)
+    net = cs.onnx.load(model, fallback="onnxruntime")
+    assert isinstance(net.layers[0].W, cs.ComplementaryMatrix)
+    assert parts_of(net) == [["middle"]]
+    summary = net.summary((2, 32))
+    assert "ONNXRuntime" in summary
+    assert "middle" in summary
+    for n in (1, 3):
+        x = draw(n, 32)
+        np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-3, atol=1e-5)
+
+
+def test_parts_are_as_large_as_their_order_lets_them_be():
+    """What reads nothing of the first part joins it; what reads it through a known node does not."""
+    pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+    model, x = with_unknown(), draw(2, 3, 4, 4)
+    net = cs.onnx.load(model, fallback="onnxruntime")
+    assert parts_of(net) == [["first", "norm"], ["second"]]
+    for y, expected in zip(net(x), by_runtime(model, x), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_graphs_in_nodes_read_values_of_the_network():
+    pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+    branches = {
+        f"{name}_branch": helper.make_graph([helper.make_node(kind, ["a", "two"], [name])], name, [],
+                                            [tensor(name, None, 4)])
+        for name, kind in (("then", "Mul"), ("else", "Sub"))
+    }  # fmt: skip
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+             helper.make_node("Greater", ["s", "zero"], ["is_large"]),
+             helper.make_node("If", ["is_large"], ["b"], name="either", **branches),
+             helper.make_node("Neg", ["b"], ["y"])]  # fmt: skip
+    model = model_of(nodes, [tensor("x", None, 4)], [tensor("y", None, 4)], two=np.float32([2]), zero=np.float32(0))
+    net = cs.onnx.load(model, fallback="onnxruntime")
+    assert parts_of(net) == [["either"]]
+    for x in (np.abs(draw(2, 4)), -np.abs(draw(2, 4))):
+        np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-5)
+
+
+def test_fallbacks_that_cannot_be(monkeypatch):
+    model = with_unknown()
+    with pytest.raises(ValueError, match="fallback='numpy' is neither None nor 'onnxruntime'"):
+        cs.onnx.load(model, fallback="numpy")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match=r"pip install 'complsparse\[onnxruntime\]'"):
+        cs.onnx.load(model, fallback="onnxruntime")
+    del model.graph.node[:]
+    model.graph.node.extend([helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])])
+    cs.onnx.load(model, fallback="onnxruntime")  # it is not asked for
+
+
+def test_onnxruntime_refuses_in_words():
+    pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
+    model = model_of([helper.make_node("Odd", ["x"], ["y"], domain="org.example", name="third")],
+                     [tensor("x", 4, 4)], [tensor("y", 4, 4)])  # fmt: skip
+    model.opset_import.append(helper.make_opsetid("org.example", 1))
+    with pytest.raises(ValueError, match=r"nodes 'third' \(org.example.Odd\): .*Odd"):
+        cs.onnx.load(model, fallback="onnxruntime")
+
+
+# --- files that lie ---------------------------------------------------------------------------------------------------
 
 
 def lie(change):

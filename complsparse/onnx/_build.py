@@ -14,6 +14,7 @@ from complsparse._files.trust import printable
 from complsparse._matrix.makers import from_coo, from_dense, from_filters
 from complsparse.nn._network import Handle
 from complsparse.nn._values import Spec
+from complsparse.onnx._fallback import add_part, in_parts, is_known, reads
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators import OPERATORS, Operator
 from complsparse.onnx._simplify import Plain
@@ -101,7 +102,11 @@ class Builder:
 
     def add(self, op: Op, layer: nn.Layer, *values: Any) -> Any:
         """A layer, under the name of the node, or one like it where that has several."""
-        handle = self.graph.add(layer, *values, name=self._name(op.name))
+        return self.add_as(op.name, layer, *values)
+
+    def add_as(self, name: str, layer: nn.Layer, *values: Any) -> Any:
+        """A layer under this name, or one like it."""
+        handle = self.graph.add(layer, *values, name=self._name(name))
         given: Any = [self.specs.get(value) for value in values]
         try:
             specs: Any = layer.result(*given)
@@ -234,12 +239,18 @@ def _input_spec(shape: Any, dtype: Any) -> Spec | None:
 def build(plain: Plain, sparsity: float) -> nn.Graph:
     """The network of a model; ValueError that names the node where one does not fit."""
     builder = Builder(plain, sparsity)
-    for op in plain.nodes:
+    parts = in_parts(plain.nodes)
+    for ops in parts:
+        op = ops[0]
         try:
-            builder.run(op)
+            if is_known(op):
+                builder.run(op)
+            else:
+                others = (other for part in parts if part is not ops for other in part)
+                add_part(ops, builder, {*plain.outputs, *(name for other in others for name in reads(other))})
         except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             text = " ".join(str(error).split())
-            raise ValueError(text if text.startswith("node ") else f"node {op}: {text}") from None
+            raise ValueError(text if text.startswith(("node ", "nodes ")) else f"node {op}: {text}") from None
     for name in plain.outputs:
         if name not in builder.handles:
             builder.handles[name] = builder._fixed(np.asarray(builder.constants[name]), name)

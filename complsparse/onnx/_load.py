@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 from complsparse import nn
 from complsparse._files.trust import naming
 from complsparse.nn._array_layer import ArrayLayer
 from complsparse.onnx._build import build
+from complsparse.onnx._fallback import is_known, runtime
 from complsparse.onnx._files import fix, read_model
-from complsparse.onnx._operators import OPERATORS, Operator
+from complsparse.onnx._operators import Operator
 from complsparse.onnx._simplify import Plain, simplified
 
 _SHOWN = 40  # nodes that an error names
@@ -21,6 +22,7 @@ def load(
     model: str | os.PathLike[str] | Any,
     *,
     sparsity: float = 0.7,
+    fallback: Literal["onnxruntime"] | None = None,
     constants: dict[str, Any] | None = None,
 ) -> nn.Graph:
     """Reads a model of ONNX as a network. Nothing in the file is trusted.
@@ -31,6 +33,9 @@ def load(
         Weights in files beside it are read where these lie in the model's folder, or below it.
     sparsity : float
         Weights of which at least this share is zero become a ComplementaryMatrix; others stay dense.
+    fallback : {None, "onnxruntime"}
+        Who runs operators that are not known here: nobody, or ONNX Runtime, in as few steps of the network as may be.
+        It reads the nodes of these steps, and their constants, itself.
     constants : dict of str to array_like, optional
         Inputs that are always the same, such as a sampling rate or a shape: they become part of the network.
 
@@ -46,6 +51,8 @@ def load(
         nodes.
     OSError
         The file cannot be read.
+    ImportError
+        The fallback is not installed: ``pip install 'complsparse[onnxruntime]'``.
 
     Examples
     --------
@@ -67,11 +74,16 @@ def load(
     share = float(sparsity)
     if not 0 <= share <= 1:
         raise ValueError(f"sparsity={sparsity} is not between 0 and 1")
+    if fallback not in (None, "onnxruntime"):
+        raise ValueError(f"fallback={fallback!r} is neither None nor 'onnxruntime'")
     read = read_model(model)
     with naming(read.name):
         fix(read, constants or {})
         plain = simplified(read)
-        _check_known(plain)
+        if fallback is None:
+            _check_known(plain)
+        elif not all(map(is_known, plain.nodes)):
+            runtime()
         return build(plain, share)
 
 
@@ -99,7 +111,7 @@ def _check_known(plain: Plain) -> None:
     """One error that lists all operators that are missing."""
     unknown: dict[tuple[str, str], list[str]] = {}
     for op in plain.nodes:
-        if (op.domain, op.kind) not in OPERATORS:
+        if not is_known(op):
             unknown.setdefault((op.domain, op.kind), []).append(str(op))
     if not unknown:
         return
