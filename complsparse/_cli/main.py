@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``python -m complsparse demo | info | pack | bench | gsc | train-gsc | hls``.
+"""The command line: ``python -m complsparse demo | info | pack | bench | report | gsc | train-gsc | hls``.
 
 Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
 is installed and as plain text elsewhere; `--json` prints one document for programs.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from complsparse._cli import circuit, gsc, sparsities, train_gsc
+from complsparse._cli import circuit, gsc, report, sparsities, train_gsc
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
@@ -128,7 +128,17 @@ def _check_drawable(path: str) -> None:
     _check_writable("--plot", path, (".png", ".svg", ".pdf"))
 
 
+def _report_command(args: argparse.Namespace) -> int:
+    if args.plot:
+        _check_drawable(args.plot)
+    return report.run(args)
+
+
 def _info(args: argparse.Namespace) -> int:
+    if args.file.lower().endswith(".onnx"):
+        if args.tensor or args.dtype:
+            raise BadInput(f"{args.file}: --tensor and --dtype are for files of matrices")
+        return _report_command(report.usual(args))
     if args.plot:
         _check_drawable(args.plot)
     matrices = _matrices(args.file, args.tensor, args.dtype)
@@ -263,6 +273,8 @@ def _parsers() -> list[Parser]:
     bench.add_argument("--tensor", metavar="NAME", help="only the matrix of this name")
     bench.add_argument("--rounds", type=whole_number(1, 1001), default=ROUNDS, help=f"default: {ROUNDS}")
     measuring(bench)
+
+    report.arguments(command("report", _report_command, "say what sparsity brings a model, layer by layer"))
 
     speech = command("gsc", _gsc, "time the GSC speech network, dense and sparse, beside others")
     speech.epilog = None

@@ -28,7 +28,8 @@ def draw_bars(bars: Sequence[Bar], title: str, what: str, path: Any) -> None:
     colours = [OURS if bar.stands_out else OTHERS for bar in bars]
     drawn = axes.barh([bar.name for bar in bars], [bar.value for bar in bars], color=colours)
     axes.bar_label(drawn, [bar.text for bar in bars], padding=4, fontsize=9)
-    axes.margins(x=0.22)
+    longest = max((len(bar.text) for bar in bars), default=0)
+    axes.margins(x=0.22 if longest < 25 else 0.3, y=0.6 / max(1, len(bars)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(what)

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from complsparse.onnx import backend
     from complsparse.onnx._library import library_path, register
     from complsparse.onnx._load import load
+    from complsparse.onnx._report import report
     from complsparse.onnx._rewrite import rewrite
 
-__all__ = ["backend", "library_path", "load", "register", "rewrite"]
+__all__ = ["backend", "library_path", "load", "register", "report", "rewrite"]
 
 _LATER = {
     "backend": "complsparse.onnx.backend",
     "library_path": "complsparse.onnx._library",
     "load": "complsparse.onnx._load",
     "register": "complsparse.onnx._library",
+    "report": "complsparse.onnx._report",
     "rewrite": "complsparse.onnx._rewrite",
 }
 
