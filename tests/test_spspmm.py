@@ -499,10 +499,12 @@ def test_describe_tells_the_choice(capsys):
 def test_every_row_of_the_table_is_taken(isa):
     """Of rows that levels have in common, the last level's."""
     taken = set()
-    for dtype, height in itertools.product(COMPUTE.values(), HEIGHTS):
+    of_bytes = [(np.int8, np.uint8), (np.int8, np.int8)]
+    products = [*((dtype, dtype) for dtype in COMPUTE.values()), *of_bytes]  # of weights and activations
+    for (dtype, x), height in itertools.product(products, HEIGHTS):
         W = tall_csr(np.random.default_rng(1), (64, 40), height, 0.3, dtype).packed()
-        at = [way["layout"] for way in _core.candidates(W, 1, dtype, winners=1)].index("columns")
-        taken.add(_core.make_plan(W, 1, dtype, False, None, None, False, at, 1).microkernel)
+        at = [way["layout"] for way in _core.candidates(W, 1, x, winners=1)].index("columns")
+        taken.add(_core.make_plan(W, 1, x, False, None, None, False, at, 1).microkernel)
     assert taken == set(strongest(row for row in rows_at(isa) if row["layout"] == "columns"))
 
 
