@@ -81,7 +81,7 @@ def load(
         fix(read, constants or {})
         plain = simplified(read)
         if fallback is None:
-            _check_known(plain)
+            check_known(plain)
         elif not all(map(is_known, plain.nodes)):
             runtime()
         return build(plain, share)
@@ -107,7 +107,7 @@ def _shaped_by(layer: Any) -> list[int]:
     return [i for i, _ in layer._known] if isinstance(layer, ArrayLayer) else []
 
 
-def _check_known(plain: Plain) -> None:
+def check_known(plain: Plain) -> None:
     """One error that lists all operators that are missing."""
     unknown: dict[tuple[str, str], list[str]] = {}
     for op in plain.nodes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from complsparse.onnx._build import build
 from complsparse.onnx._files import Model, read_model
+from complsparse.onnx._load import check_known
 from complsparse.onnx._rewrite import Constants, attributes_of
 from complsparse.onnx._simplify import simplified
 from complsparse.onnx._tensors import SparseTensor
@@ -148,7 +149,9 @@ def _runners(model: Model, sparsity: float) -> tuple[dict[str, tuple[bool, str |
     """Of each layer of the network that `load` makes whether its weights are packed, and by which micro-kernel or
     function it runs where shapes are known; or why there is no such network."""
     try:
-        net = build(simplified(model), sparsity)
+        plain = simplified(model)
+        check_known(plain)
+        net = build(plain, sparsity)
     except (ValueError, TypeError, MemoryError) as error:
         return {}, str(error)
     kernels: dict[str, list[str]] = {}
