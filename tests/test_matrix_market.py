@@ -197,6 +197,13 @@ def test_integers_of_several_chunks(monkeypatch, symmetry, large, other, chunk):
 # --- headers and symmetries -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x1c", b"\x1f"])  # of Latin-1 and Unicode, not of ASCII
+def test_words_of_a_banner_stand_between_spaces_of_ascii(space):
+    with pytest.raises(ValueError, match="line 1 is not"):
+        read(b"%%MatrixMarket matrix" + space + b"coordinate real general\n1 1 1\n1 1 2.5\n")
+    assert read(b"%%MatrixMarket\tmatrix \x0b coordinate real general\n1 1 1\n1 1 2.5\n").toarray() == 2.5
+
+
 @pytest.mark.parametrize("layout", ["coordinate", "array"])
 @pytest.mark.parametrize("field", ["real", "double", "integer", "unsigned-integer", "pattern"])
 @pytest.mark.parametrize("symmetry", ["general", "symmetric", "skew-symmetric", "hermitian"])

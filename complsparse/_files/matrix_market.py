@@ -117,7 +117,7 @@ def read_matrix_market(stream: IO[bytes], n_bytes: int, *, narrow: bool = True, 
 
 def _read_header(stream: IO[bytes]) -> Header:
     banner = stream.readline(1024)
-    words = banner.decode("latin-1").lower().split()
+    words = [word.decode("latin-1") for word in banner.lower().split()]  # as bytes: spaces are those of ASCII
     if len(words) != 5 or words[0] != "%%matrixmarket":
         raise ValueError(
             "line 1 is not '%%MatrixMarket matrix coordinate|array real|integer|pattern "
