@@ -197,11 +197,16 @@ def test_integers_of_several_chunks(monkeypatch, symmetry, large, other, chunk):
 # --- headers and symmetries -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x1c", b"\x1f"])  # of Latin-1 and Unicode, not of ASCII
-def test_words_of_a_banner_stand_between_spaces_of_ascii(space):
+@pytest.mark.parametrize("space", [b"\xa0", b"\x85", b"\x1c", b"\x1f", b"\x0b", b"\x0c"])  # elsewhere white space
+def test_words_of_a_header_stand_between_the_spaces_of_the_body(space):
     with pytest.raises(ValueError, match="line 1 is not"):
         read(b"%%MatrixMarket matrix" + space + b"coordinate real general\n1 1 1\n1 1 2.5\n")
-    assert read(b"%%MatrixMarket\tmatrix \x0b coordinate real general\n1 1 1\n1 1 2.5\n").toarray() == 2.5
+    with pytest.raises(ValueError, match=r"line 2: .* is not 3 sizes"):
+        read(b"%%MatrixMarket matrix coordinate real general\n1 1 1 " + space + b"\n1 1 2.5\n")
+    with pytest.raises(ValueError, match=r"line 2: .* is not 3 sizes"):
+        read(b"%%MatrixMarket matrix coordinate real general\n" + space + b"\n1 1 1\n1 1 2.5\n")
+    spaced = b"%%MatrixMarket\tmatrix \r coordinate real general \r\n \t\r\n\t% comment\n\t1 1 1\r\n1 1 2.5\n"
+    assert read(spaced).toarray() == 2.5
 
 
 @pytest.mark.parametrize("layout", ["coordinate", "array"])

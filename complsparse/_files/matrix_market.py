@@ -37,6 +37,7 @@ FIELDS = {
     "complex": "complex",
 }
 SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")  # hermitian is symmetric where nothing is complex
+_SPACES = b" \t\r\n"  # between words: no others of ASCII or Unicode
 _COMMENT = re.compile(rb"^[ \t]*%.*$", re.MULTILINE)
 
 
@@ -117,7 +118,7 @@ def read_matrix_market(stream: IO[bytes], n_bytes: int, *, narrow: bool = True, 
 
 def _read_header(stream: IO[bytes]) -> Header:
     banner = stream.readline(1024)
-    words = [word.decode("latin-1") for word in banner.lower().split()]  # as bytes: spaces are those of ASCII
+    words = [word.decode("latin-1") for word in _words(banner.lower())]
     if len(words) != 5 or words[0] != "%%matrixmarket":
         raise ValueError(
             "line 1 is not '%%MatrixMarket matrix coordinate|array real|integer|pattern "
@@ -138,7 +139,7 @@ def _read_header(stream: IO[bytes]) -> Header:
     if field == "pattern" and (layout == "array" or symmetry == "skew-symmetric"):
         raise ValueError(f"line 1 contradicts itself: a pattern has no {'array' if layout == 'array' else 'signs'}")
     line, number = b"", 1
-    while not line.strip() or line.lstrip().startswith(b"%"):
+    while not line.strip(_SPACES) or line.lstrip(_SPACES).startswith(b"%"):
         line = stream.readline(CHUNK)
         number += 1
         if not line:
@@ -156,8 +157,12 @@ def _read_header(stream: IO[bytes]) -> Header:
     return Header(False, field, symmetry, shape, entries, number)
 
 
+def _words(line: bytes) -> list[bytes]:
+    return [word for word in re.split(b"[" + _SPACES + b"]", line) if word]
+
+
 def _sizes(line: bytes, number: int, count: int) -> list[int]:
-    words = line.split()
+    words = _words(line)
     if len(words) != count or not all(word.isdigit() and len(word) <= 18 for word in words):
         shown = line[:60].decode("latin-1").strip()
         raise ValueError(f"line {number}: {shown!r} is not {count} sizes from 0 to 10**18 - 1")

@@ -59,7 +59,8 @@ def _read(content):
     assert field in ("real", "integer", "pattern")
     assert symmetry in ("general", "symmetric", "skew-symmetric", "hermitian")
     assert field != "pattern" or (layout == "coordinate" and symmetry != "skew-symmetric")
-    at = next(i for i in range(1, len(lines) + 1) if lines[i].strip() and not lines[i].strip().startswith("%"))
+    heads = [line.strip(" \t\r") for line in lines]
+    at = next(i for i in range(1, len(lines) + 1) if heads[i] and not heads[i].startswith("%"))
     sizes = [size(token) for token in words(lines[at]) if token]
     assert len(sizes) == 2 + (layout == "coordinate")
     rows, cols = sizes[:2]
