@@ -281,6 +281,19 @@ def requantize(
     most: int,
 ) -> None: ...
 def requantized_linear(W: Operand, x: NDArray[Any], y: NDArray[Any], ending: tuple[Any, ...]) -> bool: ...
+def keep_call(
+    W: Operand,
+    x: NDArray[Any],
+    bias: Any,
+    numbers: tuple[Any, ...],
+    y_dtype: np.dtype[Any],
+    ending: tuple[Any, ...],
+    convolution: Convolution | None = None,
+    y_shape: tuple[int, ...] | None = None,
+    pad: int = 0,
+) -> None: ...
+def known_qlinear(W: Any, x: Any, bias: Any, out: Any, numbers: tuple[Any, ...]) -> NDArray[Any] | None: ...
+def known_qconv2d(W: Any, x: Any, bias: Any, out: Any, numbers: tuple[Any, ...]) -> NDArray[Any] | None: ...
 def real_outputs(
     sums: NDArray[Any],
     y: NDArray[Any],

@@ -45,7 +45,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport rint
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
 from libcpp.optional cimport optional
@@ -92,4 +92,5 @@ include "border/bound_calls.pxi"
 include "border/sparse_product.pxi"
 include "border/convolutions.pxi"
 include "border/requantize.pxi"
+include "border/quantized_calls.pxi"
 include "border/networks.pxi"

@@ -358,11 +358,67 @@ def test_what_was_folded_is_not_taken_for_other_arguments():
                 wanted = expected(linear_sums(x, Wq, zero_point), Wq, "uint8", **options)
                 assert_array_equal(cs.qlinear(x, Wq, x_zero_point=zero_point, **options), wanted)
     bias *= 3  # in place
-    wanted = expected(linear_sums(x, Wq), Wq, "uint8", x_scale=0.1, bias=bias)
-    assert_array_equal(cs.qlinear(x, Wq, x_scale=0.1, bias=bias), wanted)
-    cs.qlinear(x, Wq, x_scale=1.0, x_zero_point=1)
-    with pytest.raises(TypeError, match=re.escape("x_zero_point=1.0 is not an integer")):
-        cs.qlinear(x, Wq, x_scale=1.0, x_zero_point=1.0)
+    for out_scale in (None, 0.5):
+        wanted = expected(linear_sums(x, Wq), Wq, "uint8", x_scale=0.1, bias=bias, out_scale=out_scale)
+        assert_array_equal(cs.qlinear(x, Wq, x_scale=0.1, bias=bias, out_scale=out_scale), wanted)
+        cs.qlinear(x, Wq, x_scale=1.0, x_zero_point=1, out_scale=out_scale)
+        for zero_point, kind in ((1.0, "1.0 is not an integer"), (True, "True is not an integer")):
+            with pytest.raises(TypeError, match=re.escape(f"x_zero_point={kind}")):
+                cs.qlinear(x, Wq, x_scale=1.0, x_zero_point=zero_point, out_scale=out_scale)
+
+
+@pytest.mark.parametrize("n", [1, 3, 70, 5000])  # by each kind of product, and more sums than are kept at once
+def test_linear_layers_whose_numbers_are_known(n):
+    rng = np.random.default_rng(n)
+    Wq = weights(rng, 37, 50)
+    scales = {"x_scale": 0.1, "bias": rng.normal(0, 10, 37).astype(np.float32), "out_scale": 0.7}
+    options = {**scales, "x_zero_point": 3}
+    for dtype in ("uint8", "int8", "uint8"):
+        few = numbers(rng, (70, 50), dtype)
+        again = np.arange(n) % 70
+        x, wanted = few[again], expected(linear_sums(few, Wq, 3), Wq, dtype, **scales)[again]
+        for _ in range(2):
+            assert_array_equal(cs.qlinear(x, Wq, **options), wanted)
+        assert_array_equal(cs.qlinear(np.asfortranarray(x), Wq, **options), wanted)
+        assert_array_equal(cs.qlinear(x[::-1], Wq, **options), wanted[::-1])
+        assert_array_equal(cs.qlinear(x[0], Wq, **options), wanted[0])
+        for room in (np.zeros((n, 37), dtype), np.zeros((n, 74), dtype)[:, ::2]):
+            assert cs.qlinear(x, Wq, out=room, **options) is room
+            assert_array_equal(room, wanted)
+        with pytest.raises(ValueError, match="36"):
+            cs.qlinear(x, Wq, out=np.zeros((n, 36), dtype), **options)
+        with pytest.raises(ValueError, match="49"):
+            cs.qlinear(x[:, 1:], Wq, **options)
+
+
+def test_convolutions_whose_numbers_are_known():
+    rng = np.random.default_rng(3)
+    Wq, x = weights(rng, 6, 4 * 9), numbers(rng, (2, 4, 5, 6), "uint8")
+    options = {"kernel_size": 3, "x_scale": 0.1, "x_zero_point": 2, "out_scale": 0.7}
+    for padding in (1, 0, (1, 1), ((1, 1), (1, 1)), [1, 1]):
+        sliding = Sliding((3, 3), padding=((0, 0), (0, 0)) if padding == 0 else ((1, 1), (1, 1)))
+        columns = patches(x.astype(np.int64), sliding, 2).reshape(2, 36, -1).transpose(0, 2, 1)
+        wanted = expected(linear_sums(columns, Wq, 2).reshape(-1, 6), Wq, "uint8", x_scale=0.1, out_scale=0.7)
+        wanted = wanted.reshape(2, *sliding.out((5, 6)), 6).transpose(0, 3, 1, 2)
+        for _ in range(2):
+            assert_array_equal(cs.qconv2d(x, Wq, padding=padding, **options), wanted)
+        assert_array_equal(cs.qconv2d(x[::-1], Wq, padding=padding, **options), wanted[::-1])
+        for room in (
+            np.zeros(wanted.shape, np.uint8),
+            np.zeros((*wanted.shape[:3], 9), np.uint8)[..., : wanted.shape[3]],
+        ):
+            assert cs.qconv2d(x, Wq, padding=padding, out=room, **options) is room
+            assert_array_equal(room, wanted)
+        assert cs.qconv2d(x[:1], Wq, padding=padding, **options).shape == (1, *wanted.shape[1:])
+    square = with_numbers(np.eye(4))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="shares memory"):
+            cs.qconv2d(x, square, 1, out=x, **GOOD)
+        cs.qconv2d(x, square, 1, **GOOD)
+    changing = [1, 1]
+    assert_array_equal(cs.qconv2d(x, Wq, padding=changing, **options).shape, (2, 6, 5, 6))
+    changing[:] = [0, 0]
+    assert_array_equal(cs.qconv2d(x, Wq, padding=changing, **options).shape, (2, 6, 3, 4))
 
 
 def test_winners_multiply():
@@ -490,9 +546,11 @@ def test_operands_that_layers_refuse(layer):
 def test_out_may_not_overlap_an_input():
     Wq, memory = with_numbers(np.eye(4)), np.zeros((2, 4), np.uint8)
     before = memory.copy()
-    with pytest.raises(ValueError, match="shares memory"):
-        cs.qlinear(memory, Wq, out=memory, **GOOD)
-    assert_array_equal(memory, before)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="shares memory"):
+            cs.qlinear(memory, Wq, out=memory, **GOOD)
+        assert_array_equal(memory, before)
+        cs.qlinear(memory, Wq, **GOOD)  # whose numbers are known from now on
 
 
 @pytest.mark.parametrize("out_dtype", DTYPES)

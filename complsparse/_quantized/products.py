@@ -110,11 +110,12 @@ def qlinear(
     >>> cs.qlinear(xq, Wq, x_scale=scale, x_zero_point=zero_point, out_scale=0.02, out_zero_point=128, bias=[1.0, 1.0])
     array([ 35, 178], dtype=uint8)
     """
+    numbers = (x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype)
+    known = _core.known_qlinear(Wq, xq, bias, out, numbers)
+    if known is not None:
+        return known
     x = xq if isinstance(xq, Winners) else as_array(xq, "xq")
-    ending = ending_of(
-        Wq, x.dtype, "qlinear", bias, x_scale=x_scale, x_zero_point=x_zero_point, activation=activation,
-        out_scale=out_scale, out_zero_point=out_zero_point, out_dtype=out_dtype,
-    )  # fmt: skip
+    ending = ending_of(Wq, x.dtype, "qlinear", bias, numbers)
     shape = result_shape(x, Wq, "linear")
     y = _output(out, shape, ending.dtype, [x, bias])
     flat = y.reshape(-1, Wq.shape[0]) if y.size else y.reshape(0, Wq.shape[0])
@@ -122,7 +123,8 @@ def qlinear(
         ending.write(_core.linear(x, Wq).reshape(flat.shape), flat, by_column=True)
         return _returned(y, out)
     vectors = x.reshape(len(flat), Wq.shape[1])
-    if ending.dtype != np.float32 and _core.requantized_linear(Wq, vectors, flat, (ending.bias, *ending.factors)):
+    if ending.dtype != np.float32 and _core.requantized_linear(Wq, vectors, flat, ending.folded):
+        _core.keep_call(Wq, vectors, bias, numbers, ending.dtype, ending.folded)
         return _returned(y, out)
     step = min(max(_STRIP_ENTRIES // max(sum(Wq.shape), 1) // 64 * 64, 64), len(flat))
     # Memory that all strips share: fresh memory would cost more than the product.
@@ -190,18 +192,22 @@ def qconv2d(
     array([[[[18, 25],
              [41, 48]]]], dtype=uint8)
     """
+    numbers = (x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype)
+    window = (kernel_size, stride, padding, dilation, groups, layout)
+    known = _core.known_qconv2d(Wq, xq, bias, out, (*numbers, *window))
+    if known is not None:
+        return known
     x = as_array(written_out(xq), "xq")
-    ending = ending_of(
-        Wq, x.dtype, "qconv2d", bias, x_scale=x_scale, x_zero_point=x_zero_point, activation=activation,
-        out_scale=out_scale, out_zero_point=out_zero_point, out_dtype=out_dtype,
-    )  # fmt: skip
-    bound, image = bind(x.shape, Wq, 2, kernel_size, stride, padding, dilation, groups, layout, "qconv2d")
+    ending = ending_of(Wq, x.dtype, "qconv2d", bias, numbers)
+    bound, image = bind(x.shape, Wq, 2, *window, "qconv2d")
     y = _output(out, (x.shape[0], *image), ending.dtype, [x, bias])
     geometry, last = bound.geometry, bound.channels_last
     convolution = convolution_of(Wq, bound, x.dtype)
     images, to = four_axes(as_compute(x, x.dtype), last), four_axes(y, last)
     if ending.dtype != np.float32 and convolution.requantizes:
-        convolution(images, to, None, None, pad=ending.x_zero_point, ending=(ending.bias, *ending.factors))
+        convolution(images, to, None, None, pad=ending.x_zero_point, ending=ending.folded)
+        known_as = (*numbers, *window), ending.dtype, ending.folded
+        _core.keep_call(Wq, images, bias, *known_as, convolution, y.shape, ending.x_zero_point)
         return _returned(y, out)
     step = max(STRIP_ENTRIES // max(math.prod(image) + math.prod(x.shape[1:]), 1), 1)
     sums = np.empty((min(step, len(x)), *image), dtype=np.int32)

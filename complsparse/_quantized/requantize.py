@@ -173,10 +173,9 @@ class Ending:
         W: Any,
         x: np.dtype[Any],
         name: str,
-        *,
+        bias: Any,
         x_scale: Any,
         x_zero_point: Any,
-        bias: Any,
         activation: Any,
         out_scale: Any,
         out_zero_point: Any,
@@ -217,26 +216,34 @@ class Ending:
             return self.units, *self.cut
         return self.multipliers, self.shifts, self.zero_point, self.least, self.most
 
+    @property
+    def folded(self) -> tuple[Any, ...]:
+        """The bias and the factors: as `_core` takes them."""
+        return self.bias, *self.factors
+
     def write(self, sums: NDArray[np.int32], y: NDArray[Any], by_column: bool) -> None:
         """Outputs of contiguous sums (rows, columns): features are the columns, or else the rows, again and again."""
         write = _core.real_outputs if self.dtype == np.float32 else _core.requantize
-        write(sums, y, sums.shape, by_column, self.bias, *self.factors)
+        write(sums, y, sums.shape, by_column, *self.folded)
 
 
-def ending_of(W: Any, x: np.dtype[Any], name: str, bias: Any, **numbers: Any) -> Ending:
-    """The `Ending` of these arguments: packed once, and kept with the matrix; the oldest goes where there are many."""
+def ending_of(W: Any, x: np.dtype[Any], name: str, bias: Any, numbers: tuple[Any, ...]) -> Ending:
+    """The `Ending` of these arguments: packed once, and kept with the matrix; the oldest goes where there are many.
+
+    `numbers`: x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype.
+    """
     offset = None if bias is None else as_array(bias, "bias")
     key = (
         name, x, None if offset is None else (offset.dtype, offset.shape, offset.tobytes()),
-        *((type(number), number) for number in numbers.values()),
+        *((type(number), number) for number in numbers),
     )  # fmt: skip
     try:
         kept: dict[Any, Ending] = W.__dict__.setdefault("_endings", {})
         found = kept.get(key)
     except (AttributeError, TypeError):  # no matrix, or no single number: `Ending` says so
-        return Ending(W, x, name, bias=offset, **numbers)
+        return Ending(W, x, name, offset, *numbers)
     if found is None:
-        found = Ending(W, x, name, bias=offset, **numbers)
+        found = Ending(W, x, name, offset, *numbers)
         while len(kept) >= _MOST_KEPT:
             kept.pop(next(iter(kept), None), None)
         kept[key] = found

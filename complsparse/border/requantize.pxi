@@ -68,45 +68,83 @@ def requantize(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and
         c.c_requantize(args, out, c.effective_threads())
 
 
-cdef int fill_requantizing(c.Requantizing* requantizing, cnp.ndarray y, tuple ending) except -1:
-    """`ending`: bias, multipliers, shifts, zero point, least, most; y is int8 or uint8."""
-    cdef c.RequantizeArgs how
+cdef int fill_how(c.RequantizeArgs* how, y_dtype, tuple ending) except -1:
+    """Features, and what becomes of their sums; `ending`: bias, multipliers, shifts, zero point, least, most."""
     bias, multipliers, shifts, zero_point, least, most = ending
-    if y.dtype not in (np.int8, np.uint8):
+    if y_dtype not in (np.int8, np.uint8):
         raise AssertionError("outputs are int8 or uint8")
-    fill_features(&how, 0, cnp.PyArray_SIZE(<cnp.ndarray> bias), True, bias)
-    fill_factors(&how, multipliers, shifts, zero_point, least, most)
+    fill_features(how, 0, cnp.PyArray_SIZE(<cnp.ndarray> bias), True, bias)
+    fill_factors(how, multipliers, shifts, zero_point, least, most)
+    return 0
+
+
+cdef int fill_requantizing(c.Requantizing* requantizing, cnp.ndarray y, tuple ending) except -1:
+    """See `fill_how`."""
+    cdef c.RequantizeArgs how
+    fill_how(&how, y.dtype, ending)
     requantizing[0] = c.requantizing(how, <Type> _type_of[cnp.PyArray_TYPE(y)])
     return 0
+
+
+cdef int64_t _most_sums = 2**17  # what is requantised behind a product at once: they stay in L2
+
+
+cdef bint requantized_product(Operand W, int number, c.Operands* operands, const c.RequantizeArgs& how,
+                              cnp.ndarray y) except -1:
+    """Writes y, contiguous and what `operands.y` views, as the requantised sums of `operands.x` (K, N) and W.
+
+    False, and nothing is written, where sums would not become outputs a tile at a time and are too many.
+    """
+    cdef c.Requantizing requantizing
+    cdef c.RequantizeArgs args
+    cdef cnp.npy_intp dims[2]
+    cdef cnp.ndarray sums
+    cdef int64_t n = operands.x.cols
+    cdef Type out = <Type> _type_of[cnp.PyArray_TYPE(y)]
+    cdef CPlan plan = plan_for(W, number, False, n, -1, _deterministic, operands.x.col_stride == 1)
+    operands.winners = NULL
+    operands.finish.bias = NULL
+    operands.finish.activation = c.Activation.none
+    if plan.choice.requantizes():
+        requantizing = c.requantizing(how, out)
+        operands.requantizing = &requantizing
+        with nogil:
+            c.multiply(plan, operands[0])
+        return True
+    if n * W.rows > _most_sums:
+        return False
+    dims[0], dims[1] = n, W.rows
+    sums = cnp.PyArray_EMPTY(2, dims, cnp.NPY_INT32, 0)
+    is_view(sums, cnp.NPY_INT32, True, &operands.y)
+    args = how
+    args.rows, args.cols = n, W.rows
+    args.sums, args.sum = cnp.PyArray_DATA(sums), <Type> _type_of[cnp.PyArray_TYPE(sums)]
+    args.to = cnp.PyArray_DATA(y)
+    with nogil:
+        c.multiply(plan, operands[0])
+        if n * W.rows > 0:
+            c.c_requantize(args, out, c.effective_threads())
+    return True
 
 
 def requantized_linear(Operand W not None, cnp.ndarray x not None, cnp.ndarray y not None, tuple ending not None):
     """Writes y (N, M), int8 or uint8, as the requantised sums of x (N, K) and W; contiguous arrays that are apart.
 
-    False, and nothing is written, where sums would not become outputs a tile at a time.
+    `ending`: bias, multipliers, shifts, zero point, least, most. False, and nothing is written, as `requantized_product`
+    says.
     """
     cdef int number = product_of(W.w_num, native_num(x))
     cdef c.Operands operands
-    cdef c.Requantizing requantizing
-    cdef CPlan plan
+    cdef c.RequantizeArgs how
     if number < 0 or not is_view(x, x_nums[number], True, &operands.x):
         return False
     if (x.ndim != 2 or y.ndim != 2 or x.shape[1] != W.cols or y.shape[1] != W.rows or x.shape[0] != y.shape[0]
             or not cnp.PyArray_ISCARRAY(y) or not is_view(y, cnp.PyArray_TYPE(y), True, &operands.y)):
         raise AssertionError("requantized_linear takes matrices of matching shapes")
-    plan = plan_for(W, number, False, operands.x.cols, -1, _deterministic, operands.x.col_stride == 1)
-    if not plan.choice.requantizes():
-        return False
-    fill_requantizing(&requantizing, y, ending)
-    if cnp.PyArray_SIZE(<cnp.ndarray> ending[0]) != W.rows:
+    fill_how(&how, y.dtype, ending)
+    if how.features != W.rows:
         raise AssertionError("each row has a bias")
-    operands.winners = NULL
-    operands.finish.bias = NULL
-    operands.finish.activation = c.Activation.none
-    operands.requantizing = &requantizing
-    with nogil:
-        c.multiply(plan, operands)
-    return True
+    return requantized_product(W, number, &operands, how, y)
 
 
 def real_outputs(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and_cols, bint by_column,

@@ -50,7 +50,7 @@ class _Product(QuantizedLayer):
             "x_scale": x_scale, "x_zero_point": x_zero_point, "activation": activation, "out_scale": out_scale,
             "out_zero_point": out_zero_point, "out_dtype": None if out_dtype is None else np.dtype(out_dtype).name,
         }  # fmt: skip
-        self.ending: Ending = ending_of(W, self.x_dtype, name, self.bias, **self._ending)
+        self.ending: Ending = ending_of(W, self.x_dtype, name, self.bias, tuple(self._ending.values()))
 
     @property
     def _out(self) -> np.dtype[Any] | None:
