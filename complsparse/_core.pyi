@@ -89,6 +89,7 @@ class Convolution:
     of_image: bool  # winners over whole images
     image_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
+    def pools(self, window: tuple[int, int]) -> bool: ...
     def __call__(
         self,
         x: NDArray[Any] | Compressed,
@@ -115,7 +116,13 @@ class Program:
     def fix(self, value: int, array: NDArray[Any]) -> None: ...
     def place(self, value: int, memory: str, offset: int) -> None: ...
     def convolution(
-        self, way: Convolution, bias: NDArray[Any] | None, activation: str | None, x: int | WinnersAt, y: int
+        self,
+        way: Convolution,
+        bias: NDArray[Any] | None,
+        activation: str | None,
+        x: int | WinnersAt,
+        y: int,
+        window: tuple[int, int] = ...,
     ) -> int: ...
     def product(self, plan: Plan, samples: int, vectors: int, x: int | WinnersAt, y: int) -> int: ...
     def contest(self, of_sample: tuple[int, int, int], k: int, relu: bool, dtype: Any, x: int, y: WinnersAt) -> int: ...

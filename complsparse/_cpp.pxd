@@ -135,6 +135,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         Sliding sliding
         cbool channels_last, deterministic
 
+    cdef cppclass PoolWindow:
+        int64_t rows, cols
+
     cdef cppclass ConvOperands:
         ImagesView x, y
         Epilogue finish
@@ -150,6 +153,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int threads_for(const ConvOperands&)
         int64_t layout_bytes()
         cbool requantizes()
+        cbool pools(PoolWindow)
         const string& name()
         const string& reason()
 
@@ -282,9 +286,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         Gemv gemv
 
     unique_ptr[const Step] convolution_step(
-        const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, int, int) except +
+        const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, PoolWindow, int, int) except +
     unique_ptr[const Step] winners_convolution_step(
-        const Convolution&, const ImagesView&, const Epilogue&, const WinnersAt&, int) except +
+        const Convolution&, const ImagesView&, const Epilogue&, PoolWindow, const WinnersAt&, int) except +
     unique_ptr[const Step] product_step(const ProductStep&, int, int) except +
     unique_ptr[const Step] winners_product_step(const ProductStep&, const WinnersAt&, int) except +
     unique_ptr[const Step] contest_step(const Contest&, const Extents&, int, const WinnersAt&) except +

@@ -77,6 +77,12 @@ cdef class Convolution:
         """Whether outputs of 8 bits can be asked for."""
         return self.way.get().requantizes()
 
+    def pools(self, tuple window):
+        """Whether the largest outputs of windows (rows, columns), side by side, can be asked for, and that pays."""
+        cdef c.PoolWindow pool
+        pool.rows, pool.cols = window
+        return self.way.get().pools(pool)
+
     def __call__(self, x, cnp.ndarray y not None, bias, activation, cnp.ndarray workspace=None, int32_t pad=0,
                  tuple ending=None):
         """Writes y; x, an array or `Winners` as the convolution was made for, and y are in the compute dtype; arrays have

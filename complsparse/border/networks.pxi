@@ -137,20 +137,23 @@ cdef class Program:
         cdef c.Memory where = {"outside": c.Memory.outside, "batch": c.Memory.batch, "sample": c.Memory.sample}[memory]
         self.program.get().place(value, where, offset)
 
-    def convolution(self, Convolution way not None, bias, activation, x, int y):
+    def convolution(self, Convolution way not None, bias, activation, x, int y, tuple window=(1, 1)):
+        """`window`: of a pool behind it, for a way that pools()."""
         cdef Epilogue finish
+        cdef c.PoolWindow pool
+        pool.rows, pool.cols = window
         cdef c.WinnersAt winners
         cdef int64_t rows = way.filters.rows
         cdef c.ImagesView of_x = images_of_sample(
             (way.shape.channels, way.shape.height, way.shape.width), way.channels_last)
         cdef c.ImagesView of_y = images_of_sample(
-            (rows, way.shape.sliding.out_rows, way.shape.sliding.out_cols), way.channels_last)
+            (rows, way.shape.sliding.out_rows // pool.rows, way.shape.sliding.out_cols // pool.cols), way.channels_last)
         self.fill_finish(&finish, bias, activation, rows)
         self.owners.append(way)
         if way.of_winners:
             fill_winners_at(&winners, x)
-            return self.program.get().add(c.winners_convolution_step(way.way.get()[0], of_y, finish, winners, y))
-        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, x, y))
+            return self.program.get().add(c.winners_convolution_step(way.way.get()[0], of_y, finish, pool, winners, y))
+        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, pool, x, y))
 
     def product(self, Plan plan not None, int64_t samples, int64_t vectors, x, int y):
         """`plan`: for samples * vectors vectors, features together; its bias and activation are the step's."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from complsparse._typing import Activation
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
+    from complsparse.nn._pools import MaxPool2d
 
 
 class _Filters(Layer):
@@ -98,45 +99,51 @@ class _Convolution(_Filters):
         return (conv2d if self.axes == 2 else conv1d)(inputs[0], self._sparse(bound), **given)
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
-        x = inputs[0]
+        return self.emit_pooled(builder, inputs[0], None)
+
+    def emit_pooled(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
+        """And the pool behind it: in the same step, where the convolution takes one."""
         bound, out = self._bound(x.spec.shape)
-        y = builder.new(Spec(out))
-        bias = None if self.bias is None else self.bias.astype(builder.dtype)
         if isinstance(self.W, np.ndarray) and self.groups == 1:
-            x = builder.dense(x)
-            filters = np.ascontiguousarray(self.W.reshape(self.W.shape[0], -1), dtype=builder.dtype)
-            step = builder.program.dense_convolution(
-                builder.blas, filters, bound.problem[0], bound.geometry.sliding, bound.channels_last, bias,
-                self.activation, x.number, y.number,
-            )  # fmt: skip
-            builder.step("gemm", step, [x], y)
-            return y
-        if (
+            y = self._emit_gemm(builder, builder.dense(x), bound, out)
+        elif (
             isinstance(self.W, np.ndarray)
             and self.groups == bound.channels
             and (not bound.channels_last or len(self.W) == bound.channels)
         ):
-            x = builder.dense(x)
-            filters = self.W.reshape(len(self.W), -1)
-            filters = np.ascontiguousarray(filters.T if bound.channels_last else filters, dtype=builder.dtype)
-            step = builder.program.depthwise(
-                filters, bound.problem[0], len(self.W), bound.geometry.sliding, bound.channels_last, bias,
-                self.activation, x.number, y.number,
-            )  # fmt: skip
-            builder.step("depthwise", step, [x], y)
-            return y
-        W = self._sparse(bound)
-        found = convolution_of_winners(W, bound, builder.dtype, x, builder)
-        if found is None:
-            x = builder.dense(x)
-            found = convolution(W, bound, builder.dtype)
-        step = builder.program.convolution(
-            found, bias, self.activation, x.winners if found.of_winners else x.number, y.number
-        )
-        # Images of one pixel are the columns of one product, whose bits depend on how many there are.
-        one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
-        builder.step(found.microkernel, step, [x], y, whole_batch=one_pixel)
+            y = self._emit_depthwise(builder, builder.dense(x), bound, out)
+        else:
+            W = self._sparse(bound)
+            found = convolution_of_winners(W, bound, builder.dtype, x, builder)
+            if found is None:
+                x = builder.dense(x)
+                found = convolution(W, bound, builder.dtype)
+            return emit_convolution(builder, found, x, Spec(out), pool, self._bias(builder), self.activation)
+        return y if pool is None else pool.emit(builder, y)
+
+    def _emit_gemm(self, builder: Builder, x: Value, bound: Bound, out: tuple[int, ...]) -> Value:
+        y = builder.new(Spec(out))
+        filters = np.ascontiguousarray(self.W.reshape(self.W.shape[0], -1), dtype=builder.dtype)
+        step = builder.program.dense_convolution(
+            builder.blas, filters, bound.problem[0], bound.geometry.sliding, bound.channels_last, self._bias(builder),
+            self.activation, x.number, y.number,
+        )  # fmt: skip
+        builder.step("gemm", step, [x], y)
         return y
+
+    def _emit_depthwise(self, builder: Builder, x: Value, bound: Bound, out: tuple[int, ...]) -> Value:
+        y = builder.new(Spec(out))
+        filters = self.W.reshape(len(self.W), -1)
+        filters = np.ascontiguousarray(filters.T if bound.channels_last else filters, dtype=builder.dtype)
+        step = builder.program.depthwise(
+            filters, bound.problem[0], len(self.W), bound.geometry.sliding, bound.channels_last, self._bias(builder),
+            self.activation, x.number, y.number,
+        )  # fmt: skip
+        builder.step("depthwise", step, [x], y)
+        return y
+
+    def _bias(self, builder: Builder) -> Any:
+        return None if self.bias is None else self.bias.astype(builder.dtype)
 
     def scaled(self, factor: Any, summand: Any) -> Any:
         """The layer followed by ``y * factor + summand`` of each output."""
@@ -150,6 +157,31 @@ class _Convolution(_Filters):
 
     def to_dense(self) -> Any:
         return self.with_arguments(W=dense_weights(self.W))
+
+
+def emit_convolution(
+    builder: Builder,
+    found: Any,
+    x: Value,
+    out: Spec,
+    pool: MaxPool2d | None,
+    bias: Any = None,
+    activation: str | None = None,
+) -> Value:
+    """A convolution with sparse filters, and the pool behind it: in the same step, where it takes one."""
+    window = (pool and pool.window(out.shape)) or (1, 1)
+    if window != (1, 1) and not found.pools(window):
+        window = (1, 1)
+    joined = pool is not None and window != (1, 1)
+    y = builder.new(pool.infer(out) if pool is not None and joined else out)
+    step = builder.program.convolution(
+        found, bias, activation, x.winners if found.of_winners else x.number, y.number, window
+    )
+    # Images of one pixel are the columns of one product, whose bits depend on how many there are.
+    pixels = found.out_shape[:2] if found.channels_last else found.out_shape[1:]
+    one_pixel = pixels == (1, 1) and not found.of_winners
+    builder.step(f"{found.microkernel} + pool" if joined else found.microkernel, step, [x], y, whole_batch=one_pixel)
+    return y if joined or pool is None else pool.emit(builder, y)
 
 
 def convolution_of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], x: Value, builder: Builder) -> Any:

@@ -12,8 +12,9 @@ from complsparse.nn._convolution import _Convolution
 from complsparse.nn._elementwise import ActivationLayer, BatchNorm
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
+from complsparse.nn._pooled import PooledConvolution
 from complsparse.nn._pools import MaxPool2d
-from complsparse.nn._qproducts import PooledConvolution, QConv2d
+from complsparse.nn._qproducts import QConv2d
 
 
 class Node(NamedTuple):
@@ -102,7 +103,6 @@ def with_activation(before: Layer | None, layer: Layer) -> Layer | None:
 
 
 def with_pool(before: Layer | None, layer: Layer) -> Layer | None:
-    """Of the sums, before they are requantised."""
-    if not isinstance(layer, MaxPool2d) or not isinstance(before, QConv2d) or layer.layout != before.layout:
+    if not isinstance(layer, MaxPool2d) or not isinstance(before, (_Convolution, QConv2d)):
         return None
-    return PooledConvolution(before, layer)
+    return PooledConvolution(before, layer) if before.layout == layer.layout else None

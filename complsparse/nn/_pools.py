@@ -80,6 +80,14 @@ class MaxPool2d(_Pool2d):
         image = spatial((1, *shape), self._channel(shape))
         return pool_geometry(image, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
+    def window(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """(rows, columns), where windows lie side by side and all inside of an image of this shape; else None."""
+        geometry = self._geometry(shape)
+        rows, cols = geometry.kernel
+        within = (geometry.image[0] // rows, geometry.image[1] // cols)
+        beside = geometry.stride == geometry.kernel and geometry.before == (0, 0) and geometry.out == within
+        return geometry.kernel if beside and geometry.dilation == (1, 1) else None
+
     def _kind(self) -> str:
         return "largest"
 

@@ -13,16 +13,16 @@ from complsparse._conv.conv import convolution, expected_cost
 from complsparse._ops.winners import Winners
 from complsparse._quantized.products import qconv2d, qlinear
 from complsparse._quantized.requantize import Ending, ending_of
-from complsparse.nn._convolution import _Filters, convolution_of_winners
+from complsparse.nn._convolution import _Filters, convolution_of_winners, emit_convolution
 from complsparse.nn._elementwise import dense
 from complsparse.nn._integers import FLOAT32, INT32, Numbers, QuantizedLayer, check_dtype, checked_8_bits
 from complsparse.nn._layer import checked_vector
-from complsparse.nn._pools import MaxPool2d
 from complsparse.nn._values import Spec
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
+    from complsparse.nn._pools import MaxPool2d
 
 
 class _Product(QuantizedLayer):
@@ -268,9 +268,13 @@ class QConv2d(_Filters, _Product):
         return qconv2d(x, self.W, bias=self.bias, **self._geometry(), **self._ending)
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
-        return self.emit_outputs(builder, self.emit_sums(builder, inputs[0]), self.layout == "NHWC")
+        return self.emit_pooled(builder, inputs[0], None)
 
-    def emit_sums(self, builder: Builder, x: Value) -> Value:
+    def emit_pooled(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
+        """A pool behind it takes sums: rounding keeps their order, and fewer are left for it."""
+        return self.emit_outputs(builder, self._emit_sums(builder, x, pool), self.layout == "NHWC")
+
+    def _emit_sums(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
         bound, out = self._bound(x.spec.shape)
         geometry = bound.geometry
         around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
@@ -286,11 +290,8 @@ class QConv2d(_Filters, _Product):
             x = self._widened(builder, x)
         if found is None:
             found = convolution(self.W, bound, taken)
-        sums = builder.new(Spec(out, dtype=INT32 if taken == self.x_dtype else taken))
-        step = builder.program.convolution(found, None, None, x.winners if found.of_winners else x.number, sums.number)
-        one_pixel = bound.geometry.out == (1, 1) and not found.of_winners
-        builder.step(found.microkernel, step, [x], sums, whole_batch=one_pixel)
-        return sums
+        sums = Spec(out, dtype=INT32 if taken == self.x_dtype else taken)
+        return emit_convolution(builder, found, x, sums, pool)
 
     def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:
         """Images in the dtype of sums, their padding written out, and the convolution that then has none."""
@@ -305,17 +306,3 @@ class QConv2d(_Filters, _Product):
         )  # fmt: skip
         builder.step("widen", step, [x], y)
         return y, self._bound(shape, padding=0)[0]
-
-
-class PooledConvolution(QuantizedLayer):
-    """A convolution and the pool behind it, which takes sums: rounding keeps their order, and fewer are left for it."""
-
-    def __init__(self, convolution: QConv2d, pool: MaxPool2d) -> None:
-        self.convolution, self.pool = convolution, pool
-
-    def infer(self, *inputs: Spec) -> Spec:
-        return self.pool.infer(self.convolution.infer(*inputs))
-
-    def emit(self, builder: Builder, *inputs: Value) -> Value:
-        sums = self.pool.emit(builder, self.convolution.emit_sums(builder, inputs[0]))
-        return self.convolution.emit_outputs(builder, sums, self.convolution.layout == "NHWC")

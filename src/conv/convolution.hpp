@@ -31,12 +31,20 @@ struct ConvShape {
     Types loops() const { return of_quads ? Types{Type::s8, Type::u8, Type::s32} : types; }
 };
 
+// Windows of a pool, side by side.
+struct PoolWindow {
+    std::int64_t rows = 1, cols = 1;
+    bool is_one_pixel() const { return rows * cols == 1; }
+};
+
 // y has a channel for each row of the filters, and out_rows * out_cols pixels. x and y do not overlap.
 struct ConvOperands {
     ImagesView x, y;
     Epilogue finish;
     const WinnersView* winners = nullptr;  // instead of x, whose sizes count all the same
     std::int32_t pad = 0;                  // what lies around images of integers
+    // y has the largest output of each window, for a way that pools(); outputs that fill none are left out.
+    PoolWindow pool{};
     // y is of 8 bits, for a way that requantizes(); finish asks for nothing.
     const Requantizing* requantizing = nullptr;
 
@@ -55,6 +63,8 @@ class Convolution {
     virtual std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const = 0;
     // Whether outputs of 8 bits can be asked for.
     virtual bool requantizes() const { return false; }
+    // Whether the largest outputs of windows can be asked for, and that costs less than a pool of the outputs.
+    virtual bool pools(PoolWindow) const { return false; }
     // Of what was derived for this way alone.
     virtual std::int64_t layout_bytes() const { return 0; }
     // Multiplications, and what costs as much: of so many images; of so many winners of them together.

@@ -14,8 +14,10 @@
 
 #include "base/caches.hpp"
 #include "base/sizes.hpp"
+#include "conv/bands.hpp"
 #include "conv/pixels.hpp"
 #include "conv/ways.hpp"
+#include "kernels/fold.hpp"
 #include "kernels/names.hpp"
 #include "layouts/dense_choice.hpp"
 #include "layouts/row_groups.hpp"
@@ -32,9 +34,9 @@ struct PlanesLayout {
     AlignedVector<std::uint32_t> offsets;  // for each of groups.columns
 };
 
-// Output pixels of a strip, margins between rows included.
-std::int64_t positions(const Padded& padded, const Sliding& s, std::int64_t strip = 0) {
-    return (padded.rows_of(strip) - 1) * padded.pitch() + s.out_cols;
+// Output pixels of so many rows, margins between them included.
+std::int64_t positions(const Padded& padded, const Sliding& s, std::int64_t rows) {
+    return rows > 0 ? (rows - 1) * padded.pitch() + s.out_cols : 0;
 }
 
 // Cycles of one entry of a row for all pixels: so many for each vector of a tile, and for the entry's index and value.
@@ -85,31 +87,42 @@ class PlanesConvolution final : public Convolution {
 
    public:
     PlanesConvolution(const Matrix& matrix, const ConvShape& shape, std::string reason, Tile tile, const MoveRow* move,
-                      PlanesLayout layout)
+                      const FoldRow* fold, PlanesLayout layout)
         : Convolution(matrix, shape, name_of(tile), std::move(reason)),
           row_(*tile.row),
           move_(*move),
+          fold_(*fold),
           padded_(shape, false),
           layout_(std::move(layout)) {}
 
     bool requantizes() const override { return std::is_same_v<Y, std::int32_t>; }
     std::int64_t layout_bytes() const override { return layout_.groups.bytes() + bytes_of_arrays(layout_.offsets); }
 
-    std::int64_t workspace_bytes(const ConvOperands&, int threads) const override {
-        return threads * (strip_bytes() + sums_bytes());
+    std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const override {
+        return threads * (strip_bytes() + sums_bytes(bands_of(operands.pool)));
+    }
+
+    // Strips end between windows, and bands of whole windows take about as many tiles as others.
+    bool pools(PoolWindow window) const override {
+        const std::int64_t rows = padded_.rows_of(0);
+        return window.rows <= rows && window.cols <= sliding().out_cols &&
+               (padded_.n_strips() == 1 || rows % window.rows == 0) &&
+               8 * bands_of(window).tiles <= 9 * bands_of({}).tiles;
     }
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
         const std::int64_t n_strips = padded_.n_strips();
+        const Bands bands = bands_of(operands.pool);
         auto task = [&](std::int64_t number, int worker) {
-            unsigned char* const own = workspace.memory + worker * (strip_bytes() + sums_bytes());
+            unsigned char* const own = workspace.memory + worker * (strip_bytes() + sums_bytes(bands));
             const Strip strip{number / n_strips, number % n_strips, reinterpret_cast<X*>(own)};
             padded_.template copy<X>(operands.x, strip.image, strip.number, move_, static_cast<X>(operands.pad),
                                      strip.copy);
-            const std::int64_t last = positions(padded_, sliding(), strip.number);
-            for (std::int64_t first = 0; first < last; first += row_.tile_cols)
+            const std::int64_t tall = operands.pool.rows, rows = padded_.rows_of(strip.number) / tall * tall;
+            const std::int64_t last = positions(padded_, sliding(), rows);
+            for (std::int64_t first = 0; first < last; first += bands.step)
                 for (std::int64_t panel = 0; panel < layout_.groups.n_panels; ++panel)
-                    tile(operands, strip, panel, {first, std::min<std::int64_t>(row_.tile_cols, last - first)},
+                    band(operands, strip, panel, {first, std::min(bands.step, last - first)}, bands,
                          reinterpret_cast<Y*>(own + strip_bytes()));
         };
         parallel_for(operands.x.images * n_strips, threads, task);
@@ -124,24 +137,58 @@ class PlanesConvolution final : public Convolution {
     std::int64_t strip_bytes() const {  // the last tile reads beyond it
         return round_to_lines(padded_.elements() + row_.tile_cols, sizeof(X)) * std::int64_t{sizeof(X)};
     }
-    std::int64_t sums_bytes() const {
-        return round_to_lines(layout_.groups.panel_rows * row_.tile_cols, sizeof(Y)) * std::int64_t{sizeof(Y)};
+    // Sums of a band, and the largest of them where they are pooled.
+    std::int64_t sums_bytes(const Bands& bands) const {
+        const std::int64_t each = bands.rows > 0 ? 2 * bands.width : bands.width;
+        return round_to_lines(layout_.groups.panel_rows * each, sizeof(Y)) * std::int64_t{sizeof(Y)};
+    }
+    Bands bands_of(PoolWindow window) const {
+        return Bands::of(padded_, sliding(), row_.tile_cols, window,
+                         cache_sizes().l2 / 8 / (layout_.groups.panel_rows * std::int64_t{sizeof(Y)}));
     }
 
-    void tile(const ConvOperands& operands, const Strip& strip, std::int64_t panel, Range cols, Y* sums) const {
+    void band(const ConvOperands& operands, const Strip& strip, std::int64_t panel, Range cols, const Bands& bands,
+              Y* sums) const {
         const RowGroupsLayout& held = layout_.groups;
         const std::int64_t first_row = panel * held.panel_rows;
         const std::int64_t n_rows = std::min(held.panel_rows, operands.y.channels - first_row);
-        for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-            auto args = held.args_of<W>(held.part(panel, block), layout_.offsets.data());
-            args.x = strip.copy + cols.first;
-            args.from = args.to = sums;
-            args.from_stride = args.to_stride = args.to_cols = row_.tile_cols;
-            args.first = block == 0;
-            args.last = false;
-            row_.function(args);
+        for (std::int64_t at = 0; at < cols.count && at < bands.width; at += row_.tile_cols)
+            for (std::int64_t block = 0; block < held.n_blocks; ++block) {
+                auto args = held.args_of<W>(held.part(panel, block), layout_.offsets.data());
+                args.x = strip.copy + cols.first + at;
+                args.from = args.to = sums + at;
+                args.from_stride = args.to_stride = bands.width;
+                args.to_cols = row_.tile_cols;
+                args.first = block == 0;
+                args.last = false;
+                row_.function(args);
+            }
+        if (bands.rows > 0)
+            pool(operands, strip, {first_row, n_rows}, cols, bands, sums);
+        else
+            store(operands, strip, {first_row, n_rows}, cols, sums);
+    }
+
+    // Bias and activation come before the pool, as they would without it: sums of margins have them too.
+    void pool(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, const Bands& bands,
+              Y* sums) const {
+        const ImagesView& y = operands.y;
+        const std::int64_t pitch = padded_.pitch(), tall = operands.pool.rows, wide = operands.pool.cols;
+        const std::int64_t n_lines = ((cols.count - sliding().out_cols) / pitch + 1) / tall;
+        Y* const largest = sums + layout_.groups.panel_rows * bands.width;
+        Epilogue finish = operands.finish;
+        if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
+        if (!finish.changes_nothing())
+            move_.finish({sums, sums, rows.count, std::min(cols.count, bands.width), bands.width, bands.width, finish});
+        const std::int64_t first = (padded_.first_row(strip.number) + cols.first / pitch) / tall;
+        for (std::int64_t line = 0; line < n_lines; ++line) {
+            const DenseView to{static_cast<Y*>(y.data) + strip.image * y.image_stride + (first + line) * y.row_stride,
+                               y.channels, y.width, y.channel_stride, y.col_stride};
+            const bool direct = y.col_stride == 1;
+            fold_.largest({sums + line * tall * pitch, direct ? element<Y>(to, rows.first, 0) : largest, rows.count,
+                           bands.width, direct ? y.channel_stride : y.width, y.width, wide, tall, pitch, wide, 1, 1.0});
+            if (!direct) DenseSink<Y>(to, Epilogue{}, move_).take_tile(largest, y.width, rows, {0, y.width});
         }
-        store(operands, strip, {first_row, n_rows}, cols, sums);
     }
 
     // Outputs of 8 bits in place of the sums, margins too; null where none are asked for.
@@ -183,6 +230,7 @@ class PlanesConvolution final : public Convolution {
 
     const PlanesRow& row_;
     const MoveRow& move_;
+    const FoldRow& fold_;
     const Padded padded_;
     const PlanesLayout layout_;
 };
@@ -235,7 +283,7 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     const std::vector<Tile> tiles = tiles_of(subject, shape.loops());
     if (tiles.empty()) return {};
     const Padded padded(shape, false);
-    const std::int64_t pixels = positions(padded, shape.sliding);
+    const std::int64_t pixels = positions(padded, shape.sliding, padded.rows_of(0));
     const PlanesRow& row = *best_tile(tiles, pixels).row;
     return subject.operand.nnz() * cost_of_tile(row, pixels, lanes_of(tiles)) * static_cast<double>(padded.n_strips()) +
            cost_of_moving(padded, subject, shape, shape.channels_last);
@@ -245,7 +293,7 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
     const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
     Subject subject(matrix, Side::rows, shape.types);
     const Padded padded(shape, false);
-    const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding));
+    const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding, padded.rows_of(0)));
     PlanesLayout layout = derive(subject, shape, padded, *tile.row);
     char text[200];
     std::snprintf(text, sizeof text, "padded planes: tiles of %d pixels, %s, blocks of %lld channels",
@@ -255,9 +303,10 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
                                               : "filters with columns of their own",
                   static_cast<long long>(std::min(shape.channels, layout.groups.block_cols / shape.sliding.taps())));
     const MoveRow* const move = strongest_of(&Table::move, subject.levels, shape.types.y).row;
+    const FoldRow* const fold = strongest_of(&Table::fold, subject.levels, shape.types.y).row;
     return dispatch<Supported>(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
         return std::make_unique<const PlanesConvolution<decltype(product)>>(matrix, shape, std::string(text), tile,
-                                                                            move, std::move(layout));
+                                                                            move, fold, std::move(layout));
     });
 }
 

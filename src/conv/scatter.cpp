@@ -14,6 +14,7 @@
 #include "base/sizes.hpp"
 #include "conv/comes_in.hpp"
 #include "conv/winners.hpp"
+#include "kernels/fold.hpp"
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
 #include "tiles/sink.hpp"
@@ -59,11 +60,12 @@ class Scatter final : public Convolution {
 
    public:
     Scatter(const Matrix& matrix, const ConvShape& shape, bool of_image, std::string reason, Row row,
-            const MoveRow* move)
+            const MoveRow* move, const FoldRow* fold)
         : Convolution(matrix, shape, name_of(row), std::move(reason)),
           of_image_(of_image),
           row_(*row.row),
           move_(*move),
+          fold_(*fold),
           pitch_(pitch_of(matrix.stored(), sizeof(Y))) {
         const std::int64_t line = sliding().out_cols * pitch_ * std::int64_t{sizeof(Y)};
         strip_rows_ = std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 4 / std::max<std::int64_t>(1, line), 1,
@@ -78,13 +80,18 @@ class Scatter final : public Convolution {
         return bytes_of_arrays(layout_.starts, layout_.targets, layout_.values);
     }
     std::int64_t workspace_bytes(const ConvOperands&, int threads) const override { return threads * sums_bytes(); }
+    bool pools(PoolWindow window) const override {
+        return window.rows <= std::min(strip_rows_, sliding().out_rows) && window.cols <= sliding().out_cols;
+    }
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
-        const std::int64_t n_strips = (sliding().out_rows + strip_rows_ - 1) / strip_rows_;
+        // Strips end between windows; outputs that fill none are left out.
+        const std::int64_t tall = operands.pool.rows, each = strip_rows_ / tall * tall;
+        const std::int64_t all = sliding().out_rows / tall * tall, n_strips = (all + each - 1) / each;
         auto task = [&](std::int64_t number, int worker) {
             Y* const sums = reinterpret_cast<Y*>(workspace.memory + worker * sums_bytes());
-            const std::int64_t image = number / n_strips, first = number % n_strips * strip_rows_;
-            strip(operands, image, {first, std::min(strip_rows_, sliding().out_rows - first)}, sums);
+            const std::int64_t image = number / n_strips, first = number % n_strips * each;
+            strip(operands, image, {first, std::min(each, all - first)}, sums);
         };
         parallel_for(operands.y.images * n_strips, threads, task);
     }
@@ -130,7 +137,15 @@ class Scatter final : public Convolution {
             bias != nullptr ? std::copy_n(bias, filters, sums + pixel * pitch_)
                             : std::fill_n(sums + pixel * pitch_, filters, Y{});
         of_image_ ? add_image(operands, image, rows, sums) : add_pixels(operands, image, rows, sums);
+        if (operands.pool.is_one_pixel())
+            store(operands, image, rows, sums);
+        else
+            pool(operands, image, rows, sums);
+    }
 
+    void store(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
+        const Sliding& s = sliding();
+        const std::int64_t filters = operands.y.channels;
         const ImagesView& y = operands.y;
         const DenseView to{static_cast<Y*>(y.data) + image * y.image_stride + rows.first * y.row_stride, filters,
                            rows.count * s.out_cols, y.channel_stride, y.width > 1 ? y.col_stride : y.row_stride};
@@ -143,6 +158,26 @@ class Scatter final : public Convolution {
         else
             sink.take_columns(sums, pitch_, all, pixels);
         sink.finish_rest(Activations{1u}, all, pixels);
+    }
+
+    // The activation comes before the pool, as it would without it.
+    void pool(const ConvOperands& operands, std::int64_t image, Range rows, Y* sums) const {
+        const ImagesView& y = operands.y;
+        const std::int64_t tall = operands.pool.rows, wide = operands.pool.cols, of_row = sliding().out_cols * pitch_;
+        const Epilogue finish{nullptr, operands.finish.activation, operands.finish.parameter};
+        if (!finish.changes_nothing())
+            move_.finish({sums, sums, rows.count * sliding().out_cols, y.channels, pitch_, pitch_, finish});
+        for (std::int64_t line = 0; line < rows.count / tall; ++line) {
+            const DenseView to{
+                static_cast<Y*>(y.data) + image * y.image_stride + (rows.first / tall + line) * y.row_stride,
+                y.channels, y.width, y.channel_stride, y.col_stride};
+            // Where channels lie apart, in the place of the first of the sums: who is folded twice stays the largest.
+            Y* const from = sums + line * tall * of_row;
+            const bool direct = y.channel_stride == 1;
+            fold_.largest({from, direct ? to.data : from, y.width, wide * pitch_, direct ? y.col_stride : pitch_,
+                           y.channels, 1, tall, of_row, wide, pitch_, 1.0});
+            if (!direct) DenseSink<Y>(to, Epilogue{}, move_).take_columns(from, pitch_, {0, y.channels}, {0, y.width});
+        }
     }
 
     // Winners of every pixel.
@@ -189,6 +224,7 @@ class Scatter final : public Convolution {
     const bool of_image_;
     const ScatterRow& row_;
     const MoveRow& move_;
+    const FoldRow& fold_;
     const std::int64_t pitch_;  // of a pixel's sums
     std::int64_t strip_rows_;
     ScatterLayout layout_;
@@ -221,12 +257,13 @@ std::unique_ptr<const Convolution> make_scatter(const Matrix& matrix, const Conv
     Subject subject(matrix, Side::rows, shape.types);
     const Row row = row_for(subject);
     const MoveRow* const move = strongest_of(&Table::move, subject.levels, shape.types.y).row;
+    const FoldRow* const fold = strongest_of(&Table::fold, subject.levels, shape.types.y).row;
     char text[200];
     std::snprintf(text, sizeof text, "each winner adds its column of filters, %d at a time, to the outputs it meets",
                   row.row->block_rows);
     return dispatch(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
-        return std::make_unique<const Scatter<decltype(product)>>(matrix, shape, of_image, std::string(text), row,
-                                                                  move);
+        return std::make_unique<const Scatter<decltype(product)>>(matrix, shape, of_image, std::string(text), row, move,
+                                                                  fold);
     });
 }
 

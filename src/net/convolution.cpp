@@ -10,11 +10,12 @@ namespace {
 class ConvolutionStep final : public Step {
    public:
     ConvolutionStep(const Convolution& convolution, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
-                    const Epilogue& finish, int x, int y, const WinnersAt* winners, double work)
+                    const Epilogue& finish, PoolWindow pool, int x, int y, const WinnersAt* winners, double work)
         : convolution_(convolution),
           x_(x_of_sample),
           y_(y_of_sample),
           finish_(finish),
+          pool_(pool),
           x_at_(x),
           y_at_(y),
           work_(work) {
@@ -48,6 +49,7 @@ class ConvolutionStep final : public Step {
    private:
     ConvOperands operands_of(std::int64_t samples) const {
         ConvOperands operands{x_, y_, finish_};
+        operands.pool = pool_;
         operands.x.images = operands.y.images = samples;
         return operands;
     }
@@ -55,6 +57,7 @@ class ConvolutionStep final : public Step {
     const Convolution& convolution_;
     const ImagesView x_, y_;
     const Epilogue finish_;
+    const PoolWindow pool_;
     const int x_at_, y_at_;
     bool of_winners_ = false;
     WinnersAt winners_{};
@@ -64,15 +67,15 @@ class ConvolutionStep final : public Step {
 }  // namespace
 
 StepPointer convolution_step(const Convolution& convolution, const ImagesView& x_of_sample,
-                             const ImagesView& y_of_sample, const Epilogue& finish, int x, int y) {
-    return std::make_unique<const ConvolutionStep>(convolution, x_of_sample, y_of_sample, finish, x, y, nullptr,
+                             const ImagesView& y_of_sample, const Epilogue& finish, PoolWindow pool, int x, int y) {
+    return std::make_unique<const ConvolutionStep>(convolution, x_of_sample, y_of_sample, finish, pool, x, y, nullptr,
                                                    convolution.work(1));
 }
 
 StepPointer winners_convolution_step(const Convolution& convolution, const ImagesView& y_of_sample,
-                                     const Epilogue& finish, const WinnersAt& x, int y) {
+                                     const Epilogue& finish, PoolWindow pool, const WinnersAt& x, int y) {
     const double winners = static_cast<double>(x.vectors * x.most);
-    return std::make_unique<const ConvolutionStep>(convolution, ImagesView{}, y_of_sample, finish, -1, y, &x,
+    return std::make_unique<const ConvolutionStep>(convolution, ImagesView{}, y_of_sample, finish, pool, -1, y, &x,
                                                    convolution.work_of_winners(winners, 1));
 }
 

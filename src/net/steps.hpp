@@ -22,9 +22,9 @@ using StepPointer = std::unique_ptr<const Step>;
 
 // Images of one sample are views with strides of a sample, without an address.
 StepPointer convolution_step(const Convolution& convolution, const ImagesView& x_of_sample,
-                             const ImagesView& y_of_sample, const Epilogue& finish, int x, int y);
+                             const ImagesView& y_of_sample, const Epilogue& finish, PoolWindow pool, int x, int y);
 StepPointer winners_convolution_step(const Convolution& convolution, const ImagesView& y_of_sample,
-                                     const Epilogue& finish, const WinnersAt& x, int y);
+                                     const Epilogue& finish, PoolWindow pool, const WinnersAt& x, int y);
 
 // y = epilogue(W x) for `vectors` vectors of each sample, features together.
 struct ProductStep {

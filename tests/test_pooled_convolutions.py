@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks that pool in the step of the convolution: the bits of its functions, called one by one."""
+
+import numpy as np
+import pytest
+
+import complsparse as cs
+from complsparse import nn
+
+
+def filters(rng, M, C, kernel, block=1, dtype=np.float32):
+    """In groups of `block` of one pattern."""
+    pattern = np.repeat(rng.random((M // block, C, *kernel)) < 0.3, block, axis=0)
+    return cs.from_filters((rng.standard_normal(pattern.shape) * pattern).astype(dtype))
+
+
+def images(rng, n, C, size, layout="NCHW", dtype=np.float32):
+    x = rng.standard_normal((n, C, *size) if layout == "NCHW" else (n, *size, C)).astype(dtype)
+    x[rng.random(x.shape) < 0.4] = 0
+    return x
+
+
+def check(layers, x, joined=None):
+    """joined: whether the pool is a part of the convolution's step; None: as the plan likes."""
+    net = nn.Sequential(layers)
+    found, wanted = net(x), net.apply(x)
+    assert found.shape == wanted.shape
+    assert found.dtype == wanted.dtype
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.isnan(found), ~numbers)
+    assert found[numbers].tobytes() == wanted[numbers].tobytes()
+    if joined is not None and found.size:
+        kernels = ", ".join(row.kernel for row in net.profile(x).rows)
+        assert ("+ pool" in kernels) is joined, kernels
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("block", [1, 4, 8])
+@pytest.mark.parametrize("window", [2, (2, 3), 3, (1, 4)])
+@pytest.mark.parametrize("size", [(30, 30), (9, 11), (13, 70), (6, 5)])
+def test_pools_of_planes(isa, layout, block, window, size):
+    rng = np.random.default_rng([block, *size])
+    bias, activation = rng.standard_normal(24).astype(np.float32), rng.choice([None, "relu", "gelu"])
+    W = filters(rng, 24, 3, (3, 3), block)
+    convolution = nn.Conv2d(W, bias=bias, activation=activation, layout=layout)
+    check([convolution, nn.MaxPool2d(window, layout=layout)], images(rng, 3, 3, size, layout))
+
+
+def test_which_pools_are_part_of_a_convolution():
+    rng = np.random.default_rng(1)
+    convolution, x = nn.Conv2d(filters(rng, 64, 1, (5, 5), 4)), images(rng, 2, 1, (32, 32))
+    check([convolution, nn.MaxPool2d(2)], x, True)
+    check([convolution, nn.MaxPool2d((2, 7))], x, True)
+    check([convolution, nn.MaxPool2d((14, 28))], x, True)
+    check([convolution, nn.MaxPool2d(2, stride=1)], x, False)
+    check([convolution, nn.MaxPool2d(2, padding=1)], x, False)
+    check([convolution, nn.MaxPool2d(2, dilation=2)], x, False)
+    check([convolution, nn.MaxPool2d(3, ceil_mode=True)], x, False)
+    check([convolution, nn.AvgPool2d(2)], x, False)
+
+
+def test_outputs_that_others_read_too_are_written():
+    rng = np.random.default_rng(2)
+    graph = nn.Graph()
+    x = graph.input("x", (None, 1, 32, 32))
+    y = graph.add(nn.Conv2d(filters(rng, 64, 1, (5, 5), 4)), x)
+    graph.output(y, "y")
+    graph.output(graph.add(nn.MaxPool2d(2), y), "pooled")
+    one = images(rng, 2, 1, (32, 32))
+    for found, wanted in zip(graph(one), graph.apply(one), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_what_is_not_finite_and_signs_of_zeros(dtype, activation):
+    rng = np.random.default_rng(3)
+    x = images(rng, 2, 2, (20, 20), dtype=dtype)
+    x.ravel()[rng.integers(x.size, size=60)] = rng.choice(np.array([np.nan, np.inf, -np.inf, -0.0]), 60)
+    bias = np.array([np.inf, -np.inf, np.nan, 0, -0.0, 1, -1, 0], dtype)
+    convolution = nn.Conv2d(filters(rng, 8, 2, (3, 3), dtype=dtype), bias=bias, activation=activation)
+    check([convolution, nn.MaxPool2d(2)], x)
+
+
+@pytest.mark.parametrize("axis", [1, (1, 2, 3)])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("window", [2, (3, 2)])
+@pytest.mark.parametrize("block", [1, 8])
+def test_pools_of_winners(isa, axis, layout, activation, window, block):
+    """Of pixels and of images; rows of outputs that fill no window are left out."""
+    rng = np.random.default_rng(4)
+    axis = 3 if axis == 1 and layout == "NHWC" else axis
+    W = filters(rng, 16, 32, (3, 3), block)
+    layers = [
+        nn.KWinners(3 if axis in (1, 3) else 40, axis=axis),
+        nn.Conv2d(W, bias=rng.standard_normal(16), padding=1, activation=activation, layout=layout),
+        nn.MaxPool2d(window, layout=layout),
+    ]
+    check(layers, images(rng, 3, 32, (13, 11), layout))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_same_bits_for_every_number_of_threads(n, threads):
+    rng = np.random.default_rng(5)
+    x = images(rng, n, 4, (58, 43))
+    found = []
+    for count in (1, 2, 3, 4):
+        with threads(count):
+            layers = [nn.Conv2d(filters(np.random.default_rng(6), 32, 4, (3, 3), 4)), nn.MaxPool2d(2)]
+            found.append(nn.Sequential(layers)(x))
+    for other in found[1:]:
+        assert other.tobytes() == found[0].tobytes()
