@@ -203,7 +203,7 @@ def _gsc(args: argparse.Namespace) -> int:
 
 
 def _hls(args: argparse.Namespace) -> int:
-    return circuit.run(args, _matrices(args.file, args.tensor))
+    return circuit.run(args, lambda: _matrices(args.file, args.tensor))
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def _parsers() -> list[Parser]:
     speech.add_argument("--plot", metavar="FILE.png", help="also draw the words a second")
     speech.add_argument("--quick", action="store_true", help="fewer rounds")
     train_gsc.arguments(command("train-gsc", train_gsc.run, "train the GSC speech network on real speech"))
-    circuit.arguments(command("hls", _hls, "write the circuit of a matrix of int8 weights, for FPGAs"))
+    circuit.arguments(command("hls", _hls, "write the circuit of a matrix of int8 weights, or of a network, for FPGAs"))
     return parsers
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from complsparse.hls.design import checked_clock, checked_count
 from complsparse.hls.design import design_of as _design_of
 from complsparse.hls.estimate import BlockEstimate, Estimate, NetworkEstimate, estimate_of, network_estimate_of
 from complsparse.hls.folder import get_include
-from complsparse.hls.network import pipeline_of
+from complsparse.hls.network import Pipeline, pipeline_of
+
+if TYPE_CHECKING:
+    from complsparse._matrix.matrix import ComplementaryMatrix
+    from complsparse.nn import Graph, Sequential
 
 __all__ = ["BlockEstimate", "Estimate", "NetworkEstimate", "estimate", "export", "get_include"]
 
@@ -21,8 +25,31 @@ VECTORS = 256  # of a layer's test bench
 CYCLES = 10_000  # of a sample
 
 
+@overload
 def export(
-    W: Any,
+    W: ComplementaryMatrix,
+    folder: str | os.PathLike[str],
+    *,
+    lanes: int | None = None,
+    parallel_winners: int | None = None,
+    winners: int | None = None,
+    ids: Literal["static", "runtime"] = "static",
+    clock_ns: float = 4.0,
+    activations: Literal["int8", "uint8"] = "int8",
+    route: Literal["products", "activations"] = "products",
+    vectors: int | None = None,
+) -> Estimate: ...
+@overload
+def export(
+    W: Sequential | Graph,
+    folder: str | os.PathLike[str],
+    *,
+    clock_ns: float = 4.0,
+    samples: Any,
+    cycles: int | None = None,
+) -> NetworkEstimate: ...
+def export(
+    W: ComplementaryMatrix | Sequential | Graph,
     folder: str | os.PathLike[str],
     *,
     lanes: int | None = None,
@@ -35,7 +62,7 @@ def export(
     vectors: int | None = None,
     samples: Any = None,
     cycles: int | None = None,
-) -> Any:
+) -> Estimate | NetworkEstimate:
     """Writes the circuit of a layer or of a network into a folder, with test benches and a page that explains it.
 
     Parameters
@@ -123,8 +150,24 @@ def export(
     return estimate_of(design)
 
 
+@overload
 def estimate(
-    W: Any,
+    W: ComplementaryMatrix,
+    *,
+    lanes: int | None = None,
+    parallel_winners: int | None = None,
+    winners: int | None = None,
+    ids: Literal["static", "runtime"] = "static",
+    clock_ns: float = 4.0,
+    activations: Literal["int8", "uint8"] = "int8",
+    route: Literal["products", "activations"] = "products",
+) -> Estimate: ...
+@overload
+def estimate(
+    W: Sequential | Graph, *, clock_ns: float = 4.0, shape: tuple[int, ...], cycles: int | None = None
+) -> NetworkEstimate: ...
+def estimate(
+    W: ComplementaryMatrix | Sequential | Graph,
     *,
     lanes: int | None = None,
     parallel_winners: int | None = None,
@@ -135,7 +178,7 @@ def estimate(
     route: str = "products",
     shape: tuple[int, ...] | None = None,
     cycles: int | None = None,
-) -> Any:
+) -> Estimate | NetworkEstimate:
     """Clocks and parts of the circuit that `export` writes, with the same arguments and errors; of a network's samples
     their `shape` alone.
 
@@ -176,7 +219,7 @@ def _refuse_for_network(*given: Any) -> None:
             raise ValueError(f"{name}={value!r} is for a layer: of a network, `cycles` says how wide its blocks are")
 
 
-def _pipeline(net: Any, shape: tuple[int, ...], cycles: int | None, clock_ns: float) -> Any:
+def _pipeline(net: Any, shape: tuple[int, ...], cycles: int | None, clock_ns: float) -> Pipeline:
     return pipeline_of(
         net, shape, checked_count("cycles", CYCLES if cycles is None else cycles), checked_clock(clock_ns)
     )

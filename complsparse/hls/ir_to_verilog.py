@@ -2,8 +2,8 @@
 """Verilog of straight-line LLVM IR: ``python ir_to_verilog.py FUNCTION PORT... < step.ll > step.v``.
 
 The function takes pointers to arrays and has one block. What it loads are bits of input ports, what it stores bits of
-output ports, every instruction between is a wire. Anything else (a branch, a call, an address that is not constant)
-ends with a message: such code is no circuit of one clock. Needs Python alone.
+output ports, every instruction between is a wire. Anything else (a branch, a call other than of a minimum or maximum,
+an address that is not constant) ends with a message: such code is no circuit of one clock. Needs Python alone.
 """
 
 from __future__ import annotations
@@ -119,6 +119,12 @@ class Function:
             if found[1] == "s":
                 a, b = f"$signed({a})", f"$signed({b})"
             return self.wire(name, 1, f"{a} {COMPARE[found[2]]} {b}")
+        found = re.match(r"(?:tail )?call i(\d+) @llvm\.([us])(max|min)\.i\d+\(i\d+ (\S+), i\d+ (\S+)\)", rest)
+        if found:
+            bits = int(found[1])
+            a, b = self.value(found[4], bits), self.value(found[5], bits)
+            one, other = (f"$signed({a})", f"$signed({b})") if found[2] == "s" else (a, b)
+            return self.wire(name, bits, f"{one} {'>' if found[3] == 'max' else '<'} {other} ? {a} : {b}")
         found = re.match(r"select i1 (\S+), i(\d+) (\S+), i\d+ (\S+?)(?:, !.*)?$", rest)
         if found:
             bits = int(found[2])

@@ -6,6 +6,8 @@ from __future__ import annotations
 from complsparse.hls.design import Design
 from complsparse.hls.tables import bits_up_to
 
+LARGE = 16_384  # bits of a table that block RAM holds
+
 HEAD = """\
 // SPDX-License-Identifier: BSD-3-Clause
 // A sparse layer in two stages. A word is taken at a rising edge where in_valid and in_ready are 1; the sums of a
@@ -104,7 +106,10 @@ def _table(design: Design) -> str:
             f"  wire [WEIGHTS-1:0] weights = {_lanes(design, 'word', split[0])};\n"
             f"  wire [IDS-1:0] ids = {_lanes(design, 'word', split[1])};\n"
         )
-    text = ["\n  reg [WORD-1:0] table_words [0:WORDS-1];"]
+    # Synthesis would make several ports of one memory out of logic, or block RAM of a few words.
+    large = design.groups >= 64 and design.groups * design.word_bits >= LARGE
+    style = f'(* r{"o" if design.ids == "static" else "a"}m_style = "block" *) ' if large else ""
+    text = [f"\n  {style}reg [WORD-1:0] table_words [0:WORDS-1];"]
     if design.ids == "static":
         filled = [f"    table_words[{i}] = {design.word_bits}'h{word:x};" for i, word in enumerate(words(design))]
         text += ["  initial begin", *filled, "  end"]

@@ -11,49 +11,15 @@ import re
 import numpy as np
 import pytest
 from hls_folders import changed, make
+from hls_networks import NETWORKS, images, quantised
 from hls_tools import INTEGERS, integers, tool
 from networks import nn, sparse_weights
 
 import complsparse as cs
+from complsparse._cli.main import main
 
 CLIPS = int(os.environ.get("COMPLSPARSE_HLS_CLIPS", "5"))
 LINE = re.compile(r"^(\S+): ([a-z ]+?) +(\d+) clocks +(\d+) values, (\d+) wrong$", re.MULTILINE)
-
-
-def images(rng, n, shape):
-    return rng.standard_normal((n, *shape), dtype=np.float32)
-
-
-def sparse_sparse(rng, relu=False):
-    return [
-        nn.Conv2d(sparse_weights(rng, (16, 2, 3, 3)), bias=rng.standard_normal(16), padding=1),
-        nn.MaxPool2d(2), nn.KWinners(4, axis=1, relu=relu),
-        nn.Conv2d(sparse_weights(rng, (12, 16, 2, 2)), padding=1), nn.KWinners(3, axis=1, relu=relu), nn.Flatten(),
-        nn.Linear(sparse_weights(rng, (24, 300))), nn.KWinners(7, relu=relu),
-        nn.Linear(sparse_weights(rng, (5, 24)), bias=rng.standard_normal(5)),
-    ]  # fmt: skip
-
-
-def sparse_dense(rng):
-    return [
-        nn.Conv2d(sparse_weights(rng, (8, 2, 3, 3)), stride=2, activation="relu"), nn.MaxPool2d(3), nn.Flatten(),
-        nn.Linear(sparse_weights(rng, (6, 8)), activation="relu"), nn.Linear(sparse_weights(rng, (5, 6))),
-    ]  # fmt: skip
-
-
-NETWORKS = {
-    "sparse-sparse": (sparse_sparse, (2, 8, 8), 700),
-    "sparse-sparse, narrow": (sparse_sparse, (2, 8, 8), 3000),
-    "sparse-sparse, relu": (lambda rng: sparse_sparse(rng, True), (2, 8, 8), 330),
-    "sparse-dense": (sparse_dense, (2, 9, 8), 90),
-    "a vector": (lambda rng: [nn.Linear(sparse_weights(rng, (3, 9)))], (9,), 4),
-}
-
-
-def quantised(name):
-    layers, shape, cycles = NETWORKS[name]
-    rng = np.random.default_rng(3)
-    return nn.Sequential(layers(rng)).quantize(images(rng, 30, shape)), images(rng, 6, shape), cycles
 
 
 def simulated(folder, estimate, *variables):
@@ -173,6 +139,58 @@ def test_networks_of_real_numbers_and_options_of_the_other_kind_are_refused():
         cs.hls.export(cs.random((8, 8), density=1 / 4, dtype=np.int8, rng=0), "nowhere", cycles=5)
 
 
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def saved(tmp_path):
+    net, x, cycles = quantised("sparse-sparse")
+    net.save(tmp_path / "net.npz")
+    np.save(tmp_path / "x.npy", x)
+    return [str(tmp_path / "net.npz"), "-o", str(tmp_path / "by command")], net, x, cycles
+
+
+def test_the_command_writes_the_same_folder(tmp_path, capsys):
+    words, net, x, cycles = saved(tmp_path)
+    assert main(["hls", *words, "--samples", str(tmp_path / "x.npy"), "--cycles", str(cycles), "--clock", "5"]) == 0
+    estimate = cs.hls.export(net, tmp_path / "by call", samples=x, cycles=cycles, clock_ns=5)
+    printed = capsys.readouterr().out
+    assert f"{estimate.cycles_per_sample} clocks a sample, 12 blocks, {estimate.multipliers} multipliers" in printed
+    one, other = (
+        {p.relative_to(tmp_path / name): p.read_text() for p in (tmp_path / name).rglob("*") if p.is_file()}
+        for name in ("by command", "by call")
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--samples is missing"),
+        (["--lanes", "4"], "--lanes is for a matrix, and"),
+        (["--samples", "nowhere.npy"], "nowhere.npy: No such file"),
+        (["--samples", __file__], "is no .npy file of numbers"),
+        (["--tensor", "a"], "--tensor is for files of matrices"),
+        (["--samples", "x.npy", "--cycles", "63"], "the convolution takes 100 clocks for a sample however wide it is"),
+        (["--samples", "flat.npy"], "x has shape (1, 5); QConv2d"),
+    ],
+)
+def test_the_command_refuses_in_one_line(words, message, tmp_path, capsys, monkeypatch):
+    start, *_ = saved(tmp_path)
+    np.save(tmp_path / "flat.npy", np.zeros((6, 5)))
+    monkeypatch.chdir(tmp_path)
+    assert main(["hls", *start, *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "by command").exists()
+
+
+def test_options_of_networks_are_refused_for_a_matrix(tmp_path, capsys):
+    cs.save(tmp_path / "w.npz", cs.random((8, 8), density=1 / 4, dtype=np.int8, rng=0))
+    assert main(["hls", str(tmp_path / "w.npz"), "-o", str(tmp_path / "layer"), "--cycles", "9"]) == 2
+    assert "--cycles is for a network, and" in capsys.readouterr().err
+
+
 # --- the speech network -----------------------------------------------------------------------------------------------
 
 
@@ -190,6 +208,20 @@ def test_cycles_of_the_speech_network():
     assert found["sparse_sparse"].multipliers == 544
     assert found["sparse"].cycles_per_sample <= 2400
     assert found["sparse"].multipliers > found["sparse_sparse"].multipliers
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        ({"winners": "global"}, "layer '2': a contest of a circuit is among the channels of a pixel, or of a vector"),
+        ({"order": "published"}, "layer '2': a pool of a circuit stands before the contest"),
+    ],
+)
+def test_the_published_contests_are_refused(variant, words):
+    noise = images(np.random.default_rng(0), 8, (1, 32, 32))
+    net = nn.gsc_network("sparse_sparse", rng=0, **variant).quantize(noise)
+    with pytest.raises(ValueError, match=words):
+        cs.hls.estimate(net, shape=(1, 32, 32))
 
 
 @pytest.mark.data

@@ -4,9 +4,10 @@
 import json
 
 import pytest
-from hls_resources import LAYERS, RECORDED, cells
+from hls_resources import LAYERS, RECORDED, cells, product_cells
 
 RECORD = json.loads(RECORDED.read_text())["layers"]
+PRODUCT = json.loads(RECORDED.read_text())["product without a DSP"]
 # Other versions of Yosys differ by up to 35 % on the same Verilog; this one, on another machine, by nothing.
 TOLERANCE = 0.4
 QUICK = ("activations routed, 16 lanes, ids fixed, set size 16", "sparse-sparse, 1 winner a clock, set size 16")
@@ -31,6 +32,20 @@ def test_a_multiplier_serves_a_set():
     dense = RECORD["dense, 8 lanes, 16 rows"]
     assert sparse["clocks"] == dense["clocks"]
     assert 16 * sparse["DSP"] == dense["DSP"]
+
+
+def test_a_product_without_a_dsp(tmp_path):
+    assert product_cells(tmp_path)["LUT"] == pytest.approx(PRODUCT["LUT"], rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("route", ["sparse-dense", "activations routed"])
+def test_dense_equivalents(route):
+    """At equal clocks, set size 16, fixed ids: an eighth of the DSPs, and fewer LUTs when a DSP counts as a product."""
+    sparse, dense = RECORD[f"{route}, 16 lanes, ids fixed, set size 16"], RECORD["dense, 16 lanes, 16 rows"]
+    assert sparse["clocks"] == dense["clocks"]
+    assert 8 * sparse["DSP"] <= dense["DSP"]
+    equivalents = [cells["LUT"] + PRODUCT["LUT"] * cells["DSP"] for cells in (sparse, dense)]
+    assert 5 * equivalents[0] < equivalents[1]
 
 
 def test_routing_costs_more_luts_than_the_dense_layer_has():

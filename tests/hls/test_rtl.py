@@ -61,6 +61,28 @@ def test_simulation_takes_a_word_in_every_clock(layer, tmp_path):
     assert stalled[5] > words
 
 
+@pytest.fixture(scope="module")
+def clocks_of_winners(tmp_path_factory):
+    """Clocks of a vector in RTL simulation, by winners."""
+    found = {}
+    for winners in (2, 5, 16, 37, 64):
+        folder = tmp_path_factory.mktemp("winners") / "layer"
+        cs.hls.export(MATRICES["balanced"](), folder, winners=winners, vectors=20)
+        (fast, _), done = simulate(folder)
+        assert done.returncode == 0
+        found[winners] = fast[5] / fast[1]
+    return found
+
+
+def test_clocks_are_proportional_to_winners(clocks_of_winners):
+    """A line through 0 explains all of it; 64 winners are all columns."""
+    winners, clocks = np.array(list(clocks_of_winners.items()), dtype=float).T
+    slope = winners @ clocks / (winners @ winners)
+    unexplained = ((clocks - slope * winners) ** 2).sum() / ((clocks - clocks.mean()) ** 2).sum()
+    assert 1 - unexplained >= 0.999
+    assert slope == pytest.approx(1)
+
+
 # --- simulations that must fail ---------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from hls_tools import clang, tool
 import complsparse as cs
 
 RECORDED = pathlib.Path(__file__).resolve().parents[1] / "hls" / "resources.json"
+SYNTHESIS = "synth_xilinx -family xcup -nowidelut"
 COLUMNS = 64
 # Rows, entries of a row's 64, and the design. A dense layer is one whose sets have one member.
 LAYERS = {
@@ -53,32 +54,59 @@ def matrix(rows, entries):
     return cs.random((rows, COLUMNS), density=density, dtype=np.int8, rng=0)
 
 
-def cells(name, folder):
-    """Clocks a vector, and cells for UltraScale+ by kind."""
-    rows, entries, design = LAYERS[name]
-    estimate = cs.hls.export(matrix(rows, entries), folder, **design)
+def counted(folder, sources, top, before="", options=""):
+    """Cells for UltraScale+ by kind, of Verilog in the folder."""
+    script = (
+        f"read_verilog {sources}; {before}{SYNTHESIS} {options} -top {top} -flatten; tee -q -o cells.json stat -json"
+    )
+    subprocess.run([tool("yosys"), "-q", "-p", script], check=True, cwd=folder, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)  # fmt: skip
+    found = json.loads((pathlib.Path(folder) / "cells.json").read_text())["design"]["num_cells_by_type"]
+    return {of: sum(n for cell, n in found.items() if re.fullmatch(kind, cell)) for of, kind in CELLS.items()}
+
+
+def product_cells(folder):
+    """Of one product of 8 bits and 8 bits where there is no DSP: what a DSP counts for in LUTs."""
+    pathlib.Path(folder, "product.v").write_text(
+        "module product (input signed [7:0] w, input signed [7:0] x, output signed [15:0] y);\n"
+        "  assign y = w * x;\nendmodule\n"
+    )
+    return counted(folder, "product.v", "product", options="-nodsp")
+
+
+def cells_of(W, design, folder):
+    """Clocks a vector, and cells."""
+    estimate = cs.hls.export(W, folder, **design)
     done = make(folder, "build/step.v", f"CLANG={clang()}")
     assert done.returncode == 0, done.stderr
-    script = (
-        "read_verilog rtl/layer.v build/step.v; "
-        "synth_xilinx -family xcup -nowidelut -top complsparse_layer -flatten; tee -q -o build/cells.json stat -json"
-    )
-    subprocess.run([tool("yosys"), "-q", "-p", script], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    found = json.loads((pathlib.Path(folder) / "build" / "cells.json").read_text())["design"]["num_cells_by_type"]
-    counts = {of: sum(n for cell, n in found.items() if re.fullmatch(kind, cell)) for of, kind in CELLS.items()}
+    counts = counted(folder, "rtl/layer.v build/step.v", "complsparse_layer")
     return {"clocks": estimate.cycles_per_vector, **counts}
 
 
+def cells(name, folder):
+    rows, entries, design = LAYERS[name]
+    return cells_of(matrix(rows, entries), design, folder)
+
+
+def version():
+    return subprocess.run([tool("yosys"), "-V"], capture_output=True, text=True, check=True).stdout.split(" (")[0]
+
+
 def main():
-    version = subprocess.run([tool("yosys"), "-V"], capture_output=True, text=True, check=True).stdout.split(" (")[0]
     found = json.loads(RECORDED.read_text())["layers"] if sys.argv[1:] else {}
     for name in sys.argv[1:] or LAYERS:
         with tempfile.TemporaryDirectory() as folder:
             found[name] = cells(name, pathlib.Path(folder) / "layer")
         print(name, found[name], file=sys.stderr, flush=True)
-    how = "synth_xilinx -family xcup -nowidelut"
     found = {name: found[name] for name in LAYERS if name in found}
-    RECORDED.write_text(json.dumps({"tool": version, "command": how, "layers": found}, indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        product = product_cells(folder)
+    RECORDED.write_text(
+        json.dumps(
+            {"tool": version(), "command": SYNTHESIS, "product without a DSP": product, "layers": found}, indent=1
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -179,6 +179,30 @@ inline void see_bin(typename Unsigned<8>::type bin, typename Contest<C>::count_t
     found.above = count_t(above + int(count));
 }
 
+// Which values of a clock win: those above the threshold, and of its ties the first ones.
+template <class C>
+inline void choose(const typename Unsigned<8>::type (&bin_of)[C::per_clock],
+                   const typename Unsigned<1>::type (&there)[C::per_clock], typename Unsigned<8>::type threshold,
+                   typename Contest<C>::count_t ties, typename Unsigned<1>::type (&wins)[C::per_clock],
+                   typename Contest<C>::count_t& ties_left) {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+    typedef typename Contest<C>::count_t count_t;
+    typedef typename Unsigned<1>::type bit_t;
+    for (int lane = 0; lane < C::per_clock; ++lane) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+        const bool is_there = there[lane] != bit_t(0);
+        const bool tie = is_there & (bin_of[lane] == threshold) & (ties != count_t(0));
+        const bool above = is_there & (bin_of[lane] > threshold);
+        wins[lane] = bit_t((above | tie) ? 1 : 0);
+        ties = count_t(ties - count_t(tie ? 1 : 0));
+    }
+    ties_left = ties;
+}
+
 template <class C>
 inline void histogram_winners(const typename C::value_t (&x)[C::size], typename C::value_t (&values)[C::winners],
                               typename C::index_t (&indices)[C::winners]) {
@@ -201,7 +225,7 @@ inline void histogram_winners(const typename C::value_t (&x)[C::size], typename 
         counts[bin] = 0;
     }
     Threshold<C> threshold = {0, 0, 0};
-    int ties = 0;
+    count_t ties = 0;
     int found = 0;
     for (int clock = 0; clock < Histogram<C>::clocks; ++clock) {
 #ifdef __SYNTHESIS__
@@ -234,21 +258,24 @@ inline void histogram_winners(const typename C::value_t (&x)[C::size], typename 
         if (searching) {
             const int bin = bins - 1 - (clock - words);
             see_bin<C>(bin_t(bin), counts[bin], threshold);
-            ties = int(threshold.ties);
+            ties = threshold.ties;
         }
-        for (int lane = 0; lane < C::per_clock; ++lane) {
+        if (emitting) {
+            bit_t wins[C::per_clock];
+            count_t left;
+            choose<C>(bin_of, there, threshold.value, ties, wins, left);
+            ties = left;
+            for (int lane = 0; lane < C::per_clock; ++lane) {
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            const int place = word * C::per_clock + lane;
-            const bool candidate = emitting && place < C::size;
-            const bool tie = candidate && bin_of[lane] == threshold.value && ties > 0;
-            if (candidate && (bin_of[lane] > threshold.value || tie)) {
-                values[found] = kept<C>(x[place]);
-                indices[found] = typename C::index_t(place);
-                ++found;
+                if (wins[lane] != bit_t(0)) {
+                    const int place = word * C::per_clock + lane;
+                    values[found] = kept<C>(x[place]);
+                    indices[found] = typename C::index_t(place);
+                    ++found;
+                }
             }
-            ties -= tie ? 1 : 0;
         }
     }
 }

@@ -18,6 +18,24 @@ struct Pool {
     static_assert(out_height >= 1 && out_width >= 1, "the window of a pool is larger than its image");
 };
 
+// The maxima of a window, channel by channel, when one more of its pixels has been seen.
+template <class C>
+inline void see_pixel(const typename C::value_t (&so_far)[C::channels], const typename C::value_t (&pixel)[C::channels],
+                      bool first, typename C::value_t (&most)[C::channels]) {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+    for (int channel = 0; channel < C::channels; ++channel) {
+#ifdef __SYNTHESIS__
+#pragma HLS UNROLL
+#endif
+        const typename C::value_t here = pixel[channel];
+        const typename C::value_t before = so_far[channel];
+        const typename C::value_t larger = arith::maximum(before, here);
+        most[channel] = first ? here : larger;
+    }
+}
+
 // height * width clocks, a pixel in each, once the line is cleared in which the maxima of columns wait for the next row
 // of their window.
 template <class C>
@@ -41,15 +59,17 @@ inline void max_pool(const typename C::value_t x[C::height * C::width][C::channe
         const int output = inside ? window_row * Pool<C>::out_width + window_column : 0;
         const bool first = row == 0 && column == 0;
         const bool last = row == C::window - 1 && column == C::window - 1;
+        typename C::value_t most[C::channels];
+#ifdef __SYNTHESIS__
+#pragma HLS ARRAY_PARTITION variable = most complete dim = 0
+#endif
+        see_pixel<C>(line[place], x[clock], first, most);
         for (int channel = 0; channel < C::channels; ++channel) {
 #ifdef __SYNTHESIS__
 #pragma HLS UNROLL
 #endif
-            const typename C::value_t pixel = x[clock][channel];
-            const typename C::value_t so_far = first ? pixel : line[place][channel];
-            const typename C::value_t most = arith::maximum(so_far, pixel);
-            if (inside) line[place][channel] = most;
-            if (inside && last) y[output][channel] = most;
+            if (inside) line[place][channel] = most[channel];
+            if (inside && last) y[output][channel] = most[channel];
         }
         const bool row_ends = (clock + 1) % C::width == 0;
         const bool window_ends = column == C::window - 1;

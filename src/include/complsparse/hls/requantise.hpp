@@ -19,6 +19,16 @@ struct Requantise {
                   "outputs_per_clock must be from 1 to the rows");
 };
 
+// One output.
+template <class C>
+inline typename C::value_t requantised(typename C::sum_t sum, int32_t bias, arith::Factor factor, int32_t zero_point,
+                                       arith::Range<typename C::value_t> range) {
+#ifdef __SYNTHESIS__
+#pragma HLS INLINE
+#endif
+    return arith::requantize<typename C::value_t>(int64_t(sum) + int64_t(bias), factor, zero_point, range);
+}
+
 // Of `Vectors` vectors. `bias` has the units of the sums, the zero point of the activations folded in; `range` is cut
 // by the activation function beforehand (arith::relu). Takes Vectors * Requantise<C>::clocks.
 template <class C, int Vectors>
@@ -38,8 +48,7 @@ inline void requantise(const typename C::sum_t sums[Vectors][C::rows], const int
 #endif
             const int row = first + output;
             if (row < C::rows) {
-                const int64_t sum = int64_t(sums[vector][row]) + int64_t(bias[row]);
-                y[vector][row] = arith::requantize<typename C::value_t>(sum, factors[row], zero_point, range);
+                y[vector][row] = requantised<C>(sums[vector][row], bias[row], factors[row], zero_point, range);
             }
         }
         const bool last = first + C::outputs_per_clock >= C::rows;
