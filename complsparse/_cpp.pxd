@@ -60,6 +60,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const void* bias
         Activation activation
         double parameter
+        cbool over_zeros
 
     # --- plans
     cdef cppclass Matrix:
@@ -85,6 +86,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     cdef cppclass Choice:
         cbool requantizes()
+        cbool leaves_zeros()
 
     cdef cppclass Workspace:
         unsigned char* memory

@@ -13,6 +13,7 @@ import levels
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.special
 from foreign import Foreign
 from hypothesis import given
 from numpy.testing import assert_array_equal
@@ -622,3 +623,40 @@ def test_out_that_repeats_elements_is_refused():
     out = np.lib.stride_tricks.as_strided(np.zeros(60, np.float32), (5, 5), (4, 4))
     with pytest.raises(ValueError, match="repeats elements"):
         cs.matmul(W, np.ones((5, 5), np.float32), out=out)
+
+
+EXACT = {
+    None: lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "gelu": lambda z: z * scipy.special.ndtr(z),
+    "sigmoid": scipy.special.expit,
+}
+
+
+@every_type
+@pytest.mark.parametrize("transposed", [False, True])
+def test_rows_without_entries_are_what_the_epilogue_makes_of_zero(isa, dtype, transposed):
+    """Whatever lay in `out`, and where y is fresh; any strides, and gaps longer than are filled at once."""
+    rng = np.random.default_rng(32)
+    dense = np.zeros((3000, 70), dtype)
+    dense[[3, 4, 700, 1999]] = rng.integers(-2, 3, (4, 70))
+    W = cs.from_dense(np.ascontiguousarray(dense.T)).T if transposed else cs.from_dense(dense)
+    bias, x = rng.integers(-3, 4, 3000).astype(dtype), rng.integers(-2, 3, (70, 40)).astype(dtype)
+    tried = 0
+    for n, batch_major, b, activation in itertools.product(
+        (1, 3, 40), (False, True), (None, bias), EXACT if dtype.kind == "f" else (None, "relu")
+    ):
+        layouts = [candidate["layout"] for candidate in _core.candidates(W, n, dtype, batch_major)]
+        if "listed_rows" not in layouts:
+            continue
+        at = layouts.index("listed_rows")
+        plan = _core.make_plan(W, n, dtype, batch_major, b, activation, False, candidate=at)
+        sums = dense.astype(np.float64) @ x[:, :n] + (0 if b is None else b.astype(np.float64)[:, None])
+        right = EXACT[activation](sums)
+        right, own = (right.T, x[:, :n].T) if batch_major else (right, x[:, :n])
+        filled = np.full(right.shape, 7, dtype)
+        for y in (plan(np.ascontiguousarray(own)), plan(own, out=filled), filled):
+            np.testing.assert_allclose(y, right, rtol=1e-5, atol=1e-5)
+        tried += 1
+    if tried == 0:
+        pytest.skip("not run: no micro-kernel reads the stored rows of this type")

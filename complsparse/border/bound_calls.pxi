@@ -119,21 +119,21 @@ cdef class Plan:
     cdef bint accepts(self, cnp.ndarray a, int type_num, int64_t features, DenseView* view) noexcept:
         return is_view(a, type_num, self.batch_major, view) and view.rows == features and view.cols == self.n
 
-    cdef cnp.ndarray output(self, object x, int ndim, object out, DenseView* view):
+    cdef cnp.ndarray output(self, object x, int ndim, object out, c.Operands* operands):
         """The array that the result goes to: a new one, or `out` where it fits."""
         cdef cnp.npy_intp dims[2]
         cdef cnp.ndarray y
         cdef int type_num = y_nums[self.number]
         if out is None:
             dims[0], dims[1] = (self.n, self.W.rows) if self.batch_major and ndim == 2 else (self.W.rows, self.n)
-            y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
-            is_view(y, type_num, self.batch_major, view)
+            y = fresh(self.plan, ndim, dims, type_num, &operands.finish)
+            is_view(y, type_num, self.batch_major, &operands.y)
             return y
         if not cnp.PyArray_Check(out):
             raise ops().plan_output_error(self.W, self, x, out)
         y = out
-        if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, type_num, self.W.rows, view)
-                or not cnp.PyArray_ISWRITEABLE(y) or repeats(view[0])
+        if (cnp.PyArray_NDIM(y) != ndim or not self.accepts(y, type_num, self.W.rows, &operands.y)
+                or not cnp.PyArray_ISWRITEABLE(y) or repeats(operands.y)
                 or not cnp.PyArray_CheckExact(y) and ops().is_masked(y)):
             raise ops().plan_output_error(self.W, self, x, out)
         return y
@@ -144,12 +144,12 @@ cdef class Plan:
         if (self.winners is not None or not self.accepts(x, x_num, self.W.cols, &operands.x)
                 or not cnp.PyArray_CheckExact(x) and ops().is_masked(x)):
             raise ops().plan_input_error(self.W, self, x)
-        cdef cnp.ndarray y = self.output(x, cnp.PyArray_NDIM(x), out, &operands.y)
+        operands.finish = self.epilogue
+        cdef cnp.ndarray y = self.output(x, cnp.PyArray_NDIM(x), out, operands)
         if (out is not None and not apart(operands.x, x_num, operands.y, y_nums[self.number])
                 and ops().overlap(x, y)):
             raise ops().plan_output_error(self.W, self, x, out)
         operands.winners = NULL
-        operands.finish = self.epilogue
         return y
 
     cdef cnp.ndarray take_winners(self, Compressed x, object out, c.WinnersView* view, c.Operands* operands):
@@ -159,10 +159,10 @@ cdef class Plan:
                 or x.length != self.W.cols or ndim > 2 or type(x.axis) is not int
                 or <int> x.axis != (ndim - 1 if self.batch_major or ndim == 1 else 0)):
             raise ops().plan_winners_error(self.W, self, x)
-        cdef cnp.ndarray y = self.output(x, ndim, out, &operands.y)
+        operands.finish = self.epilogue
+        cdef cnp.ndarray y = self.output(x, ndim, out, operands)
         view[0] = winners_view(x)
         operands.winners = view
-        operands.finish = self.epilogue
         return y
 
     cdef inline void run(self, const c.Operands& operands) except *:

@@ -42,6 +42,14 @@ cdef inline bint bias_fits(object bias, int type_num, int64_t features, const De
     return True
 
 
+cdef inline cnp.ndarray fresh(CPlan plan, int ndim, cnp.npy_intp* dims, int type_num, Epilogue* epilogue):
+    """An array for what the plan computes: zeros, which the system gives page by page, where it leaves some alone."""
+    epilogue.over_zeros = plan.choice.leaves_zeros()
+    if epilogue.over_zeros:
+        return cnp.PyArray_ZEROS(ndim, dims, type_num, 0)
+    return cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+
+
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
     """The product of W and a dense array if the fast checks accept everything, else None and nothing is written.
 
@@ -69,7 +77,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     else:
         dims[0], dims[1] = (x_view.cols, outer) if swap else (outer, x_view.cols)
     if out is None:
-        y = cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
+        y = fresh(plan, ndim, dims, type_num, &operands.finish)
         is_view(y, type_num, swap, y_view)
     else:
         if not cnp.PyArray_CheckExact(out):

@@ -55,8 +55,10 @@ struct Epilogue {
     const void* bias = nullptr;  // one entry per output row, or none
     Activation activation = Activation::none;
     double parameter = 0;
+    bool over_zeros = false;  // the outputs are zero already: what stays zero need not be stored
 
     bool changes_nothing() const { return bias == nullptr && activation == Activation::none; }
+    bool keeps_zeros() const { return bias == nullptr && activation != Activation::sigmoid; }
 };
 
 // A set of activations: those that a loop applies to its sums itself.

@@ -11,6 +11,7 @@ namespace cs {
 
 // y[r, j] = activation(sum of value * x[column, j] + bias[r]) for the rows of [first_row, last_row) and all j < n; rows
 // of x and of y are contiguous. Reads the stored matrix itself, columns ascending, one accumulator per output.
+// `listed`: which rows of y the matrix's rows are; null: the same.
 struct StoredRowsArgs {
     const std::int64_t* row_ptr;
     const std::int32_t* columns;
@@ -20,6 +21,7 @@ struct StoredRowsArgs {
     void* y;
     std::int64_t n, x_stride, y_stride;
     Epilogue finish;
+    const std::int64_t* listed = nullptr;
 };
 using StoredRowsFunction = void (*)(const StoredRowsArgs&);
 

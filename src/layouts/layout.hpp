@@ -60,6 +60,8 @@ class Choice {
     Types types() const { return types_; }
     // Whether outputs of 8 bits can be asked for.
     virtual bool requantizes() const { return false; }
+    // Whether rows without entries are left alone where y is zero: then a fresh y should be (Epilogue::over_zeros).
+    virtual bool leaves_zeros() const { return false; }
     // x and y must lie in contiguous rows, or be one column.
     bool reads_in_place() const { return reads_in_place_; }
 

@@ -56,6 +56,15 @@ bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& 
     return true;
 }
 
+std::vector<std::int64_t> rows_worth_listing(const StoredMatrix& matrix) {
+    std::vector<std::int64_t> used;
+    if (matrix.rows < 1024 || matrix.nnz() > 4 * matrix.rows) return used;
+    for (std::int64_t row = 0; row < matrix.rows; ++row)
+        if (matrix.row_ptr[row + 1] > matrix.row_ptr[row]) used.push_back(row);
+    if (2 * static_cast<std::int64_t>(used.size()) > matrix.rows) used.clear();
+    return used;
+}
+
 int shared_rows(const StoredMatrix& matrix) {
     const Pattern<std::int32_t> pattern{matrix.rows, matrix.cols, matrix.row_ptr, matrix.columns};
     for (const int rows : {8, 4, 2})

@@ -25,6 +25,9 @@ std::vector<std::int32_t> columns_worth_keeping(const StoredMatrix& matrix);
 bool drop_unused_columns(const StoredMatrix& matrix, std::vector<std::int32_t>& used,
                          std::vector<std::int32_t>& renumbered, StoredMatrix& dropped);
 
+// The rows that own an entry, where these are less than half of many; otherwise none.
+std::vector<std::int64_t> rows_worth_listing(const StoredMatrix& matrix);
+
 // The most neighbouring rows, of 8, 4, 2 and 1, that have one pattern throughout.
 int shared_rows(const StoredMatrix& matrix);
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stored rows, for matrices so sparse that packing x would cost as much as the product. There is nothing to derive.
+// The stored rows, for matrices so sparse that packing x would cost as much as the product: as they are, with nothing
+// to derive; or a list of those that own an entry, where most own none.
 #include "kernels/stored_rows.hpp"
 
 #include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/caches.hpp"
@@ -10,6 +15,7 @@
 #include "kernels/names.hpp"
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
+#include "layouts/stored.hpp"
 
 namespace cs {
 namespace {
@@ -45,6 +51,96 @@ class StoredRowsChoice final : public DenseChoice<P> {
 
     const StoredRowsRow& row_;
     const StoredMatrix stored_;  // the matrix's own: only what is stored by output has this choice
+};
+
+// The rows that own an entry, and which they are.
+struct ListedRows final : Layout {
+    OwnedCsr owned;
+    StoredMatrix matrix{};  // its arrays are `owned`, or the stored matrix's
+    std::vector<std::int64_t> outputs;
+
+    std::int64_t bytes() const override { return bytes_of_arrays(owned.row_ptr, owned.columns, owned.values, outputs); }
+    std::int64_t slots() const override { return matrix.nnz(); }
+};
+
+ListedRows derive_listed(Subject& subject) {
+    ListedRows layout;
+    const StoredMatrix& stored = subject.matrix.stored();
+    if (subject.operand.is_stored()) {
+        layout.outputs = rows_worth_listing(stored);
+        for (const std::int64_t row : layout.outputs) layout.owned.row_ptr.push_back(stored.row_ptr[row]);
+        layout.owned.row_ptr.push_back(stored.nnz());
+        layout.matrix = stored;
+        layout.matrix.rows = static_cast<std::int64_t>(layout.outputs.size());
+        layout.matrix.row_ptr = layout.owned.row_ptr.data();
+    } else {
+        std::vector<std::int32_t> used, renumbered;
+        StoredMatrix dropped{};
+        drop_unused_columns(stored, used, renumbered, dropped);
+        layout.outputs.assign(used.begin(), used.end());
+        layout.matrix = transpose(dropped, layout.owned);
+    }
+    return layout;
+}
+
+// Where rows of x and y are contiguous all columns at once, else one after the other.
+template <class P>
+class ListedRowsChoice final : public OneRowChoice<P, StoredRowsRow, ListedRows> {
+    using X = typename P::X;
+    using Y = typename P::Y;
+
+   public:
+    using OneRowChoice<P, StoredRowsRow, ListedRows>::OneRowChoice;
+    bool leaves_zeros() const override { return true; }
+
+   private:
+    std::int64_t bytes(const Source<X>& source, const Sink<Y>&, int) const override {
+        return source.view() != nullptr ? 0 : column_bytes(source, 0);
+    }
+
+    void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
+        const DenseView *const x = source.view(), &y = sink.view();
+        const std::int64_t at_once = x != nullptr && x->col_stride == 1 && y.col_stride == 1 ? y.cols : 1;
+        for (std::int64_t column = 0; column < y.cols; column += at_once) {
+            if (x == nullptr) source.pack_columns({column, 1}, source.rows(), reinterpret_cast<X*>(memory));
+            const void* const from = x != nullptr ? static_cast<const void*>(element<X>(*x, 0, column)) : memory;
+            const Range columns{column, at_once};
+            parallel_shares(this->layout().matrix.rows, threads, [&](std::int64_t first, std::int64_t last) {
+                multiply_rows(from, x != nullptr ? x->row_stride : 1, sink, columns, first, last);
+            });
+        }
+    }
+
+    // Rows [first, last) of the list, and those without entries on their way: before each, and behind the last of all.
+    void multiply_rows(const void* x, std::int64_t x_stride, const Sink<Y>& sink, Range columns, std::int64_t first,
+                       std::int64_t last) const {
+        const ListedRows& held = this->layout();
+        const std::int64_t* const outputs = held.outputs.data();
+        const DenseView& y = sink.view();
+        const Activations takes = this->row().takes;
+        this->row().function({held.matrix.row_ptr, held.matrix.columns, held.matrix.values, first, last, x,
+                              element<Y>(y, 0, columns.first), columns.count, x_stride, y.row_stride,
+                              sink.in_loop(takes, 0), outputs});
+        for (std::int64_t at = first; at < last; ++at) sink.finish_rest(takes, {outputs[at], 1}, columns);
+        if (sink.finish().over_zeros && sink.finish().keeps_zeros()) return;
+        for (std::int64_t at = first; at < last; ++at)
+            finish_zeros(sink, at == 0 ? 0 : outputs[at - 1] + 1, outputs[at], columns);
+        if (last == held.matrix.rows) finish_zeros(sink, outputs[last - 1] + 1, sink.rows(), columns);
+    }
+
+    // What the micro-kernel makes of rows [first, last) of y, which own no entry.
+    void finish_zeros(const Sink<Y>& sink, std::int64_t first, std::int64_t last, Range columns) const {
+        static constexpr std::array<std::int64_t, 257> no_entries{};
+        const DenseView& y = sink.view();
+        const Activations takes = this->row().takes;
+        for (std::int64_t row = first; row < last; row += no_entries.size() - 1) {
+            const std::int64_t count = std::min<std::int64_t>(last - row, no_entries.size() - 1);
+            this->row().function({no_entries.data(), nullptr, nullptr, 0, count, nullptr,
+                                  element<Y>(y, row, columns.first), columns.count, 1, y.row_stride,
+                                  sink.in_loop(takes, row)});
+            sink.finish_rest(takes, {row, count}, columns);
+        }
+    }
 };
 
 Registered<StoredRowsRow> row_for(const Subject& subject) {
@@ -100,16 +196,44 @@ std::optional<double> cost(Subject& subject, const Request& request) {
            n;
 }
 
+// Rows that own an entry, where most own none; otherwise 0.
+std::int64_t count_listed(Subject& subject) {
+    const StoredMatrix& stored = subject.matrix.stored();
+    return static_cast<std::int64_t>(subject.operand.is_stored() ? rows_worth_listing(stored).size()
+                                                                 : columns_worth_keeping(stored).size());
+}
+
+std::optional<double> cost_of_listed(Subject& subject, const Request& request) {
+    const auto rows = static_cast<double>(subject.known(count_listed));
+    const StoredRowsRow* const row = row_for(subject).row;
+    if (rows == 0 || row == nullptr || request.batch == Batch::ordered) return {};
+    const CostConstants& c = costs();
+    const double nnz = subject.operand.nnz(), n = typical_columns(request.batch);
+    if (!has_contiguous_rows(request.batch)) return c.call / n + nnz * c.stored_entry + rows * c.stored_row;
+    const Passes passes = passes_of(typical_columns(request.batch), subject.lanes(), row->tile_cols);
+    const double row_pass = c.stored_row_pass + c.stored_unforeseen;
+    return (c.call + (nnz * c.stored_pass + rows * row_pass) * passes.count +
+            (nnz * c.stored_vector + rows) * passes.registers) /
+           n;
+}
+
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     return make_choice<StoredRowsChoice>(subject, std::string("stored rows: too few entries per column to pack x for"),
                                          row_for(subject));
 }
 
-constexpr LayoutKind kind{"stored_rows", cost, build};
+std::unique_ptr<const Choice> build_listed(Subject& subject, const Request&);
+
+constexpr LayoutKind kinds[] = {{"stored_rows", cost, build}, {"listed_rows", cost_of_listed, build_listed}};
+
+std::unique_ptr<const Choice> build_listed(Subject& subject, const Request&) {
+    return make_choice<ListedRowsChoice>(subject, std::string("listed rows: most rows own no entry"), row_for(subject),
+                                         subject.layout<ListedRows>(kinds[1], [&] { return derive_listed(subject); }));
+}
 
 }  // namespace
 
-List<LayoutKind> stored_rows_kinds() { return {&kind, 1}; }
+List<LayoutKind> stored_rows_kinds() { return {kinds, 2}; }
 
 RowName row_name(const StoredRowsRow& row) {
     return {"spmm", "stored_rows", name_of(row.types), by(1, row.tile_cols), 1, row.tile_cols};

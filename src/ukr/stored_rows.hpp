@@ -12,9 +12,16 @@
 
 namespace cs::ukr::CS_ISA {
 
+// Where a row's outputs belong, in y and in the bias.
+template <bool Listed>
+CS_INLINE std::int64_t output_of(const StoredRowsArgs& args, std::int64_t row) {
+    if constexpr (Listed) return args.listed[row];
+    return row;
+}
+
 // NV registers of Lanes outputs of one row: from column `first` on, and the last of them from column `last` on. Where
 // it overlaps the one before, both find the same sums.
-template <class T, int Lanes, int NV>
+template <class T, int Lanes, int NV, bool Listed>
 CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64_t first, std::int64_t last) {
     using V = vec<T, Lanes>;
     const T* const x = static_cast<const T*>(args.x);
@@ -27,35 +34,36 @@ CS_INLINE void row_part(const StoredRowsArgs& args, std::int64_t row, std::int64
         for (int v = 0; v < NV - 1; ++v) sum[v] = fma(value, load<V>(x_row + first + v * Lanes), sum[v]);
         sum[NV - 1] = fma(value, load<V>(x_row + last), sum[NV - 1]);
     }
-    T* const y = static_cast<T*>(args.y) + row * args.y_stride;
+    const std::int64_t output = output_of<Listed>(args, row);
+    T* const y = static_cast<T*>(args.y) + output * args.y_stride;
     const auto finish = Finish<T>::of(args.finish);
-    for (int v = 0; v < NV - 1; ++v) store(y + first + v * Lanes, finish.of_row(sum[v], row));
-    store(y + last, finish.of_row(sum[NV - 1], row));
+    for (int v = 0; v < NV - 1; ++v) store(y + first + v * Lanes, finish.of_row(sum[v], output));
+    store(y + last, finish.of_row(sum[NV - 1], output));
 }
 
 // The columns from `first` on in as many registers as they fill, at most NV: one pass over the row's entries.
-template <class T, int Lanes, int NV>
+template <class T, int Lanes, int NV, bool Listed>
 CS_INLINE void row_rest(const StoredRowsArgs& args, std::int64_t row, std::int64_t first) {
     if constexpr (NV > 1)
-        if (args.n - first <= Lanes * (NV - 1)) return row_rest<T, Lanes, NV - 1>(args, row, first);
-    row_part<T, Lanes, NV>(args, row, first, args.n - Lanes);
+        if (args.n - first <= Lanes * (NV - 1)) return row_rest<T, Lanes, NV - 1, Listed>(args, row, first);
+    row_part<T, Lanes, NV, Listed>(args, row, first, args.n - Lanes);
 }
 
 // Batches of at least Lanes columns; of narrower ones by narrower registers.
-template <class T, int Lanes, int NV>
+template <class T, int Lanes, int NV, bool Listed>
 void some_columns(const StoredRowsArgs& args) {
     if constexpr (Lanes > 2)
-        if (args.n < Lanes) return some_columns<T, Lanes / 2, 2>(args);
+        if (args.n < Lanes) return some_columns<T, Lanes / 2, 2, Listed>(args);
     for (std::int64_t row = args.first_row; row < args.last_row; ++row) {
         std::int64_t first = 0;
         for (; first + Lanes * NV < args.n; first += Lanes * NV)
-            row_part<T, Lanes, NV>(args, row, first, first + Lanes * (NV - 1));
-        row_rest<T, Lanes, NV>(args, row, first);
+            row_part<T, Lanes, NV, Listed>(args, row, first, first + Lanes * (NV - 1));
+        row_rest<T, Lanes, NV, Listed>(args, row, first);
     }
 }
 
 // One column: a plain sum per row, the entry's position carried from row to row.
-template <class T>
+template <class T, bool Listed>
 CS_INLINE void one_column(const StoredRowsArgs& args, std::int64_t x_stride, std::int64_t y_stride) {
     const T* const x = static_cast<const T*>(args.x);
     const T* const values = static_cast<const T*>(args.values);
@@ -66,22 +74,31 @@ CS_INLINE void one_column(const StoredRowsArgs& args, std::int64_t x_stride, std
         T sum{};
         for (const std::int64_t end = args.row_ptr[row + 1]; i < end; ++i)
             sum = fma(values[i], x[args.columns[i] * x_stride], sum);
-        y[row * y_stride] = finish.rows(sum, row);
+        const std::int64_t output = output_of<Listed>(args, row);
+        y[output * y_stride] = finish.rows(sum, output);
     }
 }
 
-template <class T>
-void stored_rows(const StoredRowsArgs& given) {
+template <class T, bool Listed>
+CS_INLINE void every_column(const StoredRowsArgs& given) {
     constexpr int L = native<T>, NV = 8;
     const StoredRowsArgs args = given;  // a copy stays in registers; the original might change with every store to y
     if (args.n == 1) {
         if (args.x_stride == 1 && args.y_stride == 1)
-            one_column<T>(args, 1, 1);
+            one_column<T, Listed>(args, 1, 1);
         else
-            one_column<T>(args, args.x_stride, args.y_stride);
+            one_column<T, Listed>(args, args.x_stride, args.y_stride);
         return;
     }
-    some_columns<T, L, NV>(args);
+    some_columns<T, L, NV, Listed>(args);
+}
+
+template <class T>
+void stored_rows(const StoredRowsArgs& args) {
+    if (args.listed != nullptr)
+        every_column<T, true>(args);
+    else
+        every_column<T, false>(args);
 }
 
 template <class T>
