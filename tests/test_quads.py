@@ -202,6 +202,26 @@ def test_convolutions(isa, height, geometry):
             assert_array_equal(y if layout == "NCHW" else y.transpose(0, 3, 1, 2), wanted)
 
 
+@pytest.mark.parametrize("geometry", [(1, 1, 1), (3, 1, 1), (4, 2, 1), (5, 1, 1), (5, 1, 2), (9, 3, 1)])
+def test_images_of_one_channel(isa, geometry):
+    """Whose quads are neighbouring pixels, where windows begin and end in their rows."""
+    kernel, stride, dilation = geometry
+    rng = np.random.default_rng(kernel)
+    for size, density, top in itertools.product(((9, 11), (20, 37), (17, 17)), (0.2, 1), (0, 2)):
+        F = np.where(rng.random((16, 1, kernel, kernel)) < density, rng.integers(-128, 128, (16, 1, kernel, kernel)), 0)
+        W = cs.from_filters(F.astype(np.int8))
+        for dtype in DTYPES:
+            wide = activations(rng, (3, 1, size[0], 2 * size[1]), dtype)
+            for x in (np.ascontiguousarray(wide[..., : size[1]]), wide[..., : size[1]], wide[..., ::2]):
+                wanted = exact_convolution(np.pad(x, ((0, 0), (0, 0), (top, 0), (0, 0))), F, stride, 0, dilation, 0)
+                options = {"stride": stride, "dilation": dilation, "padding": ((top, 0), (0, 0))}
+                assert_array_equal(cs.conv2d(x, W, **options), wanted)
+                last = cs.conv2d(x.transpose(0, 2, 3, 1), W, layout="NHWC", **options)
+                assert_array_equal(last.transpose(0, 3, 1, 2), wanted)
+    # Margins at the sides have no such quads.
+    assert_array_equal(cs.conv2d(x, W, padding=1), exact_convolution(x, F, 1, 1, 1, 0))
+
+
 def filters_with_scale(F):
     scale = np.linspace(0.5, 2, len(F)).astype(np.float32) / 127
     return cs._matrix._restore({**cs.from_filters(F)._state(), "scale": scale})

@@ -89,4 +89,27 @@ void interleave_images(const ImagesView& bytes, const ImagesView& quads, std::ui
     parallel_for(bytes.images * bytes.height, threads, rows_of_pixels);
 }
 
+void quads_of_neighbours(const ImagesView& bytes, const ImagesView& quads, std::int64_t step, std::uint8_t flip,
+                         const InterleaveRow& row, int threads) {
+    // Rows that follow one another in memory are one: their ends meet the next one's pixels.
+    const bool flat = bytes.col_stride == 1 && (bytes.height <= 1 || bytes.row_stride == bytes.width);
+    const std::int64_t lines = flat ? 1 : bytes.height, cols = flat ? bytes.height * bytes.width : bytes.width;
+    auto line = [&](std::int64_t number, int) {
+        const std::int64_t image = number / lines, of_image = number % lines;
+        const auto* const from =
+            static_cast<const std::uint8_t*>(bytes.data) + image * bytes.image_stride + of_image * bytes.row_stride;
+        auto* const to =
+            static_cast<std::uint32_t*>(quads.data) + image * quads.image_stride + of_image * quads.row_stride;
+        const std::int64_t whole = bytes.col_stride == 1 ? std::max<std::int64_t>(0, cols - 3 * step) : 0;
+        if (whole > 0) row.function({from, to, quad_cols, whole, step, whole, flip});
+        for (std::int64_t col = whole; col < cols; ++col) {
+            std::uint32_t value = 0;
+            for (std::int64_t i = 0; i < quad_cols && col + i * step < cols; ++i)
+                value |= static_cast<std::uint32_t>(from[(col + i * step) * bytes.col_stride] ^ flip) << 8 * i;
+            to[col] = value;
+        }
+    };
+    parallel_for(bytes.images * lines, threads, line);
+}
+
 }  // namespace cs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Images of 8-bit numbers as images of quads: four channels of a pixel in 32 bits.
+// Images of 8-bit numbers as images of quads: four channels of a pixel, or four pixels, in 32 bits.
 #pragma once
 
 #include <cstdint>
@@ -18,5 +18,9 @@ ImagesView quads_in(const ImagesView& bytes, void* memory);
 // Fills the copy; each number ^ flip. Channels beyond the last are zero.
 void interleave_images(const ImagesView& bytes, const ImagesView& quads, std::uint8_t flip, const InterleaveRow& row,
                        int threads);
+// Fills the copy of images of one channel: each pixel with the three that follow it, `step` apart, in a row; beyond the
+// row's end they are any numbers.
+void quads_of_neighbours(const ImagesView& bytes, const ImagesView& quads, std::int64_t step, std::uint8_t flip,
+                         const InterleaveRow& row, int threads);
 
 }  // namespace cs

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Convolutions of 8-bit numbers: four channels of a pixel are one quad of 32 bits, images and filters both, and the
-// ways for images serve these as any others, with a loop that multiplies quads.
+// ways for images serve these as any others, with a loop that multiplies quads. Of a single channel, four neighbouring
+// taps of a row are one, and each pixel is a quad with the three that follow it.
 #include "layouts/quads.hpp"
 
 #include <algorithm>
@@ -23,17 +24,55 @@ const std::vector<const ConvWay*>& ways() {
     return all;
 }
 
-ConvShape shape_of_quads(const ConvShape& shape) {
-    ConvShape of = shape;
-    of.types = uniform(Type::s32);
-    of.channels = (shape.channels + quad_cols - 1) / quad_cols;
-    of.deterministic = false;  // sums of integers are exact in any order
-    of.of_quads = true;
-    return of;
-}
+// Which four columns of the filters are one.
+class Fours {
+   public:
+    explicit Fours(const ConvShape& shape) : sliding_(shape.sliding), of_taps_(are_taps(shape)) {}
 
-// Filters whose columns are (quad of channels, tap), for columns of (channel, tap).
-StoredMatrix quads_of_channels(const StoredMatrix& filters, std::int64_t taps, OwnedCsr& owned) {
+    bool of_taps() const { return of_taps_; }
+    std::int64_t quads(std::int64_t cols) const {
+        return of_taps_ ? sliding_.kernel_rows * quads_of_row() : quads_for(cols / sliding_.taps()) * sliding_.taps();
+    }
+    std::int64_t quad_of(std::int64_t col) const {
+        const std::int64_t channel = col / sliding_.taps(), tap = col % sliding_.taps();
+        if (!of_taps_) return channel / quad_cols * sliding_.taps() + tap;
+        return tap / sliding_.kernel_cols * quads_of_row() + tap % sliding_.kernel_cols / quad_cols;
+    }
+    std::int64_t byte_of(std::int64_t col) const {
+        return (of_taps_ ? col % sliding_.kernel_cols : col / sliding_.taps()) % quad_cols;
+    }
+
+    ConvShape shape_of_quads(const ConvShape& shape) const {
+        ConvShape of = shape;
+        of.types = uniform(Type::s32);
+        of.deterministic = false;  // sums of integers are exact in any order
+        of.of_quads = true;
+        if (of_taps_) {
+            of.sliding.kernel_cols = quads_of_row();
+            of.sliding.dilation_cols *= quad_cols;
+        } else {
+            of.channels = quads_for(shape.channels);
+        }
+        return of;
+    }
+
+   private:
+    static std::int64_t quads_for(std::int64_t n) { return (n + quad_cols - 1) / quad_cols; }
+    // Windows that begin and end in the image: what lies around it would be in the middle of a quad. The last quad of a
+    // row may reach beyond, with taps that are zero, but not begin there.
+    static bool are_taps(const ConvShape& shape) {
+        const Sliding& s = shape.sliding;
+        return shape.channels == 1 && s.left == 0 &&
+               (s.out_cols - 1) * s.stride_cols + (s.kernel_cols - 1) * s.dilation_cols < shape.width;
+    }
+    std::int64_t quads_of_row() const { return quads_for(sliding_.kernel_cols); }
+
+    const Sliding sliding_;
+    const bool of_taps_;
+};
+
+// Filters whose columns are quads.
+StoredMatrix filters_of_quads(const StoredMatrix& filters, const Fours& fours, OwnedCsr& owned) {
     struct Entry {
         std::int32_t column;
         std::uint32_t value;
@@ -45,9 +84,9 @@ StoredMatrix quads_of_channels(const StoredMatrix& filters, std::int64_t taps, O
     for (std::int64_t r = 0; r < filters.rows; ++r) {
         row.clear();
         for (std::int64_t at = filters.row_ptr[r]; at < filters.row_ptr[r + 1]; ++at) {
-            const std::int64_t channel = filters.columns[at] / taps, tap = filters.columns[at] % taps;
-            row.push_back({static_cast<std::int32_t>(channel / quad_cols * taps + tap),
-                           static_cast<std::uint32_t>(values[at]) << 8 * (channel % quad_cols)});
+            const std::int64_t column = filters.columns[at];
+            row.push_back({static_cast<std::int32_t>(fours.quad_of(column)), static_cast<std::uint32_t>(values[at])
+                                                                                 << 8 * fours.byte_of(column)});
         }
         std::stable_sort(row.begin(), row.end(), [](const Entry& a, const Entry& b) { return a.column < b.column; });
         for (std::size_t i = 0; i < row.size(); ++i) {
@@ -60,16 +99,14 @@ StoredMatrix quads_of_channels(const StoredMatrix& filters, std::int64_t taps, O
     }
     owned.values.resize(quads.size() * sizeof(std::uint32_t));
     if (!quads.empty()) std::memcpy(owned.values.data(), quads.data(), owned.values.size());
-    const std::int64_t channels = filters.cols / taps;
-    return {filters.rows,         (channels + quad_cols - 1) / quad_cols * taps,
-            owned.row_ptr.data(), owned.columns.data(),
-            owned.values.data(),  Type::s32};
+    return {filters.rows,         fours.quads(filters.cols), owned.row_ptr.data(),
+            owned.columns.data(), owned.values.data(),       Type::s32};
 }
 
 struct QuadFilters {
     OwnedCsr owned;
     Matrix matrix;
-    QuadFilters(const StoredMatrix& filters, std::int64_t taps) : matrix(quads_of_channels(filters, taps, owned)) {}
+    QuadFilters(const StoredMatrix& filters, const Fours& fours) : matrix(filters_of_quads(filters, fours, owned)) {}
 };
 
 struct Found {
@@ -88,9 +125,12 @@ Found cheapest(const Matrix& matrix, const ConvShape& shape) {
 
 class QuadsConvolution final : public Convolution {
    public:
-    QuadsConvolution(const Matrix& matrix, const ConvShape& shape, std::unique_ptr<const QuadFilters> filters,
-                     std::unique_ptr<const Convolution> way, std::vector<std::int32_t> starts, const InterleaveRow& row)
-        : Convolution(matrix, shape, way->name(), "four channels as one; " + way->reason()),
+    QuadsConvolution(const Matrix& matrix, const ConvShape& shape, const Fours& fours,
+                     std::unique_ptr<const QuadFilters> filters, std::unique_ptr<const Convolution> way,
+                     std::vector<std::int32_t> starts, const InterleaveRow& row)
+        : Convolution(matrix, shape, way->name(),
+                      (fours.of_taps() ? "four taps as one; " : "four channels as one; ") + way->reason()),
+          of_taps_(fours.of_taps()),
           filters_(std::move(filters)),
           way_(std::move(way)),
           starts_(std::move(starts)),
@@ -136,7 +176,10 @@ class QuadsConvolution final : public Convolution {
                 ImagesView from = operands.x;
                 from.data = static_cast<char*>(operands.x.data) + first * operands.x.image_stride;
                 from.images = count;
-                interleave_images(from, of.x, flip(), interleave_, threads);
+                if (of_taps_)
+                    quads_of_neighbours(from, of.x, shape().sliding.dilation_cols, flip(), interleave_, threads);
+                else
+                    interleave_images(from, of.x, flip(), interleave_, threads);
             }
             of.y.data = static_cast<char*>(operands.y.data) +
                         first * operands.y.image_stride * (operands.requantizing != nullptr ? 1 : 4);
@@ -159,7 +202,7 @@ class QuadsConvolution final : public Convolution {
 
     Images images_of(const ConvOperands& operands) const {
         const ImagesView& x = operands.x;
-        if (!is_signed() && are_quads(x)) return {true, std::max<std::int64_t>(1, x.images), 0};
+        if (!is_signed() && !of_taps_ && are_quads(x)) return {true, std::max<std::int64_t>(1, x.images), 0};
         const std::int64_t quads = (x.channels + quad_cols - 1) / quad_cols * x.height * x.width;
         constexpr std::int64_t some = 1 << 18;  // bytes
         const std::int64_t at_once = std::clamp<std::int64_t>(some / std::max<std::int64_t>(1, 4 * quads), 1,
@@ -176,6 +219,7 @@ class QuadsConvolution final : public Convolution {
         return of;
     }
 
+    const bool of_taps_;
     const std::unique_ptr<const QuadFilters> filters_;
     const std::unique_ptr<const Convolution> way_;
     const std::vector<std::int32_t> starts_;
@@ -184,17 +228,19 @@ class QuadsConvolution final : public Convolution {
 
 std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     if (!is_of_bytes(subject.types)) return {};
-    const QuadFilters filters(subject.operand.by_output(), shape.sliding.taps());
-    const Found found = cheapest(filters.matrix, shape_of_quads(shape));
+    const Fours fours(shape);
+    const QuadFilters filters(subject.operand.by_output(), fours);
+    const Found found = cheapest(filters.matrix, fours.shape_of_quads(shape));
     if (found.way == nullptr) return {};
     return found.cost + 0.15 * static_cast<double>(shape.channels * shape.height * shape.width);
 }
 
 std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& shape) {
-    auto filters = std::make_unique<const QuadFilters>(matrix.stored(), shape.sliding.taps());
-    const ConvShape of_quads = shape_of_quads(shape);
+    const Fours fours(shape);
+    auto filters = std::make_unique<const QuadFilters>(matrix.stored(), fours);
+    const ConvShape of_quads = fours.shape_of_quads(shape);
     auto way = cheapest(filters->matrix, of_quads).way->build(filters->matrix, of_quads);
-    return std::make_unique<const QuadsConvolution>(matrix, shape, std::move(filters), std::move(way),
+    return std::make_unique<const QuadsConvolution>(matrix, shape, fours, std::move(filters), std::move(way),
                                                     starts_of_moved(matrix.stored()),
                                                     *strongest_of(&Table::interleave, usable_levels(), Type::u8).row);
 }
