@@ -24,7 +24,11 @@ module contest #(
   reg [COUNT_BITS*BINS-1:0] counts;
   reg [COUNT_BITS-1:0] above, ties;
   reg [7:0] value;
-  wire [8*PER_CLOCK-1:0] x = counting ? in_word : memory[number];
+  // A block RAM is read one clock ahead.
+  wire [16:0] following = moment + 1 - (WORDS + BINS);
+  reg [8*PER_CLOCK-1:0] read;
+  always @(posedge clock) read <= memory[following[16] ? 0 : following];
+  wire [8*PER_CLOCK-1:0] x = counting ? in_word : read;
   wire [PER_CLOCK-1:0] there, wins;
   wire [COUNT_BITS*BINS-1:0] next_counts;
   wire [COUNT_BITS-1:0] next_above, found_ties, ties_left;

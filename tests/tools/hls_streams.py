@@ -2,7 +2,6 @@
 """Blocks of an exported network as circuits: the steps that are printed from the header, in engines that were written
 from its description, simulated on arrays or counted by Yosys."""
 
-import dataclasses
 import pathlib
 import re
 import subprocess
@@ -69,16 +68,6 @@ UNROLL = [
 def engine_of(block):
     kind = block.kind.partition(" of ")[0]
     return "product" if kind in ("convolution", "linear") else block.kind
-
-
-def slice_of(block, sets):
-    """A product with the first sets alone: they do not know of the others."""
-    constants = {**block.constants, "sets": sets, "rows": sets * block.constants["set_size"]}
-    tables = tuple(
-        (kind, name, lengths, np.asarray(numbers)[:sets] if name == "rows" else np.asarray(numbers)[..., :sets])
-        for kind, name, lengths, numbers in block.tables
-    )
-    return dataclasses.replace(block, constants=constants, tables=tables)
 
 
 def bits_of(buffer):
@@ -228,7 +217,7 @@ class Circuit:
         both = arrays[0].astype(np.int64) & ((1 << bits[0]) - 1)
         if len(arrays) > 1:
             both |= arrays[1].astype(np.int64) << bits[0]
-        if self.engine == "contest":
+        if self.engine in ("contest", "requantiser"):
             both = self._in_words(both)
         words = packed(both, sum(bits))
         return getattr(self, "_read_" + self.engine.replace(" ", "_"))(
