@@ -151,3 +151,53 @@ def test_sizes_that_follow_from_shapes():
 def test_what_does_not_fit_is_told(make, words):
     with pytest.raises(ValueError, match=words):
         make(np.ones((1, 2, 5, 5)))
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize(
+    ("padding", "own"),
+    [(0, ((0, 0), (0, 0))), ("valid", ((0, 0), (0, 0))), ((1, 0), ((1, 1), (0, 0))), (((0, 2), (1, 0)),) * 2],
+)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_zeros_around_images_are_padding_of_the_convolution_behind(layout, padding, own, groups):
+    rng = np.random.default_rng(3)
+    layer = nn.Conv2d(
+        rng.standard_normal((8 if layout == "NCHW" else 4, 4 // groups, 3, 3)).astype(np.float32), stride=2,
+        padding=padding, groups=groups, layout=layout,
+    )  # fmt: skip
+    x = rng.standard_normal((2, 4, 9, 12) if layout == "NCHW" else (2, 9, 12, 4)).astype(np.float32)
+    widths = (0, 0, 1, 0, 0, 0, 2, 3) if layout == "NCHW" else (0, 1, 0, 0, 0, 2, 3, 0)
+    net = nn.Sequential([nn.Pad(widths), layer])
+    assert "numpy pad" not in [step.kernel for step in net.plan(x.shape).steps]
+    around = [(0, 0), (0, 0), *own] if layout == "NCHW" else [(0, 0), *own, (0, 0)]
+    wide = np.pad(
+        x.astype(float), [(a + c, b + d) for a, b, (c, d) in zip(widths[:4], widths[4:], around, strict=True)]
+    )
+    assert_allclose(net(x), networks.reference(layer.with_arguments(padding=0), wide), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "pad",
+    [
+        nn.Pad((0, 0, 1, 1, 0, 0, 1, 1), value=2.0), nn.Pad((0, 0, 1, 1, 0, 0, 1, 1), mode="edge"),
+        nn.Pad((0, 1, 0, 0, 0, 1, 0, 0)), nn.Pad((0, 0, -1, 0, 0, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_other_pads_stay(pad):
+    x = np.random.default_rng(4).standard_normal((1, 2, 8, 8)).astype(np.float32)
+    wide = pad(x)
+    layer = nn.Conv2d(np.ones((2, wide.shape[1], 3, 3), np.float32))
+    net = nn.Sequential([pad, layer])
+    assert "numpy pad" in [step.kernel for step in net.plan(x.shape).steps]
+    assert_allclose(net(x), networks.reference(layer, wide.astype(float)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "packed"), [(9, False), (32, True)])
+def test_dense_filters_on_many_pixels_run_as_packed_ones(size, packed):
+    rng = np.random.default_rng(5)
+    layer = nn.Conv2d(rng.standard_normal((24, 3, 3, 3)).astype(np.float32), stride=2, padding=1, activation="relu6")
+    x = rng.standard_normal((2, 3, size, size)).astype(np.float32)
+    net = nn.Sequential([layer])
+    (step,) = net.plan(x.shape).steps
+    assert (step.kernel != "gemm") == packed
+    assert_allclose(net(x), networks.reference(layer, x.astype(float)), rtol=1e-4, atol=1e-5)

@@ -68,6 +68,14 @@ def _padding(padding: Any, axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]
     return both, both
 
 
+def widened(padding: Any, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Pair, ...] | None:
+    """Padding with so much more before and behind each axis; None of "same", which is what the image makes of it."""
+    given = _padding(0 if padding == "valid" else padding, len(before))
+    if isinstance(given, str):
+        return None
+    return tuple((a + more, b + behind) for a, b, more, behind in zip(*given, before, after, strict=True))
+
+
 def pool_geometry(
     image: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Geometry:

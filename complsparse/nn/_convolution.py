@@ -10,6 +10,7 @@ import numpy as np
 
 from complsparse._conv.bound import Bound, bind_filters
 from complsparse._conv.conv import conv1d, conv2d, convolution, of_winners
+from complsparse._conv.geometry import widened
 from complsparse._matrix.makers import from_filters
 from complsparse._operands import checked_activation
 from complsparse.nn._layer import Layer, checked_vector
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
     from complsparse.nn._pools import MaxPool2d
+
+
+# Dense filters of up to so many weights, on images of at least so many pixels, are faster as filters that are packed.
+_MOST_PACKED, _LEAST_PIXELS = 1 << 17, 128
 
 
 class _Filters(Layer):
@@ -104,7 +109,8 @@ class _Convolution(_Filters):
     def emit_pooled(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
         """And the pool behind it: in the same step, where the convolution takes one."""
         bound, out = self._bound(x.spec.shape)
-        if isinstance(self.W, np.ndarray) and self.groups == 1:
+        pays = np.size(self.W) <= _MOST_PACKED and math.prod(bound.geometry.out) >= _LEAST_PIXELS
+        if isinstance(self.W, np.ndarray) and self.groups == 1 and not pays:
             y = self._emit_gemm(builder, builder.dense(x), bound, out)
         elif (
             isinstance(self.W, np.ndarray)
@@ -149,6 +155,13 @@ class _Convolution(_Filters):
         """The layer followed by ``y * factor + summand`` of each output."""
         W, bias = scaled_rows(self.W, self.bias, factor, summand)
         return self.with_arguments(W=W, bias=bias)
+
+    def padded(self, before: tuple[int, ...], after: tuple[int, ...]) -> Any:
+        """The layer on images that have so many pixels less around them, which are zero; None where padding is a rule
+        that depends on their size. Of each axis of the images, the batch and the channels among them."""
+        at = [axis for axis in range(self.axes + 2) if axis not in (0, self.channel)]
+        padding = widened(self.padding, tuple(before[i] for i in at), tuple(after[i] for i in at))
+        return None if padding is None else self.with_arguments(padding=padding)
 
     @property
     def channel(self) -> int:
@@ -202,7 +215,8 @@ class Conv2d(_Convolution):
     ----------
     W : ComplementaryMatrix or ndarray
         Filters as `complsparse.from_filters` makes them; or an array of shape (M, C / groups, kh, kw), or of two axes
-        with `kernel_size`, for a dense layer, which runs on the BLAS that SciPy brings.
+        with `kernel_size`, for a dense layer: large filters, and images of few pixels, run on the BLAS that SciPy
+        brings.
     kernel_size, stride, padding, dilation, groups, bias, activation, layout
         As for `complsparse.conv2d`.
     """

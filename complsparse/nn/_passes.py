@@ -12,6 +12,7 @@ from complsparse.nn._convolution import _Convolution
 from complsparse.nn._elementwise import ActivationLayer, BatchNorm
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
+from complsparse.nn._moving import Pad
 from complsparse.nn._pooled import PooledConvolution
 from complsparse.nn._pools import MaxPool2d
 from complsparse.nn._qproducts import QConv2d
@@ -35,8 +36,10 @@ class Network(NamedTuple):
 
 
 def fused(network: Network) -> Network:
-    """Batch norms and activations as part of the products before them, where nobody else reads these."""
-    return joined(network, (with_batch_norm, with_activation, with_pool))
+    """Batch norms and activations as part of the products before them, where nobody else reads these; zeros around
+    images as padding of the convolutions behind them."""
+    network = _without_pads(joined(network, (with_batch_norm, with_activation)))
+    return joined(network, (with_pool,))
 
 
 Join = Callable[[Layer | None, Layer], Layer | None]
@@ -58,6 +61,28 @@ def joined(network: Network, joins: tuple[Join, ...]) -> Network:
                 moved[i] = before
         network = _without_idle(Network(nodes, tuple(moved[i] for i in network.outputs)))
     return network
+
+
+def _without_pads(network: Network) -> Network:
+    nodes: list[Node] = []
+    for node in network.nodes:
+        before = nodes[node.inputs[0]] if node.inputs else node
+        layer = with_zeros(before.layer, node.layer) if before is not node and len(before.inputs) == 1 else None
+        nodes.append(node if layer is None else node._replace(layer=layer, inputs=before.inputs))
+    return _without_idle(Network(nodes, network.outputs))
+
+
+def with_zeros(before: Layer | None, layer: Layer | None) -> Layer | None:
+    """A convolution of what `before` reads."""
+    if not isinstance(before, Pad) or not isinstance(layer, _Convolution):
+        return None
+    given, n = before.arguments(), layer.axes + 2
+    widths = given["widths"]
+    if given["mode"] != "constant" or given["value"] != 0 or len(widths) != 2 * n or min(widths) < 0:
+        return None
+    if any(widths[axis] or widths[axis + n] for axis in (0, layer.channel)):
+        return None
+    return layer.padded(widths[:n], widths[n:])  # type: ignore[no-any-return]
 
 
 def _readers(network: Network, number: int) -> int:
