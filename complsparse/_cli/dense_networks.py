@@ -99,21 +99,39 @@ def _dense_arrays(layer: Any) -> list[NDArray[Any]]:
 
 
 def session_runner(model: bytes, x: NDArray[Any], threads: int) -> Runner:
+    call, outputs = bound_session(model, {"x": x}, threads)
+    return Runner(call, lambda: outputs()[0])
+
+
+def bound_session(
+    model: bytes | str, xs: dict[str, NDArray[Any]], threads: int
+) -> tuple[Callable[[], None], Callable[[], list[NDArray[Any]]]]:
+    """A call of a model, or of the file of one, whose inputs and outputs stay where they are; and what it writes."""
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    (y,) = session.run(None, {"x": x})
-    bound, output = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (x, y))
     binding = session.io_binding()
-    binding.bind_ortvalue_input("x", bound)
-    binding.bind_ortvalue_output("y", output)
+    # What a session does not read is no input of it; a network may compute in another type than the model.
+    kinds = {one.name: _ORT_TYPES.get(one.type) for one in session.get_inputs()}
+    given = {name: x.astype(kinds[name] or x.dtype, copy=False) for name, x in xs.items() if name in kinds}
+    found = session.run(None, given)
+    inputs = [runtime.OrtValue.ortvalue_from_numpy(x) for x in given.values()]
+    outputs = [runtime.OrtValue.ortvalue_from_numpy(y) for y in found]
+    for name, value in zip(given, inputs, strict=True):
+        binding.bind_ortvalue_input(name, value)
+    for one, value in zip(session.get_outputs(), outputs, strict=True):
+        binding.bind_ortvalue_output(one.name, value)
 
-    def call(keep: Any = (bound, output)) -> None:
+    def call(keep: Any = (inputs, outputs)) -> None:
         session.run_with_iobinding(binding)
 
-    return Runner(call, output.numpy)
+    return call, lambda: [value.numpy() for value in outputs]
+
+
+_ORT_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------

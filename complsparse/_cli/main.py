@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``python -m complsparse demo | info | pack | bench | report | gsc | train-gsc | hls``.
+"""The command line: ``python -m complsparse demo | info | pack | bench | report | run | gsc | train-gsc | hls``.
 
 Bad input ends in one line on stderr and exit status 2; an interrupt in status 130. Tables are drawn with rich where it
 is installed and as plain text elsewhere; `--json` prints one document for programs.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from complsparse._cli import circuit, gsc, report, sparsities, train_gsc
+from complsparse._cli import circuit, gsc, report, run_model, sparsities, train_gsc
 from complsparse._cli.examples import from_folder, generated, packed_picture
 from complsparse._cli.measure import PROGRAM, benchmark, details, facts, machine, means, pack
 from complsparse._cli.parser import SHELLS, BadInput, Parser, block, completion, real_dtype, whole_number
@@ -275,6 +275,7 @@ def _parsers() -> list[Parser]:
     measuring(bench)
 
     report.arguments(command("report", _report_command, "say what sparsity brings a model, layer by layer"))
+    run_model.arguments(command("run", run_model.run, "run a model of ONNX, and time it beside ONNX Runtime"))
 
     speech = command("gsc", _gsc, "time the GSC speech network, dense and sparse, beside others")
     speech.epilog = None
