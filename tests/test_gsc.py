@@ -33,7 +33,7 @@ def stored_numbers(layer):
     return weights, 0 if bias is None else bias.size
 
 
-@pytest.mark.parametrize("masks", ["speed", "fine"])
+@pytest.mark.parametrize("masks", ["speed", "fine", "quads"])
 @pytest.mark.parametrize("kind", PARAMETERS)
 def test_parameters(kind, masks):
     net = nn.gsc_network(kind, masks=masks, rng=1)
@@ -51,7 +51,7 @@ def test_the_narrow_network_multiplies_as_often():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(("masks", "blocks"), [("speed", (4, 8, 4)), ("fine", (1, 1, 1))])
+@pytest.mark.parametrize(("masks", "blocks"), [("speed", (4, 8, 4)), ("fine", (1, 1, 1)), ("quads", (4, 8, 4))])
 def test_sets_have_no_gap(masks, blocks, seed):
     conv1, conv2, linear = (layer.W for layer in products(nn.gsc_network("sparse", masks=masks, rng=seed))[:3])
     assert [W.n_sets for W in (conv1, conv2, linear)] == [32, 8, 60]
@@ -65,8 +65,20 @@ def test_sets_have_no_gap(masks, blocks, seed):
 
 
 def test_every_tap_of_the_first_convolution_is_used():
-    used = nn.gsc_network("sparse", rng=0).layers[0].W.toarray() != 0
-    assert (used.sum(axis=0) > 0).all()
+    for masks in ("speed", "quads"):
+        used = nn.gsc_network("sparse", masks=masks, rng=0).layers[0].W.toarray() != 0
+        assert (used.sum(axis=0) > 0).all()
+
+
+def test_quads_are_taken_together():
+    """Four channels of a tap of the second convolution; of the first one four taps of a row, or the last of them."""
+    conv1, conv2 = (layer.W.toarray() != 0 for layer in products(nn.gsc_network("sparse", masks="quads", rng=0))[:2])
+    fours = conv2.reshape(64, 16, 4, 25)
+    assert (fours == fours[:, :, :1]).all()
+    rows = conv1.reshape(64, 5, 5)
+    assert (rows[..., :4] == rows[..., :1]).all()
+    quads = rows.any(axis=2, where=np.arange(5) < 4).sum(axis=1) + rows[..., 4].sum(axis=1)
+    assert sorted(set(quads)) == [3, 6]
 
 
 def test_fine_filters_are_balanced_over_the_channels_of_each_tap():
@@ -81,10 +93,10 @@ def test_fine_filters_are_balanced_over_the_channels_of_each_tap():
     [
         ("dense", {}),
         ("narrow", {}),
-        *(("sparse", {"masks": masks}) for masks in ("speed", "fine")),
+        *(("sparse", {"masks": masks}) for masks in ("speed", "fine", "quads")),
         *(
             ("sparse_sparse", {"masks": masks, "winners": winners})
-            for masks in ("speed", "fine")
+            for masks in ("speed", "fine", "quads")
             for winners in ((6, 6, 150), (8, 8, 100), "global")
         ),
     ],

@@ -283,7 +283,7 @@ def _parsers() -> list[Parser]:
     speech.add_argument("--n", type=batch, nargs="+", default=list(BATCHES), help="words of a batch (default: 1 16 64)")
     speech.add_argument("--threads", type=whole_number(1, 1024), nargs="+", default=gsc.usual_threads(),
                         help="for every side (default: 1, and 2 where there are two cores)")  # fmt: skip
-    speech.add_argument("--masks", choices=("speed", "fine"), default="speed", help="default: speed")
+    speech.add_argument("--masks", choices=("speed", "fine", "quads"), default="speed", help="default: speed")
     speech.add_argument("--order", choices=("pool_first", "published"), default="pool_first",
                         help="of pools and k-winners (default: pool_first)")  # fmt: skip
     speech.add_argument("--winners", nargs="+", default=["6", "6", "150"], metavar="K",

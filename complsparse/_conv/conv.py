@@ -76,6 +76,11 @@ def expected_cost(W: Any, bound: Bound, dtype: np.dtype[Any]) -> float:
     return _kept(W, (bound, dtype, "cost"), find)  # type: ignore[no-any-return]
 
 
+def cost_of_writing(bound: Bound) -> float:
+    """Of the winners of an image with their zeros, in cycles."""
+    return 0.5 * bound.channels * math.prod(bound.geometry.image)
+
+
 class OfWinners(NamedTuple):
     """The convolution of winners, and what it costs (in cycles) against that of images written out."""
 
@@ -84,8 +89,10 @@ class OfWinners(NamedTuple):
     fixed: float = 0.0
     dense: float = 0.0
 
-    def pays(self, winners: int, images: int) -> bool:
-        return self.convolution is not None and self.each * winners + self.fixed * images < self.dense * images
+    def pays(self, winners: int, images: int, written_out: float = math.inf) -> bool:
+        """Whether this costs less than images written out do: in this dtype, or one image as the caller knows."""
+        cost = self.each * winners + self.fixed * images
+        return self.convolution is not None and cost < min(self.dense, written_out) * images
 
 
 def of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], of_image: bool) -> OfWinners:
@@ -95,9 +102,8 @@ def of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], of_image: bool) -> Of
         if cost is None:
             return OfWinners(None)
         dense: float = _core.conv_candidates(filters, dtype, *bound.problem)[0]["cost"]
-        writing = 0.5 * bound.channels * math.prod(bound.geometry.image)
         convolution = _core.make_winners_convolution(filters, dtype, *bound.problem, of_image)
-        return OfWinners(convolution, *cost, dense + writing)
+        return OfWinners(convolution, *cost, dense + cost_of_writing(bound))
 
     return _kept(W, (bound, dtype, "image" if of_image else "pixels"), make)  # type: ignore[no-any-return]
 

@@ -197,15 +197,20 @@ def emit_convolution(
     return y if joined or pool is None else pool.emit(builder, y)
 
 
-def convolution_of_winners(W: Any, bound: Bound, dtype: np.dtype[Any], x: Value, builder: Builder) -> Any:
-    """The convolution of the winners alone, where they need not be written out and that pays; else None."""
+def convolution_of_winners(
+    W: Any, bound: Bound, dtype: np.dtype[Any], x: Value, builder: Builder, written_out: float = math.inf
+) -> Any:
+    """The convolution of the winners alone, where they need not be written out and that pays; else None.
+
+    `written_out`: what it costs otherwise, in cycles, where that could be less than in this dtype.
+    """
     if x.spec.is_dense or builder.deterministic:
         return None
     of_image = x.spec.axis != (len(x.spec.shape) if bound.channels_last else 1)
     if of_image and not isinstance(x.spec.axis, tuple):
         return None
     found = of_winners(W, bound, dtype, of_image)
-    return found.convolution if found.pays(x.spec.vectors * x.spec.most, 1) else None
+    return found.convolution if found.pays(x.spec.vectors * x.spec.most, 1, written_out) else None
 
 
 class Conv2d(_Convolution):

@@ -23,6 +23,7 @@ from complsparse.nn._shapes import Flatten
 from complsparse.nn._winners import KWinners
 
 Kind = Literal["dense", "narrow", "sparse", "sparse_sparse"]
+Masks = Literal["speed", "fine", "quads"]
 Mask = NDArray[np.bool_]
 
 GSC_IMAGE = (1, 32, 32)  # a word as a mel spectrogram
@@ -52,13 +53,13 @@ class Blocks(NamedTuple):
     linear: int
 
 
-MASKS = {"speed": Blocks(4, 8, 4), "fine": Blocks(1, 1, 1)}
+MASKS = {"speed": Blocks(4, 8, 4), "fine": Blocks(1, 1, 1), "quads": Blocks(4, 8, 4)}
 
 
 def gsc_network(
     kind: Kind,
     *,
-    masks: Literal["speed", "fine"] = "speed",
+    masks: Masks = "speed",
     winners: tuple[int, int, int] | Literal["global"] = (6, 6, 150),
     order: Literal["pool_first", "published"] = "pool_first",
     rng: np.random.Generator | int | None = None,
@@ -77,7 +78,8 @@ def gsc_network(
     masks : str
         ``"speed"``: filters share their pattern in fours in the first convolution and eights in the second, rows of
         the linear layer in fours. ``"fine"``: none does; the second convolution is balanced over the channels of each
-        tap.
+        tap. ``"quads"``: as ``"speed"``, and filters take four neighbouring taps of a row (the first convolution), or
+        four channels of a tap (the second one), together: what products of 8-bit numbers multiply as one.
     winners : tuple of three int, or "global"
         How many of 64 are alive in each pixel behind the first and the second convolution, and of the 1500 features.
         ``"global"`` is the published contest, over whole layers: 9.5%, 12.5% and 10%.
@@ -116,7 +118,7 @@ def gsc_network(
     if kind in ("dense", "narrow"):
         conv1, conv2, linear = _dense_weights(widths, rng)
     else:
-        conv1, conv2, linear = _sparse_weights(MASKS[masks], rng)
+        conv1, conv2, linear = _sparse_weights(MASKS[masks], masks == "quads", rng)
     last: Any = _drawn((GSC_WORDS, widths.linear), widths.linear, rng)
     if kind not in ("dense", "narrow"):
         last = from_dense(last)  # no zeros, but its winners need not be written out
@@ -180,15 +182,15 @@ def _dense_weights(widths: Widths, rng: np.random.Generator) -> tuple[Any, Any, 
     return tuple(_drawn(shape, math.prod(shape[1:]), rng) for shape in shapes)  # type: ignore[return-value]
 
 
-def _sparse_weights(blocks: Blocks, rng: np.random.Generator) -> tuple[Any, Any, Any]:
+def _sparse_weights(blocks: Blocks, quads: bool, rng: np.random.Generator) -> tuple[Any, Any, Any]:
     def masked(mask: Mask) -> NDArray[np.float32]:
         rows = mask.reshape(len(mask), -1)
         return np.where(mask, _drawn(mask.shape, int(rows.sum(axis=1).max()), rng), np.float32(0))
 
     linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), set_size=25, block=(blocks.linear, 1), rng=rng)
     return (
-        from_filters(masked(_mask_of_one_channel(blocks.conv1, rng))),
-        from_filters(masked(_mask_of_channels(blocks.conv2, rng))),
+        from_filters(masked((_quads_of_taps if quads else _mask_of_one_channel)(blocks.conv1, rng))),
+        from_filters(masked((_quads_of_channels if quads else _mask_of_channels)(blocks.conv2, rng))),
         from_dense(masked(linear)),
     )
 
@@ -210,3 +212,23 @@ def _mask_of_channels(rows: int, rng: np.random.Generator) -> Mask:
     if rows > 1:
         return complementary_mask(shape, set_size=8, block=(rows, 1), rng=rng)
     return complementary_mask(shape, set_size=16, per_group=2, order="OHWI", rng=rng)
+
+
+def _quads_of_taps(rows: int, rng: np.random.Generator) -> Mask:
+    """12 of 25 taps for each filter: of two members of a set, one owns the first four taps of three rows; the other
+    those of two, and the last column but for one tap, drawn for each set."""
+    sets = FULL.conv1 // (2 * rows)
+    mask = np.zeros((sets, 2, 5, 5), dtype=bool)
+    for members in mask:
+        order = rng.permutation(5)
+        members[0, order[:3], :4] = True
+        members[1, order[3:], :4] = True
+        members[1, order[1:], 4] = True
+    return mask.reshape(-1, 1, 5, 5).repeat(rows, axis=0)
+
+
+def _quads_of_channels(rows: int, rng: np.random.Generator) -> Mask:
+    """200 of 1600 entries for each filter, eight members a set."""
+    units = complementary_mask((FULL.conv2 // rows, FULL.conv1 // 4 * TAPS), set_size=8, rng=rng)
+    by_channel = units.reshape(-1, FULL.conv1 // 4, 5, 5).repeat(4, axis=1)
+    return by_channel.repeat(rows, axis=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from complsparse import _core
-from complsparse._conv.conv import convolution, expected_cost
+from complsparse._conv.conv import convolution, cost_of_writing, expected_cost
 from complsparse._ops.winners import Winners
 from complsparse._quantized.products import qconv2d, qlinear
 from complsparse._quantized.requantize import Ending, ending_of
@@ -278,7 +278,10 @@ class QConv2d(_Filters, _Product):
         bound, out = self._bound(x.spec.shape)
         geometry = bound.geometry
         around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
-        found = None if around else convolution_of_winners(self.W, bound, self._sums, x, builder)
+        found = None
+        if not around:
+            as_bytes = expected_cost(self.W, bound, self.x_dtype) + cost_of_writing(bound)
+            found = convolution_of_winners(self.W, bound, self._sums, x, builder, as_bytes)
         taken = self._sums
         if found is None:
             x = builder.dense(x)

@@ -137,6 +137,7 @@ class QuadsConvolution final : public Convolution {
           interleave_(row) {}
 
     bool requantizes() const override { return way_->requantizes(); }
+    bool pools(PoolWindow window) const override { return way_->pools(window); }
     std::int64_t layout_bytes() const override { return way_->layout_bytes() + bytes_of_arrays(starts_); }
 
     std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const override {
