@@ -40,7 +40,7 @@ struct PixelWinners {
 template <class T, int B, int Rest>
 void scatter_equal(const ScatterArgs& args, const PixelWinners<T>& of) {
     const PixelWinners<T> pixel = of;  // a copy stays in registers; the original might change with every store
-    const std::int64_t n_runs = args.rows.count, run_units = pixel.taps * args.each;
+    const std::int64_t n_runs = args.rows.count, n_more = pixel.taps * args.each / scatter_unroll;
     const std::int64_t run_step = args.kernel_cols * args.each, channel_step = args.kernel_rows * run_step;
     const std::int32_t* const targets = args.targets + pixel.first_tap * args.each;
     const T* const all_values = static_cast<const T*>(args.values) + pixel.first_tap * args.each * B;
@@ -51,10 +51,11 @@ void scatter_equal(const ScatterArgs& args, const PixelWinners<T>& of) {
         const auto activation = broadcast<typename Unit<T, T, B>::V>(pixel.activations[i]);
 #pragma GCC unroll 1
         for (std::int64_t left = n_runs; left > 0; --left, run += run_step, values += run_step * B) {
-            std::int64_t u = 0;
-            for (; u + Rest < run_units; u += scatter_unroll)
-                scatter_units<T, B, scatter_unroll>(run + u, values + u * B, activation, pixel.sums);
-            scatter_units<T, B, Rest>(run + u, values + u * B, activation, pixel.sums);
+            const std::int32_t* at = run;
+            const T* value = values;
+            for (std::int64_t more = n_more; more > 0; --more, at += scatter_unroll, value += scatter_unroll * B)
+                scatter_units<T, B, scatter_unroll>(at, value, activation, pixel.sums);
+            scatter_units<T, B, Rest>(at, value, activation, pixel.sums);
         }
     }
 }
