@@ -153,6 +153,41 @@ def test_what_does_not_fit_is_told(make, words):
         make(np.ones((1, 2, 5, 5)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("shape", [(1, 5, 3, 4), (2, 40, 7, 7), (3, 1, 12, 5), (2, 6, 1, 1)])
+def test_images_of_other_sizes_are_one_sparse_product(mode, shape, dtype):
+    """Along both axes at once, as the function along one after the other gives it."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for how in ({"sizes": (2 * shape[2], shape[3] + 3), "axes": (2, 3)}, {"scales": [1, 1, 2.5, 1]}):
+        layer = nn.Resize(mode=mode, coordinates="half_pixel", **how)
+        net = nn.Sequential([layer])
+        assert not [step.kernel for step in net.plan(shape).steps if step.kernel.startswith("numpy")]
+        assert_allclose(net(x), layer(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_the_first_axis_and_large_images_are_resized_by_numpy(mode):
+    for shape, sizes in (((2, 3, 4), (4, 3, 4)), ((1, 2, 260, 260), (1, 2, 520, 520))):
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        layer = nn.Resize(sizes=sizes, mode=mode)
+        net = nn.Sequential([layer])
+        assert [step.kernel for step in net.plan(shape).steps] == ["numpy resize"]
+        assert_allclose(net(x), layer(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize(
+    ("axes", "compiled"), [((2, 3), True), ((-1,), True), ((1, 2, 3), True), ((1,), False), ((0, 1, 2, 3), False)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_means_of_the_last_axes_are_pools(axes, compiled, keepdims, dtype):
+    x = np.random.default_rng(0).standard_normal((2, 5, 7, 9)).astype(dtype)
+    net = nn.Sequential([nn.ReduceMean(axes, keepdims=keepdims)])
+    assert ([step.kernel for step in net.plan(x.shape).steps] == ["pool"]) == compiled
+    assert_allclose(net(x), x.astype(float).mean(axis=axes, keepdims=keepdims), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize(
     ("padding", "own"),

@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.special
 
+from complsparse._conv.geometry import pool_geometry
 from complsparse.nn._array_layer import ArrayLayer, array_layer
 from complsparse.nn._attributes import Ints, Known
 
+if TYPE_CHECKING:
+    from complsparse.nn._builder import Builder
+    from complsparse.nn._memory import Value
 
-def _reduction(name: str, words: str, reduce: Callable[..., Any]) -> type[ArrayLayer]:
-    """``reduce(x, axis=, keepdims=)`` as a layer; its result has the dtype of x."""
+_MOST_IN_A_MEAN = 4096  # entries that one sum takes one after the other
+
+
+def _reducer(name: str, words: str, reduce: Callable[..., Any]) -> Callable[..., Any]:
+    """``reduce(x, axis=, keepdims=)`` as the function of a layer; its result has the dtype of x."""
 
     def function(
         x: Any, at: Known = None, *, axes: Ints | None = None, keepdims: bool = True, noop: bool = False
@@ -36,7 +44,11 @@ def _reduction(name: str, words: str, reduce: Callable[..., Any]) -> type[ArrayL
     noop : bool
         No axes are none, not all.
     """
-    return array_layer(function)
+    return function
+
+
+def _reduction(name: str, words: str, reduce: Callable[..., Any]) -> type[ArrayLayer]:
+    return array_layer(_reducer(name, words, reduce))
 
 
 def _l1(x: Any, **along: Any) -> Any:
@@ -56,7 +68,6 @@ def _log_sum(x: Any, **along: Any) -> Any:
 
 
 ReduceSum = _reduction("ReduceSum", "The sum", np.sum)
-ReduceMean = _reduction("ReduceMean", "The mean", np.mean)
 ReduceMax = _reduction("ReduceMax", "The largest entry", np.max)
 ReduceMin = _reduction("ReduceMin", "The least entry", np.min)
 ReduceProd = _reduction("ReduceProd", "The product", np.prod)
@@ -65,6 +76,29 @@ ReduceL2 = _reduction("ReduceL2", "The Euclidean norm", _l2)
 ReduceSumSquare = _reduction("ReduceSumSquare", "The sum of squares", _sum_square)
 ReduceLogSum = _reduction("ReduceLogSum", "The logarithm of the sum", _log_sum)
 ReduceLogSumExp = _reduction("ReduceLogSumExp", "``log(sum(exp(x)))``", scipy.special.logsumexp)
+
+
+class ReduceMean(ArrayLayer):
+    axes: Ints | None
+    function = staticmethod(_reducer("ReduceMean", "The mean", np.mean))
+    __doc__ = function.__doc__
+
+    def emit(self, builder: Builder, *inputs: Value) -> Any:
+        """Of the last axes, as images of one row that a pool takes whole."""
+        x = builder.dense(inputs[0])
+        shape = x.spec.whole
+        axes = sorted({axis % len(shape) for axis in self.axes or ()}) if shape else []
+        n = math.prod(shape[axis] for axis in axes)
+        are_last = bool(axes) and axes[0] > 0 and axes == list(range(axes[0], len(shape)))
+        if len(inputs) > 1 or x.spec.dtype is not None or not are_last or not 0 < n <= _MOST_IN_A_MEAN:
+            return super().emit(builder, *inputs)
+        y = builder.new(self.result(x.spec)._replace(known=None))
+        channels, sliding = math.prod(shape[1 : axes[0]]), pool_geometry((1, n), (1, n), None, 0, 1, False).sliding
+        step = builder.program.pool(
+            "mean", builder.dtype, (channels, 1, n), (channels, 1, 1), sliding, (1, n), False, x.number, y.number
+        )
+        builder.step("pool", step, [x], y)
+        return y
 
 
 def _extreme(x: Any, find: Any, axis: int, keepdims: bool, last: bool) -> Any:
