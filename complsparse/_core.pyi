@@ -218,6 +218,15 @@ class Program:
         bias: NDArray[Any] | None,
         values: tuple[int, int, int, int, int, int],
     ) -> int: ...
+    def attention(
+        self,
+        blas: tuple[Any, Any],
+        sizes: tuple[int, int, int, int, int, int],
+        scale: float,
+        causal: bool,
+        views: list[tuple[int, int, int, int, bool]],
+        values: tuple[int, int, int, int, int],
+    ) -> int: ...
     def depthwise(
         self,
         filters: NDArray[Any],

@@ -317,6 +317,21 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] recurrent_step(
         const Recurrent&, Type, unique_ptr[const Step], const RecurrentValues&) except +
 
+    cdef struct HeadsView:
+        int64_t first, sample, head, step
+        cbool by_feature
+
+    cdef struct Attention:
+        int64_t batch, heads, queries, keys, width, value_width
+        double scale
+        cbool causal
+        HeadsView q, k, v, out, mask
+
+    cdef struct AttentionValues:
+        int q, k, v, out, mask
+
+    unique_ptr[const Step] attention_step(const Blas&, Type, const Attention&, const AttentionValues&) except +
+
     ctypedef int (*HostCall)(void*, unsigned char**) except -1
     unique_ptr[const Step] host_step(HostCall, void*, vector[int]) except +
     unique_ptr[const Step] dense_product_step(

@@ -35,6 +35,11 @@ cdef int fill_extents(c.Extents* extents, tuple given) except -1:
     return 0
 
 
+cdef int fill_heads_view(c.HeadsView* view, tuple given) except -1:
+    view.first, view.sample, view.head, view.step, view.by_feature = given
+    return 0
+
+
 cdef Type type_in(dtype) except *:
     """Of a dtype that C++ has."""
     cdef int found = _type_of[<int> np.dtype(dtype).num]
@@ -347,6 +352,22 @@ cdef class Program:
             inner = c.dense_product_step(
                 blas_of(blas), self.type, self.vector_of(weights, outputs * inputs), 1, inputs, outputs, finish, 0, 1)
         return self.program.get().add(c.recurrent_step(recurrent, self.type, move(inner), at))
+
+    def attention(self, tuple blas, tuple sizes, double scale, bint causal, views, tuple values):
+        """`sizes`: samples, heads, queries, keys, features of a query and of a value. `views`: HeadsView's tuple for
+        queries, keys, values, results and the mask, or as many as there are; `values`: their numbers, with -1 for no
+        mask."""
+        cdef c.Attention layer
+        cdef c.AttentionValues at
+        layer.batch, layer.heads, layer.queries, layer.keys, layer.width, layer.value_width = sizes
+        layer.scale, layer.causal = scale, causal
+        fill_heads_view(&layer.q, views[0])
+        fill_heads_view(&layer.k, views[1])
+        fill_heads_view(&layer.v, views[2])
+        fill_heads_view(&layer.out, views[3])
+        fill_heads_view(&layer.mask, views[4] if len(views) > 4 else views[0])
+        at.q, at.k, at.v, at.out, at.mask = values
+        return self.program.get().add(c.attention_step(blas_of(blas), self.type, layer, at))
 
     def depthwise(self, cnp.ndarray filters not None, tuple image, int64_t outputs, tuple sliding, bint channels_last, bias,
                   activation, int x, int y):

@@ -6,6 +6,7 @@ and activations become part of the products before them, images go through convo
 k-winners hand their winners on, so that weight and activation sparsity multiply.
 """
 
+from complsparse.nn._attention import Attention
 from complsparse.nn._compare import Comparison, LayerNoise
 from complsparse.nn._convolution import Conv1d, Conv2d
 from complsparse.nn._elementwise import (
@@ -124,6 +125,7 @@ __all__ = [
     "And",
     "ArgMax",
     "ArgMin",
+    "Attention",
     "AvgPool2d",
     "BatchNorm",
     "Cast",

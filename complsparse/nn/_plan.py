@@ -17,6 +17,7 @@ from complsparse.nn._layer import Layer
 from complsparse.nn._memory import Place, Step, Value
 from complsparse.nn._passes import Network, Node
 from complsparse.nn._values import Spec
+from complsparse.nn._views import with_attention
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -82,6 +83,7 @@ class NetPlan:
     """
 
     def __init__(self, network: Network, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        network = with_attention(network, inferred(network, shapes))
         specs = inferred(network, shapes)
         self.dtype, self.x_shapes = dtype, shapes
         self.samples = shapes[0][0] if shapes and shapes[0] else 1

@@ -4,26 +4,12 @@
 #include <vector>
 
 #include "kernels/registry.hpp"
-#include "net/steps.hpp"
+#include "net/blas.hpp"
 #include "tiles/patches.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
 namespace {
-
-// c (m x n, column by column) = op(a) op(b) + beta c.
-template <class T>
-void multiply(Gemm gemm, char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* a,
-              std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
-    if (m == 0 || n == 0) return;
-    int rows = static_cast<int>(m), cols = static_cast<int>(n), inner = static_cast<int>(k);
-    int a_step = static_cast<int>(std::max<std::int64_t>(lda, 1)),
-        b_step = static_cast<int>(std::max<std::int64_t>(ldb, 1)),
-        c_step = static_cast<int>(std::max<std::int64_t>(ldc, 1));
-    T one = 1;
-    gemm(&trans_a, &trans_b, &rows, &cols, &inner, &one, const_cast<T*>(a), &a_step, const_cast<T*>(b), &b_step, &beta,
-         c, &c_step);
-}
 
 // y = a' x + beta y, a (k x m, column by column).
 template <class T>
@@ -84,7 +70,8 @@ class DenseProductStep final : public Step {
         if (n == 1 && inputs_ > 0)
             multiply(blas_.gemv, inputs_, outputs_, weights_, x, beta, y);
         else
-            multiply(blas_.gemm, 'T', 'N', outputs_, n, inputs_, weights_, inputs_, x, inputs_, beta, y, outputs_);
+            multiply_matrices<T>(blas_.gemm, {'T', weights_, inputs_}, {'N', x, inputs_}, outputs_, n, inputs_, T(1),
+                                 beta, y, outputs_);
         end_.end(y, n * outputs_);
     }
     double work() const override { return static_cast<double>(vectors_ * inputs_ * outputs_); }
@@ -147,10 +134,12 @@ class DenseConvolutionStep final : public Step {
         }
         const T beta = end_.begin(y, pixels, m, last);
         if (last)
-            multiply(blas_.gemm, 'T', pixels_together ? 'T' : 'N', m, pixels, k, filters_, k, from,
-                     pixels_together ? pixels : k, beta, y, m);
+            multiply_matrices<T>(blas_.gemm, {'T', filters_, k},
+                                 {pixels_together ? 'T' : 'N', from, pixels_together ? pixels : k}, m, pixels, k, T(1),
+                                 beta, y, m);
         else
-            multiply(blas_.gemm, 'N', 'N', pixels, m, k, from, pixels, filters_, k, beta, y, pixels);
+            multiply_matrices<T>(blas_.gemm, {'N', from, pixels}, {'N', filters_, k}, pixels, m, k, T(1), beta, y,
+                                 pixels);
         end_.end(y, pixels * m);
     }
 
@@ -161,12 +150,6 @@ class DenseConvolutionStep final : public Step {
     const DenseEnd<T> end_;
     const int x_at_, y_at_;
 };
-
-// body(T{}) for the types that BLAS has.
-template <class Body>
-StepPointer of_blas(Type type, Body body) {
-    return type == Type::f32 ? body(float{}) : body(double{});
-}
 
 }  // namespace
 

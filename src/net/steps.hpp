@@ -111,4 +111,21 @@ StepPointer dense_convolution_step(const Blas& blas, Type type, const void* filt
                                    const ImagesView& y_of_sample, const Sliding& sliding, const Epilogue& finish, int x,
                                    int y);
 
+// Rows of features for every sample and head, within one array: `step` elements from one row to the next, features
+// together; or from one feature to the next, rows together.
+struct HeadsView {
+    std::int64_t first, sample, head, step;
+    bool by_feature;
+};
+struct Attention {
+    std::int64_t batch, heads, queries, keys, width, value_width;
+    double scale;
+    bool causal;                   // query i sees the keys up to i
+    HeadsView q, k, v, out, mask;  // mask: a row for each query; by_feature: of one number for all keys
+};
+struct AttentionValues {
+    int q, k, v, out, mask;  // mask: -1 where there is none
+};
+StepPointer attention_step(const Blas& blas, Type type, const Attention& layer, const AttentionValues& at);
+
 }  // namespace cs
