@@ -106,10 +106,10 @@ class Attention(ArrayLayer):
         if mask is not None:
             scores = scores + mask
         if causal:
-            seen = np.tri(*scores.shape[2:], dtype=bool)
+            seen = np.tri(*scores.shape[2:]) > 0
             scores = np.where(seen, scores, scores.dtype.type(-np.inf))
         y = np.matmul(scipy.special.softmax(scores, axis=-1), value)
-        return y if heads is None else np.swapaxes(y, 1, 2).reshape(y.shape[0], y.shape[2], -1)
+        return y if heads is None else np.swapaxes(y, 1, 2).reshape(y.shape[0], y.shape[2], heads * y.shape[3])
 
     def result(self, *inputs: Spec) -> Spec:
         shapes = [x.whole for x in inputs]
@@ -147,7 +147,7 @@ class Attention(ArrayLayer):
         return [Strided.of(by_head(x, heads), x) for x in map(unread, shapes)]
 
     def work(self, inputs: tuple[Spec, ...], output: Spec) -> int:
-        q, k, v = self.views(*(x.whole for x in inputs[:3]))
+        q, _, v = self.views(*(x.whole for x in inputs[:3]))
         _, heads, n, width = q.shape
         return heads * n * v.shape[2] * (width + v.shape[3])
 
@@ -211,7 +211,7 @@ class PlacedAttention(ArrayLayer):
         y = builder.new(self.spec)
         q, _, v, *_ = (view.shape for view in self.views)
         views: list[Any] = [view.for_blas() for view in self.views[:4]] + [view.as_mask() for view in self.views[4:]]
-        numbers = (*(x.number for x in reads[:3]), y.number, reads[3].number if len(reads) > 3 else -1)
+        numbers: Any = (*(x.number for x in reads[:3]), y.number, reads[3].number if len(reads) > 3 else -1)
         step = builder.program.attention(
             builder.blas, (q[0], q[1], q[2], v[2], q[3], v[3]), self.scale, self.causal, views, numbers
         )

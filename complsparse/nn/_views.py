@@ -83,7 +83,8 @@ class _Tracing:
         (scores,) = self._node(shares).inputs
         if softmax.axis % ndim != ndim - 1 or _readers(self.network, scores) != 1:
             return None
-        wanted, options = self.specs[scores].whole, [(scores, None)]
+        wanted = self.specs[scores].whole
+        options: list[tuple[int, int | None]] = [(scores, None)]
         if isinstance(self._node(scores).layer, Add) and len(self._node(scores).inputs) == 2:
             a, b = self._node(scores).inputs
             options = [(a, b), (b, a)]
@@ -146,7 +147,7 @@ class _Tracing:
 
     def _moved_by(self, j: int, x: Any) -> Any:
         layer: Any = self._node(j).layer
-        return np.transpose(x, layer.axes) if isinstance(layer, Transpose) else x.reshape(self.specs[j].whole)
+        return layer._called([x])[0] if isinstance(layer, Transpose) else x.reshape(self.specs[j].whole)
 
     def _moved(self, i: int, view: View) -> tuple[int, Spec, Strided]:
         """The last of the nodes that only move a result, its spec, and where the result lies in its array."""
@@ -170,7 +171,8 @@ class _Tracing:
         layer: Any = self._node(j).layer
         if not isinstance(layer, Transpose):
             return x.reshape(before)
-        axes = range(len(before))[::-1] if layer.axes is None else layer.axes
+        given = layer.arguments()["axes"]
+        axes = range(len(before))[::-1] if given is None else given
         return np.transpose(x, np.argsort([axis % len(before) for axis in axes]))
 
 
