@@ -45,6 +45,42 @@ def by_runtime(model, *xs):
     return session.run(None, {given.name: x for given, x in zip(session.get_inputs(), xs, strict=True)})
 
 
+# --- attention --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_encoder_layer(samples, masked):
+    """As exporters write it out: heads are moved by no step, and attention is one."""
+    heads, width, inner, n = 4, 32, 64, 9
+    w = {name: draw(width, width, seed=i) / 8 for i, name in enumerate("qkvo")}
+    w |= {"up": sparse(width, inner), "down": sparse(inner, width), "gain": draw(width), "add": draw(width)}
+    w |= {"by_head": np.array([0, -1, heads, width // heads]), "together": np.array([0, -1, width])}
+    w |= {"root": np.float32(0.6), "mask": np.where(np.tri(n), 0, -100).astype(np.float32)}
+    node, nodes = helper.make_node, []
+    for part, axes in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
+        nodes += [
+            node("MatMul", ["x", part], [f"{part}1"]), node("Reshape", [f"{part}1", "by_head"], [f"{part}2"]),
+            node("Transpose", [f"{part}2"], [f"{part}3"], perm=axes),
+        ]  # fmt: skip
+    nodes += [
+        node("Mul", ["q3", "root"], ["q4"]), node("Mul", ["k3", "root"], ["k4"]), node("MatMul", ["q4", "k4"], ["s1"]),
+        node("Add", ["s1", "mask"], ["s2"]) if masked else node("Identity", ["s1"], ["s2"]),
+        node("Softmax", ["s2"], ["s3"], axis=-1), node("MatMul", ["s3", "v3"], ["a1"]),
+        node("Transpose", ["a1"], ["a2"], perm=[0, 2, 1, 3]), node("Reshape", ["a2", "together"], ["a3"]),
+        node("MatMul", ["a3", "o"], ["a4"]), node("Add", ["x", "a4"], ["a5"]),
+        node("LayerNormalization", ["a5", "gain", "add"], ["h"], epsilon=1e-12),
+        node("MatMul", ["h", "up"], ["f1"]), node("Gelu", ["f1"], ["f2"]), node("MatMul", ["f2", "down"], ["f3"]),
+        node("Add", ["h", "f3"], ["f4"]), node("LayerNormalization", ["f4", "gain", "add"], ["y"], epsilon=1e-12),
+    ]  # fmt: skip
+    model = model_of(nodes, [tensor("x", None, n, width)], [tensor("y", None, n, width)], opset=20, **w)
+    net, x = cs.onnx.load(model), draw(samples, n, width, seed=9)
+    kernels = [step.kernel for step in net.plan(x.shape).steps]
+    assert kernels.count("gemm softmax gemm") == 1
+    assert not [kernel for kernel in kernels if kernel.startswith("numpy")]
+    np.testing.assert_allclose(net(x), by_runtime(model, x)[0], rtol=1e-4, atol=1e-5)
+
+
 # --- real networks ----------------------------------------------------------------------------------------------------
 
 

@@ -175,6 +175,14 @@ OPERATIONS = {
     "batch of products": (Does(lambda m, x: torch.bmm(x, x.transpose(1, 2))), SIGNAL),
     "attention": (Attention(10, 2), SIGNAL),
     "attention with another scale": (Does(lambda m, x: F.scaled_dot_product_attention(x, x, x, scale=0.3)), SIGNAL),
+    "causal attention": (Does(lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True)), SIGNAL),
+    "attention with a mask": (
+        Does(lambda m, x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.ones(4, 4).tril().bool())), SIGNAL
+    ),
+    "attention with summands": (
+        Does(lambda m, x: F.scaled_dot_product_attention(
+            x[:, None], x[:, None], x[:, None], attn_mask=torch.arange(16.0).reshape(4, 4) / 8)), SIGNAL
+    ),
     "two outputs": (Does(lambda m, x: (x.relu(), x.relu() + x)), VECTOR),
     "sparse linear": (cs.torch.ComplementaryLinear(12, 6, set_size=6, rng=0), VECTOR),
     "masked linear": (cs.torch.ComplementaryLinear(12, 6, set_size=6, rng=0, form="masked"), VECTOR),

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.special
 
 from complsparse.nn._array_layer import ArrayLayer
+from complsparse.nn._layer import Layer
 from complsparse.nn._values import Shape, Spec
 
 if TYPE_CHECKING:
@@ -179,9 +180,10 @@ def unread(shape: Shape) -> Any:
     return np.empty(shape, dtype=np.uint8)
 
 
-class PlacedAttention(ArrayLayer):
+class PlacedAttention(Layer):
     """Attention with all of its heads found in memory: what plans are made of."""
 
+    by_sample: ClassVar[bool] = False
     in_files: ClassVar[bool] = False
 
     def __init__(self, scale: float, causal: bool, views: list[Strided], spec: Spec) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from complsparse import nn
 from complsparse.torch._translation import At, Flow, Unsupported, constant, optional, rule
@@ -160,14 +160,21 @@ def _attention(
     at: At, query: Any, key: Any, value: Any, attn_mask: Any, dropout_p: float, is_causal: bool, scale: float | None,
     enable_gqa: bool,
 ) -> Flow:  # fmt: skip
-    """``softmax(query @ key.T * scale) @ value``."""
-    if attn_mask is not None or is_causal or enable_gqa or not all(isinstance(v, Flow) for v in (query, key, value)):
-        raise Unsupported("has a mask or shared heads; layers attend to everything")
-    *heads, n, width = query.shape
-    factor = 1 / math.sqrt(width) if scale is None else scale
-    axes = (*range(len(key.shape) - 1), len(key.shape), len(key.shape) - 1)
-    turned = at.add(nn.Transpose(axes), key, part="transpose", shape=(*key.shape[:-2], key.shape[-1], key.shape[-2]))
-    shape = (*heads, n, key.shape[-2])
-    scores = at.add(nn.MatMul(), query, turned, part="scores", shape=shape)
-    scaled = at.add(nn.Mul(), scores, at.constant(np.array(factor)), part="scaled", shape=shape)
-    return at.add(nn.MatMul(), at.add(nn.Softmax(-1), scaled, part="softmax", shape=shape), value)
+    """Masks are constants."""
+    if enable_gqa or not all(isinstance(v, Flow) for v in (query, key, value)):
+        raise Unsupported(
+            "has shared heads, or constant operands; the layer has queries, keys and values for each head"
+        )
+    if attn_mask is not None and not isinstance(attn_mask, Tensor):
+        raise Unsupported("has a mask that depends on the inputs")
+    inputs = [query, key, value]
+    if len(query.shape) == 2:  # no heads
+        inputs = [at.add(nn.Unsqueeze((1,)), v, part="head", shape=(1, *v.shape)) for v in inputs]
+    if attn_mask is not None:
+        mask = constant(attn_mask) if attn_mask.is_floating_point() else np.where(attn_mask, np.float32(0), -np.inf)
+        inputs.append(at.constant(mask if len(query.shape) > 2 else np.expand_dims(mask, -3)))
+    layer = nn.Attention(scale=None if scale is None else float(scale), causal=bool(is_causal))
+    if len(query.shape) > 2:
+        return at.add(layer, *inputs)
+    y = at.add(layer, *inputs, part="attention", shape=(1, *at.shape))
+    return at.add(nn.Squeeze((1,)), y)
