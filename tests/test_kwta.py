@@ -431,3 +431,29 @@ def test_what_holds_addresses_has_no_pickle(made):
     for copied in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="addresses of this process"):
             copied(thing)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("n", [1, 2, 6, 31, 63, 64, 65, 200])
+def test_short_vectors_of_bytes(isa, dtype, n):
+    """In a register or not, side by side in memory or across, with many ties and the least and greatest values."""
+    rng = np.random.default_rng(n)
+    info = np.iinfo(dtype)
+    few = np.array([info.min, info.min + 1, 0, 1, info.max - 1, info.max]).astype(dtype)
+    for x in (rng.choice(few, (2, n, 5, 27)), rng.integers(info.min, info.max, (2, n, 5, 27), dtype, endpoint=True)):
+        vectors = np.moveaxis(x, 1, -1).astype(np.int64)
+        for k in {1, min(6, n), (n + 1) // 2, n}:
+            for relu in (False, True):
+                places = np.argsort(-vectors, axis=-1, kind="stable")[..., :k]
+                wanted = np.zeros(vectors.shape, dtype)
+                np.put_along_axis(wanted, places, np.take_along_axis(vectors, places, -1).astype(dtype), -1)
+                if relu:
+                    wanted[wanted.astype(np.int64) < 0] = 0
+                w = cs.kwta(x, k, axis=1, relu=relu)
+                np.testing.assert_array_equal(w.toarray(), np.moveaxis(wanted, -1, 1))
+                counts = (np.take_along_axis(vectors, places, -1) > 0).sum(axis=-1) if relu else k
+                np.testing.assert_array_equal(
+                    w.counts, np.broadcast_to(counts, vectors.shape[:-1]).reshape(w.counts.shape)
+                )
+                along = cs.kwta(np.ascontiguousarray(np.moveaxis(x, 1, -1)), k, relu=relu)
+                np.testing.assert_array_equal(along.toarray(), wanted)

@@ -38,6 +38,7 @@ using ContestFunction = void (*)(ContestArgs&);
 struct ContestRow {
     Type type;
     ContestFunction function;
+    std::int64_t in_register = 0;  // vectors of so many entries at most are faster one by one than in lanes
 };
 
 }  // namespace cs

@@ -47,16 +47,12 @@ class Work {
         const LevelSet levels = usable_levels();
         one_ = strongest_of(&Table::contest, levels, c_.type).row;
         if (vectors_ == 1 || c_.x.n > longest_in_lanes) return;
-        // The strongest level counts, and of its rows the one with the shortest list that holds k.
-        for (const int level : levels) {
-            const ContestLanesRow* best = nullptr;
-            for (const ContestLanesRow& row : table_at(level).contest_lanes)
-                if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
-                    (best == nullptr || row.most_winners < best->most_winners))
-                    best = &row;
-            if (best != nullptr) lanes_ = best;
+        if (c_.x.n > one_->in_register) lanes_ = lanes_of(levels);
+        if (lanes_ == nullptr) {
+            if (width_ == 1 && c_.x.stride != 1 && c_.x.inner_stride == 1)
+                transpose_ = strongest_of(&Table::move, levels, Type::u8).row->transpose;
+            return;
         }
-        if (lanes_ == nullptr) return;
         // Transposing moves bits: elements of the same width will do.
         if (width_ > 1) {
             const Type moved = width_ == 4 ? Type::f32 : Type::f64;
@@ -72,7 +68,7 @@ class Work {
         const std::int64_t n = c_.x.n;
         if (lanes_ != nullptr)
             return in_lines((n + 16) * lanes_->lanes * key_width_) + in_lines(n * lanes_->lanes * width_);
-        return 2 * in_lines((n + 16) * key_width_) + 2 * in_lines((n + 16) * width_);
+        return alone_bytes() + (transpose_ != nullptr ? in_lines(turned_at_once * n) : 0);
     }
 
     // Vectors [first, last).
@@ -84,11 +80,36 @@ class Work {
                 side_by_side(v, place, start, last, scratch);
                 for (place += lanes_->lanes; place >= c_.x.inner; place -= c_.x.inner) start += c_.x.outer_stride;
             }
-        } else
-            for (std::int64_t v = first; v < last; ++v) alone(v, scratch, hint);
+        } else if (transpose_ != nullptr) {
+            std::byte* const turned = scratch + alone_bytes();
+            for (std::int64_t v = first; v < last;) {
+                const std::int64_t count = std::min({turned_at_once, last - v, c_.x.inner - v % c_.x.inner});
+                transpose_({vector(v), turned, c_.x.n, count, c_.x.stride, c_.x.n});
+                for (std::int64_t i = 0; i < count; ++i, ++v) alone(v, turned + i * c_.x.n, scratch, hint);
+            }
+        } else {
+            for (std::int64_t v = first; v < last; ++v) alone(v, contiguous(v, scratch), scratch, hint);
+        }
     }
 
    private:
+    // The strongest level counts, and of its rows the one with the shortest list that holds k.
+    const ContestLanesRow* lanes_of(const LevelSet& levels) const {
+        const ContestLanesRow* found = nullptr;
+        for (const int level : levels) {
+            const ContestLanesRow* best = nullptr;
+            for (const ContestLanesRow& row : table_at(level).contest_lanes)
+                if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
+                    (best == nullptr || row.most_winners < best->most_winners))
+                    best = &row;
+            if (best != nullptr) found = best;
+        }
+        return found;
+    }
+
+    // Short vectors of bytes that lie across: so many are brought in order together.
+    static constexpr std::int64_t turned_at_once = 64;
+
     const std::byte* vector(std::int64_t v) const {
         const VectorsView& x = c_.x;
         const std::int64_t at = v / x.inner * x.outer_stride + v % x.inner * x.inner_stride;
@@ -99,17 +120,24 @@ class Work {
         dispatch_width(width_, [&](auto word) { copy_strided<decltype(word)>(from, stride, c_.x.n, to, to_stride); });
     }
 
-    void alone(std::int64_t v, std::byte* scratch, ContestHint& hint) const {
+    std::int64_t alone_bytes() const {
+        return 2 * in_lines((c_.x.n + 16) * key_width_) + 2 * in_lines((c_.x.n + 16) * width_);
+    }
+
+    // The vector, or a copy behind the rest of what a contest needs.
+    const std::byte* contiguous(std::int64_t v, std::byte* scratch) const {
+        if (c_.x.stride == 1) return vector(v);
+        std::byte* const copied = scratch + alone_bytes() - in_lines((c_.x.n + 16) * width_);
+        copy(vector(v), c_.x.stride, copied, 1);
+        return copied;
+    }
+
+    // x: the entries of vector v, side by side.
+    void alone(std::int64_t v, const std::byte* x, std::byte* scratch, ContestHint& hint) const {
         const std::int64_t n = c_.x.n, k = c_.k;
         std::byte* const keys = scratch;
         std::byte* const candidates = keys + in_lines((n + 16) * key_width_);
         std::byte* const sums = candidates + in_lines((n + 16) * key_width_);
-        const std::byte* x = vector(v);
-        if (c_.x.stride != 1) {
-            std::byte* const copied = sums + in_lines((n + 16) * width_);
-            copy(x, c_.x.stride, copied, 1);
-            x = copied;
-        }
         const auto wanted = static_cast<std::int64_t>(6 * std::sqrt(static_cast<double>(k))) + 16;
         ContestArgs args{x,
                          n,
@@ -173,7 +201,7 @@ class Work {
     std::int64_t* counts_;
     const ContestRow* one_ = nullptr;
     const ContestLanesRow* lanes_ = nullptr;
-    TransposeFunction transpose_ = nullptr;
+    TransposeFunction transpose_ = nullptr;  // for lanes, or of bytes that are turned
 };
 
 }  // namespace

@@ -347,7 +347,7 @@ void contest(ContestArgs& args) {
 template <class T>
 inline constexpr ContestRow contest_row{type_of<T>, contest<T>};
 template <class T>
-inline constexpr ContestRow byte_contest_row{type_of<T>, contest_bytes<T>};
+inline constexpr ContestRow byte_contest_row{type_of<T>, contest_bytes<T>, bytes_in_register};
 
 static constexpr ContestRow contest_of_every_level[] = {
     contest_row<float>,        contest_row<double>,       byte_contest_row<std::int8_t>, byte_contest_row<std::uint8_t>,

@@ -3,7 +3,8 @@
 // from a pivot on. A pass counts a register in three instructions (64 bytes with AVX-512), so that all eight take less
 // than a table of 256 counters would for its one: an increment of memory for every value, and a sum over the table.
 //
-// The winners are written in a ninth pass, indices first; values are picked up by index.
+// The winners are written in a ninth pass, indices first; values are picked up by index. A vector of at most a register
+// stays in it, and its winners are bits of a word.
 #pragma once
 
 #include "kernels/contest.hpp"
@@ -63,8 +64,61 @@ CS_INLINE Keys<std::int32_t> widened(const T* x) {
 #endif
 }
 
+// The k-th largest value, and how many are greater; `reached`: how many are at least a pivot above the least value.
+struct Threshold {
+    int value;
+    std::int64_t greater = 0;
+};
+template <class T, class Reached>
+CS_INLINE Threshold threshold_of(std::int64_t k, Reached reached) {
+    Threshold found{std::numeric_limits<T>::min()};
+    for (int bit = 128; bit > 0; bit /= 2) {
+        const std::int64_t count = reached(static_cast<T>(found.value + bit));
+        if (count >= k)
+            found.value += bit;
+        else
+            found.greater = count;
+    }
+    return found;
+}
+
+#ifdef __AVX512BW__
+inline constexpr std::int64_t bytes_in_register = 64;
+
+template <class T>
+CS_INLINE void contest_in_register(ContestArgs& args) {
+    const T* const x = static_cast<const T*>(args.x);
+    const __mmask64 there = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(args.n));
+    const __m512i values = _mm512_maskz_loadu_epi8(there, x);
+    const auto pivots = [](T pivot) { return _mm512_set1_epi8(static_cast<char>(pivot)); };
+    const auto above = [&](T pivot) {
+        return std::is_signed_v<T> ? _mm512_mask_cmpgt_epi8_mask(there, values, pivots(pivot))
+                                   : _mm512_mask_cmpgt_epu8_mask(there, values, pivots(pivot));
+    };
+    const Threshold threshold =
+        threshold_of<T>(args.k, [&](T pivot) { return __builtin_popcountll(above(static_cast<T>(pivot - 1))); });
+    const T value = static_cast<T>(threshold.value);
+    const __mmask64 equal = _mm512_mask_cmpeq_epi8_mask(there, values, pivots(value));
+    const auto ties = static_cast<unsigned>(args.k - threshold.greater);
+    __mmask64 winners = above(value) | _pdep_u64(_bzhi_u64(~std::uint64_t{0}, ties), equal);
+    if (args.relu) winners &= above(0);
+    T* const to = static_cast<T*>(args.values);
+    args.count = __builtin_popcountll(winners);
+    for (std::int64_t i = 0; i < args.count; ++i, winners &= winners - 1) {
+        const int at = __builtin_ctzll(winners);
+        args.indices[i] = at;
+        to[i] = x[at];
+    }
+}
+#else
+inline constexpr std::int64_t bytes_in_register = 0;
+#endif
+
 template <class T>
 void contest_bytes(ContestArgs& args) {
+#ifdef __AVX512BW__
+    if (args.n <= bytes_in_register) return contest_in_register<T>(args);
+#endif
     using V = Keys<std::int32_t>;
     constexpr int L = key_lanes<std::int32_t>;
     const T* const x = static_cast<const T*>(args.x);
@@ -76,20 +130,12 @@ void contest_bytes(ContestArgs& args) {
     for (T& value : rest) value = least;
     std::memcpy(rest, x + whole, static_cast<std::size_t>(n - whole));
 
-    int threshold = least;
-    std::int64_t greater = 0;  // than the threshold, so many
-    for (int bit = 128; bit > 0; bit /= 2) {
-        const T pivot = static_cast<T>(threshold + bit);
-        const std::int64_t reached =
-            count_from(x, whole, pivot) + (whole < n ? count_from(rest, counted_bytes, pivot) : 0);
-        if (reached >= k)
-            threshold += bit;
-        else
-            greater = reached;
-    }
+    const Threshold threshold = threshold_of<T>(k, [&](T pivot) {
+        return count_from(x, whole, pivot) + (whole < n ? count_from(rest, counted_bytes, pivot) : 0);
+    });
 
-    const V thresholds = broadcast<V>(threshold);
-    std::int64_t ties = k - greater, count = 0;
+    const V thresholds = broadcast<V>(threshold.value);
+    std::int64_t ties = k - threshold.greater, count = 0;
     V places;
     for (int lane = 0; lane < L; ++lane) places[lane] = lane;
     auto write = [&](const T* from, Mask there) {
