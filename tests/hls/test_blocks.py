@@ -9,6 +9,7 @@ from hls_blocks import Contest, Layer, Pool, Requantise, program, results
 from hls_tools import INTEGERS, integers
 
 import complsparse as cs
+from complsparse._quantized.requantize import ending_of
 
 RNG = np.random.default_rng(14)
 CORNERS = ("random", "least", "alternating", "few values")
@@ -219,3 +220,63 @@ def test_requantising(kind):
     for got, values in zip(found, wanted):
         np.testing.assert_array_equal(got, values)
     assert len(np.unique(np.concatenate(found))) > 30
+
+
+def quantised_weights(rows, columns):
+    mask = RNG.random((rows, columns)) < 0.4
+    return cs.quantize(cs.from_dense((mask * RNG.standard_normal((rows, columns))).astype(np.float32)))
+
+
+def requantised(built, number, ending, sums):
+    """What the stage makes of sums, a vector in each row."""
+    operands = [ending.bias, ending.multipliers, ending.shifts, [ending.zero_point], [ending.least, ending.most]]
+    found = results(built, [(number, [row, *operands]) for row in sums], [sums.shape[1]] * len(sums))
+    return np.array(found)
+
+
+# Activation, scale and zero point of the outputs: the second saturates at both ends, the third at its own.
+ENDINGS = [(None, 0.5, 3), (None, 0.02, 0), ("relu", 0.3, 5), ("relu6", 0.1, 1)]
+
+
+def test_layers_equal_qlinear(kind):
+    """Of vectors and of winners, in one program with the stage behind them."""
+    shapes = [
+        Layer(12, 37, 12, 12, 37, 8, vectors=9, unsigned=True),
+        Layer(12, 37, 12, 12, 37, 3, vectors=9, winners=11),
+        Requantise(12, 5, unsigned=True), Requantise(12, 12),
+    ]  # fmt: skip
+    built = kind(shapes)
+    W, bias = quantised_weights(12, 37), RNG.standard_normal(12)
+    for activation, out_scale, out_zero in ENDINGS:
+        for number, zero in ((0, 117), (1, 0)):
+            x = activations((9, 37), "random", shapes[number].unsigned)
+            operands = x
+            if number:
+                x = cs.kwta(x, 11)
+                operands = [part.reshape(9, 11) for part in (x.values, x.indices)]
+            numbers = {"x_scale": 0.03, "x_zero_point": zero, "activation": activation, "out_scale": out_scale,
+                       "out_zero_point": out_zero, "out_dtype": None}  # fmt: skip
+            wanted = cs.qlinear(x, W, bias=bias, **numbers)
+            ending = ending_of(W, x.dtype, "qlinear", bias, tuple(numbers.values()))
+            (sums,) = results(built, [(number, shapes[number].operands(operands, W))], [9 * 12])
+            np.testing.assert_array_equal(requantised(built, 2 + number, ending, sums.reshape(9, 12)), wanted)
+            if out_scale == 0.02:
+                assert {wanted.min(), wanted.max()} == set(shapes[2 + number].limits)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_equal_qconv2d(kind, stride):
+    image = {"height": 7, "width": 6, "channels": 3, "kernel_height": 3, "kernel_width": 3, "stride": stride,
+             "padding": 1}  # fmt: skip
+    shapes = [Layer(8, 27, 8, 8, 27, 5, image=image, unsigned=True), Requantise(8, 3, unsigned=True)]
+    built = kind(shapes)
+    W, bias = quantised_weights(8, 27), RNG.standard_normal(8)
+    for activation, out_scale, out_zero in ENDINGS:
+        x = activations((7, 6, 3), "random", unsigned=True)
+        numbers = {"x_scale": 0.03, "x_zero_point": 130, "activation": activation, "out_scale": out_scale,
+                   "out_zero_point": out_zero, "out_dtype": None}  # fmt: skip
+        wanted = cs.qconv2d(x[None], W, (3, 3), stride=stride, padding=1, bias=bias, layout="NHWC", **numbers)[0]
+        ending = ending_of(W, x.dtype, "qconv2d", bias, tuple(numbers.values()))
+        (sums,) = results(built, [(0, shapes[0].operands([x, [130]], W))], [wanted.size])
+        found = requantised(built, 1, ending, sums.reshape(-1, 8))
+        np.testing.assert_array_equal(found, wanted.reshape(-1, 8))
