@@ -65,7 +65,7 @@ def mkl_linear(x: NDArray[np.uint8], W: NDArray[np.int8]) -> Calls:
     (n, cols), rows = x.shape, len(W)
     y, offset = np.empty((n, rows), np.int32), np.zeros(1, np.int32)
     gemm, zero = mkl(1).library.cblas_gemm_s8u8s32, ctypes.c_int8(0)
-    a, b, to, added = (ctypes.c_void_p(array.ctypes.data) for array in (x, W, y, offset))
+    a, b, to, added = (array.ctypes.data_as(ctypes.c_void_p) for array in (x, W, y, offset))  # which keep the arrays
     sizes = [ctypes.c_int(size) for size in (n, rows, cols)]
     order = (row_major, plain, transposed, fixed_offset)
     across, down, out = (ctypes.c_int(size) for size in (cols, cols, rows))
