@@ -273,6 +273,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     cdef struct PairAxis:
         int64_t n, a, b
 
+    cdef struct PermutedAxis:
+        int64_t n, step
+
     cdef struct Norm:
         int64_t rows, n
         const void* weight
@@ -298,6 +301,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] flatten_step(const WinnersAt&, Type, int64_t, const WinnersAt&) except +
     unique_ptr[const Step] pool_step(const Pool&, const ImagesView&, const ImagesView&, int, int) except +
     unique_ptr[const Step] pair_step(Pair, Type, vector[PairAxis], int, int, int) except +
+    unique_ptr[const Step] permute_step(Type, vector[PermutedAxis], int, int) except +
     unique_ptr[const Step] norm_step(const Norm&, Type, int, int) except +
     unique_ptr[const Step] activation_step(Type, int64_t, const Epilogue&, int, int) except +
     unique_ptr[const Step] scale_step(Type, const Extents&, const void*, const void*, int, int) except +

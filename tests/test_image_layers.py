@@ -236,3 +236,31 @@ def test_dense_filters_on_many_pixels_run_as_packed_ones(size, packed):
     (step,) = net.plan(x.shape).steps
     assert (step.kernel != "gemm") == packed
     assert_allclose(net(x), networks.reference(layer, x.astype(float)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axes", [(0, 2, 3, 1), (0, 3, 1, 2), (0, 1, 3, 2), (0, 1, 2, 3), (1, 0, 2, 3), None])
+def test_axes_in_another_order(axes, dtype):
+    x = np.arange(2 * 3 * 4 * 5, dtype=dtype).reshape(2, 3, 4, 5)
+    net = nn.Sequential([nn.Transpose(axes)])
+    is_compiled = axes is not None and axes[0] == 0
+    assert ([step.kernel for step in net.plan(x.shape).steps] == ["permute"]) == is_compiled
+    order = axes or (3, 2, 1, 0)
+    y = net(x)
+    for at in itertools.product(*map(range, x.shape)):
+        assert y[tuple(at[axis] for axis in order)] == x[at]
+
+
+@pytest.mark.parametrize("order", ["DCR", "CRD"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_channels_as_pixels(order, size):
+    c, h, w = 2, 4, 5
+    x = np.random.default_rng(0).standard_normal((2, c * size**2, h, w)).astype(np.float32)
+    net = nn.Sequential([nn.DepthToSpace(size, order=order)])
+    assert [step.kernel for step in net.plan(x.shape).steps] == ["permute"]
+    y = net(x)
+    assert y.shape == (2, c, h * size, w * size)
+    for n, k, i, j in itertools.product(*map(range, y.shape)):
+        block = i % size * size + j % size
+        channel = block * c + k if order == "DCR" else k * size**2 + block
+        assert y[n, k, i, j] == x[n, channel, i // size, j // size]

@@ -213,6 +213,14 @@ cdef class Program:
             of_sample.push_back(axis)
         return self.program.get().add(c.pair_step(pair, self.type, of_sample, a, b, y))
 
+    def permute(self, axes, int x, int y):
+        """`axes`: (extent, elements of x from one entry to the next) for each of y, the inner one last; floats."""
+        cdef vector[c.PermutedAxis] of_sample
+        cdef c.PermutedAxis axis
+        for axis.n, axis.step in axes:
+            of_sample.push_back(axis)
+        return self.program.get().add(c.permute_step(self.type, of_sample, x, y))
+
     def norm(self, int64_t rows, int64_t n, weight, bias, double eps, bint centred, int x, int y):
         cdef c.Norm norm
         norm.rows, norm.n, norm.eps, norm.centred = rows, n, eps, centred

@@ -216,12 +216,37 @@ def ScatterND(x: Any, indices: Any, updates: Any) -> Any:
 # --- larger arrays, and other orders ----------------------------------------------------------------------------------
 
 
-class Transpose(ArrayLayer):
+class _Permuted(ArrayLayer):
+    """Entries in another order, by a step of their own where they are floating point numbers."""
+
+    def moved(self, shape: Ints) -> tuple[Ints, Ints]:
+        """The shape with the first axis, its axes cut where parts of them move, and the order of all of them."""
+        raise NotImplementedError
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        x = builder.dense(inputs[0])
+        shape, order = self.moved(x.spec.whole)
+        if x.spec.dtype is not None or not order or order[0] != 0:
+            return super().emit(builder, *inputs)  # type: ignore[no-any-return]
+        y = builder.new(self.result(x.spec)._replace(known=None))
+        steps = [math.prod(shape[axis + 1 :]) for axis in order]
+        axes = [(shape[axis], step) for axis, step in zip(order[1:], steps[1:], strict=True)] or [(1, 1)]
+        builder.step("permute", builder.program.permute(axes, x.number, y.number), [x], y)
+        return y
+
+
+class Transpose(_Permuted):
     """The axes in another order; the reverse unless given."""
+
+    axes: Ints | None
 
     @staticmethod
     def function(x: Any, *, axes: Ints | None = None) -> Any:
         return np.transpose(x, axes)
+
+    def moved(self, shape: Ints) -> tuple[Ints, Ints]:
+        n = len(shape)
+        return shape, tuple(range(n))[::-1] if self.axes is None else tuple(axis % n for axis in self.axes)
 
 
 @array_layer
@@ -272,15 +297,26 @@ def Pad(
     return np.pad(x[kept], grown, mode=mode, **more)
 
 
-@array_layer
-def DepthToSpace(x: Any, *, size: int, order: Literal["DCR", "CRD"] = "DCR") -> Any:
+class DepthToSpace(_Permuted):
     """Channels of NCHW images as pixels, `size` by `size` for each; `order`: which come first."""
-    n, c, h, w = x.shape
+
+    size: int
+
+    @staticmethod
+    def function(x: Any, *, size: int, order: Literal["DCR", "CRD"] = "DCR") -> Any:
+        n, c, h, w = x.shape
+        shape, axes = _as_pixels(x.shape, size, order)
+        return x.reshape(shape).transpose(axes).reshape(n, c // size**2, h * size, w * size)
+
+    def moved(self, shape: Ints) -> tuple[Ints, Ints]:
+        return _as_pixels(shape, self.size, self.arguments()["order"])
+
+
+def _as_pixels(shape: Ints, size: int, order: str) -> tuple[Ints, Ints]:
+    n, c, h, w = shape
     if order == "DCR":
-        parts = x.reshape(n, size, size, c // size**2, h, w).transpose(0, 3, 4, 1, 5, 2)
-    else:
-        parts = x.reshape(n, c // size**2, size, size, h, w).transpose(0, 1, 4, 2, 5, 3)
-    return parts.reshape(n, c // size**2, h * size, w * size)
+        return (n, size, size, c // size**2, h, w), (0, 3, 4, 1, 5, 2)
+    return (n, c // size**2, size, size, h, w), (0, 1, 4, 2, 5, 3)
 
 
 @array_layer

@@ -169,6 +169,40 @@ class CopyStep final : public Step {
     const int x_, y_;
 };
 
+template <class T>
+class PermuteStep final : public Step {
+   public:
+    PermuteStep(std::vector<PermutedAxis> axes, int x, int y) : axes_(std::move(axes)), x_(x), y_(y) {}
+
+    void run(const Frame& frame) const override {
+        Frame one = frame;
+        one.samples.count = 1;
+        for (std::int64_t i = 0; i < frame.samples.count; ++i, ++one.samples.first) {
+            T* to = reinterpret_cast<T*>(one.at(y_));
+            along(0, reinterpret_cast<const T*>(one.at(x_)), to);
+        }
+    }
+    double work() const override {
+        double n = 1;
+        for (const PermutedAxis& axis : axes_) n *= static_cast<double>(axis.n);
+        return n;
+    }
+
+   private:
+    void along(std::size_t at, const T* from, T*& to) const {
+        const auto& [n, step] = axes_[at];
+        if (at + 1 < axes_.size()) {
+            for (std::int64_t i = 0; i < n; ++i, from += step) along(at + 1, from, to);
+            return;
+        }
+        for (std::int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+        to += n;
+    }
+
+    const std::vector<PermutedAxis> axes_;
+    const int x_, y_;
+};
+
 }  // namespace
 
 StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, int a, int b, int y) {
@@ -192,6 +226,11 @@ StepPointer scale_step(Type type, const Extents& of_sample, const void* factors,
 
 StepPointer softmax_step(Type type, const Extents& of_sample, int x, int y) {
     return std::make_unique<const SoftmaxStep>(type, of_sample, x, y);
+}
+
+StepPointer permute_step(Type type, std::vector<PermutedAxis> axes, int x, int y) {
+    if (type == Type::f32) return std::make_unique<const PermuteStep<float>>(std::move(axes), x, y);
+    return std::make_unique<const PermuteStep<double>>(std::move(axes), x, y);
 }
 
 StepPointer copy_step(const CopyRuns& runs, int x, int y) { return std::make_unique<const CopyStep>(runs, x, y); }

@@ -64,6 +64,11 @@ StepPointer activation_step(Type type, std::int64_t n, const Epilogue& finish, i
 // x * factors + summands, which have an entry for each place along the axis.
 StepPointer scale_step(Type type, const Extents& of_sample, const void* factors, const void* summands, int x, int y);
 StepPointer softmax_step(Type type, const Extents& of_sample, int x, int y);
+// Entries in another order: axes of y, the inner one last, with elements of x from one entry to the next.
+struct PermutedAxis {
+    std::int64_t n, step;
+};
+StepPointer permute_step(Type type, std::vector<PermutedAxis> axes, int x, int y);
 // The runs of x, `run_bytes` each, to places of y that lie `pitch_bytes` apart, from `first_byte` on.
 struct CopyRuns {
     std::int64_t runs, run_bytes, first_byte, pitch_bytes;
