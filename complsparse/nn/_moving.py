@@ -226,7 +226,7 @@ class _Permuted(ArrayLayer):
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         x = builder.dense(inputs[0])
         shape, order = self.moved(x.spec.whole)
-        if x.spec.dtype is not None or not order or order[0] != 0:
+        if x.spec.dtype is not None or x.spec.samples is None or order[0] != 0:
             return super().emit(builder, *inputs)  # type: ignore[no-any-return]
         y = builder.new(self.result(x.spec)._replace(known=None))
         steps = [math.prod(shape[axis + 1 :]) for axis in order]
