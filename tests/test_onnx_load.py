@@ -117,6 +117,32 @@ def test_dense_networks(data_folder, name, shape):
 # --- weights ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("is_sparse_tensor", [False, True])
+@pytest.mark.parametrize(("block", "kept"), [((8, 4), 0.97), ((4, 4), 0.96), ((1, 1), 0.97), ((4, 4), 0.9)])
+def test_blocks_that_lack_some_entries(block, kept, is_sparse_tensor):
+    """Weights that were pruned in blocks, and rounded, multiply as blocks; where too many are zeros, as they are."""
+    rng = np.random.default_rng(3)
+    W = cs.random((64, 96), density=0.25, block=block, balanced=False, rng=rng).toarray()
+    W[rng.random(W.shape) > kept] = 0
+    if is_sparse_tensor:
+        at = np.flatnonzero(W)
+        given = {}
+    else:
+        given = {"w": W}
+    model = model_of([helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)], [tensor("x", None, 96)],
+                     [tensor("y", None, 64)], **given)  # fmt: skip
+    if is_sparse_tensor:
+        values, places = numpy_helper.from_array(W.ravel()[at], "w"), numpy_helper.from_array(at)
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, W.shape))
+    (layer,) = cs.onnx.load(model).layers
+    is_whole = kept > 0.95 and block != (1, 1)
+    assert layer.W.block == (block if is_whole else (1, 1))
+    assert (layer.W.nnz > np.count_nonzero(W)) == is_whole
+    np.testing.assert_array_equal(layer.W.toarray(), W)
+    x = draw(5, 96)
+    np.testing.assert_allclose(layer(x), x @ W.T, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("density", "is_packed"), [(0.1, True), (0.25, True), (0.5, False)])
 def test_weights_are_packed_from_the_threshold_on(density, is_packed):
     W, b = sparse(64, 32, density), draw(64)

@@ -14,6 +14,7 @@ from complsparse._files.trust import printable
 from complsparse._matrix.makers import from_coo, from_dense, from_filters
 from complsparse.nn._network import Handle
 from complsparse.nn._values import Spec
+from complsparse.onnx._blocks import with_whole_blocks
 from complsparse.onnx._fallback import add_part, in_parts, is_known, reads
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators import OPERATORS, Operator
@@ -133,11 +134,11 @@ class Builder:
             if self._is_sparse(W):
                 places, cols = W.places, max(1, W.shape[1])
                 values = _computed(W.values * W.dtype.type(factor))
-                return from_coo(values, (places // cols, places % cols), W.shape)
+                return with_whole_blocks(from_coo(values, (places // cols, places % cols), W.shape))
             W, transpose = W.toarray(), False
         W = _computed(np.ascontiguousarray(W.T if transpose else W))
         W = W if factor == 1 else W * W.dtype.type(factor)
-        return from_dense(W) if self._is_sparse(W) else W
+        return with_whole_blocks(from_dense(W)) if self._is_sparse(W) else W
 
     def filters(self, W: Any) -> Any:
         """The same of filters of convolutions."""

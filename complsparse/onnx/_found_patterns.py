@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from complsparse._matrix.matrix import ComplementaryMatrix
-
-_FULL = 0.95  # blocks that were pruned whole may hold some zeros, where weights were rounded
-_LARGEST = 32  # rows or columns of a block
+from complsparse.onnx._blocks import grid, largest_blocks
 
 
 def pattern_of(W: ComplementaryMatrix) -> str:
@@ -17,10 +14,10 @@ def pattern_of(W: ComplementaryMatrix) -> str:
     coo = W.tocoo()
     rows, cols = (np.asarray(indices, dtype=np.int64) for indices in (coo.row, coo.col))
     found = []
-    block = _blocks(rows, cols, W.shape)
+    block = largest_blocks(rows, cols, W.shape)
     if W.block[0] * W.block[1] > block[0] * block[1]:
         block = W.block
-    at = _grid(rows, cols, W.shape, block)
+    at = grid(rows, cols, W.shape, block)
     if block != (1, 1):
         full = W.nnz / (len(at) * block[0] * block[1])
         found.append(f"{block[0]}x{block[1]} blocks" + (f" ({full:.1%} full)" if full < 1 else ""))
@@ -31,26 +28,3 @@ def pattern_of(W: ComplementaryMatrix) -> str:
         gaps = "" if W.packing_efficiency == 1 else f" ({W.packing_efficiency:.1%} full)"
         found.append(f"{W.n_sets} complementary sets{gaps}")
     return ", ".join(found) or "none"
-
-
-def _grid(
-    rows: NDArray[np.int64], cols: NDArray[np.int64], shape: tuple[int, int], block: tuple[int, int]
-) -> NDArray[np.int64]:
-    """The numbers of the blocks that hold an entry."""
-    return np.unique(rows // block[0] * -(-shape[1] // block[1]) + cols // block[1])
-
-
-def _blocks(rows: NDArray[np.int64], cols: NDArray[np.int64], shape: tuple[int, int]) -> tuple[int, int]:
-    """The largest blocks, of powers of two, that are as good as full; sides are doubled while they stay so."""
-    block = (1, 1)
-    while True:
-        best = 0.0
-        for wider in ((2 * block[0], block[1]), (block[0], 2 * block[1])):
-            if max(wider) > _LARGEST or shape[0] % wider[0] or shape[1] % wider[1]:
-                continue
-            full = len(rows) / max(1, len(_grid(rows, cols, shape, wider)) * wider[0] * wider[1])
-            if full > best:
-                best, chosen = full, wider
-        if best < _FULL:
-            return block
-        block = chosen
