@@ -19,7 +19,7 @@ from complsparse._files.trust import printable
 from complsparse._progress import progress
 from complsparse._tables import print_json
 
-OF_LAYERS = {"lanes": 8, "winners": None, "parallel_winners": 1, "ids": "static", "route": "products",
+OF_LAYERS = {"lanes": None, "winners": None, "parallel_winners": None, "ids": "static", "route": "products",
              "activations": "int8"}  # fmt: skip
 OF_NETWORKS = {"samples": None, "cycles": 10_000}
 

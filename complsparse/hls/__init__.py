@@ -142,7 +142,7 @@ def export(
         return network_estimate_of(pipeline)
     if samples is not None or cycles is not None:
         raise ValueError("samples and cycles are for networks; a layer has vectors, lanes and parallel_winners")
-    design = _design_of(W, *_of_layer(lanes, parallel_winners), winners, ids, clock_ns, activations, route)
+    design = _design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations, route)
     count = VECTORS if vectors is None else vectors
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"vectors={vectors!r} is not a number from 1 on")
@@ -200,11 +200,7 @@ def estimate(
         return network_estimate_of(_pipeline(W, tuple(shape), cycles, clock_ns))
     if shape is not None or cycles is not None:
         raise ValueError("shape and cycles are for networks; a layer has lanes and parallel_winners")
-    return estimate_of(_design_of(W, *_of_layer(lanes, parallel_winners), winners, ids, clock_ns, activations, route))
-
-
-def _of_layer(lanes: int | None, parallel_winners: int | None) -> tuple[int, int]:
-    return 8 if lanes is None else lanes, 1 if parallel_winners is None else parallel_winners
+    return estimate_of(_design_of(W, lanes, parallel_winners, winners, ids, clock_ns, activations, route))
 
 
 def _is_network(W: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from complsparse.hls.tables import IntArray, Tables, bits_up_to, tables_of
 
 MOST_MULTIPLIERS = 65_536
+LANES = 8  # of a sparse-dense layer, where nobody says how many
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,17 @@ def design_of(
 ) -> Design:
     tables = tables_of(W, activations)
     columns = tables.shape[1]
-    lanes = checked_count("lanes", lanes)
-    parallel_winners = checked_count("parallel_winners", parallel_winners)
+    in_a_clock = checked_count("lanes", LANES if lanes is None else lanes)
+    parallel_winners = checked_count("parallel_winners", 1 if parallel_winners is None else parallel_winners)
     if winners is None:
         if parallel_winners != 1:
             raise ValueError(
                 f"parallel_winners={parallel_winners} without winners: say how many winners a vector of activations has"
             )
-        lanes = min(lanes, columns)
+        lanes = min(in_a_clock, columns)
     else:
+        if lanes is not None:
+            raise ValueError(f"lanes={lanes} with winners: parallel_winners says how many a clock takes")
         winners = checked_count("winners", winners)
         if winners > columns:
             raise ValueError(f"winners={winners} is more than the {columns} columns of W")

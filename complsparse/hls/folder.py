@@ -46,8 +46,12 @@ def write(texts: dict[str, str], folder: str) -> None:
     target = os.path.realpath(folder)
     _check_replaceable(target, folder, {name.partition("/")[0] for name in texts})
     parent = os.path.dirname(target)
-    os.makedirs(parent, exist_ok=True)
     beside = os.path.join(parent, f".complsparse-{secrets.token_hex(8)}")
+    try:
+        os.makedirs(parent, exist_ok=True)
+        os.mkdir(beside)
+    except OSError as error:  # which names the folder beside, and not the one that was asked for
+        raise type(error)(error.errno, error.strerror, folder) from None
     try:
         for name, text in texts.items():
             path = os.path.join(beside, name)
@@ -63,6 +67,9 @@ def _check_replaceable(target: str, named: str, names: set[str]) -> None:
     """Only what an export wrote is replaced, and what its Makefile and projects build."""
     if os.path.lexists(target) and not os.path.isdir(target):
         raise ValueError(f"{named} is a file, and the circuit takes a folder")
+    parent = os.path.dirname(target)
+    if os.path.lexists(parent) and not os.path.isdir(parent):
+        raise ValueError(f"{named} is to be in {parent}, which is no folder")
     there = set(os.listdir(target)) if os.path.isdir(target) else set()
     foreign = sorted(there - names - BUILT) if FACTS in there else sorted(there)
     if foreign:

@@ -82,7 +82,10 @@ def tables_of(W: Any, activations: str) -> Tables:
     if not isinstance(W, ComplementaryMatrix):
         raise TypeError(f"a circuit is made of a ComplementaryMatrix, not of {type(W).__name__}: from_scipy packs one")
     if W.dtype != np.int8:
-        raise TypeError(f"a circuit multiplies int8 weights, and W has {W.dtype}: quantise the weights first")
+        raise TypeError(
+            f"a circuit multiplies int8 weights, and W has {W.dtype}: round W / scale to int8, or export "
+            "a network that net.quantize(calibration) gave"
+        )
     if activations not in ("int8", "uint8"):
         raise ValueError(f"activations={activations!r} is neither 'int8' nor 'uint8'")
     rows, columns = W.shape

@@ -181,6 +181,7 @@ W8 = cs.random((16, 32), density=1 / 4, dtype=np.int8, rng=0)
         (W8, {"winners": 33}, ValueError, "winners=33 is more than the 32 columns"),
         (W8, {"winners": 3, "parallel_winners": 4}, ValueError, "parallel_winners=4 is more than winners=3"),
         (W8, {"winners": 0}, ValueError, "winners=0"),
+        (W8, {"winners": 3, "lanes": 4}, ValueError, "lanes=4 with winners: parallel_winners says how many"),
         (W8, {"ids": "dynamic"}, ValueError, "ids='dynamic' is neither"),
         (W8, {"clock_ns": 0}, ValueError, "clock_ns=0 is not between"),
         (W8, {"clock_ns": float("nan")}, ValueError, "clock_ns=nan"),
@@ -288,6 +289,10 @@ def test_the_command_prints_json(tmp_path, capsys):
     ("words", "message"),
     [
         (["--winners", "65"], "winners=65 is more than the 64 columns of W"),
+        (["--winners", "6", "--lanes", "4"], "lanes=4 with winners: parallel_winners says how many a clock takes"),
+        (["-o", "/dev/null/layer"], "error: /dev/null/layer is to be in /dev/null, which is no folder"),
+        (["-o", "/proc/layer"], "error: /proc/layer: No such file or directory"),
+        (["--clock", "0"], "clock_ns=0.0 is not between 0.1 and 1000 nanoseconds"),
         (["--lanes", "0"], "'0' is not a number from 1 to 65536"),
         (["--lane", "3"], "did you mean '--lanes'"),
         (["--ids", "fixed"], "invalid choice: 'fixed'"),

@@ -210,6 +210,23 @@ def test_cycles_of_the_speech_network():
     assert found["sparse"].multipliers > found["sparse_sparse"].multipliers
 
 
+def test_the_dense_pipeline_of_equal_multipliers():
+    """Why the sparse-sparse network is not 30 times as fast at equal multipliers: what docs/hls counts."""
+    noise = images(np.random.default_rng(0), 8, (1, 32, 32))
+    ours = cs.hls.estimate(gsc("sparse_sparse", noise), shape=(1, 32, 32), cycles=2400)
+    products = [784 * 64 * 25, 100 * 64 * 1600, 1600 * 1500, 1500 * 12]  # of the dense layers
+    slots = [784 * 32 * 25, 100 * 8 * 150, 60 * 150, 12 * 150]  # of the sparse-sparse ones: sets times what they read
+    by_layer = [block for block in ours.blocks if block.multipliers]
+    assert all(b.cycles * b.multipliers >= n for b, n in zip(by_layer, slots, strict=True))
+    assert sum(products) == 13_912_400
+    assert sum(slots) == 758_000
+    assert round(sum(products) / ours.multipliers) == 25_574
+    assert round(sum(products) / sum(slots), 1) == 18.4  # at best, with every multiplier at work in every clock
+    assert round(sum(products[1:]) / sum(slots[1:])) == 97  # behind the first layer
+    dense = cs.hls.estimate(gsc("dense", noise), shape=(1, 32, 32), cycles=10**9)  # as narrow as an export can be
+    assert (dense.cycles_per_sample, dense.multipliers) == (160_096, 1640)
+
+
 @pytest.mark.parametrize(
     ("variant", "words"),
     [

@@ -32,7 +32,7 @@ def random_contest(rng):
     size = int(rng.integers(1, 71))
     return Contest(
         size, int(rng.integers(1, size + 1)), unsigned=rng.random() < 0.5, relu=False,
-        in_one_clock=rng.random() < 0.5,
+        in_one_clock=rng.random() < 0.5, per_clock=int(rng.integers(1, size + 1)),
     )  # fmt: skip
 
 
