@@ -7,7 +7,8 @@ from layer_reference import expected, filled
 
 import complsparse as cs
 from complsparse import nn
-from complsparse._cli import dense_networks
+from complsparse._cli import dense_networks, quantized_networks
+from complsparse.nn._compare import decibels
 
 SPARSE = ("sparse", "sparse_sparse")
 PARAMETERS = {"dense": 2_522_128, "narrow": 112_309, "sparse": 127_696, "sparse_sparse": 127_696}
@@ -190,7 +191,7 @@ def test_winners_that_are_no_integers(winners):
 
 
 @pytest.mark.parametrize("kind", ["dense", "narrow", "sparse"])
-@pytest.mark.parametrize("name", ["ONNX Runtime", "torch", "torch channels_last"])
+@pytest.mark.parametrize("name", ["ONNX Runtime", "OpenVINO", "torch", "torch channels_last"])
 def test_rivals_run_the_same_network(name, kind):
     if name not in dense_networks.present():
         pytest.skip(f"{name}: {dense_networks.absent()[name]}")
@@ -199,6 +200,17 @@ def test_rivals_run_the_same_network(name, kind):
     runner.call()
     y = net(x)
     np.testing.assert_allclose(runner.result(), y, rtol=0, atol=1e-5 * np.abs(y).max())
+
+
+@pytest.mark.parametrize("name", ["ONNX Runtime", "OpenVINO"])
+def test_rivals_in_integers(name):
+    for needed in ("ONNX Runtime", name):  # whose tool it is
+        if needed not in dense_networks.present():
+            pytest.skip(f"{needed}: {dense_networks.absent()[needed]}")
+    net, x = nn.gsc_network("dense", rng=0), words(3)
+    runner = dict(quantized_networks.runners(net, x, words(64), 1))[name]
+    runner.call()
+    assert 25 < decibels(net(x), runner.result()) < 60
 
 
 def test_rivals_have_no_winners():

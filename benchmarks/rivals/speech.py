@@ -22,7 +22,7 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "sparse, (1,1)": ("sparse", {"masks": "fine"}),
 }
 DENSE = ("dense", "narrow")
-RIVALS = ("ONNX Runtime", "torch", "torch channels_last")
+RIVALS = ("ONNX Runtime", "OpenVINO", "torch", "torch channels_last")
 NAMES = (*OURS, *DENSE, *(f"{kind}, {name}" for kind in DENSE for name in RIVALS))
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Dense networks in ONNX Runtime and PyTorch, where they are installed: what sparse networks are compared with.
+"""Dense networks in ONNX Runtime, OpenVINO and PyTorch, where they are installed: what sparse networks are compared
+with.
 
 Each in its best form: inputs and outputs bound where the library lets them be, no thread that spins between calls,
 PyTorch's frozen and optimised graph in both of its memory formats.
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from complsparse.nn import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential
 
-ONNXRUNTIME, TORCH, TORCH_NHWC = "ONNX Runtime", "torch", "torch channels_last"
-_NEEDED = {ONNXRUNTIME: ("onnxruntime", "onnx"), TORCH: ("torch",), TORCH_NHWC: ("torch",)}
+ONNXRUNTIME, OPENVINO, TORCH, TORCH_NHWC = "ONNX Runtime", "OpenVINO", "torch", "torch channels_last"
+_NEEDED = {
+    ONNXRUNTIME: ("onnxruntime", "onnx"), OPENVINO: ("openvino", "onnx"), TORCH: ("torch",), TORCH_NHWC: ("torch",),
+}  # fmt: skip
 
 
 class Runner(NamedTuple):
@@ -52,7 +55,9 @@ def runners(net: Sequential, x: NDArray[Any], threads: int) -> Iterator[tuple[st
     """The network as everybody who is installed runs it."""
     for name in present():
         if name == ONNXRUNTIME:
-            yield name, session_runner(onnx_model(net), x, threads)
+            yield name, session_runner(onnx_model(net, x), x, threads)
+        elif name == OPENVINO:
+            yield name, openvino_runner(onnx_model(net, x), x, threads)
         else:
             yield name, _torch(net, x, threads, channels_last=name == TORCH_NHWC)
 
@@ -60,8 +65,8 @@ def runners(net: Sequential, x: NDArray[Any], threads: int) -> Iterator[tuple[st
 # --- ONNX Runtime -----------------------------------------------------------------------------------------------------
 
 
-def onnx_model(net: Sequential) -> bytes:
-    """The network as an ONNX model of 32-bit floats; its input is `x`, its output `y`."""
+def onnx_model(net: Sequential, x: NDArray[Any]) -> bytes:
+    """The network as an ONNX model of 32-bit floats, for batches of such samples; its input is `x`, its output `y`."""
     onnx = importlib.import_module("onnx")
     helper = onnx.helper
     weights, nodes = [], []
@@ -74,7 +79,8 @@ def onnx_model(net: Sequential) -> bytes:
             weights.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), inputs[-1]))
         value = "y" if name == net.names[-1] else f"v{name}"
         nodes.append(helper.make_node(kind, inputs, [value], **attributes))
-    ends = [[helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, None)] for end in ("x", "y")]
+    shapes = {"x": ("n", *x.shape[1:]), "y": None}
+    ends = [[helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, shape)] for end, shape in shapes.items()]
     graph = helper.make_graph(nodes, "network", *ends, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
@@ -132,6 +138,24 @@ def bound_session(
 
 
 _ORT_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+
+
+# --- OpenVINO ---------------------------------------------------------------------------------------------------------
+
+
+def openvino_runner(model: bytes, x: NDArray[Any], threads: int) -> Runner:
+    """Numbers stay what the model says: no float32 is computed as bfloat16."""
+    openvino = importlib.import_module("openvino")
+    core = openvino.Core()
+    read = core.read_model(model)
+    read.reshape(list(x.shape))
+    settings = {
+        "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False,
+    }  # fmt: skip
+    request = core.compile_model(read, "CPU", settings).create_infer_request()
+    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+    return Runner(request.infer, lambda: np.array(request.get_output_tensor(0).data))
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------
