@@ -14,6 +14,7 @@ from complsparse._matrix.packing import Packing
 from complsparse._patterns.pattern import NOBODY, Pattern, checked_pattern
 
 _LARGEST_INTEGER = 8  # of random values
+_AT_ONCE = 2**21  # entries that are shuffled in a hundredth of a second: handlers of signals run in between
 
 
 # --- from owners to a matrix ------------------------------------------------------------------------------------------
@@ -92,7 +93,9 @@ def _draw_owners(pattern: Pattern, rng: np.random.Generator) -> NDArray[np.int32
         if extras:
             everybody = np.broadcast_to(np.arange(members), (len(drawn), members))
             drawn[:, members * quota : members * quota + extras] = rng.permuted(everybody, axis=1)[:, :extras]
-        rng.permuted(drawn, axis=1, out=drawn)
+        rows = max(1, _AT_ONCE // contest.width)
+        for first in range(0, len(drawn), rows):
+            rng.permuted(drawn[first : first + rows], axis=1, out=drawn[first : first + rows])
         owners[contest.place] = drawn.reshape(contest.n_sets, -1)
     return owners
 

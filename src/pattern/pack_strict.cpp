@@ -79,7 +79,9 @@ class StrictPacker {
         std::vector<std::uint64_t> bits;  // of the owning sets; empty while the list is shorter
     };
 
-    // Asks once enough work has been done since it asked last.
+    // Asks once enough work has been done since it asked last. The lists of a column lie anywhere in memory, so going to
+    // them counts as many steps over what lies side by side.
+    static constexpr std::int64_t steps_to_a_column = 64;
     bool is_to_end() {
         constexpr std::int64_t between = std::int64_t{1} << 24;  // steps
         if (steps_ < between || interrupt_.wanted == nullptr) return false;
@@ -107,7 +109,7 @@ class StrictPacker {
         for (const Index* column = begin(member); column != end(member); ++column) {
             const Column& owned = columns_[number_(*column)];
             const std::size_t n_words = std::min(owned.bits.size(), taken_.size());
-            steps_ += static_cast<std::int64_t>(n_words);
+            steps_ += steps_to_a_column + static_cast<std::int64_t>(n_words);
             for (std::size_t word = 0; word < n_words; ++word) taken_[word] |= owned.bits[word];
             if (owned.bits.empty())
                 for (const Owner& owner : owned.owners) set_bit(taken_, owner.set);
@@ -125,6 +127,7 @@ class StrictPacker {
             rival_.push_back(none);
         }
         set_of_[as_size(member)] = set;
+        steps_ += steps_to_a_column * size(member);
         for (const Index* column = begin(member); column != end(member); ++column) {
             Column& owned = columns_[number_(*column)];
             owned.owners.push_back({set, member});
