@@ -309,6 +309,19 @@ def test_pickles(case, strategy, transposed, protocol):
     assert not back._data.flags.writeable
 
 
+class Derived(cs.ComplementaryMatrix):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_keep_the_class(W, protocol):
+    for V in (Derived(W), Derived(W).T):
+        back = pickle.loads(pickle.dumps(V, protocol))
+        assert type(back) is Derived
+        np.testing.assert_array_equal(back.toarray(), V.toarray())
+    assert type(pickle.loads(pickle.dumps(W, protocol))) is cs.ComplementaryMatrix
+
+
 def test_describe(W, capsys):
     assert W.describe() is None
     text = capsys.readouterr().out
@@ -695,11 +708,11 @@ def state(strategy="strict"):
 
 
 class Forged:
-    def __init__(self, state):
-        self.state = state
+    def __init__(self, state, *kind):
+        self.parts = state, *kind
 
     def __reduce__(self):
-        return _restore, (self.state,)
+        return _restore, self.parts
 
 
 def int64(*items):
@@ -754,6 +767,12 @@ def test_forged_pickles_are_refused(name):
     with pytest.raises(error) as caught:
         pickle.loads(pickle.dumps(Forged(forge(state()))))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [int, np.ndarray, "ComplementaryMatrix", None, 3])
+def test_forged_classes_are_refused(kind):
+    with pytest.raises(TypeError, match="derived from it"):
+        pickle.loads(pickle.dumps(Forged(state(), kind)))
 
 
 def test_honest_states_restore():

@@ -126,7 +126,9 @@ class ComplementaryMatrix(Described):
         return object.__sizeof__(self) + self.nbytes + layouts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._state(),)
+        if type(self) is ComplementaryMatrix:
+            return _restore, (self._state(),)
+        return _restore, (self._state(), type(self))  # as `T`, `*` and the like give it: attributes of its own stay behind
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
@@ -135,12 +137,14 @@ class ComplementaryMatrix(Described):
         )
 
 
-def _restore(state: Any) -> ComplementaryMatrix:
-    """The matrix that `state_of` took apart, from a pickle or a file. Trusts nothing.
+def _restore(state: Any, kind: type[ComplementaryMatrix] = ComplementaryMatrix) -> ComplementaryMatrix:
+    """The matrix that `state_of` took apart, from a pickle or a file; of a pickle also a subclass. Trusts nothing.
 
     Raises ValueError or TypeError naming what is wrong.
     """
-    return ComplementaryMatrix._from_parts(*checked_parts(state))
+    if not (isinstance(kind, type) and issubclass(kind, ComplementaryMatrix)):
+        raise TypeError(f"the class of a ComplementaryMatrix is one derived from it, not {kind!r}")
+    return kind._from_parts(*checked_parts(state))
 
 
 _restore.__module__ = "complsparse._matrix"  # pickles of all versions name it so
