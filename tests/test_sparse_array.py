@@ -253,6 +253,18 @@ def test_what_is_no_number_does_not_scale(scalar, name, dtype):
             call()
 
 
+def test_numbers_other_than_zero_are_not_added():
+    """As scipy's own; the words say what to do."""
+    W = cs.from_dense(D)
+    for call in (lambda: W + 1, lambda: 1 + W, lambda: W - 1, lambda: np.add(W, 1.5), lambda: np.subtract(W, 1)):
+        with pytest.raises(NotImplementedError, match=r"nonzero scalar.*pass W.toarray\(\)"):
+            call()
+    for zero in (W + 0, 0 + W, W - 0):
+        np.testing.assert_array_equal(zero.toarray(), D)
+    with pytest.raises((NotImplementedError, ValueError), match=r"W.toarray\(\)"):
+        np.testing.assert_allclose(W, D)
+
+
 def test_memory_is_read_as_an_array():
     W = cs.from_dense(D)
     numbers = np.array([1.0, 10, 100])

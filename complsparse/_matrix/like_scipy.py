@@ -129,7 +129,10 @@ class LikeScipy(Conversions):
         if isinstance(other, LikeScipy) and self._has_pattern_of(other):
             values = other._values_in_order_of(self)
             return self._with_stored_values(_scaled(operation, self._data, values))
-        return otherwise(self, other)
+        try:
+            return otherwise(self, other)
+        except NotImplementedError as error:  # SciPy's, of a number that is not 0
+            raise NotImplementedError(f"{error}; pass W.toarray()") from None
 
     def _has_pattern_of(self, other: LikeScipy) -> bool:
         if self._packing is other._packing and self._transposed == other._transposed:
