@@ -121,6 +121,15 @@ def test_nobody_else_reads_a_private_file_while_it_is_written(W, tmp_path, monke
     assert modes == [0o600, 0o600]
 
 
+def test_other_names_of_a_file_keep_what_they_had(W, tmp_path):
+    cs.save(tmp_path / "first.npz", W)
+    os.link(tmp_path / "first.npz", tmp_path / "second.npz")
+    cs.save(tmp_path / "first.npz", W * 2)
+    np.testing.assert_array_equal(cs.load(tmp_path / "first.npz").toarray(), 2 * W.toarray())
+    np.testing.assert_array_equal(cs.load(tmp_path / "second.npz").toarray(), W.toarray())
+    assert (tmp_path / "second.npz").stat().st_nlink == 1
+
+
 def test_saving_follows_links(W, tmp_path):
     folder = tmp_path / "there"
     folder.mkdir()
