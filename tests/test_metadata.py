@@ -44,8 +44,8 @@ def test_classifiers_name_the_versions_of_python():
 
 def test_no_address_is_made_up():
     """Names that are reserved for examples lead nowhere; https where there are addresses."""
-    addresses = [*PROJECT.get("urls", {}).values(), *re.findall(r"^(?:url|repository\S*): (\S+)$", CITATION, re.MULTILINE)]
-    for address in addresses:
+    cited_ones = re.findall(r"^(?:url|repository\S*): (\S+)$", CITATION, re.MULTILINE)
+    for address in [*PROJECT.get("urls", {}).values(), *cited_ones]:
         assert re.match(r"https://(?![^/]*\bexample\b)", address), address
 
 
