@@ -128,7 +128,7 @@ class ComplementaryMatrix(Described):
     def __reduce__(self) -> tuple[Any, ...]:
         if type(self) is ComplementaryMatrix:
             return _restore, (self._state(),)
-        return _restore, (self._state(), type(self))  # as `T`, `*` and the like give it: attributes of its own stay behind
+        return _restore, (self._state(), type(self))  # attributes of its own stay behind, as with `T`, `*` and the like
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         return (
