@@ -79,8 +79,8 @@ class StrictPacker {
         std::vector<std::uint64_t> bits;  // of the owning sets; empty while the list is shorter
     };
 
-    // Asks once enough work has been done since it asked last. The lists of a column lie anywhere in memory, so going to
-    // them counts as many steps over what lies side by side.
+    // Asks once enough work has been done since it asked last. The lists of a column lie anywhere in memory, so going
+    // to them counts as many steps over what lies side by side.
     static constexpr std::int64_t steps_to_a_column = 64;
     bool is_to_end() {
         constexpr std::int64_t between = std::int64_t{1} << 24;  // steps
