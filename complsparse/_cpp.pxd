@@ -233,6 +233,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         int64_t memory_bytes(int)
         void run(unsigned char**, Workspace, int, int64_t*) except +
 
+    unique_ptr[const Step] program_step(const Program&) except +
+
     cdef cppclass ProductStep:
         Plan plan
         int64_t samples, vectors, inputs, outputs

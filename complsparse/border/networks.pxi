@@ -331,7 +331,8 @@ cdef class Program:
 
     def recurrent(self, tuple layer, peephole, product, bias, tuple values):
         """`layer`: whether LSTM, reverse, whether the product comes before the reset; steps, samples, width, and how far
-        steps and samples lie apart. `product`: a plan, or BLAS's capsules and dense weights. `values`: RecurrentValues."""
+        steps and samples lie apart. `product`: a plan, a program of one array and one result, or BLAS's capsules and dense
+        weights; a program adds the bias itself. `values`: RecurrentValues."""
         cdef c.Recurrent recurrent
         cdef c.RecurrentValues at
         cdef c.ProductStep planned
@@ -353,6 +354,9 @@ cdef class Program:
             planned.inputs, planned.outputs = plan.W.cols, plan.W.rows
             self.owners.append(plan)
             inner = c.product_step(planned, 0, 1)
+        elif isinstance(product, Program):
+            self.owners.append(product)
+            inner = c.program_step((<Program> product).program.get()[0])
         else:
             blas, weights = product
             outputs, inputs = weights.shape

@@ -16,6 +16,7 @@ from complsparse.nn._weights import checked_weights
 Ints = tuple[int, ...]
 Array = NDArray[Any]
 Weights = Annotated[Any, "a matrix, sparse or dense"]
+ByteWeights = Annotated[Any, "a matrix of complsparse.quantize"]  # checked by the products that it goes into
 Known = Annotated[Any, "known when the plan is made"]  # of an input: its values say what shape the result has
 
 
@@ -33,6 +34,8 @@ def checked_attribute(value: Any, hint: Any, name: str) -> Any:
         return value
     if hint == Weights:
         return checked_weights(value, 2)
+    if hint == ByteWeights:
+        return value
     if hint == Array:
         return _checked_array(value, name)
     if hint == Ints:

@@ -13,6 +13,7 @@ from complsparse._quantized.numbers import range_of
 from complsparse._tables import Column, Table, plain_table
 from complsparse.nn._compiled import Compiled
 from complsparse.nn._elementwise import dense
+from complsparse.nn._graph_layers import Item
 from complsparse.nn._integers import Dequantize, Numbers, Quantize
 from complsparse.nn._quantize import numbers_of, prepared
 
@@ -84,11 +85,12 @@ def compare(net: Compiled, xs: tuple[Any, ...]) -> Comparison:
         inputs = [real[i] for i in node.inputs]
         if isinstance(node.layer, Quantize):
             signal = alone = inputs[0]
-        elif node.layer is None or isinstance(node.layer, Dequantize):
+        elif node.layer is None or isinstance(node.layer, (Dequantize, Item)):
             continue
         else:
-            signal = dense(wanted[node.name])
-            alone = dense(layers[node.name](*inputs))  # type: ignore[misc]
+            found = _together(found)
+            signal = _together(wanted[node.name])
+            alone = _together(layers[node.name](*inputs))  # type: ignore[misc]
             if of is not None and of.zero_point == range_of(of.dtype)[0]:  # a cut behind it is part of it
                 signal, alone = np.maximum(signal, 0), np.maximum(alone, 0)
         rows.append(
@@ -104,8 +106,17 @@ def compare(net: Compiled, xs: tuple[Any, ...]) -> Comparison:
     return Comparison(rows, float(equal.mean()), len(xs[0]))
 
 
-def _real(value: Any, numbers: Numbers | None) -> NDArray[Any]:
-    """What a value stands for."""
+def _together(value: Any) -> NDArray[Any]:
+    """An array; several results as one, of one axis."""
+    if not isinstance(value, list):
+        return dense(value)  # type: ignore[no-any-return]
+    return np.concatenate([dense(one).ravel() for one in value])
+
+
+def _real(value: Any, numbers: Numbers | None) -> Any:
+    """What a value stands for; of a layer with several results a list."""
+    if isinstance(value, list):
+        return value
     array: NDArray[Any] = dense(value)
     return array if numbers is None else Dequantize(*numbers.border).apply(array)
 

@@ -127,7 +127,7 @@ class Net(Compiled):
         return [
             node.name
             for node, of in zip(self._nodes, numbers, strict=True)
-            if node.layer is not None and of is None and not isinstance(node.layer, QuantizedLayer)
+            if not (node.layer is None or of is not None or isinstance(node.layer, (Item, QuantizedLayer)))
         ]
 
     def compare(self, *xs: Any) -> Comparison:

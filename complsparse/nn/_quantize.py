@@ -23,9 +23,12 @@ from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._linear import Linear
 from complsparse.nn._passes import Network, Node, joined, with_activation, with_batch_norm
 from complsparse.nn._qproducts import QConv2d, QLinear
+from complsparse.nn._qrecurrent import QGRU
+from complsparse.nn._recurrent import GRU
 from complsparse.nn._winners import KWinners
 
 CUTS = (ReLU, ReLU6)
+PRODUCTS = (Conv2d, Linear, GRU)  # of their first input; the others of GRU are real numbers
 UINT8: np.dtype[Any] = np.dtype(np.uint8)
 INT8: np.dtype[Any] = np.dtype(np.int8)
 
@@ -98,7 +101,8 @@ class Groups:
                 for other in node.inputs:
                     self._unite(self.of[other], self.of[i])
         readers = [(i, node.layer) for node in network.nodes if not _hands_on(node.layer) for i in node.inputs]
-        self.integers = {self.of[i] for i, layer in readers if isinstance(layer, (Conv2d, Linear))}
+        products = [node for node in network.nodes if isinstance(node.layer, PRODUCTS)]
+        self.integers = {self.of[node.inputs[0]] for node in products}
         read = [i for i, _ in readers] + list(network.outputs)
         self.read = {i: self.of[i] for i in read if self.of[i] in self.integers}
         never_negative = _is_never_negative(network)
@@ -197,6 +201,12 @@ class _Rebuilt:
             assert of is not None
             made = self._new(node.name, _product(layer, of, numbers), (self.whole_of(node.inputs[0]),))
             (self.real if numbers is None else self.whole)[i] = made
+        elif isinstance(layer, GRU):
+            of = self.numbers[node.inputs[0]]
+            assert of is not None
+            sequences, *others = node.inputs
+            inputs = (self.whole_of(sequences), *map(self.real_of, others))
+            self.real[i] = self._new(node.name, _recurrent(layer, of), inputs)
         elif numbers is not None and _hands_on(layer):
             inputs = tuple(map(self.whole_of, node.inputs))
             cut = _cut(layer, numbers)
@@ -216,11 +226,19 @@ def _cut(layer: Layer, numbers: Numbers) -> Layer | None:
     return None if (numbers.zero_point, cut) == (least, most) else QClip(numbers.zero_point, cut, numbers.dtype)
 
 
-def _product(layer: Conv2d | Linear, x: Numbers, out: Numbers | None) -> Layer:
-    W = layer.W
+def _weights(W: Any) -> Any:
     if isinstance(W, np.ndarray):
         W = from_filters(W) if W.ndim > 2 else from_dense(W)
-    arguments = {**layer.arguments(), "W": quantize(W)}
+    return quantize(W)
+
+
+def _recurrent(layer: GRU, x: Numbers) -> Layer:
+    arguments = {**layer.arguments(), "W": _weights(layer.W), "R": _weights(layer.R)}
+    return QGRU(**arguments, x_scale=x.scale, x_zero_point=x.zero_point, x_dtype=x.dtype.name)
+
+
+def _product(layer: Conv2d | Linear, x: Numbers, out: Numbers | None) -> Layer:
+    arguments = {**layer.arguments(), "W": _weights(layer.W)}
     arguments |= {"x_scale": x.scale, "x_zero_point": x.zero_point, "x_dtype": x.dtype}
     if out is not None:
         arguments |= {"out_scale": out.scale, "out_zero_point": out.zero_point, "out_dtype": out.dtype}

@@ -6,6 +6,7 @@ The product of all inputs comes first, of all steps at once; a step is the produ
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,7 @@ from complsparse.nn._values import Spec
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
+    from complsparse.nn._layer import Layer
     from complsparse.nn._memory import Value
 
 
@@ -107,25 +109,18 @@ class _Recurrent(ArrayLayer):
         return [Spec((x.whole[1], self.width), samples=x.whole[0]), *states]
 
     def emit(self, builder: Builder, *inputs: Value) -> Any:
-        if len(inputs) > 1 + self.n_states or any(x.spec.dtype is not None for x in inputs):
+        if len(inputs) > 1 + self.n_states or not self._is_compiled(inputs):
             return super().emit(builder, *inputs)
         x, *begin = map(builder.dense, inputs)
         specs = self.result(x.spec, *(state.spec for state in begin))
         steps, batch = self._sizes(x.spec)
         if steps * batch == 0:
             return super().emit(builder, *inputs)
-        of_gates = Linear(self.W, bias=self.bias)
         builder.samples = steps * batch
-        gates = of_gates.emit(builder, builder.cut(x, Spec(x.spec.whole[2:], samples=steps * batch)))
+        gates = self._of_inputs().emit(builder, builder.cut(x, Spec(x.spec.whole[2:], samples=steps * batch)))
         builder.samples = None
         writes = [builder.new(spec) for spec in specs]
-        bias = None if self.recurrent_bias is None else self.recurrent_bias.astype(builder.dtype)
-        if isinstance(self.R, np.ndarray):
-            product: Any = builder.blas, np.ascontiguousarray(self.R, dtype=builder.dtype)
-            kernel = "gemm"
-        else:
-            product = _core.make_plan(self.R, batch, builder.dtype, True, bias, None, False, winners=None)
-            kernel = product.microkernel
+        kernel, product, bias = self._of_states(builder, batch)
         peephole = getattr(self, "peephole", None)
         states = [value.number for value in begin] + [-1] * (2 - len(begin))
         last = [value.number for value in writes[1:]] + [-1] * (2 - self.n_states)
@@ -140,6 +135,22 @@ class _Recurrent(ArrayLayer):
         )
         builder.step_of_all(kernel, number, [gates, *begin], writes)
         return writes
+
+    def _is_compiled(self, inputs: tuple[Value, ...]) -> bool:
+        """Whether steps take values of such dtypes."""
+        return all(x.spec.dtype is None for x in inputs)
+
+    def _of_inputs(self) -> Layer:
+        """The product of all inputs."""
+        return Linear(self.W, bias=self.bias)
+
+    def _of_states(self, builder: Builder, batch: int) -> tuple[str, Any, Any]:
+        """The product of a step's states: its micro-kernel; what `_core.Program.recurrent` takes, and a bias."""
+        bias = None if self.recurrent_bias is None else self.recurrent_bias.astype(builder.dtype)
+        if isinstance(self.R, np.ndarray):
+            return "gemm", (builder.blas, np.ascontiguousarray(self.R, dtype=builder.dtype)), bias
+        product = _core.make_plan(self.R, batch, builder.dtype, True, bias, None, False, winners=None)
+        return product.microkernel, product, bias
 
 
 class GRU(_Recurrent):
@@ -179,21 +190,30 @@ class GRU(_Recurrent):
         linear_before_reset: bool = True,
         batch_first: bool = False,
     ) -> Any:
-        width, samples = R.shape[1], x.shape[0 if batch_first else 1]
+        of_states = functools.partial(_product, W=R, bias=recurrent_bias)
+        gates = _product(x, W, bias)
+        return gru_states(gates, initial, lengths, of_states, reverse, linear_before_reset, batch_first)
 
-        def step(inputs: Any, h: Any) -> list[Any]:
-            product = _product(h, R, recurrent_bias)
-            gates = scipy.special.expit(inputs[:, : 2 * width] + product[:, : 2 * width])
-            update, reset = gates[:, :width], gates[:, width:]
-            if linear_before_reset:
-                of_state = reset * product[:, 2 * width :]
-            else:
-                of_state = _product(np.ascontiguousarray(reset * h), R, recurrent_bias)[:, 2 * width :]
-            candidate = np.tanh(inputs[:, 2 * width :] + of_state)
-            return [update * h + (1 - update) * candidate]
 
-        begin = np.zeros((samples, width), x.dtype) if initial is None else initial
-        return _states(_product(x, W, bias), lengths, [begin], reverse, batch_first, step)
+def gru_states(
+    gates: Any, initial: Any, lengths: Any, of_states: Any, reverse: bool, linear_before_reset: bool, batch_first: bool
+) -> list[Any]:
+    """All states and the last ones, of what inputs give to the gates; `of_states` is the product of states."""
+    width, samples = gates.shape[2] // 3, gates.shape[0 if batch_first else 1]
+
+    def step(inputs: Any, h: Any) -> list[Any]:
+        product = of_states(h)
+        both = scipy.special.expit(inputs[:, : 2 * width] + product[:, : 2 * width])
+        update, reset = both[:, :width], both[:, width:]
+        if linear_before_reset:
+            of_state = reset * product[:, 2 * width :]
+        else:
+            of_state = of_states(np.ascontiguousarray(reset * h))[:, 2 * width :]
+        candidate = np.tanh(inputs[:, 2 * width :] + of_state)
+        return [update * h + (1 - update) * candidate]
+
+    begin = np.zeros((samples, width), gates.dtype) if initial is None else initial
+    return _states(gates, lengths, [begin], reverse, batch_first, step)
 
 
 class LSTM(_Recurrent):

@@ -17,7 +17,26 @@ std::int64_t nanoseconds() {
         .count();
 }
 
+class ProgramStep final : public Step {
+   public:
+    explicit ProgramStep(const Program& program) : program_(program) {}
+
+    void run(const Frame& frame) const override {
+        unsigned char* const outside[] = {frame.at(0), frame.at(1)};
+        program_.run(outside, frame.workspace, frame.threads, nullptr);
+    }
+    std::int64_t workspace_bytes(std::int64_t, int threads) const override { return program_.memory_bytes(threads); }
+    double work() const override { return program_.work(); }
+
+   private:
+    const Program& program_;
+};
+
 }  // namespace
+
+std::unique_ptr<const Step> program_step(const Program& program) {
+    return std::make_unique<const ProgramStep>(program);
+}
 
 int Program::new_value(std::int64_t sample_bytes) {
     places_.push_back({Memory::outside, 0, sample_bytes});
@@ -44,6 +63,12 @@ void Program::set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes) {
         stretch.bytes = sample_bytes_ + workspace_of(first, stretch.last, 1, 1);
         first = stretch.last;
     }
+}
+
+double Program::work() const {
+    double sum = 0;
+    for (const Stretch& stretch : stretches_) sum += stretch.work * static_cast<double>(stretch.samples);
+    return sum;
 }
 
 std::int64_t Program::workspace_of(int first, int last, std::int64_t samples, int threads) const {

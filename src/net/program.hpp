@@ -32,6 +32,7 @@ class Program {
     void set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes);
 
     int n_steps() const { return static_cast<int>(steps_.size()); }
+    double work() const;  // of all steps, on all samples
     // Of the block, for at most so many threads.
     std::int64_t memory_bytes(int threads) const;
     // In a block of at least memory_bytes(threads), on a cache line. Nanoseconds that each step took, added up over
@@ -56,5 +57,8 @@ class Program {
     std::vector<Stretch> stretches_;
     std::int64_t batch_bytes_ = 0, sample_bytes_ = 0;
 };
+
+// A program of one array and one result as a step: value 0 to value 1, all samples. The program must outlive it.
+std::unique_ptr<const Step> program_step(const Program& program);
 
 }  // namespace cs
