@@ -207,6 +207,51 @@ def test_recurrent(onnx, tmp_path, kind):
     assert of_state.multiplications == 7 * 2 * r.size
 
 
+def test_recurrent_rows_have_kernels_of_their_own(onnx, tmp_path):
+    """The product of all inputs is sparse, that of each state dense."""
+    w, r = pruned(60, 30)[None], dense(1, 60, 20)
+    nodes = [("GRU", ["x", "w", "r"], ["y"], {"hidden_size": 20})]
+    path = saved(onnx, tmp_path / "m.onnx", nodes, {"x": [7, 2, 30]}, ["y"], w=w, r=r)
+    found = cs.onnx.report(path)
+    of_input, of_state = found.layers
+    plan = cs.onnx.load(path).plan((7, 2, 30))
+    assert of_input.runs_on == f"sparse: {plan.steps[0].kernel}"
+    assert of_state.runs_on == "dense: BLAS"
+    assert found.totals.touched == of_input.multiplications / found.totals.multiplications
+
+
+def test_what_has_no_sparse_kernel_is_not_touched(onnx, tmp_path):
+    """Transposed convolutions run densely, however many zeros they have."""
+    nodes = [("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}), ("Conv", ["a", "v"], ["y"], {})]
+    w = cs.random((16, 8 * 4), density=0.1, rng=0).toarray().reshape(16, 8, 2, 2)
+    v = cs.random((8, 8 * 9), density=0.1, rng=0).toarray().reshape(8, 8, 3, 3)
+    found = cs.onnx.report(saved(onnx, tmp_path / "m.onnx", nodes, {"x": [1, 16, 5, 6]}, ["y"], w=w, v=v))
+    transposed, convolution = found.layers
+    assert transposed.runs_on.startswith("dense: ")
+    assert not transposed.sparse
+    assert convolution.sparse
+    assert found.totals.touched == convolution.multiplications / found.totals.multiplications
+
+
+def test_sparse_initializers_of_each_layer(onnx, tmp_path):
+    """The same rows as of dense weights."""
+    from onnx_models import with_sparse
+
+    arrays = {"w": pruned(40, 64), "f": pruned(8, 36).reshape(8, 4, 3, 3), "g": pruned(48, 24)[None]}
+    nodes = [
+        ("MatMul", ["x", "w"], ["y"], {}),
+        ("Conv", ["i", "f"], ["j"], {}),
+        ("GRU", ["s", "g", "r"], ["t"], {"hidden_size": 16}),
+    ]
+    inputs = {"x": [3, 40], "i": [1, 4, 6, 6], "s": [5, 2, 24]}
+    path = saved(onnx, tmp_path / "m.onnx", nodes, inputs, ["y", "j", "t"], r=dense(1, 48, 16), **arrays)
+    wanted, model = cs.onnx.report(path), onnx.load(path)
+    for name, flat in zip(arrays, (True, False, True), strict=True):
+        model = with_sparse(model, name, flat)
+    onnx.save(model, tmp_path / "s.onnx")
+    assert cs.onnx.report(tmp_path / "s.onnx").layers == wanted.layers
+
+
 def test_sparse_initializers(onnx, tmp_path):
     w = pruned(40, 64)
     places = np.flatnonzero(w)

@@ -100,15 +100,22 @@ class ArrayLayer(Layer):
                                  "from shapes")  # fmt: skip
         is_known = self.of_shapes_alone or all(spec.known is not None for spec in inputs)
         try:
-            found = self._called([stand_in(spec) for spec in inputs])
-        except (TypeError, IndexError) as error:
+            found = self._indexed([stand_in(spec) for spec in inputs])
+        except TypeError as error:
             raise ValueError(str(error)) from None
         specs = [Spec.of_array(array, is_known) for array in found]
         return specs[0] if self.n_outputs == 1 else specs
 
     def apply(self, *inputs: Any) -> Any:
-        found = self._called([x.toarray() if isinstance(x, Winners) else x for x in inputs])
+        found = self._indexed([x.toarray() if isinstance(x, Winners) else x for x in inputs])
         return found[0] if self.n_outputs == 1 else found
+
+    def _indexed(self, arrays: list[Any]) -> list[NDArray[Any]]:
+        """What is computed; ValueError where an index among the inputs lies outside of an array."""
+        try:
+            return self._called(arrays)
+        except IndexError as error:
+            raise ValueError(f"{self!r}: {error}") from None
 
     def _called(self, arrays: list[Any]) -> list[NDArray[Any]]:
         with np.errstate(all="ignore"):
@@ -121,7 +128,7 @@ class ArrayLayer(Layer):
         writes = [builder.new(spec._replace(known=None)) for spec in ([specs] if self.n_outputs == 1 else specs)]
 
         def run(*arrays: NDArray[Any]) -> None:
-            found = self._called(list(arrays[: len(reads)]))
+            found = self._indexed(list(arrays[: len(reads)]))
             for to, result in zip(arrays[len(reads) :], found, strict=True):
                 if result.shape != to.shape:
                     raise ValueError(f"{self!r} gave shape {result.shape}; of zeros it had given {to.shape}")

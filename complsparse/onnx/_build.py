@@ -4,35 +4,44 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from complsparse import nn
 from complsparse._files.trust import printable
-from complsparse._matrix.makers import from_coo, from_dense, from_filters
+from complsparse._matrix.makers import from_filters
+from complsparse._matrix.matrix import ComplementaryMatrix
+from complsparse.nn._array_layer import ArrayLayer
 from complsparse.nn._network import Handle
 from complsparse.nn._values import Spec
 from complsparse.onnx._blocks import with_whole_blocks
 from complsparse.onnx._fallback import add_part, in_parts, is_known, reads
-from complsparse.onnx._nodes import Op
+from complsparse.onnx._nodes import Op, Refusal
 from complsparse.onnx._operators import OPERATORS, Operator
 from complsparse.onnx._simplify import Plain
-from complsparse.onnx._tensors import MOST_DENSE, SparseTensor
+from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
+from complsparse.onnx._tensors import MOST_DENSE
 
 _MOST_FOLDED = 2**30  # bytes that follow from constants alone
+_MOST_TRIED = 2**32  # entries of all arrays that functions are tried on, for the shapes of what they give
+_LARGEST_FACTOR = 2**20  # entries of a constant operand of what takes longer than its operands are large
+_LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "GRU", "LSTM", "RNN", "FusedMatMul", "QLinearConv",
+         "QLinearMatMul", "ConvInteger", "MatMulInteger", "Resize", "Upsample"}  # fmt: skip
 
 
 class Builder:
     """A graph that is being built, node by node: rows of the table ask it for constants and values, and add layers."""
 
-    def __init__(self, plain: Plain, sparsity: float) -> None:
-        self.graph, self.sparsity = nn.Graph(), sparsity
+    def __init__(self, plain: Plain, sparsity: float, fallback: bool = False) -> None:
+        self.graph, self.sparsity, self.fallback = nn.Graph(), sparsity, fallback
         self.constants: dict[str, Any] = dict(plain.constants)
         self.handles: dict[str, Any] = {}
         self.specs: dict[Any, Spec | None] = {}  # by handle: what it is for inputs of some shape, where that is known
-        self._folded = 0
+        self._folded = self._tried = 0
         self._names: set[str] = set()
         for value in plain.inputs:
             handle = self.graph.input(self._name(value.name), value.shape, value.dtype)
@@ -110,14 +119,12 @@ class Builder:
         handle = self.graph.add(layer, *values, name=self._name(name))
         given: Any = [self.specs.get(value) for value in values]
         try:
+            self._check_tried(layer, given)
             specs: Any = layer.result(*given)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            MemoryError,
-        ):  # the shape is not known, or not this one
+        except (ValueError, TypeError, KeyError, AttributeError, MemoryError) as error:
+            if self.fallback and isinstance(error, Refusal):
+                raise
+            # The shape is not known, or not this one.
             specs = [None] * layer.n_outputs if layer.n_outputs > 1 else None
         if layer.n_outputs == 1:
             self.specs[handle] = specs
@@ -125,33 +132,35 @@ class Builder:
             self.specs.update(zip(handle, specs, strict=True))
         return handle
 
+    def _check_tried(self, layer: nn.Layer, given: list[Spec | None]) -> None:
+        """Functions find the shapes of their results by computing: so large arrays would take for ever."""
+        if isinstance(layer, ArrayLayer):
+            self._tried += sum(math.prod(spec.whole) for spec in given if spec is not None)
+            if self._tried > _MOST_TRIED:
+                raise ValueError(f"shapes of more than {_MOST_TRIED} entries")
+
     # --- weights
 
     def matrix(self, W: Any, transpose: bool, factor: float = 1.0) -> Any:
-        """Weights as a ComplementaryMatrix where they are sparse enough, else as an array."""
+        """Weights of two axes as a ComplementaryMatrix where they are sparse enough, else as an array."""
         if isinstance(W, SparseTensor):
-            W = W.transposed() if transpose else W
-            if self._is_sparse(W):
-                places, cols = W.places, max(1, W.shape[1])
-                values = _computed(W.values * W.dtype.type(factor))
-                return with_whole_blocks(from_coo(values, (places // cols, places % cols), W.shape))
-            W, transpose = W.toarray(), False
-        W = _computed(np.ascontiguousarray(W.T if transpose else W))
+            W = rows_of(W) if self._is_sparse(W) else W.toarray()
+        W = W.T if transpose else W
+        W = _computed(W if scipy.sparse.issparse(W) else np.ascontiguousarray(W))
         W = W if factor == 1 else W * W.dtype.type(factor)
-        return with_whole_blocks(from_dense(W)) if self._is_sparse(W) else W
+        return with_whole_blocks(ComplementaryMatrix(W)) if self._is_sparse(W) else W
 
     def filters(self, W: Any) -> Any:
         """The same of filters of convolutions."""
+        if isinstance(W, SparseTensor) and self._is_sparse(W):
+            packed = ComplementaryMatrix(_computed(rows_of(W)))
+            packed._packing.filter_shape = W.shape
+            return packed
         W = _computed(W.toarray() if isinstance(W, SparseTensor) else W)
         return from_filters(W) if self._is_sparse(W) else W
 
     def _is_sparse(self, W: Any) -> bool:
-        if isinstance(W, SparseTensor):
-            stored, size = len(W.values), W.shape[0] * W.shape[1]
-        else:
-            stored, size = int(np.count_nonzero(W)), W.size
-        # Whoever prunes to 70% rounds the number of zeros.
-        return size > 0 and size - stored >= math.floor(self.sparsity * size) > 0
+        return is_sparse(W, self.sparsity)
 
     # --- nodes
 
@@ -181,8 +190,10 @@ class Builder:
 
     def _fold(self, op: Op, row: Any) -> bool:
         """Whether all inputs are constants, and so is what comes out."""
-        arrays = [self.constants.get(name) for name in op.inputs if name is not None]
+        arrays: list[Any] = [self.constants.get(name) for name in op.inputs if name is not None]
         if any(array is None or isinstance(array, SparseTensor) for array in arrays):
+            return False
+        if op.kind in _LONG and any(array.size > _LARGEST_FACTOR for array in arrays):
             return False
         layer = None if row.layer is None else row.layer(op)
         if layer is None and row.compute is not None:
@@ -237,23 +248,51 @@ def _input_spec(shape: Any, dtype: Any) -> Spec | None:
     return Spec(tuple(sizes[1:]), samples=sizes[0] if sizes else None, dtype=kept)
 
 
-def build(plain: Plain, sparsity: float) -> nn.Graph:
-    """The network of a model; ValueError that names the node where one does not fit."""
-    builder = Builder(plain, sparsity)
-    parts = in_parts(plain.nodes)
-    for ops in parts:
-        op = ops[0]
-        try:
-            if is_known(op):
-                builder.run(op)
-            else:
-                others = (other for part in parts if part is not ops for other in part)
-                add_part(ops, builder, {*plain.outputs, *(name for other in others for name in reads(other))})
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-            text = " ".join(str(error).split())
-            raise ValueError(text if text.startswith(("node ", "nodes ")) else f"node {op}: {text}") from None
+def build(plain: Plain, sparsity: float, *, fallback: bool = False) -> nn.Graph:
+    """The network of a model; ValueError that names the node where one does not fit.
+
+    With a fallback ONNX Runtime runs what is not known, or known but not in the form of its node. The latter is found
+    by trying, and the network made again with these nodes among the former.
+    """
+    elsewhere = {op for op in plain.nodes if not is_known(op)}
+    while True:
+        builder, refused = _built(plain, sparsity, elsewhere, fallback)
+        if not refused:
+            break
+        elsewhere |= refused
     for name in plain.outputs:
         if name not in builder.handles:
             builder.handles[name] = builder._fixed(np.asarray(builder.constants[name]), name)
         builder.graph.output(builder.handles[name], printable(name))
     return builder.graph
+
+
+def _built(plain: Plain, sparsity: float, elsewhere: set[Op], fallback: bool) -> tuple[Builder, set[Op]]:
+    """All nodes, and those that were refused where there is a fallback."""
+    builder, refused = Builder(plain, sparsity, fallback), set()
+    parts = in_parts(plain.nodes, elsewhere)
+    readers = Counter(name for part in parts for name in {name for op in part for name in reads(op)})
+    readers.update(plain.outputs)
+    for ops in parts:
+        try:
+            if ops[0] in elsewhere:
+                add_part(ops, builder, readers)
+            else:
+                builder.run(ops[0])
+        except _REFUSALS as error:
+            if ops[0] in elsewhere or not fallback:
+                raise _named(ops[0], error) from None
+            refused.add(ops[0])
+            try:
+                add_part(ops, builder, readers)  # alone, so that nodes behind it are tried too
+            except _REFUSALS:
+                raise _named(ops[0], error) from None
+    return builder, refused
+
+
+_REFUSALS = (ValueError, TypeError, KeyError, IndexError, OverflowError)
+
+
+def _named(op: Op, error: Exception) -> ValueError:
+    text = " ".join(str(error).split())
+    return ValueError(text if text.startswith(("node ", "nodes ")) else f"node {op}: {text}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,7 @@ from complsparse import _core, nn
 from complsparse._files.trust import printable
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators import OPERATORS
-from complsparse.onnx._tensors import SparseTensor
+from complsparse.onnx._sparse_tensors import SparseTensor
 
 _IR_VERSION = 10
 _SHOWN = 3  # nodes that the name of a step has
@@ -35,26 +35,26 @@ def runtime() -> Any:
     return onnxruntime
 
 
-def in_parts(nodes: Sequence[Op]) -> list[list[Op]]:
-    """Nodes in an order in which they may run: known ones alone, the others in as few parts as this order of levels
-    gives. O(nodes + edges).
+def in_parts(nodes: Sequence[Op], elsewhere: Collection[Op]) -> list[list[Op]]:
+    """Nodes in an order in which they may run: ours alone, those that run elsewhere in as few parts as this order of
+    levels gives. O(nodes + edges).
 
-    A level counts how often the longest way to a node goes from a known node, or an input, to one that is not known.
+    A level counts how often the longest way to a node goes from one of ours, or an input, to one that runs elsewhere.
     It never falls along an edge, and rises on every way that leaves a part and comes back: parts are convex.
     """
-    levels: dict[str, tuple[int, bool]] = {}  # by what a node writes: its level, and whether it is known
+    levels: dict[str, tuple[int, bool]] = {}  # by what a node writes: its level, and whether it is ours
     placed = []
     for op in nodes:
-        known = is_known(op)
+        ours = op not in elsewhere
         before = [levels.get(name, (0, True)) for name in reads(op)] or [(0, True)]
-        level = max(at + (not known and of_known) for at, of_known in before)
-        levels.update(dict.fromkeys(op.outputs, (level, known)))
-        placed.append((level, known, op))
+        level = max(at + (not ours and of_ours) for at, of_ours in before)
+        levels.update(dict.fromkeys(op.outputs, (level, ours)))
+        placed.append((level, ours, op))
     placed.sort(key=lambda one: one[:2])
     parts: list[list[Op]] = []
-    for (_, known), found in groupby(placed, key=lambda one: one[:2]):
+    for (_, ours), found in groupby(placed, key=lambda one: one[:2]):
         ops = [op for _, _, op in found]
-        parts.extend([op] for op in ops) if known else parts.append(ops)
+        parts.extend([op] for op in ops) if ours else parts.append(ops)
     return parts
 
 
@@ -148,15 +148,17 @@ def _attribute(value: Any) -> Any:
     return onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
 
 
-def add_part(ops: Sequence[Op], build: Any, wanted: Collection[str]) -> None:
-    """A part as one step; `wanted` are the names that are read elsewhere."""
+def add_part(ops: Sequence[Op], build: Any, readers: Mapping[str, int]) -> None:
+    """A part as one step; `readers` says of each name how many parts, and outputs of the network, read it."""
+    runtime()
     inside = {name for op in ops for name in op.outputs}
     outside = [name for name in dict.fromkeys(name for op in ops for name in reads(op)) if name not in inside]
     constants = {name: _as_computed(build.constants[name]) for name in outside if name in build.constants}
     inputs = [name for name in outside if name not in constants]
     if not inputs:
         raise ops[0].refuse("it reads no input of the network")
-    outputs = [name for op in ops for name in op.outputs if name and name in wanted]
+    own = {name for op in ops for name in reads(op)}
+    outputs = [name for op in ops for name in op.outputs if name and readers.get(name, 0) > (name in own)]
     layer = ONNXRuntime(ops, constants, inputs, outputs)
     values = [build.handles[name] for name in inputs]
     specs = [build.specs.get(value) for value in values]

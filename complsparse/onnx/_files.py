@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 
 from complsparse._files.trust import check_regular, naming, path_of, printable
-from complsparse.onnx._tensors import SparseTensor, check_tensor, read_external, sparse_tensor, type_name
-from complsparse.onnx._wire import check_wire
+from complsparse.onnx._sparse_tensors import SparseTensor, sparse_tensor
+from complsparse.onnx._tensors import check_tensor, read_external, type_name
+from complsparse.onnx._wire import MOST_BYTES, check_wire
 
 OLDEST_OPSET = 6
 _DEEPEST_GRAPH = 8  # graphs in nodes of graphs
+
+
+Scopes = tuple[set[str], ...]  # names of values, from the outermost graph to the innermost
 
 
 class Model(NamedTuple):
@@ -29,23 +34,32 @@ class Model(NamedTuple):
 def read_model(source: Any) -> Model:
     """Of a path, or of an `onnx.ModelProto`, which stays as it is."""
     if isinstance(source, onnx.ModelProto):
-        proto = onnx.ModelProto()
-        proto.CopyFrom(source)
         name, folder = "the model", None
+        data = source.SerializeToString() if source.ByteSize() <= MOST_BYTES else None
     else:
         name = path_of(source)
         folder = os.path.dirname(os.path.abspath(name))
         with open(name, "rb") as stream:
             check_regular(name)
             data = stream.read()
-        with naming(name):
-            check_wire(data, onnx.ModelProto.DESCRIPTOR)
-            try:
-                proto = onnx.ModelProto.FromString(data)
-            except Exception as error:  # protobuf's DecodeError is a class of its own
-                raise ValueError(f"not a model of ONNX: {error}") from None
     with naming(name):
+        proto = _copy(source) if data is None else _parsed(data)
         return Model(proto, _checked(proto, folder), name)
+
+
+def _parsed(data: bytes) -> Any:
+    check_wire(data, onnx.ModelProto.DESCRIPTOR)
+    try:
+        return onnx.ModelProto.FromString(data)
+    except Exception as error:  # protobuf's DecodeError is a class of its own
+        raise ValueError(f"not a model of ONNX: {error}") from None
+
+
+def _copy(proto: Any) -> Any:
+    """Of a model that is too large to be bytes."""
+    made = onnx.ModelProto()
+    made.CopyFrom(proto)
+    return made
 
 
 def fix(model: Model, constants: dict[str, Any]) -> None:
@@ -74,35 +88,38 @@ def _checked(proto: Any, folder: str | None) -> dict[str, SparseTensor]:
     newest = onnx.defs.onnx_opset_version()
     if version is None or not OLDEST_OPSET <= version <= newest:
         raise ValueError(f"operator set {version}; {OLDEST_OPSET} to {newest} are known")
-    _check_graph(proto.graph, folder, frozenset(), 1)
+    _check_graph(proto.graph, folder, ())
     for function in proto.functions:
-        _check_nodes(function.node, folder, set(function.input), 1)
+        _check_nodes(function.node, folder, (set(function.input),))
     return _lifted(proto.graph)
 
 
-def _check_graph(graph: Any, folder: str | None, outer: frozenset[str], depth: int) -> None:
-    if depth > _DEEPEST_GRAPH:
+def _check_graph(graph: Any, folder: str | None, outer: Scopes) -> None:
+    if len(outer) >= _DEEPEST_GRAPH:
         raise ValueError(f"graphs within graphs, more than {_DEEPEST_GRAPH} deep")
-    known = set(outer)
-    constants = [tensor.name for tensor in graph.initializer]
-    sparse = [tensor.values.name for tensor in graph.sparse_initializer]
-    if sparse and depth > 1:
+    if graph.sparse_initializer and outer:
         raise ValueError("a graph within a graph has sparse initializers, which are read in the outermost one only")
     for tensor in graph.initializer:
         _check_one(tensor, folder)
+    for tensor in graph.sparse_initializer:
+        _check_sparse(tensor, folder)
     inputs = [value.name for value in graph.input]
-    for names, what in ((inputs, "inputs"), ([*constants, *sparse], "initializers")):
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if twice or "" in names:
-            raise ValueError(f"two {what} are called {printable((twice or [''])[0])!r}")
+    constants = [tensor.name for tensor in graph.initializer]
+    constants += [tensor.values.name for tensor in graph.sparse_initializer]
+    for names, what in ((inputs, "inputs"), (constants, "initializers")):
+        twice = next((name for name, n in Counter(names).items() if n > 1 or not name), None)
+        if twice is not None:
+            raise ValueError(
+                f"two {what} are called {printable(twice)!r}" if twice else f"one of the {what} has no name"
+            )
     for value in (*graph.input, *graph.output):
         _check_value(value)
-    known.update(inputs, constants, sparse)
-    made = _check_nodes(graph.node, folder, known, depth)
-    missing = [value.name for value in graph.output if value.name not in made]
+    known = {*inputs, *constants}
+    _check_nodes(graph.node, folder, (*outer, known))
+    missing = [value.name for value in graph.output if not any(value.name in names for names in (known, *outer))]
     if missing:
         raise ValueError(f"output {printable(missing[0])!r} is computed by no node")
-    if depth == 1 and not graph.output:
+    if not outer and not graph.output:
         raise ValueError("the graph has no output")
 
 
@@ -111,29 +128,27 @@ def _check_value(value: Any) -> None:
         type_name(value.type.tensor_type.elem_type, f"value {printable(value.name)!r}")
 
 
-def _check_nodes(nodes: Any, folder: str | None, known: set[str], depth: int) -> set[str]:
-    """The names that are known behind the nodes, each of which reads only what lies before it: no cycles."""
-    written = set()
+def _check_nodes(nodes: Any, folder: str | None, scopes: Scopes) -> None:
+    """Adds to the last scope what nodes write, each of which reads only what is known before it: no cycles."""
     for node in nodes:
         what = f"node {printable(node.name)!r} ({printable(node.op_type)})"
-        unknown = next((name for name in node.input if name and name not in known), None)
+        unknown = next((name for name in node.input if name and not any(name in scope for scope in scopes)), None)
         if unknown is not None:
             later = any(unknown in other.output for other in nodes)
             raise ValueError(f"{what} reads {printable(unknown)!r}, which "
                              + ("a node behind it writes: nodes stand in the order in which they run, without cycles"
                                 if later else "nobody writes"))  # fmt: skip
-        for name in node.output:
-            if name and (name in written or name in known):
-                raise ValueError(f"{what} writes {printable(name)!r}, which is there already")
-            if name:
-                written.add(name)
-                known.add(name)
         for tensor, graph in _inside(node):
-            if tensor is not None:
-                _check_one(tensor, folder)
+            if graph is not None:
+                _check_graph(graph, folder, scopes)
+            elif isinstance(tensor, onnx.SparseTensorProto):
+                _check_sparse(tensor, folder)
             else:
-                _check_graph(graph, folder, frozenset(known), depth + 1)
-    return known
+                _check_one(tensor, folder)
+        for name in filter(None, node.output):
+            if any(name in scope for scope in scopes):
+                raise ValueError(f"{what} writes {printable(name)!r}, which is there already")
+            scopes[-1].add(name)
 
 
 def _inside(node: Any) -> Iterator[tuple[Any, Any]]:
@@ -141,7 +156,9 @@ def _inside(node: Any) -> Iterator[tuple[Any, Any]]:
     for attribute in node.attribute:
         if attribute.HasField("t"):
             yield attribute.t, None
-        for tensor in attribute.tensors:
+        if attribute.HasField("sparse_tensor"):
+            yield attribute.sparse_tensor, None
+        for tensor in (*attribute.tensors, *attribute.sparse_tensors):
             yield tensor, None
         if attribute.HasField("g"):
             yield None, attribute.g
@@ -153,6 +170,12 @@ def _check_one(tensor: Any, folder: str | None) -> None:
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         read_external(tensor, folder)
     check_tensor(tensor)
+
+
+def _check_sparse(tensor: Any, folder: str | None) -> None:
+    for part in (tensor.values, tensor.indices):
+        _check_one(part, folder)
+    sparse_tensor(tensor)
 
 
 def _lifted(graph: Any) -> dict[str, SparseTensor]:
@@ -179,3 +202,16 @@ def _lifted(graph: Any) -> dict[str, SparseTensor]:
                 kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.dtype)
                 graph.input.append(onnx.helper.make_tensor_value_info(name, kind, tensor.shape))
     return found
+
+
+def restore(model: Model, names: Collection[str]) -> None:
+    """Sparse tensors of these names are initializers of the graph again."""
+    graph = model.proto.graph
+    inputs = [value for value in graph.input if value.name not in model.sparse]
+    copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
+    del graph.input[:]
+    graph.input.extend(copies)
+    for name, tensor in model.sparse.items():
+        if name in names:
+            parts = (onnx.numpy_helper.from_array(*part) for part in ((tensor.values, name), (tensor.places, "")))
+            graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(*parts, tensor.shape))

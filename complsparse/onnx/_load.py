@@ -10,7 +10,7 @@ from complsparse import nn
 from complsparse._files.trust import naming
 from complsparse.nn._array_layer import ArrayLayer
 from complsparse.onnx._build import build
-from complsparse.onnx._fallback import is_known, runtime
+from complsparse.onnx._fallback import is_known
 from complsparse.onnx._files import fix, read_model
 from complsparse.onnx._operators import Operator
 from complsparse.onnx._simplify import Plain, simplified
@@ -34,8 +34,9 @@ def load(
     sparsity : float
         Weights of which at least this share is zero become a ComplementaryMatrix; others stay dense.
     fallback : {None, "onnxruntime"}
-        Who runs operators that are not known here: nobody, or ONNX Runtime, in as few steps of the network as may be.
-        It reads the nodes of these steps, and their constants, itself.
+        Who runs operators that are not known here, and nodes of known ones with inputs or attributes that are not:
+        nobody, or ONNX Runtime, in as few steps of the network as may be. It reads these nodes, and their constants,
+        itself.
     constants : dict of str to array_like, optional
         Inputs that are always the same, such as a sampling rate or a shape: they become part of the network.
 
@@ -82,9 +83,7 @@ def load(
         plain = simplified(read)
         if fallback is None:
             check_known(plain)
-        elif not all(map(is_known, plain.nodes)):
-            runtime()
-        return build(plain, share)
+        return build(plain, share, fallback=fallback is not None)
 
 
 def shaping_inputs(net: nn.Graph) -> list[str]:

@@ -17,6 +17,10 @@ Text: TypeAlias = str  # `Op` has methods called str and int
 Whole: TypeAlias = int
 
 
+class Refusal(ValueError):
+    """A node of a known operator, in a form that is not known."""
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """A node: what it computes, and the names of what it reads (None where an input is left out) and writes."""
@@ -37,8 +41,8 @@ class Op:
         kind = f"{self.domain}.{self.kind}" if self.domain else self.kind
         return f"{printable(self.name)!r} ({printable(kind)})"
 
-    def refuse(self, reason: Text) -> ValueError:
-        return ValueError(f"node {self}: {reason}")
+    def refuse(self, reason: Text) -> Refusal:
+        return Refusal(f"node {self}: {reason}")
 
     def _given(self, name: Text, default: Any, kinds: tuple[type, ...]) -> Any:
         value = self.attributes.get(name, default)

@@ -40,7 +40,7 @@ class LayerReport(NamedTuple):
     sizes_known : bool
         Otherwise axes of unknown size count as one.
     sparse : bool
-        Whether enough weights are zero for a sparse kernel.
+        Whether enough weights are zero, and there is a sparse kernel for such a layer: it runs, or would in a network.
     runs_on, why : str
     seconds, dense_seconds : float or None
         Of the product where it was measured: by who runs it, and by NumPy with zeros.
@@ -72,7 +72,7 @@ class Totals(NamedTuple):
     nonzero_multiplications : int
         Less those of zero weights.
     touched : float
-        The share of `multiplications` that lies in layers with enough zeros.
+        The share of `multiplications` that lies in layers that are `sparse`.
     seconds, dense_seconds : float or None
         Of the layers that were measured.
     """
@@ -229,7 +229,7 @@ def _layer(weighted: Weighted, found: Found, sparsity: float, measure: bool) -> 
     matrix = weighted.matrix
     size = math.prod(matrix.shape)
     nnz = int(matrix.nnz) if hasattr(matrix, "nnz") else int(np.count_nonzero(matrix))
-    enough = size > 0 and size - nnz >= math.floor(sparsity * size) > 0
+    enough = size > 0 and size - nnz >= math.floor(sparsity * size) > 0  # as load decides
     packed = None
     if enough or (size and nnz <= _LOOKED_AT * size):
         packed = matrix if isinstance(matrix, ComplementaryMatrix) else ComplementaryMatrix(matrix)
@@ -240,8 +240,8 @@ def _layer(weighted: Weighted, found: Found, sparsity: float, measure: bool) -> 
     each = weighted.columns * weighted.calls
     return LayerReport(
         weighted.name, weighted.operator, weighted.shape, nnz / size if size else 0.0,
-        "" if packed is None else pattern_of(packed), size * each, nnz * each, weighted.known, enough, runs_on, why,
-        ours, dense,
+        "" if packed is None else pattern_of(packed), size * each, nnz * each, weighted.known,
+        enough and not runs_on.startswith("dense"), runs_on, why, ours, dense,
     )  # fmt: skip
 
 
@@ -253,8 +253,8 @@ def _runner(
     if found.refused is not None:
         return "ONNX Runtime", "load refuses the model"
     is_packed, kernel = enough, None
-    if found.runners is not None and weighted.node in found.runners:  # else part of another layer
-        is_packed, kernel = found.runners[weighted.node]
+    if found.runners is not None and weighted.name in found.runners:  # else part of another layer
+        is_packed, kernel = found.runners[weighted.name]
         if enough and not is_packed:
             return f"dense: {_dense_kernel(kernel)}", f"{why}, but no sparse kernel for this layer"
     if not is_packed or packed is None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,8 +12,12 @@ import onnx
 from numpy.typing import NDArray
 from scipy import sparse
 
-from complsparse._files.trust import naming, path_of
+from complsparse._files.trust import naming
+from complsparse.onnx._constants import Constants, attributes_of
+from complsparse.onnx._files import Model, read_model, restore
 from complsparse.onnx._library import DOMAIN, VERSION
+from complsparse.onnx._shapes import inferred
+from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 
 
 class Layer(NamedTuple):
@@ -26,59 +29,44 @@ class Layer(NamedTuple):
     attributes: dict[str, Any]
 
 
-class Constants:
-    """The constant arrays of a graph, by name."""
-
-    def __init__(self, graph: Any) -> None:
-        self._protos = {tensor.name: tensor for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and len(node.attribute) == 1 and node.attribute[0].HasField("t"):
-                self._protos[node.output[0]] = node.attribute[0].t
-
-    def array(self, name: str) -> NDArray[Any] | None:
-        return onnx.numpy_helper.to_array(self._protos[name]) if name in self._protos else None
-
-    def matrix(self, name: str, sparsity: float) -> NDArray[Any] | None:
-        """Weights of float32 of which so large a share is zero."""
-        weights = self.array(name)
-        if weights is None or weights.dtype != np.float32 or weights.ndim < 2 or not weights.size:
-            return None
-        return weights if np.count_nonzero(weights) <= (1 - sparsity) * weights.size else None
+def _weights(node: Any, constants: Constants, sparsity: float) -> NDArray[Any] | SparseTensor | None:
+    """Constant weights of float32 of which so large a share is zero."""
+    weights = constants.weights(node.input[1]) if len(node.input) > 1 else None
+    if weights is None or weights.dtype != np.float32 or weights.ndim < 2:
+        return None
+    return weights if is_sparse(weights, sparsity) else None
 
 
-def attributes_of(node: Any) -> dict[str, Any]:
-    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
-def _product(filters: NDArray[Any], bias: NDArray[Any] | None) -> Layer | None:
+def _product(filters: Any, bias: NDArray[Any] | None) -> Layer:
     return Layer("SparseMatMul", sparse.csr_array(filters), bias, {"input_size": filters.shape[1]})
 
 
 def _of_matmul(node: Any, constants: Constants, sparsity: float) -> Layer | None:
-    weights = constants.matrix(node.input[1], sparsity)
-    return None if weights is None or weights.ndim != 2 else _product(weights.T, None)
+    weights = _weights(node, constants, sparsity)
+    return None if weights is None or weights.ndim != 2 else _product(rows_of(weights).T, None)
 
 
 def _of_gemm(node: Any, constants: Constants, sparsity: float) -> Layer | None:
     given = attributes_of(node)
-    weights = constants.matrix(node.input[1], sparsity)
+    weights = _weights(node, constants, sparsity)
     if weights is None or weights.ndim != 2 or given.get("transA", 0):
         return None
-    filters = (weights if given.get("transB", 0) else weights.T) * np.float32(given.get("alpha", 1.0))
+    filters = rows_of(weights) if given.get("transB", 0) else rows_of(weights).T
+    filters = filters * np.float32(given.get("alpha", 1.0))
     if len(node.input) < 3 or not node.input[2]:
         return _product(filters, None)
-    bias = constants.array(node.input[2])
-    if bias is None or bias.dtype != np.float32 or bias.size not in (1, len(filters)):
+    bias, outputs = constants.array(node.input[2]), filters.shape[0]
+    if bias is None or bias.dtype != np.float32 or bias.size not in (1, outputs):
         return None
     if bias.shape[:-1] not in ((), (1,)):  # a column of as many samples
         return None
-    bias = np.broadcast_to(bias.ravel() * np.float32(given.get("beta", 1.0)), len(filters))
+    bias = np.broadcast_to(bias.ravel() * np.float32(given.get("beta", 1.0)), outputs)
     return _product(filters, bias)
 
 
 def _of_conv(node: Any, constants: Constants, sparsity: float) -> Layer | None:
     given = attributes_of(node)
-    weights = constants.matrix(node.input[1], sparsity)
+    weights = _weights(node, constants, sparsity)
     if weights is None or weights.ndim not in (3, 4) or given.get("group", 1) != 1:
         return None
     if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
@@ -89,7 +77,7 @@ def _of_conv(node: Any, constants: Constants, sparsity: float) -> Layer | None:
         if bias is None or bias.shape != weights.shape[:1] or bias.dtype != np.float32:
             return None
     axes = weights.ndim - 2
-    filters = weights.reshape(len(weights), -1)
+    filters = rows_of(weights)
     geometry = {
         "input_size": filters.shape[1],
         "axes": axes,
@@ -141,7 +129,7 @@ class _Graph:
         """The node that alone reads the result of another."""
         name = node.output[0]
         reader = self.reader.get(name) if self.readers[name] == 1 else None
-        return reader if reader is not None and reader.domain in ("", "ai.onnx") else None
+        return reader if reader is not None and _is_plain(reader) else None
 
     def initializer(self, name: str, array: NDArray[Any]) -> str:
         """The name of a new one."""
@@ -189,18 +177,25 @@ class _Graph:
         added = self.constants.array(other[0]) if len(other) == 1 else None
         return added if added is not None and added.shape == (outputs,) and added.dtype == np.float32 else None
 
-    def finish(self) -> None:
-        """Nodes that were replaced go, and initializers that nobody reads any more."""
-        kept = [
-            onnx.NodeProto.FromString(node.SerializeToString()) for node in self.nodes if id(node) not in self.dropped
-        ]
-        del self.graph.node[:]
-        self.graph.node.extend(kept)
+    def finish(self) -> set[str]:
+        """Nodes that were replaced go, and initializers that nobody reads any more. The names that are read."""
+        kept = [node for node in self.nodes if id(node) not in self.dropped]
         read = {name for node in kept for name in _names_read(node)} | {value.name for value in self.graph.output}
-        tensors = [tensor for tensor in self.graph.initializer if tensor.name in read]
-        tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
-        del self.graph.initializer[:]
-        self.graph.initializer.extend(tensors)
+        _replace(self.graph.node, kept)
+        _replace(self.graph.initializer, [tensor for tensor in self.graph.initializer if tensor.name in read])
+        return read
+
+
+def _replace(field: Any, messages: list[Any]) -> None:
+    """The content of a repeated field, by some of its own messages among others."""
+    copies = [type(message).FromString(message.SerializeToString()) for message in messages]
+    del field[:]
+    field.extend(copies)
+
+
+def _is_plain(node: Any) -> bool:
+    """Whether it is an operator of ONNX of one result."""
+    return node.domain in ("", "ai.onnx") and len(node.output) == 1 and bool(node.output[0])
 
 
 def _names_read(node: Any) -> list[str]:
@@ -266,41 +261,23 @@ def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
         raise TypeError(f"sparsity={sparsity!r}; use a number from 0 to 1")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity={sparsity!r} is not from 0 to 1")
-    proto = _with_shapes(_read(model))
+    read = read_model(model)
+    with naming(read.name):
+        return _rewritten(read, float(sparsity))
+
+
+def _rewritten(model: Model, sparsity: float) -> Any:
+    model = model._replace(proto=inferred(model.proto))
+    proto = model.proto
     if any(imported.domain == DOMAIN and imported.version != VERSION for imported in proto.opset_import):
         raise ValueError(f"the model has operators of {DOMAIN} of another version than {VERSION}")
-    graph = _Graph(proto.graph, Constants(proto.graph))
+    graph = _Graph(proto.graph, Constants(model))
     for node in list(graph.nodes):
-        if node.domain in ("", "ai.onnx") and node.op_type in _LAYERS:
-            layer = _LAYERS[node.op_type](node, graph.constants, float(sparsity))
+        if _is_plain(node) and node.op_type in _LAYERS:
+            layer = _LAYERS[node.op_type](node, graph.constants, sparsity)
             if layer is not None:
                 graph.replace(node, layer)
-    graph.finish()
+    restore(model, graph.finish())
     if DOMAIN not in {imported.domain for imported in proto.opset_import}:
         proto.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
     return proto
-
-
-def _read(model: Any) -> Any:
-    if isinstance(model, onnx.ModelProto):
-        proto = onnx.ModelProto()
-        proto.CopyFrom(model)
-        return proto
-    name = path_of(model)
-    with open(name, "rb") as stream:
-        data = stream.read()
-    with naming(name):
-        try:
-            proto = onnx.load_model_from_string(data)
-            onnx.load_external_data_for_model(proto, os.path.dirname(os.path.abspath(name)))
-        except Exception as error:  # protobuf's DecodeError is a class of its own
-            raise ValueError(f"not a model of ONNX: {error}") from None
-    return proto
-
-
-def _with_shapes(proto: Any) -> Any:
-    """Our operators have no shape inference in a session: what they give is written down."""
-    try:
-        return onnx.shape_inference.infer_shapes(proto)
-    except (onnx.shape_inference.InferenceError, ValueError):  # a model of more than 2 GB, or of unknown operators
-        return proto

@@ -47,12 +47,21 @@ def simplified(model: Model) -> Plain:
     """O(nodes), apart from the passes of the simplifier."""
     _check_functions(model.proto)
     with _quiet():
-        found = ir.from_proto(model.proto)
+        try:
+            found = ir.from_proto(model.proto)
+        except Exception as error:  # of many classes, and their causes: the innermost says what is wrong
+            raise ValueError(f"not a model of ONNX: {_innermost(error)}") from None
         with contextlib.suppress(Exception):  # it may fail where the model is right: then it stays as it is
             tried = ir.from_proto(model.proto)
             _simplify(tried)
             found = tried
     return _plain(found, model)
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
@@ -135,7 +144,10 @@ def _dtype(value: Any) -> np.dtype[Any] | None:
 
 def _array(tensor: Any, name: str) -> Any:
     """Numbers of fewer than 8 bits become integers of 8, or, as bfloat16 does, float32."""
-    array = np.asarray(tensor.numpy())
+    try:
+        array = np.asarray(tensor.numpy())
+    except Exception as error:
+        raise ValueError(f"tensor {printable(name)!r}: {_innermost(error)}") from None
     if tensor.dtype.name in _KNOWN.split():
         return array
     if tensor.dtype == ir.DataType.STRING:

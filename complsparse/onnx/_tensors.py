@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tensors of a file: their sizes held against their bytes, data in other files, sparse tensors."""
+"""Tensors of a file: their sizes held against their bytes, and data in other files."""
 
 from __future__ import annotations
 
 import math
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from complsparse._files.trust import check_regular, printable
 
@@ -39,14 +37,19 @@ def check_tensor(tensor: Any) -> None:
     size = math.prod(tensor.dims)
     kind = type_name(tensor.data_type, f"tensor {name!r}")
     if kind == "STRING":
-        found, wanted, unit = len(tensor.string_data), size, "strings"
+        field, found, wanted, unit = "string_data", len(tensor.string_data), size, "strings"
     elif tensor.HasField("raw_data") or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        found, wanted, unit = len(tensor.raw_data), -(-size * _BITS[kind] // 8), "bytes"
+        field, found, wanted, unit = "raw_data", len(tensor.raw_data), -(-size * _BITS[kind] // 8), "bytes"
     else:
         field = next((field for field, kinds in _TYPED.items() if kind in kinds), "int32_data")
         found, unit = len(getattr(tensor, field)), f"numbers in {field}"
         numbers = 2 if kind.startswith("COMPLEX") else 1
         wanted = -(-size * _BITS[kind] // 8) if _BITS[kind] < 8 else size * numbers
+    other = next(
+        (name for name in (*_TYPED, "int32_data", "string_data") if name != field and getattr(tensor, name)), None
+    )
+    if other is not None:
+        raise ValueError(f"tensor {name!r} of type {kind} has numbers in {other} beside {field}")
     if found != wanted:
         raise ValueError(f"tensor {name!r} of shape {tuple(tensor.dims)} and type {kind} has {found} {unit}, "
                          f"not {wanted}")  # fmt: skip
@@ -102,62 +105,3 @@ def _number(given: dict[str, str], key: str, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise ValueError(f"tensor {name!r} has the {key} {printable(text)!r}")
     return int(text)
-
-
-class SparseTensor(NamedTuple):
-    """Entries of an array, in C order."""
-
-    shape: tuple[int, ...]
-    places: NDArray[np.int64]  # in the array as one row, ascending
-    values: NDArray[Any]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.values.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def toarray(self) -> NDArray[Any]:
-        size = math.prod(self.shape)
-        if size > MOST_DENSE:
-            raise ValueError(f"a sparse tensor of shape {self.shape} has {size} entries with its zeros; "
-                             f"{MOST_DENSE} at most are written out")  # fmt: skip
-        dense = np.zeros(size, dtype=self.values.dtype)
-        dense[self.places] = self.values
-        return dense.reshape(self.shape)
-
-    def transposed(self) -> SparseTensor:
-        """Of two axes."""
-        rows, cols = self.shape
-        places = (self.places % cols) * rows + self.places // cols
-        order = np.argsort(places, kind="stable")
-        return SparseTensor((cols, rows), places[order], self.values[order])
-
-
-def sparse_tensor(proto: Any) -> SparseTensor:
-    """Of a SparseTensorProto. ValueError where its indices are not ascending places in its shape."""
-    name = printable(proto.values.name)
-    for part in (proto.values, proto.indices):
-        if part.data_location == onnx.TensorProto.EXTERNAL:
-            raise ValueError(f"sparse tensor {name!r} keeps its parts in external data, which is not read")
-        check_tensor(part)
-    shape = tuple(proto.dims)
-    if not shape or any(n < 0 for n in shape) or math.prod(shape) >= 2**62:
-        raise ValueError(f"sparse tensor {name!r} has the shape {shape}")
-    if proto.indices.data_type != onnx.TensorProto.INT64 or proto.values.data_type == onnx.TensorProto.STRING:
-        raise ValueError(f"sparse tensor {name!r} has indices of type {proto.indices.data_type}, not INT64")
-    values = onnx.numpy_helper.to_array(proto.values)
-    indices = onnx.numpy_helper.to_array(proto.indices)
-    if values.ndim != 1 or indices.shape not in ((len(values),), (len(values), len(shape))):
-        raise ValueError(f"sparse tensor {name!r} of shape {shape} has values of shape {values.shape} and indices "
-                         f"of shape {indices.shape}")  # fmt: skip
-    if indices.ndim == 2:
-        if len(indices) and not (np.all(indices >= 0) and np.all(indices < np.array(shape))):
-            raise ValueError(f"sparse tensor {name!r} has indices outside its shape {shape}")
-        indices = np.ravel_multi_index(tuple(indices.T), shape) if len(indices) else np.empty(0, dtype=np.int64)
-    size = math.prod(shape)
-    if len(indices) and not (indices[0] >= 0 and indices[-1] < size and np.all(np.diff(indices) > 0)):
-        raise ValueError(f"sparse tensor {name!r} has indices that do not ascend from 0 to {size - 1}")
-    return SparseTensor(shape, np.asarray(indices, dtype=np.int64), values)

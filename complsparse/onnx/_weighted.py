@@ -8,60 +8,65 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
+from complsparse import nn
+from complsparse._files.trust import naming
 from complsparse.onnx._build import build
+from complsparse.onnx._constants import Constants, attributes_of
 from complsparse.onnx._files import Model, read_model
 from complsparse.onnx._load import check_known
-from complsparse.onnx._rewrite import Constants, attributes_of
+from complsparse.onnx._shapes import Sizes, inferred, sizes_of
 from complsparse.onnx._simplify import simplified
-from complsparse.onnx._tensors import SparseTensor
+from complsparse.onnx._sparse_tensors import SparseTensor, rows_of
 from complsparse.onnx._weights_of_files import Found, Weighted
 
-Sizes = dict[str, list[int | None]]
+_MOST_PLANNED = 2**26  # entries of all inputs together, beyond which no plan is asked for kernels
 
 
 class _Operand(NamedTuple):
     """Weights as the matrix that multiplies, from an array in the order of the operator."""
 
-    matrix: NDArray[Any]
+    matrix: Any  # dense, or in CSR as the weights are
     columns: list[int | None]  # of what it multiplies: their product; None: not known
     calls: list[int | None]
 
 
 class _Values:
-    """Constant arrays by name; those behind a DequantizeLinear without their zero point."""
+    """Constant weights by name; those behind a DequantizeLinear without their zero point."""
 
     def __init__(self, model: Model) -> None:
-        self._constants, self._sparse = Constants(model.proto.graph), model.sparse
-        self._dequantised = {node.output[0]: node for node in model.proto.graph.node
-                             if node.op_type == "DequantizeLinear" and len(node.output) == 1}  # fmt: skip
+        self._constants = Constants(model)
+        whole = (node for node in model.proto.graph.node if len(node.output) == 1 and node.input)
+        self._dequantised = {node.output[0]: node for node in whole if node.op_type == "DequantizeLinear"}
 
-    def array(self, name: str) -> NDArray[Any] | None:
-        if name in self._sparse:
-            found: SparseTensor = self._sparse[name]
-            return found.toarray()
+    def weights(self, name: str) -> NDArray[Any] | SparseTensor | None:
         node = self._dequantised.get(name)
         if node is None:
-            return self._constants.array(name)
-        stored = self._constants.array(node.input[0])
+            return self._constants.weights(name)
+        stored = self._constants.weights(node.input[0])
         zero = self._constants.array(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         if stored is None or zero is None or not zero.any():
             return stored
         if zero.size > 1 and zero.ndim == 1:
             axis = attributes_of(node).get("axis", 1) % max(1, stored.ndim)
             zero = zero.reshape([-1 if i == axis else 1 for i in range(stored.ndim)])
-        return stored.astype(np.int32) - zero.astype(np.int32)
+        dense = stored.toarray() if isinstance(stored, SparseTensor) else stored
+        return dense.astype(np.int32) - zero.astype(np.int32)
 
 
 def layers_of_model(path: Any, sparsity: float) -> Found:
     """In the order in which they run. Shapes are what `onnx.shape_inference` finds."""
     model = read_model(path)
+    with naming(model.name):
+        return _found(model, sparsity)
+
+
+def _found(model: Model, sparsity: float) -> Found:
     graph = model.proto.graph
     for i, node in enumerate(graph.node):  # layers of the network that is built have the same names
         node.name = node.name or next(filter(None, node.output), f"{node.op_type}_{i}")
-    sizes, values = _sizes(model.proto), _Values(model)
+    sizes, values = sizes_of(inferred(model.proto)), _Values(model)
     found, others = [], 0
     for node in graph.node:
         operands = _operands(node, values, sizes)
@@ -71,24 +76,11 @@ def layers_of_model(path: Any, sparsity: float) -> Found:
         for suffix, shape, operand in operands:
             known = None not in (*operand.columns, *operand.calls)
             columns, calls = (math.prod(n or 1 for n in some) for some in (operand.columns, operand.calls))
-            found.append(Weighted(node.name, node.name + suffix, node.op_type, shape, operand.matrix, columns, calls,
-                                  known, groups))  # fmt: skip
+            found.append(
+                Weighted(node.name + suffix, node.op_type, shape, operand.matrix, columns, calls, known, groups)
+            )
     runners, refused = _runners(model, sparsity)
     return Found(found, others, runners, refused)
-
-
-def _sizes(proto: Any) -> Sizes:
-    """Of every value whose number of axes is known."""
-    inferred = proto
-    with contextlib.suppress(Exception):  # what cannot be inferred is not known
-        inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    graph, found = inferred.graph, {}
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        kind = value.type.tensor_type
-        if kind.HasField("shape"):
-            found[value.name] = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
-                                 for d in kind.shape.dim]  # fmt: skip
-    return found
 
 
 def _of_activations(node: Any, sizes: Sizes) -> int:
@@ -107,7 +99,7 @@ def _operands(node: Any, values: _Values, sizes: Sizes) -> list[tuple[str, tuple
     ndims, places = _KINDS[node.op_type]
     found = []
     for place, suffix in places.items():
-        array = values.array(node.input[place]) if place < len(node.input) else None
+        array = values.weights(node.input[place]) if place < len(node.input) else None
         if array is None or array.ndim not in ndims or not array.size or array.dtype.kind not in "fiu":
             continue
         operand = _operand(node, place, array, sizes)
@@ -127,27 +119,27 @@ _KINDS: dict[str, tuple[tuple[int, ...], dict[int, str]]] = {  # axes of weights
 }
 
 
-def _operand(node: Any, place: int, array: NDArray[Any], sizes: Sizes) -> _Operand:
+def _operand(node: Any, place: int, array: NDArray[Any] | SparseTensor, sizes: Sizes) -> _Operand:
     x, y = sizes.get(node.input[0]) or [None], sizes.get(node.output[0]) or [None]
     if node.op_type == "Conv":  # (outputs, a group's channels, kernel)
-        return _Operand(array.reshape(len(array), -1), [y[0], *y[2:]], [])
+        return _Operand(rows_of(array), [y[0], *y[2:]], [])
     if node.op_type == "ConvTranspose":  # (channels, a group's outputs, kernel); each input meets all weights
-        return _Operand(array.reshape(len(array), -1).T, [x[0], *x[2:]], [])
+        return _Operand(rows_of(array).T, [x[0], *x[2:]], [])
     if node.op_type in ("GRU", "LSTM"):
         steps, batch = (x[0], x[1]) if len(x) == 3 else (None, None)
         if attributes_of(node).get("layout", 0):
             steps, batch = batch, steps
-        matrix = array.reshape(-1, array.shape[2])
+        matrix = rows_of(array, 2)
         return _Operand(matrix, [steps, batch], []) if place == 1 else _Operand(matrix, [batch], [steps])
     transposed = bool(attributes_of(node).get("transB" if place else "transA", 0))
     if place == 0:
-        return _Operand(array.T if transposed else array, y[-1:], [])
-    return _Operand(array if transposed else array.T, y[:-1], [])
+        return _Operand(rows_of(array).T if transposed else rows_of(array), y[-1:], [])
+    return _Operand(rows_of(array) if transposed else rows_of(array).T, y[:-1], [])
 
 
 def _runners(model: Model, sparsity: float) -> tuple[dict[str, tuple[bool, str | None]], str | None]:
-    """Of each layer of the network that `load` makes whether its weights are packed, and by which micro-kernel or
-    function it runs where shapes are known; or why there is no such network."""
+    """Of each row whose weights the network that `load` makes has, whether they are packed, and by which micro-kernel
+    or function they run where shapes are known; or why there is no such network."""
     try:
         plain = simplified(model)
         check_known(plain)
@@ -161,15 +153,21 @@ def _runners(model: Model, sparsity: float) -> tuple[dict[str, tuple[bool, str |
         [d.dim_value or (1 if i == 0 else 0) for i, d in enumerate(value.type.tensor_type.shape.dim)]
         for value in inputs
     ]
-    if all(n > 0 for shape in shapes for n in shape):
+    if all(n > 0 for shape in shapes for n in shape) and sum(map(math.prod, shapes)) <= _MOST_PLANNED:
         with contextlib.suppress(ValueError, TypeError, MemoryError):
             plan = net.plan(*map(tuple, shapes))
             for step in plan.steps:
                 kernels.setdefault(plan._nodes[step.node].name, []).append(step.kernel)
-    named = {name: ", ".join(dict.fromkeys(some)) for name, some in kernels.items()}
-    packed = {node.name: _is_packed(node.layer) for node in net._nodes if node.layer is not None}
-    return {name: (is_packed, named.get(name)) for name, is_packed in packed.items()}, None
+    runners = {}
+    for node in net._nodes:
+        layer, some = node.layer, kernels.get(node.name, [])
+        if isinstance(layer, (nn.GRU, nn.LSTM)):  # the products of all inputs, and then that of each state
+            runners[node.name + ".W"] = _is_packed(layer.W), next(iter(some), None)
+            runners[node.name + ".R"] = _is_packed(layer.R), next(reversed(some), None)
+        elif layer is not None:
+            runners[node.name] = any(map(_is_packed, layer.weights)), ", ".join(dict.fromkeys(some)) or None
+    return runners, None
 
 
-def _is_packed(layer: Any) -> bool:
-    return any(hasattr(weights, "packing_efficiency") for weights in layer.weights)
+def _is_packed(weights: Any) -> bool:
+    return hasattr(weights, "packing_efficiency")

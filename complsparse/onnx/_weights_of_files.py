@@ -11,7 +11,6 @@ from complsparse._files.readers import read_matrix
 class Weighted(NamedTuple):
     """Weights as the matrix that multiplies."""
 
-    node: str
     name: str
     operator: str  # "": not known
     shape: tuple[int, ...]  # as the file has them
@@ -27,14 +26,13 @@ class Found(NamedTuple):
 
     layers: list[Weighted]
     other_multiplications: int  # of activations with each other
-    runners: dict[str, tuple[bool, str | None]] | None  # of nodes: is it packed, and the kernel; None: no network
+    runners: dict[str, tuple[bool, str | None]] | None  # by name: is it packed, and the kernel; None: no network
     refused: str | None  # why there is none
 
 
 def layers_of_file(path: Any) -> Found:
     """Every matrix of a file, times one column."""
     layers = [
-        Weighted(name, name, "", tuple(matrix.shape), matrix, 1, 1, True, 1)
-        for name, matrix in read_matrix(path).items()
+        Weighted(name, "", tuple(matrix.shape), matrix, 1, 1, True, 1) for name, matrix in read_matrix(path).items()
     ]
     return Found(layers, 0, None, None)

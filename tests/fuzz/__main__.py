@@ -41,6 +41,7 @@ def main() -> int:
     args = arguments(sorted(targets))
     names = args.targets or sorted(targets)
     if args.here:
+        targets[names[0]].prepare()
         print(targets[names[0]].run(generator(args.seed, names[0], args.first)))
         return 0
     print(f"seed {args.seed}")

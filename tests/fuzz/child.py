@@ -64,6 +64,7 @@ def main(arguments: list[str]) -> None:
     name, seed, first, cases, seconds = arguments
     faulthandler.enable()
     target = load_targets()[name]
+    target.prepare()
     # The pipe is taken away from what the cases print.
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)

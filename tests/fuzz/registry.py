@@ -14,28 +14,36 @@ import numpy as np
 Case = Callable[[np.random.Generator], "str | None"]
 
 
+def nothing() -> None:
+    """Before the first case."""
+
+
 class Target(NamedTuple):
     name: str
     run: Case
     megabytes: int  # that a case may take, beside what the process had before
     seconds: float  # after which a case counts as hanging
+    prepare: Callable[[], None] = nothing
 
 
 TARGETS: dict[str, Target] = {}
 
 
-def target(*, megabytes: int = 256, seconds: float = 20.0) -> Callable[[Case], Case]:
+def target(
+    *, megabytes: int = 256, seconds: float = 20.0, prepare: Callable[[], None] = nothing
+) -> Callable[[Case], Case]:
     """Registers a function under its own name.
 
     It does one case and returns a word that is counted ("read", "refused"), or None. Any exception that leaves it is a
-    finding, and so are the end of its process, silence for `seconds` and a need for more than `megabytes`.
+    finding, and so are the end of its process, silence for `seconds` and a need for more than `megabytes`; `prepare`
+    runs once before the first case, and its memory and time count for none.
     """
 
     def register(run: Case) -> Case:
         name = run.__name__
         if name in TARGETS:
             raise ValueError(f"two targets are called {name!r}")
-        TARGETS[name] = Target(name, run, megabytes, seconds)
+        TARGETS[name] = Target(name, run, megabytes, seconds, prepare)
         return run
 
     return register

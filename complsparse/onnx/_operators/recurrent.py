@@ -12,6 +12,7 @@ import scipy.special
 from complsparse import nn
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators.table import built, computed
+from complsparse.onnx._sparse_tensors import part_of
 
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: np.maximum(x, 0),
@@ -61,7 +62,8 @@ def recurrent_layer(op: Op, build: Any) -> Any:
     """A layer for each direction: of constant weights, ONNX's own activations, and sequences of one length."""
     way = op.str("direction", "forward", ("forward", "reverse", "bidirectional"))
     directions, n_states = 2 if way == "bidirectional" else 1, 1 if op.kind == "GRU" else 2
-    w, r, b, p = (build.constant(op, i) if op.has(i) else None for i in (1, 2, 3, 7))
+    w, r = build.weights(op, 1), build.weights(op, 2)
+    b, p = (build.constant(op, i) if op.has(i) else None for i in (3, 7))
     shape, given = build.shape(op, 0), [op.has(i) for i in range(5, 5 + n_states)]
     if w is None or r is None or (op.has(3) and b is None) or (op.has(7) and p is None) or shape is None:
         return None
@@ -82,7 +84,7 @@ def recurrent_layer(op: Op, build: Any) -> Any:
         elif p is not None:
             more["peephole"] = p[d]
         layer = nn.GRU if op.kind == "GRU" else nn.LSTM
-        weights = build.matrix(w[d], transpose=False), build.matrix(r[d], transpose=False)
+        weights = (build.matrix(part_of(W, d), transpose=False) for W in (w, r))
         made = layer(*weights, reverse=way == "reverse" or d == 1, **more)
         found.append(build.add(op, made, build.value(op, 0), *begin[d]))
     several = []

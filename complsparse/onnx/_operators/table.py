@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -71,7 +72,20 @@ class Operator(Function):
 
     def __init__(self, op: Op, row: Row) -> None:
         self.op, self.row = op, row
+        self._check_inputs()
         self.n_inputs, self.n_outputs = sum(name is not None for name in op.inputs), len(op.outputs)
+
+    def _check_inputs(self) -> None:
+        """Those without a default must be there."""
+        assert self.row.compute is not None
+        parameters = list(inspect.signature(self.row.compute).parameters.values())[1:]
+        several = [p for p in parameters if p.kind is p.VAR_POSITIONAL]
+        if len(self.op.inputs) > len(parameters) and not several:
+            raise self.op.refuse(f"{len(self.op.inputs)} inputs; {len(parameters)} at most are known")
+        for i, parameter in enumerate(parameters + several * len(self.op.inputs)):
+            wanted = parameter.default is parameter.empty and (parameter not in several or i < len(self.op.inputs))
+            if wanted and not self.op.has(i):
+                raise self.op.refuse(f"input {i} is missing")
 
     def arguments(self) -> dict[str, Any]:
         return {"op": self.op, "row": self.row}
