@@ -357,6 +357,55 @@ def test_out_and_x_share_no_memory():
         net(memory[:10].reshape(2, 5), out=read_only)
 
 
+def two_and_two():
+    """Two inputs, two outputs."""
+    g = nn.Graph()
+    a, b = g.input("a", (None, 3)), g.input("b", (None, 3))
+    g.output(g.add(nn.Add(), a, b))
+    g.output(g.add(nn.Mul(), a, b))
+    return g
+
+
+@pytest.mark.parametrize("change", [np.asarray, np.asfortranarray, lambda v: unaligned(v), lambda v: v[::-1][::-1]])
+def test_several_arrays(change):
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype(np.float32)
+    a, b = (change(v.copy()) for v in x)
+    plan = two_and_two().plan((4, 3), (4, 3))
+    y, z = plan(a, b)
+    assert_array_equal(y, a + b)
+    assert_array_equal(z, a * b)
+    for out in ((np.empty((4, 3), np.float32), change(np.zeros((4, 3), np.float32))), [np.empty_like(y), None]):
+        found = plan(a, b, out=out)
+        assert found[0] is out[0]
+        assert out[1] is None or found[1] is out[1]
+        assert_array_equal(found[0], a + b)
+        assert_array_equal(found[1], a * b)
+    assert_array_equal(plan(a, a)[1], a * a)
+
+
+def test_several_arrays_that_do_not_fit():
+    plan, memory = two_and_two().plan((4, 3), (4, 3)), np.zeros(60, dtype=np.float32)
+    a, b = memory[:12].reshape(4, 3), memory[12:24].reshape(4, 3)
+    y, z = memory[24:36].reshape(4, 3), memory[36:48].reshape(4, 3)
+    for out in ((b, z), (y, memory[11:23].reshape(4, 3)), (y, memory[25:37].reshape(4, 3)), (y, y)):
+        with pytest.raises(ValueError, match="memory"):
+            plan(a, b, out=out)
+    with pytest.raises(ValueError, match="1 arrays; the network has 2"):
+        plan(a, b, out=y)
+    with pytest.raises(ValueError, match="2 inputs, and 1"):
+        plan(a, out=(y, z))
+    with pytest.raises(ValueError, match=r"\(3, 4\)"):
+        plan(a, b.reshape(3, 4))
+    with pytest.raises(TypeError, match="float64"):
+        plan(a, b.astype(np.float64))
+    with pytest.raises(ValueError, match=r"\(3, 4\)"):
+        plan(a, b, out=(y, z.reshape(3, 4)))
+    z.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        plan(a, b, out=(y, z))
+    assert not memory.any()
+
+
 def test_plans_take_what_they_were_made_for():
     rng = np.random.default_rng(0)
     net, x = small_network(rng), draw_input(rng, 3, (2, 6, 6))

@@ -44,13 +44,19 @@ def read_smtx(path: Path, seed: int) -> sp.csr_array:
     return sp.csr_array((data, indices, indptr), shape=(rows, columns))
 
 
-def _lyra(folder: Path, layer: str) -> sp.csr_array:
+def read_lyra(folder: Path, layer: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weights with their zeros, and the bias."""
+
     def raw(part: str) -> np.ndarray:
         with gzip.open(folder / f"{layer}_{part}.raw.gz") as file:
             return np.frombuffer(file.read(), dtype="<f4")
 
-    weights = raw("weights") * raw("mask")
-    return sp.csr_array(weights.reshape(len(raw("bias")), -1))
+    bias = raw("bias")
+    return (raw("weights") * raw("mask")).reshape(len(bias), -1), bias
+
+
+def _lyra(folder: Path, layer: str) -> sp.csr_array:
+    return sp.csr_array(read_lyra(folder, layer)[0])
 
 
 def _mediapipe(path: Path, tensor: str) -> sp.csr_array:

@@ -92,6 +92,8 @@ cdef class Program:
     cdef int threads  # that the blocks have room for
     cdef int64_t block_bytes
     cdef tuple x_shape, y_shape  # of the only input and the only output, if that is dense; else None
+    cdef tuple outside  # (shape, type number) of inputs, then of outputs, if those are dense; else None
+    cdef int n_inputs
     cdef int y_ndim
     cdef cnp.npy_intp[64] y_dims
     cdef bint deterministic      # what it was made for
@@ -103,7 +105,7 @@ cdef class Program:
         self.type = c.product_list()[self.number].y
         self.program.reset(new c.Program())
         self.owners, self.idle, self.threads, self.block_bytes = [], [], 0, 0
-        self.x_shape = self.y_shape = None
+        self.x_shape = self.y_shape = self.outside = None
         self.deterministic = _deterministic
 
     cdef int fill_finish(self, Epilogue* finish, bias, activation, int64_t features) except -1:
@@ -393,9 +395,13 @@ cdef class Program:
             images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
 
-    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None):
+    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None, tuple outside=None):
         """`stretches`: (step behind the last, whether it takes a sample at a time, samples), in order. `shapes`: of x and
-        y, where there is one of each, and both are dense in the program's dtype."""
+        y, where there is one of each, and both are dense in the program's dtype. `outside`: (shape, dtype) of all inputs,
+        and of all outputs, where those are dense."""
+        if outside is not None and len(outside[0]) + len(outside[1]) <= most_outside:
+            self.n_inputs = <int> len(outside[0])
+            self.outside = tuple((tuple(shape), (<cnp.dtype?> dtype).num) for some in outside for shape, dtype in some)
         if shapes is not None:
             self.x_shape, self.y_shape = shapes
             self.y_ndim = <int> len(self.y_shape)
@@ -466,6 +472,53 @@ cdef class Program:
         self.run_in(block, outside, threads, NULL)
         self.give_block(block)
         return y
+
+    cdef bint fits(self, array, Py_ssize_t i, bint writeable) except -1:
+        """Whether an array is one that runs may read, or write, without a look at anything else."""
+        if not cnp.PyArray_CheckExact(array):
+            return False
+        shape, number = <tuple> self.outside[i]
+        if native_num(<cnp.ndarray> array) != <int> number or array.shape != shape:
+            return False
+        return cnp.PyArray_ISCARRAY(<cnp.ndarray> array) if writeable else cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> array)
+
+    def call_all(self, tuple xs, out):
+        """The same of several: a tuple, where there are several outputs."""
+        cdef unsigned char* at[most_outside]
+        cdef unsigned char* ends[most_outside]
+        cdef Py_ssize_t i, j, n
+        cdef int threads
+        cdef tuple given = out if type(out) is tuple else (out,)
+        cdef list ys = []
+        if self.outside is None or self.deterministic != _deterministic or len(xs) != self.n_inputs:
+            return None
+        n = len(self.outside)
+        if out is not None and len(given) != n - self.n_inputs:
+            return None
+        for i in range(n):
+            if i < self.n_inputs:
+                y = xs[i]
+                if not self.fits(y, i, False):
+                    return None
+            elif out is None:
+                shape, number = <tuple> self.outside[i]
+                y = np.empty(shape, cnp.PyArray_DescrFromType(<int> number))
+            else:
+                y = given[i - self.n_inputs]
+                if not self.fits(y, i, True):
+                    return None
+            at[i] = <unsigned char*> cnp.PyArray_DATA(<cnp.ndarray> y)
+            ends[i] = at[i] + cnp.PyArray_NBYTES(<cnp.ndarray> y)
+            if i >= self.n_inputs:
+                for j in range(i):
+                    if at[j] < ends[i] and at[i] < ends[j]:
+                        return None
+                ys.append(y)
+        threads = c.effective_threads()
+        cdef cnp.ndarray block = self.take_block(threads)
+        self.run_in(block, at, threads, NULL)
+        self.give_block(block)
+        return ys[0] if len(ys) == 1 else tuple(ys)
 
     def run(self, tuple arrays, tuple winners=(), times=None):
         """Inputs and outputs, contiguous and of the right sizes. Returns the outputs that are winners.

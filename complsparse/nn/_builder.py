@@ -141,11 +141,12 @@ class Builder:
         letter = "s" if self.dtype == np.float32 else "d"
         return blas.__pyx_capi__[f"{letter}gemm"], blas.__pyx_capi__[f"{letter}gemv"]
 
-    def finish(self, outside: list[Value], shapes: Any) -> dict[int, Place]:
+    def finish(self, outside: list[Value], shapes: Any, arrays: Any) -> dict[int, Place]:
         """Decides where values lie and tells the program: `outside` are inputs, then dense outputs; `shapes` those of
-        the only input and the only output, where they are dense."""
+        the only input and the only output, where they are dense; `arrays` (shape, dtype) of all inputs, and of all
+        outputs, where those are."""
         plan = placed(self.steps, self.parts, [value.number for value in outside])
         for number, place in plan.places.items():
             self.program.place(number, place.memory, place.offset)
-        self.program.finish(plan.stretches, plan.batch_bytes, plan.sample_bytes, shapes)
+        self.program.finish(plan.stretches, plan.batch_bytes, plan.sample_bytes, shapes, arrays)
         return plan.places

@@ -115,7 +115,12 @@ class NetPlan:
         self.out_shapes: Shapes = tuple(value.spec.whole for value in self._outputs)
         alone = len(inputs) == len(self._outputs) == 1 and self._outputs[0].spec.is_dense
         alone = alone and self.x_dtypes == self.out_dtypes == [dtype]
-        self._places: dict[int, Place] = builder.finish(outside, (shapes[0], self.out_shapes[0]) if alone else None)
+        arrays = tuple(zip(shapes, self.x_dtypes)), tuple(zip(self.out_shapes, self.out_dtypes))
+        self._places: dict[int, Place] = builder.finish(
+            outside,
+            (shapes[0], self.out_shapes[0]) if alone else None,
+            arrays if all(value.spec.is_dense for value in self._outputs) else None,
+        )
 
     @property
     def workspace_bytes(self) -> int:
@@ -170,6 +175,7 @@ class NetPlan:
         `out`: an array, or one for each of several outputs. Several outputs are a tuple.
         """
         y = self._program.call(xs[0], out) if len(xs) == 1 else None
+        y = self._program.call_all(xs, out) if y is None else y
         return self._run(xs, out, None) if y is None else y
 
     def _run(self, xs: tuple[Any, ...], out: Any, times: NDArray[np.int64] | None) -> Any:
