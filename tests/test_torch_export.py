@@ -183,6 +183,56 @@ OPERATIONS = {
         Does(lambda m, x: F.scaled_dot_product_attention(
             x[:, None], x[:, None], x[:, None], attn_mask=torch.arange(16.0).reshape(4, 4) / 8)), SIGNAL
     ),
+    "gelu by the hyperbolic tangent": (nn.GELU(approximate="tanh"), IMAGE),
+    "round, sign": (Does(lambda m, x: (3 * x).round() + x.sign()), VECTOR),
+    "softplus": (nn.Softplus(), VECTOR),
+    "greater of two": (Does(lambda m, x: torch.maximum(x, -2 * x) + torch.minimum(x, torch.arange(12.0))), VECTOR),
+    "powers": (Does(lambda m, x: x**3 + x.abs() ** x.cos()), VECTOR),
+    "where": (Does(lambda m, x: torch.where(x > 0.5, x, -x) + torch.where(x < x.flip(1), 1.0, x)
+        + torch.where(x < x.cos(), x, 2.0)), VECTOR),
+    "conditions": (
+        Does(lambda m, x: torch.where(
+            ((x > 0) & (x <= 1) & (x >= -x.abs())).logical_not().logical_xor(x >= 0.5).logical_or(x == 2).logical_and(
+                x.isnan() | (x < 3)), x, 2 * x)), VECTOR),
+    "conditions of either": (
+        Does(lambda m, x: torch.where((x > 1) ^ (x > x.cos()) ^ (x <= x.sin()), x, 2 * x)), VECTOR),
+    "conditions in words": (
+        Does(lambda m, x: torch.where(
+            torch.bitwise_and(x > 1, x == x.relu()).bitwise_or(x < 0).bitwise_xor(x == 0), x, 2 * x)), VECTOR),
+    "masked": (Does(lambda m, x: x.masked_fill(x < 0, -3)), VECTOR),
+    "least": (Does(lambda m, x: x.amin(1, keepdim=True)), SIGNAL),
+    "root mean square norm": (nn.RMSNorm(10), SIGNAL),
+    "max pool of signals": (nn.MaxPool1d(3, 2, 1), SIGNAL),
+    "transposed convolution": (nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), IMAGE),
+    "transposed convolution of signals": (nn.ConvTranspose1d(4, 6, 3, dilation=2, bias=False), SIGNAL),
+    "nearest pixels": (nn.Upsample(scale_factor=2), IMAGE),
+    "between pixels": (nn.Upsample(size=(12, 5), mode="bilinear"), IMAGE),
+    "between pixels from corner to corner": (nn.UpsamplingBilinear2d(scale_factor=2), IMAGE),
+    "heads": (Does(lambda m, x: m.of(x, x, x)[0], of=nn.MultiheadAttention(10, 2, batch_first=True)), SIGNAL),
+    "heads, and what they see": (
+        Does(lambda m, x: m.of(x, x[:, :3], x[:, :3]), of=nn.MultiheadAttention(10, 2, batch_first=True)), SIGNAL),
+    "heads of other widths": (
+        Does(lambda m, x: m.of(x, x[:, :, :3], x, need_weights=False, attn_mask=torch.ones(4, 4).triu(1).bool())[0],
+             of=nn.MultiheadAttention(10, 5, bias=False, kdim=3, batch_first=True)), SIGNAL),
+    "heads that leave out what is negative": (
+        Does(lambda m, x: m.of(x, x, x, key_padding_mask=x[:, :, 0] < x.amax((1, 2))[:, None] - 2)[0],
+             of=nn.MultiheadAttention(10, 2, batch_first=True)), SIGNAL),
+    "encoder layer": (nn.TransformerEncoderLayer(10, 2, 16, batch_first=True), SIGNAL),
+    "encoder": (
+        nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(10, 2, 16, activation="gelu", norm_first=True, batch_first=True), 2,
+            enable_nested_tensor=False), SIGNAL),
+    "gated recurrent units": (Does(lambda m, x: m.of(x)[0], of=nn.GRU(10, 6, batch_first=True)), SIGNAL),
+    "last states of gated recurrent units": (
+        Does(lambda m, x: m.of(x)[1][-1], of=nn.GRU(10, 6, 2, bias=False, bidirectional=True, batch_first=True)),
+        SIGNAL),
+    "states that are handed on": (
+        Does(lambda m, x: m.b(x, m.a(x)[1])[0], a=nn.LSTM(10, 6, 2, batch_first=True),
+             b=nn.LSTM(10, 6, 2, batch_first=True)), SIGNAL),
+    "long short-term memory": (
+        Does(lambda m, x: (lambda y, s: (y, s[0][0], s[1][-1]))(*m.of(x)),
+             of=nn.LSTM(10, 6, 2, bidirectional=True, batch_first=True)), SIGNAL),
+    "stacked": (Does(lambda m, x: torch.stack([x, x.relu()], 2)), SIGNAL),
     "two outputs": (Does(lambda m, x: (x.relu(), x.relu() + x)), VECTOR),
     "sparse linear": (cs.torch.ComplementaryLinear(12, 6, set_size=6, rng=0), VECTOR),
     "masked linear": (cs.torch.ComplementaryLinear(12, 6, set_size=6, rng=0, form="masked"), VECTOR),
@@ -401,7 +451,11 @@ class Deep(nn.Module):
         (Does(lambda m, x: x[1:]), r"block\.1 \(Does\): aten\.slice.*batch axis"),
         (Does(lambda m, x: x[0]), r"block\.1 \(Does\): aten\.select.*batch axis"),
         (Does(lambda m, x: x.reshape(-1, 6)), r"block\.1 \(Does\): aten\.\w+.*batch axis"),
-        (nn.GELU(approximate="tanh"), r"block\.1 \(GELU\): aten\.gelu.* approximate='tanh'"),
+        (nn.Softplus(beta=2), r"block\.1 \(Softplus\): aten\.softplus.* beta=2"),
+        (
+            Does(lambda m, x: m.of(x.unsqueeze(1))[0].squeeze(1), of=nn.RNN(12, 12, batch_first=True)),
+            r"block\.1\.of \(RNN\): aten\.zeros.* batch's size",
+        ),
         (nn.Softmax(dim=0), r"block\.1 \(Softmax\): .*batch axis"),
         (Does(lambda m, x: x.T), r"block\.1 \(Does\): aten"),
         (Does(lambda m, x: x.float()), r"block\.1 \(Does\): aten\._to_copy"),
@@ -423,6 +477,56 @@ def test_bad_arguments():
         cs.torch.to_complsparse(model, torch.tensor(1.0))
     with pytest.raises(ValueError, match="does not depend on the inputs"):
         cs.torch.to_complsparse(Does(lambda m, x: (x.relu(), torch.ones(3))), torch.ones(2, 4))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.GRU(6, 8, 2, bidirectional=True, batch_first=True),
+        nn.LSTM(6, 8, 2, bias=False, bidirectional=True, batch_first=True),
+        nn.MultiheadAttention(6, 2, batch_first=True),
+        nn.MultiheadAttention(6, 3, vdim=4, batch_first=True),
+    ],
+    ids=["GRU", "LSTM", "shared", "apart"],
+)
+def test_forms_that_are_traced_compute_what_modules_do(module):
+    """And leave nothing behind."""
+    from complsparse.torch._forms import traceable
+
+    module = module.double().eval()
+    x = batch(3, 5, 6)
+    if isinstance(module, nn.MultiheadAttention):
+        hidden = torch.tensor([[False] * 5, [True] + [False] * 4, [False] * 3 + [True] * 2])
+        arguments = (x, x, x[:, :, : module.vdim], hidden)
+    else:
+        arguments = (x,)
+    with torch.no_grad():
+        expected = module(*arguments)
+        with traceable(module):
+            assert "forward" in module.__dict__
+            found = module(*arguments)
+    assert "forward" not in module.__dict__
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_recurrent_layers_pass_opcheck():
+    from complsparse.torch._forms import recurrent
+
+    gru, lstm = nn.GRU(6, 8, batch_first=True), nn.LSTM(6, 8, bias=False, batch_first=True)
+    x, h = torch.randn(3, 5, 6), torch.randn(3, 8)
+    torch.library.opcheck(recurrent, (x, [h], [w.detach() for w in gru.all_weights[0]], True))
+    torch.library.opcheck(recurrent, (x, [], [w.detach() for w in lstm.all_weights[0]], False))
+
+
+def test_pruned_recurrent_weights_are_sparse():
+    from torch.nn.utils import prune
+
+    torch.manual_seed(0)
+    gru = nn.GRU(16, 32, batch_first=True).double()
+    prune.l1_unstructured(gru, "weight_hh_l0", 0.9)
+    net = check(Does(lambda m, x: m.of(x)[0], of=gru), (4, 16))
+    assert isinstance(net.layers[0].R, cs.ComplementaryMatrix)
+    assert net.layers[0].R.nnz == round(0.1 * 3 * 32 * 32)
 
 
 def test_the_model_stays_as_it_was():

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from complsparse import nn
+from complsparse.torch._aten_recurrent import Stacked
 from complsparse.torch._translation import At, Flow, Unsupported, constant, optional, rule
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -51,8 +52,19 @@ def _slice(at: At, x: Any, dim: int, start: int | None, end: int | None, step: i
     return at.add(nn.Slice((start or 0,), (2**31 - 1 if end is None else int(end),), (dim,), (step,)), x)
 
 
+@rule("aten.flip")
+def _flip(at: At, x: Any, dims: Sequence[int]) -> Flow:
+    axes = tuple(axis % (len(x.shape) + 1) for axis in dims)
+    if 0 in axes:
+        raise Unsupported("is along the batch axis")
+    n = len(axes)
+    return at.add(nn.Slice((-1,) * n, (-(2**31),) * n, axes, (-1,) * n), x)
+
+
 @rule("aten.select.int")
 def _select(at: At, x: Any, dim: int, index: int) -> Flow:
+    if isinstance(x, Stacked) and dim == 0:
+        return x[index]
     axis = dim % (len(x.shape) + 1)
     at.shape  # noqa: B018  refuses the batch axis
     last = index + 1 if index != -1 else 2**31 - 1
@@ -138,6 +150,11 @@ def _amax(at: At, x: Any, dim: Sequence[int], keepdim: bool) -> Flow:
     return _reduced(at, nn.ReduceMax, x, dim, keepdim)
 
 
+@rule("aten.amin")
+def _amin(at: At, x: Any, dim: Sequence[int], keepdim: bool) -> Flow:
+    return _reduced(at, nn.ReduceMin, x, dim, keepdim)
+
+
 @rule("aten.softmax.int")
 def _softmax(at: At, x: Any, dim: int, **_: Any) -> Flow:
     if dim % (len(x.shape) + 1) == 0:
@@ -150,9 +167,26 @@ def _layer_norm(at: At, x: Any, normalized_shape: Sequence[int], weight: Any, bi
     return at.add(nn.LayerNorm(optional(weight), optional(bias), -len(normalized_shape), eps), x)
 
 
+@rule("aten.rms_norm")
+def _rms_norm(at: At, x: Any, normalized_shape: Sequence[int], weight: Any, eps: float | None) -> Flow:
+    """Where no eps is given, torch takes that of the dtype."""
+    eps = torch.finfo(at.node.meta["val"].dtype).eps if eps is None else eps
+    return at.add(nn.RMSNorm(optional(weight), -len(normalized_shape), eps), x)
+
+
 @rule("aten.embedding")
 def _embedding(at: At, weight: Any, indices: Any, **_: Any) -> Flow:
     return at.add(nn.Embedding(constant(weight)), indices)
+
+
+def _mask(at: At, mask: Any, ndim: int) -> Flow:
+    """What is added to scores, with an axis of heads."""
+    if isinstance(mask, Flow):
+        if len(mask.shape) != 3:
+            raise Unsupported(f"has a mask of {1 + len(mask.shape)} axes; one that depends on the inputs needs 4")
+        return mask
+    added = constant(mask) if mask.is_floating_point() else np.where(mask, np.float32(0), -np.inf)
+    return at.constant(added if ndim > 2 else np.expand_dims(added, -3))
 
 
 @rule("aten.scaled_dot_product_attention")
@@ -160,19 +194,15 @@ def _attention(
     at: At, query: Any, key: Any, value: Any, attn_mask: Any, dropout_p: float, is_causal: bool, scale: float | None,
     enable_gqa: bool,
 ) -> Flow:  # fmt: skip
-    """Masks are constants."""
     if enable_gqa or not all(isinstance(v, Flow) for v in (query, key, value)):
         raise Unsupported(
             "has shared heads, or constant operands; the layer has queries, keys and values for each head"
         )
-    if attn_mask is not None and not isinstance(attn_mask, Tensor):
-        raise Unsupported("has a mask that depends on the inputs")
     inputs = [query, key, value]
     if len(query.shape) == 2:  # no heads
         inputs = [at.add(nn.Unsqueeze((1,)), v, part="head", shape=(1, *v.shape)) for v in inputs]
     if attn_mask is not None:
-        mask = constant(attn_mask) if attn_mask.is_floating_point() else np.where(attn_mask, np.float32(0), -np.inf)
-        inputs.append(at.constant(mask if len(query.shape) > 2 else np.expand_dims(mask, -3)))
+        inputs.append(_mask(at, attn_mask, len(query.shape)))
     layer = nn.Attention(scale=None if scale is None else float(scale), causal=bool(is_causal))
     if len(query.shape) > 2:
         return at.add(layer, *inputs)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from complsparse.nn import Graph
-from complsparse.torch import _aten, _aten_arrays  # noqa: F401  they bring the rules
+from complsparse.torch import _aten, _aten_arrays, _aten_entries, _aten_recurrent  # noqa: F401  they bring the rules
+from complsparse.torch._forms import traceable
 from complsparse.torch._translation import Translation
 
 
@@ -78,7 +79,7 @@ def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.Expo
         any_batch[x] = {0: torch.export.Dim.AUTO}
     training = {module: module.training for module in model.modules()}
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), traceable(model), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its pruning hooks and its coming changes
             program = torch.export.export(model.eval(), inputs, dynamic_shapes=any_batch)
             return program.run_decompositions({})

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from complsparse._matrix.makers import from_dense, from_filters
 from complsparse.nn import Constant, Graph, Layer
@@ -50,11 +51,13 @@ class At:
 
     def add(self, layer: Layer, *inputs: Flow, part: str = "", shape: tuple[int, ...] | None = None) -> Flow:
         """The result of a layer. `part`, `shape`: of one that gives only a part of what the operator does."""
-        for flow in inputs:
-            if not isinstance(flow, Flow):
-                raise Unsupported("has a constant for an input")
-        handle = self.translation.add(self.node, layer, [flow.handle for flow in inputs], part)
+        handle = self.translation.add(self.node, layer, _handles(inputs), part)
         return Flow(handle, self.shape if shape is None else shape)
+
+    def add_all(self, layer: Layer, *inputs: Flow, shapes: Sequence[tuple[int, ...]]) -> tuple[Flow, ...]:
+        """The results of a layer that has several, of samples of these shapes."""
+        handles = self.translation.add(self.node, layer, _handles(inputs), "")
+        return tuple(Flow(handle, shape) for handle, shape in zip(handles, shapes, strict=True))
 
     def constant(self, array: NDArray[Any]) -> Flow:
         """A value that depends on nothing."""
@@ -71,6 +74,13 @@ class At:
         if zeros < max(self.translation.sparsity * array.size, 1):
             return array
         return from_dense(array) if array.ndim == 2 else from_filters(array)
+
+
+def _handles(inputs: Sequence[Flow]) -> list[Handle]:
+    for flow in inputs:
+        if not isinstance(flow, Flow):
+            raise Unsupported("has a constant for an input")
+    return [flow.handle for flow in inputs]
 
 
 def constant(value: Any) -> NDArray[Any]:
@@ -151,8 +161,7 @@ class Translation:
 
     def _value(self, node: fx.Node) -> Any:
         given = fx.node.map_arg((node.args, node.kwargs), lambda n: self.values.get(n))
-        flows = [n for n in node.all_input_nodes if not isinstance(self.values.get(n), (Tensor, torch.SymInt, int))]
-        if not flows:
+        if all(_is_constant(self.values.get(n)) for n in node.all_input_nodes):
             return self._computed(node, *given)
         name = str(node.target) if node.op == "call_function" else node.op
         rule = RULES.get(name.removesuffix(".default"))
@@ -167,6 +176,8 @@ class Translation:
     def _computed(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         """Of constants, by torch."""
         target: Any = node.target
+        if any(isinstance(value, torch.SymInt) for value in tree_leaves((args, kwargs))):
+            raise ValueError(f"{At(self, node)}: {target} makes an array of the batch's size, which no layer does")
         with torch.no_grad():
             return target(*args, **kwargs)
 
@@ -180,9 +191,8 @@ class Translation:
             raise Unsupported(f"gives {(batch, *sample)}, which does not begin with the batch axis")
         return tuple(sample)
 
-    def add(self, node: fx.Node, layer: Layer, inputs: list[Handle], part: str) -> Handle:
-        made: Handle = self.graph.add(layer, *inputs, name=self._name(node, layer, part))
-        return made
+    def add(self, node: fx.Node, layer: Layer, inputs: list[Handle], part: str) -> Any:
+        return self.graph.add(layer, *inputs, name=self._name(node, layer, part))
 
     def owner(self, node: fx.Node) -> str:
         """The name of the innermost module that a node belongs to."""
@@ -199,6 +209,13 @@ class Translation:
             name, number = f"{base}_{number}", number + 1
         self.names.add(name)
         return name
+
+
+def _is_constant(value: Any) -> bool:
+    """Of no input: a tensor, a size, or parts of a tensor."""
+    if isinstance(value, (list, tuple)) and not isinstance(value, Flow):
+        return all(isinstance(part, Tensor) for part in value)
+    return isinstance(value, (Tensor, torch.SymInt, int))
 
 
 def _by_name(target: Any, args: Any, kwargs: Any) -> dict[str, Any]:
