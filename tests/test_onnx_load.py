@@ -225,6 +225,66 @@ def test_external_data_stays_in_the_folder(tmp_path, location):
         cs.onnx.load(inside / "model.onnx")
 
 
+# --- operator sets ----------------------------------------------------------------------------------------------------
+
+
+def in_the_words_of(opset):
+    """Operators whose attributes became inputs, or whose defaults changed: nodes, and constants."""
+    make, held = helper.make_node, {"w": sparse(6, 32), "up": np.float32([1, 1, 2])}
+    small = {"axes": [0], "last": [-1], "start": [1], "end": [4], "pads": [0, 1, 0, 0, 0, 2], "parts": [2, 1]}
+    held |= {name: np.array(value) for name, value in small.items()}
+    held |= {"roi": np.zeros(0, np.float32), "low": np.float32(-0.5), "high": np.float32(0.5), "two": np.float32(2)}
+    held |= {name: draw(4, seed=i) for i, name in enumerate(("scale", "shift", "mean"))} | {
+        "var": np.float32([1, 2, 3, 4])
+    }
+
+    def either(since, kind, of_input, of_attribute, to, inputs, **attributes):
+        if opset >= since:
+            return make(kind, [of_input, *inputs], to)
+        return make(kind, [of_attribute], to, **attributes)
+
+    nodes = [
+        make("BatchNormalization", ["x", "scale", "shift", "mean", "var"], ["a"]),
+        either(11, "Clip", "a", "a", ["b"], ["low", "high"], min=-0.5, max=0.5),
+        make("Softmax", ["b"], ["c"]),
+        either(13, "Unsqueeze", "c", "c", ["d"], ["axes"], axes=[0]),
+        either(13, "Squeeze", "d", "d", ["e"], ["axes"], axes=[0]),
+        make("Slice", ["e", "start", "end", "last"], ["f"]) if opset >= 10
+        else make("Slice", ["e"], ["f"], axes=[2], starts=[1], ends=[4]),
+        either(11, "Pad", "f", "f", ["g"], ["pads", "two"], pads=small["pads"], value=2.0),
+        either(13, "Split", "f", "f", ["h", "i"], ["parts"], split=[2, 1], axis=2),
+        either(18, "ReduceMean", "g", "g", ["j"], ["last"], axes=[-1] if opset >= 11 else [2]),
+        make("MatMul", ["x", "w"], ["k"]),
+        make("Dropout", ["k"], ["l"]),
+    ]  # fmt: skip
+    if opset >= 13:
+        nodes[7].attribute.append(helper.make_attribute("axis", 2))
+    if opset < 9:
+        nodes.append(make("Upsample", ["l"], ["m"], scales=[1.0, 1.0, 2.0]))
+    elif opset == 10:
+        nodes.append(make("Resize", ["l", "up"], ["m"]))
+    elif opset == 9:
+        nodes.append(make("Upsample", ["l", "up"], ["m"]))
+    else:
+        nodes.append(make("Resize", ["l", "roi", "up"], ["m"]))
+    used = {name for node in nodes for name in node.input}
+    return nodes, {name: array for name, array in held.items() if name in used}
+
+
+@pytest.mark.parametrize("opset", range(7, 22))
+def test_operator_sets(opset):
+    """Of samples of any number, without being read again."""
+    nodes, arrays = in_the_words_of(opset)
+    outputs = [helper.make_empty_tensor_value_info(name) for name in "cghijm"]
+    model = model_of(nodes, [tensor("x", "n", 4, 6)], outputs, opset=opset, **arrays)
+    net = cs.onnx.load(model)
+    assert any(isinstance(getattr(layer, "W", None), cs.ComplementaryMatrix) for layer in net.layers)
+    for n in (1, 3):
+        x = draw(n, 4, 6, seed=n)
+        for y, expected in zip(net(x), by_runtime(model, x), strict=True):
+            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
+
+
 # --- what is recognised -----------------------------------------------------------------------------------------------
 
 

@@ -212,6 +212,33 @@ def test_sparse_initializers(flat):
     assert [value.name for value in rewritten.graph.input] == ["x"]
 
 
+@pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21])
+@pytest.mark.parametrize("inputs", [False, True], ids=["", "initializers are inputs"])
+def test_operator_sets(opset, inputs):
+    """Before version 4 of its format a model names its initializers among its inputs."""
+    rng = np.random.default_rng(16)
+    arrays = {"W": sparse_array(rng, (24, 40)), "b": rng.standard_normal(24).astype(np.float32)}
+    text = "g (float[n, 40] x) => (float[n, 24] y) { a = Gemm<transB = 1>(x, W, b) y = Relu(a) }"
+    model = model_of(text, arrays, opset)
+    if inputs:
+        model.ir_version = 3
+        model.graph.input.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape)
+                                 for name, array in arrays.items())  # fmt: skip
+    check(model, rng.standard_normal((5, 40)).astype(np.float32), ["SparseMatMul"])
+
+
+def test_external_data(tmp_path):
+    """It becomes part of the rewritten model."""
+    rng = np.random.default_rng(17)
+    W = sparse_array(rng, (40, 24))
+    model = model_of("g (float[n, 40] x) => (float[n, 24] y) { y = MatMul(x, W) }", {"W": W})
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    rewritten = cs.onnx.rewrite(tmp_path / "m.onnx")
+    assert ours_in(rewritten) == ["SparseMatMul"]
+    x = rng.standard_normal((3, 40)).astype(np.float32)
+    np.testing.assert_allclose(session_of(rewritten).run(None, {"x": x})[0], x @ W, rtol=1e-4, atol=1e-5)
+
+
 def test_a_sparse_constant():
     rng = np.random.default_rng(14)
     W = sparse_array(rng, (40, 24))

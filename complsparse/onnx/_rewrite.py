@@ -19,6 +19,8 @@ from complsparse.onnx._library import DOMAIN, VERSION
 from complsparse.onnx._shapes import inferred
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 
+_FORMAT = 4  # of models, from which on initializers need not be inputs
+
 
 class Layer(NamedTuple):
     """A node as one of our operators: y = activation(x W' + bias)."""
@@ -181,8 +183,11 @@ class _Graph:
         """Nodes that were replaced go, and initializers that nobody reads any more. The names that are read."""
         kept = [node for node in self.nodes if id(node) not in self.dropped]
         read = {name for node in kept for name in _names_read(node)} | {value.name for value in self.graph.output}
+        held = {tensor.name for tensor in self.graph.initializer}
         _replace(self.graph.node, kept)
         _replace(self.graph.initializer, [tensor for tensor in self.graph.initializer if tensor.name in read])
+        # Those that are inputs as well are constants here, as the formats before 4 wanted them.
+        _replace(self.graph.input, [value for value in self.graph.input if value.name not in held])
         return read
 
 
@@ -224,7 +229,7 @@ def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
         The nodes `SparseMatMul` and `SparseConv` of the domain ``ai.complsparse`` in the place of those whose weights
         are constant, of type float32 and sparse, with what follows them of a bias, Relu, Clip from 0 to 6, LeakyRelu,
         HardSwish, Gelu, Sigmoid or Tanh. Convolutions in groups, and those padded by a rule (``auto_pad``), stay. Other
-        nodes, inputs and outputs are as they were.
+        nodes, inputs and outputs are as they were; initializers that are inputs as well are constants.
 
     Raises
     ------
@@ -278,6 +283,7 @@ def _rewritten(model: Model, sparsity: float) -> Any:
             if layer is not None:
                 graph.replace(node, layer)
     restore(model, graph.finish())
+    proto.ir_version = max(proto.ir_version, _FORMAT)
     if DOMAIN not in {imported.domain for imported in proto.opset_import}:
         proto.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
     return proto
