@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, matrices: Callable[[], dict[str, Any]]) -> int
         return 0
     print(f"{printable(args.output)}: {_in_short(estimate)}")
     print(
-        f"make -C {printable(args.output)} csim    C simulation; README.md has the {'blocks' if network else 'ports'}"
+        f"make -C {printable(args.output)} csim rtl    simulations in C and in Verilog; README.md has clocks and ports"
     )
     return 0
 

@@ -114,8 +114,8 @@ def export(
 
     Notes
     -----
-    The folder's README.md has ports and handshake. ``make csim`` needs a C++14 compiler, ``make rtl`` Clang and
-    Verilator. The files for Vitis HLS are marked as not run.
+    The folder's README.md has clocks, ports and handshake. ``make csim`` needs a C++14 compiler, ``make rtl`` Clang and
+    Verilator, ``make cells`` Yosys. The files for Vitis HLS are marked as not run.
 
     Examples
     --------

@@ -111,7 +111,8 @@ class NetworkEstimate:
     multipliers, requantisers : int
         Of all blocks.
     buffer_bits : int
-        Of the values between blocks, each of which exists twice: one is written while the other is read.
+        Of the values between blocks, each of which exists twice, because one is written while the other is read; more
+        often where neighbours are both about as slow as the slowest block.
     blocks : tuple of BlockEstimate
     """
 
@@ -126,12 +127,15 @@ class NetworkEstimate:
 def network_estimate_of(pipeline: Pipeline) -> NetworkEstimate:
     names = [field.name for field in fields(BlockEstimate)]
     blocks = tuple(BlockEstimate(**{name: getattr(block, name) for name in names}) for block in pipeline.blocks)
-    buffers = [buffer for block in pipeline.blocks[:-1] for buffer in block.outputs]
     return NetworkEstimate(
         cycles_per_sample=pipeline.cycles,
         samples_per_second=1e9 / (pipeline.clock_ns * pipeline.cycles),
         multipliers=sum(block.multipliers for block in blocks),
         requantisers=sum(block.requantisers for block in blocks),
-        buffer_bits=2 * sum(buffer.bits * buffer.vectors * buffer.length for buffer in buffers),
+        buffer_bits=sum(
+            pipeline.slots(block.number + 1) * buffer.bits * buffer.vectors * buffer.length
+            for block in pipeline.blocks[:-1]
+            for buffer in block.outputs
+        ),
         blocks=blocks,
     )

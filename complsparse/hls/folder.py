@@ -13,7 +13,7 @@ import shutil
 from typing import Any
 
 from complsparse._config import __version__
-from complsparse.hls import golden, network_page, network_sources, readme, sources, wrapper
+from complsparse.hls import golden, network_page, network_rtl, network_sources, readme, sources, wrapper
 from complsparse.hls.design import Design
 from complsparse.hls.estimate import estimate_of, network_estimate_of
 from complsparse.hls.network import Pipeline
@@ -102,9 +102,8 @@ def layer_texts(W: Any, design: Design, vectors: int) -> dict[str, str]:
         "top.cpp": sources.top(design),
         "golden/vectors.txt": golden.text(W, design, vectors),
         "rtl/layer.v": wrapper.layer(design),
-        "rtl/ir_to_verilog.py": pathlib.Path(__file__).with_name("ir_to_verilog.py").read_text(),
     }
-    for name in ("Makefile", "testbench.cpp", "golden.hpp", "rtl/step.cpp", "rtl/simulation.cpp"):
+    for name in ("Makefile", "testbench.cpp", "golden.hpp", "rtl/step.cpp", "rtl/simulation.cpp", "rtl/ports.hpp"):
         texts[name] = (TEMPLATES / os.path.basename(name)).read_text()
     return texts | _common("complsparse_layer", design.clock_ns)
 
@@ -122,14 +121,17 @@ def network_texts(net: Any, pipeline: Pipeline, samples: Any) -> dict[str, str]:
         "checks.hpp": network_sources.checks(pipeline),
         "golden/samples.txt": golden.of_network(net, pipeline, samples),
     }
-    for name in ("Makefile", "testbench.cpp", "golden.hpp"):
-        texts[name] = (TEMPLATES / f"network_{name}").read_text()
+    for name in ("Makefile", "testbench.cpp", "golden.hpp", "rtl/simulation.cpp"):
+        texts[name] = (TEMPLATES / f"network_{os.path.basename(name)}").read_text()
+    for name in ("ports.hpp", "memory.v"):
+        texts[f"rtl/{name}"] = (TEMPLATES / name).read_text()
+    texts |= network_rtl.texts(pipeline)
     return texts | _common("complsparse_network", pipeline.clock_ns)
 
 
 def _common(top: str, clock_ns: float) -> dict[str, str]:
-    """Project files for synthesis, and the headers."""
-    texts = {}
+    """Project files for synthesis, the headers, and what prints Verilog."""
+    texts = {"rtl/ir_to_verilog.py": pathlib.Path(__file__).with_name("ir_to_verilog.py").read_text()}
     for name in ("run_hls.tcl", "hls_config.cfg"):
         text = (TEMPLATES / name).read_text()
         for mark, value in {"@PART@": PART, "@CLOCK@": f"{clock_ns:g}", "@TOP@": top}.items():

@@ -11,6 +11,8 @@ import numpy as np
 
 from complsparse.hls.tables import Tables, bits_up_to, tables_of
 
+HANDING_OVER = 8  # clocks at most from the last word taken by a block to the first one offered to the next, and back
+
 
 class Buffer(NamedTuple):
     """What one block writes and the next one reads: so many `vectors` of `length` numbers."""
@@ -87,6 +89,16 @@ class Pipeline:
     @property
     def cycles(self) -> int:
         return max(block.cycles for block in self.blocks)
+
+    def slots(self, number: int) -> int:
+        """Samples that the memory before this block holds, or, of their count, the one behind the last.
+
+        One is written while another is read, so that there are two; more where both together take longer than two turns
+        of the slowest block.
+        """
+        writes = self.blocks[number - 1].cycles if number else self.input.vectors
+        reads = self.blocks[number].cycles if number < len(self.blocks) else self.output.vectors
+        return max(2, -(-(writes + HANDING_OVER + reads) // self.cycles))
 
 
 def pipeline_of(net: Any, shape: tuple[int, ...], cycles: int, clock_ns: float) -> Pipeline:

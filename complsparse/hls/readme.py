@@ -19,33 +19,35 @@ equal those of the CPU library bit for bit. {packing}
 | clocks from the first word to the sums | {latency} |
 | vectors a second at {clock:g} ns, a clock that is *assumed* | {rate:,.0f} |
 | multipliers (8 bits x 8 bits) | {multipliers} |
-| comparators of kernel ids | {comparators} |
+| {route} |
 | accumulators | {sums} of {sum_bits} bits |
-| weights, and what they choose, in {id_bits} bits | {words} words of {word_bits} bits, {ports} read in a clock |
+| table: 8 bits of weight and {id_bits} of {choice} a slot | {words} x {word_bits} bits, {ports} words a clock |
 | slots that hold a weight other than 0 | {fill:.1%} |
 
 ## Check it
 
 ```sh
-make csim    # C++14 compiler: top.cpp on the vectors of golden/
-make rtl     # Clang 15+, Python 3, Verilator 5: Verilog of the step, in rtl/layer.v, on the same vectors
+make csim     # C++14 compiler: top.cpp on the vectors of golden/
+make rtl      # Clang 15+, Python 3, Verilator 5: Verilog of the step, in rtl/layer.v, on the same vectors
+make cells    # the same and Yosys: LUTs, FFs, DSPs, block RAM for UltraScale+, not placed
 ```
 
-Both end with status 1 where one sum differs. `make rtl` runs the vectors twice, back to back (every word must be taken
-in the clock that it is offered) and with random stalls on both sides (none may be lost or doubled).
+The first two end with status 1 where one sum differs. `make rtl` runs the vectors twice, back to back (every word must
+be taken in the clock that it is offered) and with random stalls on both sides (none may be lost or doubled).
 
 ## Ports of `rtl/layer.v`
 
 | port | bits | |
 |---|---|---|
-| `clock`, `reset` | 1 | rising edge; reset is synchronous and active high |
+| `clock`, `reset` | 1 | rising edge; reset is synchronous and active high, and one clock is enough |
 | `in_valid`, `in_ready` | 1 | a word is taken at an edge where both are 1; `in_ready` does not wait for `in_valid` |
 {in_ports}
 | `out_valid`, `out_ready` | 1 | the sums leave at an edge where both are 1; once valid, they stay until then |
 | `out_y` | {out_bits} | sums in the order of the rows, {sum_bits} bits each, row 0 in the lowest bits |
 
-A vector is {cycles} words. Its sums go to a register of their own, so the next vector follows without a gap; `in_ready`
-falls only while the last word of a vector waits for the sums of the one before to leave.
+{vector}
+Its sums go to a register of their own, so the next vector follows without a gap; `in_ready` falls only
+while the last word of a vector waits for the sums of the one before to leave.
 {ids}
 
 ## Files
@@ -57,20 +59,24 @@ falls only while the last word of a vector waits for the sums of the one before 
 | `include/` | the header-only library, C++14 with `<stdint.h>` alone |
 | `testbench.cpp`, `golden.hpp`, `golden/` | C simulation; vectors, and their sums by the CPU library |
 | `rtl/step.cpp`, `rtl/ir_to_verilog.py` | the step, and what prints Clang's code for it as Verilog |
-| `rtl/layer.v`, `rtl/simulation.cpp` | registers, table and handshake around the step; its test bench |
+| `rtl/layer.v` | registers, table and handshake around the step |
+| `rtl/simulation.cpp`, `rtl/ports.hpp` | its test bench |
 | `vitis/` | project files for Vitis HLS: **not run here** |
 
 ## Not run here
 
 No vendor tool has seen this folder: `vitis/` and the effect of the pragmas are untested, and so are timing, placement
-and power. C simulation is native; with `-DCOMPLSPARSE_AP_INT` the same files take `ap_int` of your tool.
+and power. Parts are counts of the circuit's structure, not of a synthesis tool; `make cells` has those. All products
+of a clock are added up in that clock: many lanes will want registers in between. C simulation is native; with
+`-DCOMPLSPARSE_AP_INT` the same files take `ap_int` of your tool.
 """
 
 
 def text(design: Design) -> str:
     tables, estimate = design.tables, estimate_of(design)
     winners = design.winners
-    in_ports = f"| `in_x` | {8 * design.lanes} | {design.lanes} activations of 8 bits, the first in the lowest bits |"
+    many = f"{design.lanes} activations of 8 bits, the first in the lowest bits"
+    in_ports = f"| `in_x` | {8 * design.lanes} | {many if design.lanes > 1 else 'an activation'} |"
     if winners is None:
         title, formula = "A sparse-dense layer", f"ceil({design.columns} columns / {design.lanes} lanes)"
         packing = f"Of each clock's {design.lanes} columns every set has one slot."
@@ -80,8 +86,8 @@ def text(design: Design) -> str:
             f"A vector has {winners} winners, whose columns alone are read; activations come as values and columns."
         )
         in_ports += (
-            f"\n| `in_index` | {design.lanes * tables.index_bits} | their columns, {tables.index_bits} bits each; "
-            "a place beyond the winners has value 0 |"
+            f"\n| `in_index` | {design.lanes * tables.index_bits} | the column of each, {tables.index_bits} bits; "
+            "winners come in any order |"
         )
     if design.route == "activations":
         turns = design.table[0].shape[3]
@@ -109,7 +115,9 @@ def text(design: Design) -> str:
         clock=design.clock_ns,
         rate=estimate.vectors_per_second,
         multipliers=estimate.multipliers,
-        comparators=estimate.comparators,
+        route=_route(design),
+        choice="its lane" if design.route == "activations" else "kernel id",
+        vector=_vector(design),
         id_bits=tables.id_bits,
         sums=estimate.sums,
         sum_bits=tables.sum_bits,
@@ -121,3 +129,22 @@ def text(design: Design) -> str:
         out_bits=design.rows * tables.sum_bits,
         ids=ids,
     )
+
+
+def _route(design: Design) -> str:
+    """A row of the table of parts: what routing takes."""
+    estimate = estimate_of(design)
+    if design.route == "products":
+        return f"comparators of a kernel id with a member | {estimate.comparators:,}"
+    return f"selections of one of {design.lanes} activations | {estimate.multipliers:,}"
+
+
+def _vector(design: Design) -> str:
+    """What a vector's words are."""
+    words = f"A vector is {design.beats} words." if design.beats > 1 else "A vector is one word."
+    numbers = design.columns if design.winners is None else design.winners
+    empty = design.beats * design.lanes - numbers
+    if not empty:
+        return words
+    filled = "what stands there is multiplied by 0" if design.winners is None else "value 0, and any column"
+    return f"{words} Places of the last one that are empty ({empty}): {filled}."

@@ -63,8 +63,8 @@ def draw(values: np.ndarray) -> Figure:
         base = 1.4 * (len(SIGNALS) - 1 - row)
         axes.text(-0.2, base + 0.35, name, ha="right", va="center", family="monospace")
         if name == "clock":
-            places = np.arange(0, CLOCKS + 0.5, 0.5)
-            axes.step(places, base + 0.8 * (np.arange(len(places)) % 2), where="post", color="#334155", lw=1)
+            places = np.arange(0, CLOCKS + 0.5, 0.5)  # it rises where a clock begins
+            axes.step(places, base + 0.8 * (np.arange(1, len(places) + 1) % 2), where="post", color="#334155", lw=1)
             continue
         of = values[:, SIGNALS.index(name) - 1]
         if name == "beat":

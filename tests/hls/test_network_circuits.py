@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 import pytest
-from hls_folders import changed, make
+from hls_folders import changed, listed, make
 from hls_networks import NETWORKS, images, quantised
 from hls_tools import INTEGERS, integers, tool
 from networks import nn, sparse_weights
@@ -66,6 +66,13 @@ def test_the_golden_results_are_the_networks(tmp_path):
     last = np.array([line.split()[-5:] for line in lines], dtype=np.float64)
     assert int(count) == len(last) == 6
     np.testing.assert_array_equal((last * net.layers[-1].ending.units).astype(np.float32), net(x))
+
+
+def test_a_folder_holds_what_its_page_lists(tmp_path):
+    net, x, cycles = quantised("sparse-sparse")
+    cs.hls.export(net, tmp_path / "net", samples=x, cycles=cycles)
+    assert listed(tmp_path / "net")
+    assert "## Not run here" in (tmp_path / "net" / "README.md").read_text()
 
 
 def test_wider_blocks_take_fewer_clocks():
@@ -206,6 +213,7 @@ def test_cycles_of_the_speech_network():
     }
     assert found["sparse_sparse"].cycles_per_sample == 2296
     assert found["sparse_sparse"].multipliers == 544
+    assert found["sparse_sparse"].buffer_bits == 3_254_080
     assert found["sparse"].cycles_per_sample <= 2400
     assert found["sparse"].multipliers > found["sparse_sparse"].multipliers
 

@@ -47,6 +47,16 @@ def options(design, W):
     return {name: numbers.get(value, value) for name, value in DESIGNS[design].items()}
 
 
+def listed(folder):
+    """Whether the page of a folder lists what is there, and nothing else. Of numbered files it lists the first."""
+    page = (folder / "README.md").read_text().partition("## Files")[2].partition("##")[0]
+    names = set(re.findall(r"`([\w/]+(?:\.\w+|/))`", page))
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    files = {re.sub(r"\d+", "0", name) for name in files} - {"Makefile", "README.md", "complsparse.json"}
+    parts = {name if name in names else name.partition("/")[0] + "/" for name in files}
+    return parts == names
+
+
 def make(folder, goal, *variables):
     # Verilator's own sources are the same in every simulation.
     cache = {"OBJCACHE": "ccache"} if shutil.which("ccache") else {}

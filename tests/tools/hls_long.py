@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A million outputs of each of these exported layers, in C simulation and twice in RTL simulation, against the CPU
-library: ``COMPLSPARSE_DATA=DIR python tests/tools/hls_long.py [NAME]...``. Ends with status 1 where one differs."""
+"""A million outputs of each of these exported layers, in C simulation of GCC and of Clang and twice in RTL simulation,
+against the CPU library: ``COMPLSPARSE_DATA=DIR python tests/tools/hls_long.py [NAME]...``. Ends with status 1 where
+one differs."""
 
 import os
 import pathlib
@@ -11,7 +12,7 @@ import tempfile
 import numpy as np
 from hls_folders import make, random_matrix
 from hls_speech import speech_network
-from hls_tools import clang
+from hls_tools import clang, tool
 
 import complsparse as cs
 
@@ -71,8 +72,9 @@ def run(name, folder):
     W = source()
     cs.hls.export(W, folder, vectors=-(-OUTPUTS // W.shape[0]), **design)
     printed = []
-    for goal in ("csim", "rtl") if rtl else ("csim",):
-        done = make(folder, goal, f"CLANG={clang()}")
+    for compiler, goal in ((tool("g++"), "csim"), (clang(), "csim"), (tool("g++"), "rtl"))[: 3 if rtl else 2]:
+        make(folder, "clean")
+        done = make(folder, goal, f"CLANG={clang()}", f"CXX={compiler}")
         printed += re.findall(r"^(?:C simulation|RTL).*", done.stdout, re.MULTILINE)
         if done.returncode:
             print(done.stdout[-500:], done.stderr[-500:], file=sys.stderr)

@@ -26,11 +26,20 @@ def sparse_dense(rng):
     ]  # fmt: skip
 
 
+def padded(rng):
+    """Windows that see padding alone."""
+    return [
+        nn.Conv2d(sparse_weights(rng, (4, 2, 1, 1)), padding=1, activation="relu"), nn.Flatten(),
+        nn.Linear(sparse_weights(rng, (3, 144))),
+    ]  # fmt: skip
+
+
 NETWORKS = {
     "sparse-sparse": (sparse_sparse, (2, 8, 8), 700),
     "sparse-sparse, narrow": (sparse_sparse, (2, 8, 8), 3000),
     "sparse-sparse, relu": (lambda rng: sparse_sparse(rng, True), (2, 8, 8), 330),
     "sparse-dense": (sparse_dense, (2, 9, 8), 90),
+    "padding alone": (padded, (2, 4, 4), 60),
     "a vector": (lambda rng: [nn.Linear(sparse_weights(rng, (3, 9)))], (9,), 4),
 }
 

@@ -61,7 +61,11 @@ def counted(folder, sources, top, before="", options=""):
     )
     subprocess.run([tool("yosys"), "-q", "-p", script], check=True, cwd=folder, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)  # fmt: skip
-    found = json.loads((pathlib.Path(folder) / "cells.json").read_text())["design"]["num_cells_by_type"]
+    return by_kind(pathlib.Path(folder) / "cells.json")
+
+
+def by_kind(path):
+    found = json.loads(path.read_text())["design"]["num_cells_by_type"]
     return {of: sum(n for cell, n in found.items() if re.fullmatch(kind, cell)) for of, kind in CELLS.items()}
 
 
@@ -77,10 +81,10 @@ def product_cells(folder):
 def cells_of(W, design, folder):
     """Clocks a vector, and cells."""
     estimate = cs.hls.export(W, folder, **design)
-    done = make(folder, "build/step.v", f"CLANG={clang()}")
+    done = make(folder, "cells", f"CLANG={clang()}", f"YOSYS={tool('yosys')}")
     assert done.returncode == 0, done.stderr
-    counts = counted(folder, "rtl/layer.v build/step.v", "complsparse_layer")
-    return {"clocks": estimate.cycles_per_vector, **counts}
+    assert done.stdout.startswith("Yosys")
+    return {"clocks": estimate.cycles_per_vector, **by_kind(folder / "build" / "cells.json")}
 
 
 def cells(name, folder):

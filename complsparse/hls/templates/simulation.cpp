@@ -6,67 +6,29 @@
 
 #include "Vcomplsparse_layer.h"
 #include "golden.hpp"
+#include "ports.hpp"
 #include "tables.hpp"
-#include "verilated.h"
 
 namespace {
-
-// Bits of a port, whatever Verilator makes of its width.
-template <class Port>
-void put(Port& port, int first, int bits, uint64_t value) {
-    const uint64_t mask = ((uint64_t(1) << bits) - 1) << first;
-    port = Port((uint64_t(port) & ~mask) | ((value << first) & mask));
-}
-template <size_t Words>
-void put(VlWide<Words>& port, int first, int bits, uint64_t value) {
-    for (int bit = 0; bit < bits; ++bit) {
-        const uint32_t one = uint32_t(1) << ((first + bit) % 32);
-        uint32_t& word = port[size_t(first + bit) / 32];
-        word = (value >> bit) & 1 ? word | one : word & ~one;
-    }
-}
-template <class Port>
-int64_t get(const Port& port, int first, int bits) {
-    const uint64_t found = uint64_t(port) >> first << (64 - bits);
-    return int64_t(found) >> (64 - bits);
-}
-template <size_t Words>
-int64_t get(const VlWide<Words>& port, int first, int bits) {
-    uint64_t found = 0;
-    for (int bit = 0; bit < bits; ++bit) {
-        found |= uint64_t(port[size_t(first + bit) / 32] >> ((first + bit) % 32) & 1) << bit;
-    }
-    return int64_t(found << (64 - bits)) >> (64 - bits);
-}
 
 constexpr int kMostIdle = 64 * (Golden::words + 4);  // clocks without a word and without sums
 
 struct Bench {
     Vcomplsparse_layer circuit;
     Golden in, out;
-    uint64_t noise = 88172645463325252u;
     long clocks = 0, taken = 0, wrong = 0;
     long latency = 0;  // of the first vector: clocks from the edge of its first word to that of its sums
 
-    explicit Bench(const char* folder) : in(folder), out(folder) {}
+    const bool stalls;
 
-    // A side of the handshake goes, or waits, for some clocks on end: long enough to fill what is behind it.
-    struct Side {
-        bool goes = false;
-        unsigned left = 0;
-    } source, sink;
+    Bench(const char* folder, bool stalling)
+        : in(folder),
+          out(folder),
+          stalls(stalling),
+          source(88172645463325252u, 2 * Golden::words + 4, stalls),
+          sink(362436069362436069u, 2 * Golden::words + 4, stalls) {}
 
-    bool goes(Side& side, bool stalls) {
-        if (side.left == 0) {
-            noise ^= noise << 13;
-            noise ^= noise >> 7;
-            noise ^= noise << 17;
-            side.goes = (noise >> 32 & 1) != 0;
-            side.left = 1 + unsigned(noise >> 40) % (2 * Golden::words + 4);
-        }
-        --side.left;
-        return !stalls || side.goes;
-    }
+    Side source, sink;
 
     void edge() {
         circuit.clock = 1;
@@ -133,7 +95,7 @@ struct Bench {
     }
 
     // Whether all sums are right and came once each.
-    bool run(bool stalls) {
+    bool run() {
         start();
         bool more = in.next();
         int word = 0;
@@ -141,8 +103,8 @@ struct Bench {
         long first = 0;
         long busy = 0;  // clocks up to the last word
         while (idle < kMostIdle) {
-            const bool valid = goes(source, stalls) && more;
-            const bool ready = goes(sink, stalls);
+            const bool valid = source.goes() && more;
+            const bool ready = sink.goes();
             if (valid) offer(word);
             circuit.in_valid = valid;
             circuit.out_ready = ready;
@@ -177,8 +139,8 @@ int main(int argc, char** argv) {
     const char* folder = argc > 1 ? argv[1] : "golden";
     bool right = true;
     for (const bool stalls : {false, true}) {
-        Bench bench(folder);
-        right = bench.run(stalls) && right;
+        Bench bench(folder, stalls);
+        right = bench.run() && right;
     }
     return right ? 0 : 1;
 }

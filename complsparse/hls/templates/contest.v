@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contest of a whole layer as a circuit, written from its description (kwinners.hpp): values are counted in 256
-// bins, the bins are searched from the largest value down, the winners leave in the order of their places. Out come, for
-// each value of a clock, whether it wins, its place and itself.
+// bins, the bins are searched from the largest value down, the winners are listed in the order of their places. The
+// list leaves as one word: values with their place above them.
 module contest #(
-  parameter SIZE = 1, parameter PER_CLOCK = 1, parameter INDEX_BITS = 1, parameter COUNT_BITS = 1
+  parameter SIZE = 1, parameter WINNERS = 1, parameter PER_CLOCK = 1, parameter INDEX_BITS = 1,
+  parameter COUNT_BITS = 1
 ) (
   input clock, input reset, input in_valid, output in_ready, input [8*PER_CLOCK-1:0] in_word, output reg out_valid,
-  output reg [(9+INDEX_BITS)*PER_CLOCK-1:0] out_word
+  output [(8+INDEX_BITS)*WINNERS-1:0] out_word
 );
   localparam WORDS = (SIZE + PER_CLOCK - 1) / PER_CLOCK;
   localparam BINS = 256;
   reg [8*PER_CLOCK-1:0] memory [0:WORDS-1];
-  reg [16:0] moment;
+  reg [17:0] moment;
   wire counting = moment < WORDS;
   wire searching = ~counting & moment < WORDS + BINS;
   wire emitting = ~counting & ~searching;
-  wire [16:0] number = counting ? moment : emitting ? moment - (WORDS + BINS) : 0;
+  wire [17:0] number = counting ? moment : emitting ? moment - (WORDS + BINS) : 0;
   wire [7:0] bin = BINS - 1 - (moment - WORDS);
   assign in_ready = counting;
   wire go = in_valid | ~counting;
@@ -25,9 +26,9 @@ module contest #(
   reg [COUNT_BITS-1:0] above, ties;
   reg [7:0] value;
   // A block RAM is read one clock ahead.
-  wire [16:0] following = moment + 1 - (WORDS + BINS);
+  wire [17:0] following = moment + 1 - (WORDS + BINS);
   reg [8*PER_CLOCK-1:0] read;
-  always @(posedge clock) read <= memory[following[16] ? 0 : following];
+  always @(posedge clock) read <= memory[following[17] ? 0 : following];
   wire [8*PER_CLOCK-1:0] x = counting ? in_word : read;
   wire [PER_CLOCK-1:0] there, wins;
   wire [COUNT_BITS*BINS-1:0] next_counts;
@@ -39,17 +40,27 @@ module contest #(
     .ties(ties), .value(value), .next_counts(next_counts), .next_above(next_above), .found_ties(found_ties),
     .found_value(found_value), .ties_left(ties_left), .wins(wins), .kept_x(kept)
   );
+  localparam ITEM = 8 + INDEX_BITS;
+  localparam LIST = WINNERS * ITEM;
+  reg [LIST-1:0] list;
+  assign out_word = list;
   genvar lane;
   generate
     for (lane = 0; lane < PER_CLOCK; lane = lane + 1) begin : of_lane
-      wire [16:0] place = number * PER_CLOCK + lane;
+      wire [17:0] place = number * PER_CLOCK + lane;
       assign there[lane] = place < SIZE;
-      always @(posedge clock)
-        out_word[(9+INDEX_BITS)*lane+:9+INDEX_BITS] <= {wins[lane], place[INDEX_BITS-1:0], kept[8*lane+:8]};
+      wire [ITEM-1:0] item = {place[INDEX_BITS-1:0], kept[8*lane+:8]};
+      // A winner pushes the list down by one: when all have come, the first is at its end.
+      wire [LIST-1:0] so_far;
+      if (lane == 0) assign so_far = list;
+      else assign so_far = of_lane[lane-1].pushed;
+      wire [(WINNERS+1)*ITEM-1:0] longer = {item, so_far};
+      wire [LIST-1:0] pushed = wins[lane] ? longer[ITEM+:LIST] : so_far;
     end
   endgenerate
   always @(posedge clock) begin
-    out_valid <= ~reset & emitting;
+    out_valid <= ~reset & ends;
+    if (emitting) list <= of_lane[PER_CLOCK-1].pushed;
     if (counting & in_valid) memory[number] <= in_word;
     if (reset | ends) begin
       moment <= 0;

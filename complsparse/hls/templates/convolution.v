@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The engine of a convolution as a circuit, written from its description (convolution.hpp) around the step that is
 // printed from the header: a pixel of the padded image arrives, or a word of the window meets the table, in every clock.
+// A linear layer is a convolution of one pixel, with all columns for channels.
 //
 // A pixel has DEPTH numbers: its channels, or, with WINNERS, values with their channel above them. `table.hex` has a
 // word for each word of the window, or, with WINNERS, for each column, (row, column, channel): weights, and above them
@@ -32,12 +33,14 @@ module convolution #(
   // Where the loop stands.
   reg [15:0] number, row, column;
   wire arrives = number == 0;
-  wire visible = row >= PADDING && row < PADDING + HEIGHT && column >= PADDING && column < PADDING + WIDTH;
-  wire whole = row >= KERNEL_HEIGHT - 1 && column >= KERNEL_WIDTH - 1 && (row - (KERNEL_HEIGHT - 1)) % STRIDE == 0 &&
-               (column - (KERNEL_WIDTH - 1)) % STRIDE == 0;
+  wire visible = row + 1 > PADDING && row < PADDING + HEIGHT && column + 1 > PADDING && column < PADDING + WIDTH;
+  wire whole = row + 1 >= KERNEL_HEIGHT && column + 1 >= KERNEL_WIDTH && (row + 1 - KERNEL_HEIGHT) % STRIDE == 0 &&
+               (column + 1 - KERNEL_WIDTH) % STRIDE == 0;
   wire last = ~whole || number == WORDS - 1;
   assign in_ready = arrives & visible;
-  wire go = in_valid | ~in_ready;
+  // An image begins with its first pixel, though padding comes before it.
+  wire starts = arrives && row == 0 && column == 0;
+  wire go = in_valid | ~(in_ready | starts);
 
   // The window after a pixel has arrived.
   wire [PIXEL-1:0] padding = WINNERS ? {PIXEL{1'b0}} : {DEPTH{ZERO[BITS-1:0]}};
