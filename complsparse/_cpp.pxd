@@ -302,7 +302,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] expand_step(const WinnersAt&, Type, int64_t, int) except +
     unique_ptr[const Step] flatten_step(const WinnersAt&, Type, int64_t, const WinnersAt&) except +
     unique_ptr[const Step] pool_step(const Pool&, const ImagesView&, const ImagesView&, int, int) except +
-    unique_ptr[const Step] pair_step(Pair, Type, vector[PairAxis], int, int, int) except +
+    unique_ptr[const Step] pair_step(Pair, Type, vector[PairAxis], Activation, int, int, int) except +
     unique_ptr[const Step] permute_step(Type, vector[PermutedAxis], int, int) except +
     unique_ptr[const Step] norm_step(const Norm&, Type, int, int) except +
     unique_ptr[const Step] activation_step(Type, int64_t, const Epilogue&, int, int) except +

@@ -144,6 +144,34 @@ def test_arrays_broadcast(layer, other, constants):
         assert_allclose(run(layer, *order, constants=constants), entrywise(function, *order), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [nn.Add(), nn.Sub(), nn.Mul(), nn.Div()], ids=repr)
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.ReLU6, nn.Tanh])
+@pytest.mark.parametrize("shape", [(2, 5000), (2, 3, 41), (1, 3, 1), (2, 1, 1), ()])
+def test_activations_are_part_of_arithmetic(layer, kind, shape):
+    rng = np.random.default_rng(0)
+    x = 8 * rng.standard_normal((2, 5000) if shape == (2, 5000) else (2, 3, 41)).astype(np.float32)
+    other = 1 + 8 * rng.random(shape).astype(np.float32)
+    g = nn.Graph()
+    a, b = g.input("a", x.shape), g.constant(other)
+    g.output(g.add(kind(), g.add(layer, a, b)))
+    assert [step.kernel for step in g.plan(x.shape).steps] == [f"{layer.operation} + {kind.activation}"]
+    wanted = nn.Sequential([kind()])(entrywise(layer.function, x, other))
+    assert_allclose(g(x), wanted, rtol=2e-6, atol=1e-6)
+
+
+def test_activations_behind_three_summands_or_integers():
+    g = nn.Graph()
+    inputs = [g.input(name, X.shape) for name in "abc"]
+    g.output(g.add(nn.ReLU(), g.add(nn.Add(), *inputs)))
+    assert [step.kernel for step in g.plan(*[X.shape] * 3).steps] == ["add", "add + relu"]
+    assert_allclose(g(X, -2 * X, X / 2), np.maximum(-X / 2, 0), rtol=2e-6, atol=1e-6)
+    g = nn.Graph()
+    n = g.input("n", INTS.shape, INTS.dtype)
+    g.output(g.add(nn.ReLU(), g.add(nn.Add(), n, n)))
+    with pytest.raises(ValueError, match="it takes real numbers"):
+        g(INTS)
+
+
 REDUCED = {
     "ReduceSum": sum, "ReduceMean": lambda v: sum(v) / len(v), "ReduceMax": max, "ReduceMin": min,
     "ReduceProd": math.prod, "ReduceL1": lambda v: sum(map(abs, v)), "ReduceL2": lambda v: math.hypot(*v),

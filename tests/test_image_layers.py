@@ -57,6 +57,34 @@ def test_every_level_and_thread_count_gives_the_bits_of_depthwise_convolutions(i
     assert_allclose(results[0], networks.reference(layer, x.astype(float)), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_planes_of_any_size_by_square_filters(isa, kernel, stride):
+    """Around vectors of columns, two narrow planes to a vector, and tiles of rows; what lies beside x is no number."""
+    rng = np.random.default_rng(10 * kernel + stride)
+    sizes = [(1, 1), (2, 3), (3, 4), (6, 5), (7, 7), (14, 8), (15, 9), (8, 16), (13, 17), (22, 15), (9, 32), (4, 33)]
+    for height, width in sizes:
+        for padding in ([(kernel // 2,) * 2] * 2, [(0, 3), (1, 0)], [(kernel, 1), (0, kernel)]):
+            if min(n + sum(beside) for n, beside in zip((height, width), padding, strict=True)) < kernel:
+                continue
+            channels, times = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+            layer = nn.Conv2d(
+                rng.standard_normal((channels * times, 1, kernel, kernel)).astype(np.float32), stride=stride,
+                padding=padding, groups=channels, bias=rng.standard_normal(channels * times).astype(np.float32),
+                activation=rng.choice([None, "relu", "relu6", "silu"]),
+            )  # fmt: skip
+            around = np.full((4, channels, height, width), np.nan, np.float32)
+            x = around[1:3]
+            x[:] = rng.standard_normal(x.shape)
+            wider = np.pad(x.astype(float), [(0, 0), (0, 0), *padding])
+            wanted = networks.reference(layer.with_arguments(padding=0), wider)
+            out = np.full((4, *wanted.shape[1:]), 7, np.float32)
+            net = nn.Sequential([layer])
+            net(x, out=out[1:3])
+            assert_allclose(out[1:3], wanted, rtol=1e-4, atol=1e-5)
+            assert (out[::3] == 7).all()
+
+
 def test_depthwise_convolutions_keep_nan_and_stay_within_their_images():
     x = np.zeros((1, 2, 5, 5), np.float32)
     x[0, 0, 2, 2] = np.nan

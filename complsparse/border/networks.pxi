@@ -205,15 +205,17 @@ cdef class Program:
         return self.program.get().add(c.pool_step(
             pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
 
-    def pair(self, str operation, axes, int a, int b, int y):
-        """`axes`: (extent, steps of a and b) for each, the inner one last."""
+    def pair(self, str operation, axes, activation, int a, int b, int y):
+        """`axes`: (extent, steps of a and b) for each, the inner one last; an activation of the result, or None."""
+        cdef Epilogue finish
         cdef vector[c.PairAxis] of_sample
         cdef c.PairAxis axis
         cdef c.Pair pair = {"add": c.Pair.add, "multiply": c.Pair.multiply, "subtract": c.Pair.subtract,
                             "divide": c.Pair.divide}[operation]
         for axis.n, axis.a, axis.b in axes:
             of_sample.push_back(axis)
-        return self.program.get().add(c.pair_step(pair, self.type, of_sample, a, b, y))
+        self.fill_finish(&finish, None, activation, 0)
+        return self.program.get().add(c.pair_step(pair, self.type, of_sample, finish.activation, a, b, y))
 
     def permute(self, axes, int x, int y):
         """`axes`: (extent, elements of x from one entry to the next) for each of y, the inner one last; floats."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from complsparse.nn._array_layer import ArrayLayer
+from complsparse.nn._elementwise import ActivationLayer
+from complsparse.nn._layer import Layer
 from complsparse.nn._values import Shape, Spec
 
 if TYPE_CHECKING:
@@ -22,14 +24,18 @@ class _Pairwise(ArrayLayer):
     operation: ClassVar[str]  # of `_core.Program.pair`
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
+        return self.emit_activated(builder, None, *inputs)
+
+    def emit_activated(self, builder: Builder, activation: str | None, *inputs: Value) -> Value:
+        """And an activation of the result, in the same step; of floating point numbers."""
         together, *others = map(builder.dense, inputs)
         if any(x.spec.dtype is not None for x in (together, *others)):
             return super().emit(builder, *inputs)  # type: ignore[no-any-return]
-        for other in others:
-            together = self._pair(builder, together, other)
+        for i, other in enumerate(others):
+            together = self._pair(builder, together, other, activation if i + 1 == len(others) else None)
         return together
 
-    def _pair(self, builder: Builder, a: Value, b: Value) -> Value:
+    def _pair(self, builder: Builder, a: Value, b: Value, activation: str | None) -> Value:
         shape = np.broadcast_shapes(a.spec.whole, b.spec.whole)
         spec = Spec(shape[1:], samples=shape[0]) if shape else Spec((), samples=None)
         y = builder.new(spec)
@@ -44,8 +50,8 @@ class _Pairwise(ArrayLayer):
                 (n, *(step if j == i else old for j, old in enumerate(steps)))
                 for (n, *steps), step in zip(axes, _steps(of_sample), strict=True)
             ]
-        step = builder.program.pair(self.operation, _joined(axes), read[0].number, read[1].number, y.number)
-        builder.step(self.operation, step, read, y)
+        step = builder.program.pair(self.operation, _joined(axes), activation, read[0].number, read[1].number, y.number)
+        builder.step(self.operation if activation is None else f"{self.operation} + {activation}", step, read, y)
         return y
 
 
@@ -113,6 +119,21 @@ class Div(_Pairwise):
         if np.result_type(x, y).kind == "f":
             return np.divide(x, y)
         return np.where(y == 0, 0, np.sign(x) * np.sign(y) * (np.abs(x) // np.maximum(np.abs(y), 1))).astype(x.dtype)
+
+
+class ActivatedPair(Layer):
+    """What a network makes of arithmetic whose result only an activation reads."""
+
+    n_inputs, by_sample, in_files = None, False, False
+
+    def __init__(self, pair: _Pairwise, activation: ActivationLayer) -> None:
+        self.pair, self.activation = pair, activation
+
+    def result(self, *inputs: Spec) -> Any:
+        return self.activation.result(self.pair.result(*inputs))
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        return self.pair.emit_activated(builder, self.activation.activation, *inputs)
 
 
 class Min(ArrayLayer):

@@ -13,6 +13,7 @@ from complsparse.nn._elementwise import ActivationLayer, BatchNorm
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
 from complsparse.nn._moving import Pad
+from complsparse.nn._pairs import ActivatedPair, _Pairwise
 from complsparse.nn._pooled import PooledConvolution
 from complsparse.nn._pools import MaxPool2d
 from complsparse.nn._qproducts import QConv2d
@@ -36,10 +37,10 @@ class Network(NamedTuple):
 
 
 def fused(network: Network) -> Network:
-    """Batch norms and activations as part of the products before them, where nobody else reads these; zeros around
-    images as padding of the convolutions behind them."""
+    """Batch norms and activations as part of the products before them, where nobody else reads these, or of arithmetic;
+    zeros around images as padding of the convolutions behind them."""
     network = _without_pads(joined(network, (with_batch_norm, with_activation)))
-    return joined(network, (with_pool,))
+    return joined(network, (with_pool, with_arithmetic))
 
 
 Join = Callable[[Layer | None, Layer], Layer | None]
@@ -131,3 +132,9 @@ def with_pool(before: Layer | None, layer: Layer) -> Layer | None:
     if not isinstance(layer, MaxPool2d) or not isinstance(before, (_Convolution, QConv2d)):
         return None
     return PooledConvolution(before, layer) if before.layout == layer.layout else None
+
+
+def with_arithmetic(before: Layer | None, layer: Layer) -> Layer | None:
+    if not isinstance(layer, ActivationLayer) or not isinstance(before, _Pairwise):
+        return None
+    return ActivatedPair(before, layer)

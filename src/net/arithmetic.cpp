@@ -3,6 +3,7 @@
 // by the memory between the layers, and samples have threads of their own.
 #include "kernels/arithmetic.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/move.hpp"
@@ -20,8 +21,17 @@ const ArithmeticRow& arithmetic_of(Type type) { return *strongest_of(&Table::ari
 
 class PairStep final : public Step {
    public:
-    PairStep(PairFunction function, int bytes, std::vector<PairAxis> axes, int a, int b, int y)
-        : function_(function), bytes_(bytes), axes_(std::move(axes)), a_(a), b_(b), y_(y) {}
+    PairStep(PairFunction function, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y)
+        : function_(function),
+          finish_rows_(strongest_of(&Table::move, usable_levels(), type).row->finish),
+          bytes_(bytes_of(type)),
+          axes_(std::move(axes)),
+          a_(a),
+          b_(b),
+          y_(y) {
+        finish_.activation = activation;
+        finish_.parameter = default_parameter(activation);
+    }
 
     void run(const Frame& frame) const override {
         Frame one = frame;
@@ -41,14 +51,21 @@ class PairStep final : public Step {
     void along(std::size_t at, const unsigned char* a, const unsigned char* b, unsigned char*& to) const {
         const PairAxis& axis = axes_[at];
         if (at + 1 == axes_.size()) {
-            function_({a, b, to, axis.n, axis.a == 0, axis.b == 0});
-            to += axis.n * bytes_;
+            // An activation finds in L1 what it is for.
+            const std::int64_t each = finish_.changes_nothing() ? axis.n : 2048;
+            for (std::int64_t i = 0, n; i < axis.n; i += n, to += n * bytes_) {
+                n = std::min(each, axis.n - i);
+                function_({a + i * axis.a * bytes_, b + i * axis.b * bytes_, to, n, axis.a == 0, axis.b == 0});
+                if (!finish_.changes_nothing()) finish_rows_({to, to, 1, n, n, n, finish_});
+            }
             return;
         }
         for (std::int64_t i = 0; i < axis.n; ++i, a += axis.a * bytes_, b += axis.b * bytes_) along(at + 1, a, b, to);
     }
 
     const PairFunction function_;
+    const FinishFunction finish_rows_;
+    Epilogue finish_;
     const std::int64_t bytes_;
     const std::vector<PairAxis> axes_;
     const int a_, b_, y_;
@@ -205,10 +222,10 @@ class PermuteStep final : public Step {
 
 }  // namespace
 
-StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, int a, int b, int y) {
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y) {
     const ArithmeticRow& row = arithmetic_of(type);
     const PairFunction functions[] = {row.add, row.multiply, row.subtract, row.divide};
-    return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], bytes_of(type), std::move(axes), a, b,
+    return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], type, std::move(axes), activation, a, b,
                                             y);
 }
 

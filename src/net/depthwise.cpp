@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conv/padded.hpp"
+#include "kernels/depthwise_planes.hpp"
 #include "kernels/move.hpp"
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
@@ -16,10 +17,23 @@
 namespace cs {
 
 RowName row_name(const DepthwiseRow& row) { return {nullptr, "dense", name_of(row.type), "", 1, 1}; }
+RowName row_name(const DepthwisePlanesRow& row) {
+    return {nullptr, "dense", name_of(row.type), by(row.kernel, row.stride), 1, 1};
+}
 
 namespace {
 
 constexpr std::int64_t beyond = 64;  // elements that a vector may read behind a plane
+
+// The micro-kernel for planes as they lie; null where there is none for these filters.
+const DepthwisePlanesRow* row_of_planes(Type type, const ImagesView& x, const Sliding& s) {
+    if (x.col_stride != 1 || s.kernel_rows != s.kernel_cols || s.stride_rows != s.stride_cols) return nullptr;
+    if (s.dilation_rows != 1 || s.dilation_cols != 1) return nullptr;
+    const auto serves = [&](const DepthwisePlanesRow& row) {
+        return row.type == type && row.kernel == s.kernel_rows && row.stride == s.stride_rows;
+    };
+    return strongest(&Table::depthwise_planes, usable_levels(), serves).row;
+}
 
 // Of planes a channel is an image of its own.
 ConvShape padded_shape(Type type, const ImagesView& x, const Sliding& sliding, bool channels_last) {
@@ -40,6 +54,7 @@ class DepthwiseStep final : public Step {
           bias_(static_cast<const T*>(finish.bias)),
           rest_{nullptr, finish.activation, finish.parameter},
           function_(strongest_of(&Table::depthwise, usable_levels(), type_of<T>).row->function),
+          of_planes_(row_of_planes(type_of<T>, x, sliding)),
           move_(*strongest_of(&Table::move, usable_levels(), type_of<T>).row),
           x_(x),
           y_(y),
@@ -64,6 +79,7 @@ class DepthwiseStep final : public Step {
         auto task = [&](std::int64_t share, int worker) {
             T* const memory = reinterpret_cast<T*>(frame.workspace.memory + worker * room());
             if (channels_last_) return pixels(frame, share, memory);
+            if (of_planes_ != nullptr) return as_they_lie(frame, share * tasks / shares, (share + 1) * tasks / shares);
             std::fill_n(memory, padded_.elements() + beyond, T{});
             for (std::int64_t i = share * tasks / shares; i < (share + 1) * tasks / shares; ++i)
                 plane(frame, i / of_image, i % of_image, memory);
@@ -74,8 +90,29 @@ class DepthwiseStep final : public Step {
     double work() const override { return static_cast<double>(y_.channels * sliding_.taps() * sliding_.pixels()); }
 
    private:
-    std::int64_t room() const { return round_to_lines((padded_.elements() + beyond) * std::int64_t{sizeof(T)}, 1); }
+    std::int64_t room() const {
+        if (of_planes_ != nullptr) return 0;
+        return round_to_lines((padded_.elements() + beyond) * std::int64_t{sizeof(T)}, 1);
+    }
 
+    // All outputs of channels, counted on from image to image.
+    void as_they_lie(const Frame& frame, std::int64_t first, std::int64_t last) const {
+        const std::int64_t each = y_.channels / x_.channels, taps = sliding_.taps();
+        const T* const x = reinterpret_cast<const T*>(frame.at(x_at_));
+        T* const y = reinterpret_cast<T*>(frame.at(y_at_));
+        for (std::int64_t next; first < last; first = next) {
+            const std::int64_t image = first / x_.channels, channel = first % x_.channels, output = channel * each;
+            // Filters of one channel share its plane.
+            next = each > 1 ? first + 1 : std::min(last, (image + 1) * x_.channels);
+            const std::int64_t planes = (next - first) * each;
+            T* const to = y + image * y_.image_stride + output * y_.channel_stride;
+            of_planes_->function({x + image * x_.image_stride + channel * x_.channel_stride, weights_ + output * taps,
+                                  bias_ == nullptr ? nullptr : bias_ + output, to, planes,
+                                  each > 1 ? 0 : x_.channel_stride, y_.channel_stride, x_.height, x_.width,
+                                  sliding_.out_rows, sliding_.out_cols, sliding_.top, sliding_.left, least_, most_});
+            end(to, planes * sliding_.pixels());
+        }
+    }
     // All outputs of one channel.
     void plane(const Frame& frame, std::int64_t image, std::int64_t channel, T* memory) const {
         const T* const x = reinterpret_cast<const T*>(frame.at(x_at_));
@@ -113,6 +150,7 @@ class DepthwiseStep final : public Step {
     const T *const weights_, *const bias_;
     Epilogue rest_;
     const DepthwiseFunction function_;
+    const DepthwisePlanesRow* const of_planes_;
     const MoveRow& move_;
     const ImagesView x_, y_;
     const Sliding sliding_;

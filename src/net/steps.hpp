@@ -50,8 +50,9 @@ enum class Pair : std::uint8_t { add, multiply, subtract, divide };
 struct PairAxis {
     std::int64_t n, a, b;
 };
-// Of operands that broadcast: axes of a sample, the last of which is the inner one, whose steps are 0 or 1.
-StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, int a, int b, int y);
+// Of operands that broadcast: axes of a sample, the last of which is the inner one, whose steps are 0 or 1;
+// and an activation of the result.
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y);
 // Rows of n elements: NormArgs says what becomes of them.
 struct Norm {
     std::int64_t rows, n;

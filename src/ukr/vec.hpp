@@ -157,6 +157,75 @@ template <class V, class T>
 void store_first(T* to, std::int64_t count, V v);
 #endif
 
+#if defined(__AVX2__)
+// Some neighbouring lanes of a whole register: memory of the others is not touched, wherever it may lie.
+#if defined(__AVX512F__)
+template <class V>
+using LaneMask = __mmask16;
+#else
+template <class V>
+struct LaneMask {
+    __m256i lanes;
+    bool all;
+};
+#endif
+
+// Those from first on, before last, as far as there are any.
+template <class V>
+CS_INLINE LaneMask<V> lanes_between(std::int64_t first, std::int64_t last) {
+    constexpr int n = sizeof(V) / sizeof(V{}[0]);
+    const int end = last < 0 ? 0 : last < n ? static_cast<int>(last) : n;
+    const int begin = first < 0 ? 0 : first < end ? static_cast<int>(first) : end;
+#if defined(__AVX512F__)
+    return static_cast<LaneMask<V>>((1u << end) - (1u << begin));
+#else
+    // A bit of each lane is looked at, the highest.
+    const __m256i lane = n == 8 ? _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) : _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+    const __m256i before = _mm256_cmpgt_epi32(_mm256_set1_epi32(begin), lane);
+    return {_mm256_andnot_si256(before, _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane)), end - begin == n};
+#endif
+}
+
+// Zeros in the other lanes.
+template <class V, class T>
+CS_INLINE V load_lanes(const T* from, LaneMask<V> mask) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (V)_mm512_maskz_loadu_ps(mask, from);
+    else
+        return (V)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), from);
+#else
+    if constexpr (sizeof(T) == 4)
+        return (V)_mm256_maskload_ps(from, mask.lanes);
+    else
+        return (V)_mm256_maskload_pd(from, mask.lanes);
+#endif
+}
+template <class V, class T>
+CS_INLINE void store_lanes(T* to, LaneMask<V> mask, V v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(to, mask, (__m512)v);
+    else
+        _mm512_mask_storeu_pd(to, static_cast<__mmask8>(mask), (__m512d)v);
+#else
+    if (mask.all) return store(to, v);
+    if constexpr (sizeof(T) == 4)
+        _mm256_maskstore_ps(to, mask.lanes, (__m256)v);
+    else
+        _mm256_maskstore_pd(to, mask.lanes, (__m256d)v);
+#endif
+}
+
+// In a register of masks from here on, where these are registers of their own.
+template <class Mask>
+CS_INLINE void keep_mask([[maybe_unused]] Mask& mask) {
+#if defined(__AVX512F__)
+    asm("" : "+k"(mask));
+#endif
+}
+#endif
+
 // a * b + c: one rounding where the level has FMA, two on the portable level (a software fma costs 50 times more).
 // Intrinsics, because a loop over __builtin_fmaf compiles to the same but takes the compiler minutes.
 template <class V>
@@ -187,7 +256,7 @@ CS_INLINE V fma(V a, V b, V c) {
     return static_cast<V>(a * b + c);  // a narrow integer was widened
 }
 
-// Lanes that are numbers, cut off. Intrinsics: GCC 12 compares and blends what is written with GNU vectors.
+// LaneMask that are numbers, cut off. Intrinsics: GCC 12 compares and blends what is written with GNU vectors.
 template <class V>
 CS_INLINE V at_least(V a, V least) {
 #ifdef __AVX512F__
