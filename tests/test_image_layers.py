@@ -12,6 +12,8 @@ from networks import nn
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import seeds
 
+import complsparse as cs
+
 
 def depthwise(rng, dtype=np.float32):
     """A layer with dense filters for a channel each, and images for it."""
@@ -292,3 +294,62 @@ def test_channels_as_pixels(order, size):
         block = i % size * size + j % size
         channel = block * c + k if order == "DCR" else k * size**2 + block
         assert y[n, k, i, j] == x[n, channel, i // size, j // size]
+
+
+@pytest.mark.parametrize("how", ["linear", "nearest", "cubic"])
+@pytest.mark.parametrize("activation", [None, "relu6"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_convolutions_of_one_pixel_change_places_with_a_resize(how, activation, sparse):
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((6, 8, 1, 1)).astype(np.float32) * (rng.random((6, 8, 1, 1)) < 0.4)
+    layer = nn.Conv2d(
+        cs.from_filters(W) if sparse else W, bias=10 * rng.standard_normal(6).astype(np.float32), activation=activation
+    )
+    net = nn.Sequential([nn.Resize(scales=(1, 1, 2, 3), mode=how), layer])
+    x = rng.standard_normal((2, 8, 5, 4)).astype(np.float32)
+    assert net.plan(x.shape).steps[0].writes[0].spec.shape == (6, 5, 4)
+    assert_allclose(net(x), net.apply(x), rtol=1e-5, atol=1e-5)
+    smaller = nn.Sequential([nn.Resize(scales=(1, 1, 0.5, 1), mode=how), layer])
+    assert smaller.plan(x.shape).steps[0].writes[0].spec.shape == (8, 2, 4)
+    assert_allclose(smaller(x), smaller.apply(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("new", [np.array([2, 3, 7, 9]), np.float32([1, 1, 1.75, 2.25])])
+@pytest.mark.parametrize("is_input", [False, True])
+def test_sizes_of_all_axes_do_not_hold_for_other_channels(new, is_input):
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((2, 3, 4, 4)).astype(np.float32)
+    name = "sizes" if new.dtype.kind == "i" else "scales"
+    g = nn.Graph()
+    image = g.input("x", x.shape)
+    resized = (
+        g.add(nn.Resize(mode="linear"), image, g.constant(new))
+        if is_input
+        else g.add(nn.Resize(mode="linear", **{name: tuple(new.tolist())}), image)
+    )
+    g.output(g.add(nn.Conv2d(rng.standard_normal((2, 3, 1, 1)).astype(np.float32), activation="relu"), resized))
+    assert g.plan(x.shape).steps[0].writes[0].spec.shape == (2, 4, 4)
+    assert_allclose(g(x), g.apply(x), rtol=1e-5, atol=1e-5)
+
+
+def test_what_does_not_change_places_with_a_resize():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, 3, 4, 4)).astype(np.float32)
+    resize = nn.Resize(scales=(1, 1, 2, 2), mode="linear")
+    one = rng.standard_normal((2, 3, 1, 1)).astype(np.float32)
+    for layer in [
+        nn.Conv2d(rng.standard_normal((4, 3, 1, 1)).astype(np.float32)),  # more channels
+        nn.Conv2d(one, stride=2), nn.Conv2d(one, padding=1), nn.Conv2d(one[:, :, 0, 0], (1, 1), padding=(1, 0)),
+        nn.Conv2d(rng.standard_normal((3, 1, 1, 1)).astype(np.float32), groups=3),
+        nn.Conv2d(rng.standard_normal((2, 3, 3, 3)).astype(np.float32), padding=1),
+    ]:  # fmt: skip
+        net = nn.Sequential([resize, layer])
+        assert net.plan(x.shape).steps[0].writes[0].spec.shape == (3, 8, 8)
+        assert_allclose(net(x), net.apply(x), rtol=1e-5, atol=1e-5)
+    g = nn.Graph()
+    resized = g.add(resize, g.input("x", x.shape))
+    g.output(g.add(nn.Conv2d(one), resized))
+    g.output(resized)
+    assert g.plan(x.shape).steps[0].writes[0].spec.shape == (3, 8, 8)
+    for found, wanted in zip(g(x), g.apply(x), strict=True):
+        assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)

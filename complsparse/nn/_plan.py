@@ -13,6 +13,7 @@ from complsparse._arrays import as_array
 from complsparse._operands import check_out
 from complsparse._ops.winners import Winners
 from complsparse.nn._builder import Builder
+from complsparse.nn._commuted import with_small_products
 from complsparse.nn._layer import Layer
 from complsparse.nn._memory import Place, Step, Value
 from complsparse.nn._passes import Network, Node
@@ -84,6 +85,7 @@ class NetPlan:
 
     def __init__(self, network: Network, shapes: Shapes, dtype: np.dtype[Any]) -> None:
         network = with_attention(network, inferred(network, shapes))
+        network = with_small_products(network, inferred(network, shapes))
         specs = inferred(network, shapes)
         self.dtype, self.x_shapes = dtype, shapes
         self.samples = shapes[0][0] if shapes and shapes[0] else 1

@@ -150,6 +150,14 @@ class Resize(ArrayLayer):
         builder.step(plan.microkernel, step, [x], y, whole_batch=True)
         return y
 
+    def along(self, axes: Ints, ndim: int, new: Any) -> Resize:
+        """The same along these axes alone; `new`: the second input, if there is one."""
+        arguments = self.arguments()
+        of, given, in_entries = _wanted(ndim, new, *(arguments.pop(name) for name in ("sizes", "scales", "axes")))
+        kept = {axis: value for axis, value in zip(of, given, strict=True) if axis in axes}
+        values = tuple(int(n) for n in kept.values()) if in_entries else list(kept.values())
+        return Resize(**arguments, axes=tuple(kept), **{"sizes" if in_entries else "scales": values})
+
     def _matrix(self, shape: Ints, new: Any) -> tuple[Any, int]:
         """What the last axes, from the first one on that is resized, are multiplied by as one; None where that is the
         first axis of all, or would be large."""

@@ -152,6 +152,7 @@ class PlanesConvolution final : public Convolution {
         const RowGroupsLayout& held = layout_.groups;
         const std::int64_t first_row = panel * held.panel_rows;
         const std::int64_t n_rows = std::min(held.panel_rows, operands.y.channels - first_row);
+        if (bands.rows == 0) fetch(operands, strip, {first_row, n_rows}, cols);
         for (std::int64_t at = 0; at < cols.count && at < bands.width; at += row_.tile_cols)
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 auto args = held.args_of<W>(held.part(panel, block), layout_.offsets.data());
@@ -202,30 +203,39 @@ class PlanesConvolution final : public Convolution {
         return nullptr;
     }
 
-    // What of the tile lies in rows of the output: a run for each of these.
-    void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, Y* sums) const {
+    // What of the columns lies in rows of the output: a run of each of these, as a matrix of its pixels, and how many
+    // columns come before it.
+    template <class Run>
+    void for_runs(const ConvOperands& operands, const Strip& strip, Range cols, const Run& run) const {
         const ImagesView& y = operands.y;
         const std::int64_t pitch = padded_.pitch(), last = cols.first + cols.count;
         const std::int64_t size = operands.requantizing != nullptr ? 1 : std::int64_t{sizeof(Y)};
         char* const image = static_cast<char*>(y.data) +
                             (strip.image * y.image_stride + padded_.first_row(strip.number) * y.row_stride) * size;
-        const std::uint8_t* const bytes = requantized(operands, rows, sums);
         for (std::int64_t at = cols.first; at < last;) {
             const std::int64_t row = at / pitch, col = at % pitch;
             const std::int64_t until = std::min(last, row * pitch + y.width);
-            if (at < until) {
-                const DenseView line{image + row * y.row_stride * size, y.channels, y.width, y.channel_stride,
-                                     y.col_stride};
-                const Range run{col, until - at};
-                if (bytes != nullptr)
-                    RequantizingSink(line, operands.finish, *operands.requantizing)
-                        .take_bytes(bytes + (at - cols.first), 4 * row_.tile_cols, rows, run);
-                else
-                    DenseSink<Y>(line, operands.finish, move_)
-                        .take_tile(sums + (at - cols.first), row_.tile_cols, rows, run);
-            }
+            if (at < until)
+                run(DenseView{image + row * y.row_stride * size, y.channels, y.width, y.channel_stride, y.col_stride},
+                    Range{col, until - at}, at - cols.first);
             at = (row + 1) * pitch;
         }
+    }
+
+    void fetch(const ConvOperands& operands, const Strip& strip, Range rows, Range cols) const {
+        if (operands.requantizing != nullptr) return;
+        for_runs(operands, strip, cols,
+                 [&](const DenseView& line, Range run, std::int64_t) { fetch_outputs<Y>(line, rows, run); });
+    }
+    void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, Y* sums) const {
+        const std::uint8_t* const bytes = requantized(operands, rows, sums);
+        for_runs(operands, strip, cols, [&](const DenseView& line, Range run, std::int64_t before) {
+            if (bytes != nullptr)
+                RequantizingSink(line, operands.finish, *operands.requantizing)
+                    .take_bytes(bytes + before, 4 * row_.tile_cols, rows, run);
+            else
+                DenseSink<Y>(line, operands.finish, move_).take_tile(sums + before, row_.tile_cols, rows, run);
+        });
     }
 
     const PlanesRow& row_;

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/caches.hpp"
 #include "layouts/row_groups.hpp"
 #include "layouts/row_groups_cut.hpp"
 #include "tiles/sink.hpp"
@@ -100,17 +99,6 @@ class GroupsProduct {
             return reinterpret_cast<std::uintptr_t>(first) % alignment == 0 ? first : nullptr;
         }
 
-        // Of outputs beyond L2 a tile meets a few lines of each row, which no prefetcher foresees: they are fetched
-        // while the sums are made.
-        void fetch_outputs(Range rows) const {
-            const DenseView& y = sink.view();
-            const std::int64_t each = std::int64_t{sizeof(Y)}, line = std::int64_t{cache_line} / each;
-            if (!sink.in_place() || y.col_stride != 1 || y.rows * y.row_stride * each < cache_sizes().l2 / 2) return;
-            for (std::int64_t r = rows.first; r < rows.first + rows.count; ++r)
-                for (std::int64_t c = 0; c < cols.count; c += line)
-                    __builtin_prefetch(element<Y>(y, r, cols.first + c), 1);
-        }
-
         void multiply_panel(std::int64_t panel, bool pack) const {
             const std::int64_t width = row.tile_cols;
             const Range rows{panel * held.panel_rows, std::min(held.panel_rows, sink.rows() - panel * held.panel_rows)};
@@ -125,7 +113,7 @@ class GroupsProduct {
                 for (std::int64_t r = 0; r < rows.count; ++r)
                     std::fill_n(partial + r * (partial == sums ? width : y.row_stride), width, starts[rows.first + r]);
             const X* const in_place = x_in_place();
-            fetch_outputs(rows);
+            if (sink.in_place()) fetch_outputs<Y>(sink.view(), rows, cols);
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 const Range columns{block * held.block_cols,
                                     std::min(held.block_cols, held.cols - block * held.block_cols)};

@@ -209,11 +209,19 @@ class PermuteStep final : public Step {
     void along(std::size_t at, const T* from, T*& to) const {
         const auto& [n, step] = axes_[at];
         if (at + 1 < axes_.size()) {
+            if (at + 2 == axes_.size() && axes_[at + 1].n < n) return across(axes_[at], axes_[at + 1], from, to);
             for (std::int64_t i = 0; i < n; ++i, from += step) along(at + 1, from, to);
             return;
         }
         for (std::int64_t i = 0; i < n; ++i) to[i] = from[i * step];
         to += n;
+    }
+
+    // Two axes of which the inner one is the shorter: it goes around the other.
+    void across(const PermutedAxis& outer, const PermutedAxis& inner, const T* from, T*& to) const {
+        for (std::int64_t j = 0; j < inner.n; ++j, from += inner.step)
+            for (std::int64_t i = 0; i < outer.n; ++i) to[i * inner.n + j] = from[i * outer.step];
+        to += outer.n * inner.n;
     }
 
     const std::vector<PermutedAxis> axes_;

@@ -5,12 +5,24 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/aligned.hpp"
+#include "base/caches.hpp"
 #include "base/epilogue.hpp"
 #include "base/views.hpp"
 #include "kernels/move.hpp"
 #include "tiles/source.hpp"
 
 namespace cs {
+
+// Of outputs beyond L2 a tile meets a few lines of each row, which no prefetcher foresees: they are fetched while its
+// sums are made.
+template <class T>
+void fetch_outputs(const DenseView& y, Range rows, Range cols) {
+    constexpr std::int64_t each = sizeof(T), line = std::int64_t{cache_line} / each;
+    if (y.col_stride != 1 || y.rows * y.row_stride * each < cache_sizes().l2 / 2) return;
+    for (std::int64_t r = rows.first; r < rows.first + rows.count; ++r)
+        for (std::int64_t c = 0; c < cols.count; c += line) __builtin_prefetch(element<T>(y, r, cols.first + c), 1);
+}
 
 // y, with one row per output feature and one column per vector.
 template <class T>
