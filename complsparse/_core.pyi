@@ -123,6 +123,9 @@ class Program:
         x: int | WinnersAt,
         y: int,
         window: tuple[int, int] = ...,
+        pad: int = ...,
+        dtype: np.dtype[Any] | None = ...,
+        ending: tuple[Any, ...] | None = ...,
     ) -> int: ...
     def product(self, plan: Plan, samples: int, vectors: int, x: int | WinnersAt, y: int) -> int: ...
     def contest(self, of_sample: tuple[int, int, int], k: int, relu: bool, dtype: Any, x: int, y: WinnersAt) -> int: ...

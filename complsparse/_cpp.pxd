@@ -292,8 +292,13 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         Gemm gemm
         Gemv gemv
 
+    cdef cppclass OfIntegers:
+        int32_t pad
+        const Requantizing* requantizing
+
     unique_ptr[const Step] convolution_step(
-        const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, PoolWindow, int, int) except +
+        const Convolution&, const ImagesView&, const ImagesView&, const Epilogue&, PoolWindow, const OfIntegers&, int,
+        int) except +
     unique_ptr[const Step] winners_convolution_step(
         const Convolution&, const ImagesView&, const Epilogue&, PoolWindow, const WinnersAt&, int) except +
     unique_ptr[const Step] product_step(const ProductStep&, int, int) except +

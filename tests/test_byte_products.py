@@ -87,3 +87,20 @@ def test_a_balanced_pattern_fills_its_windows(isa):
         assert choice["microkernel"].startswith("row_groups_s8u8s32")
     else:
         assert choice["reason"] == "byte windows: quads from windows of 64 columns, 100% filled"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_four_columns_side_by_side(isa, dtype):
+    """Which become rows of bytes: of every length, in arrays of four columns and as part of wider ones."""
+    rng = np.random.default_rng(4)
+    for rows in (1, 3, 4, 15, 16, 17, 33, 63, 64, 65, 200):
+        D = rng.integers(-127, 128, (20, rows)).astype(np.int8)
+        W = cs.from_dense(np.where(rng.random(D.shape) < 0.3, D, 0).astype(np.int8))
+        for width in (4, 5, 9):
+            wide = rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, (rows, width)).astype(dtype)
+            x = wide[:, :4]
+            wanted = W.toarray().astype(np.int64) @ x.astype(np.int64)
+            assert_array_equal(cs.matmul(W, x), wanted)
+            for candidate in range(len(_core.candidates(W, 4, np.dtype(dtype), False))):
+                plan = _core.make_plan(W, 4, np.dtype(dtype), False, None, None, False, candidate)
+                assert_array_equal(plan(x), wanted, err_msg=plan.microkernel)

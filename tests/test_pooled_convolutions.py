@@ -111,3 +111,57 @@ def test_the_same_bits_for_every_number_of_threads(n, threads):
             found.append(nn.Sequential(layers)(x))
     for other in found[1:]:
         assert other.tobytes() == found[0].tobytes()
+
+
+# --- 8 bits -----------------------------------------------------------------------------------------------------------
+
+
+def check_of_8_bits(rng, x_dtype, out_dtype, layout, size, window, *, padding=0, joined=None):
+    """A network of one convolution, with a pool or without, against the functions one by one."""
+    pattern = np.repeat(np.repeat(rng.random((3, 2, 3, 3)) < 0.5, 8, axis=0), 4, axis=1)
+    weights = cs.quantize(cs.from_filters((rng.standard_normal(pattern.shape) * pattern).astype(np.float32)))
+    least, most = np.iinfo(x_dtype).min, np.iinfo(x_dtype).max
+    shape = (2, 8, *size) if layout == "NCHW" else (2, *size, 8)
+    x = rng.integers(least, most + 1, shape).astype(x_dtype)
+    convolution = nn.QConv2d(
+        weights, x_dtype=x_dtype, x_scale=0.02, x_zero_point=int(rng.integers(least, most + 1)), padding=padding,
+        bias=rng.standard_normal(24), activation=rng.choice([None, "relu", "relu6"]), out_scale=0.03, layout=layout,
+        out_zero_point=int(rng.integers(-100, 28)) + (0 if out_dtype == "int8" else 100), out_dtype=out_dtype,
+    )  # fmt: skip
+    pools = [] if window is None else [nn.MaxPool2d(window, layout=layout)]
+    net = nn.Sequential([convolution, *pools])
+    found, wanted = net(x), net.apply(x)
+    assert found.dtype == wanted.dtype == out_dtype
+    np.testing.assert_array_equal(found, wanted)
+    if joined is not None:
+        kernels = [row.kernel for row in net.profile(x).rows]
+        assert ("+ pool + requantize" in kernels[0]) is joined, kernels
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize(("x_dtype", "out_dtype"), [("uint8", "uint8"), ("int8", "uint8"), ("uint8", "int8")])
+@pytest.mark.parametrize("window", [None, 2, (1, 2), (3, 2), (2, 3), 3])
+@pytest.mark.parametrize("size", [(30, 30), (9, 11), (14, 70), (6, 5)])
+def test_outputs_of_8_bits_in_the_same_step(isa, layout, x_dtype, out_dtype, window, size):
+    rng = np.random.default_rng([*size, len(layout), len(isa)])
+    check_of_8_bits(rng, x_dtype, out_dtype, layout, size, window, padding=int(rng.integers(2)))
+
+
+def test_pools_of_sums_become_outputs_of_8_bits():
+    """Where the plan joins all three."""
+    rng = np.random.default_rng(2)
+    check_of_8_bits(rng, "uint8", "uint8", "NCHW", (30, 30), 2, joined=True)
+    check_of_8_bits(rng, "uint8", "int8", "NCHW", (30, 30), 2, padding=1, joined=True)
+    check_of_8_bits(rng, "uint8", "uint8", "NCHW", (30, 30), None, joined=False)
+
+
+def test_numbers_of_every_length_become_8_bits(isa):
+    """Quantising, whose last numbers fill no vector: halves, what saturates, what is not finite."""
+    rng = np.random.default_rng(3)
+    special = np.array([np.nan, np.inf, -np.inf, 0.25, -0.25, 0.75, 63.75, 64, -1e30, 3e38], np.float32)
+    for n in (*range(1, 40), 64, 100):
+        x = (rng.integers(-300, 300, (3, n)) / 4).astype(np.float32)
+        x[rng.random(x.shape) < 0.3] = rng.choice(special)
+        for dtype, zero_point in (("uint8", 77), ("int8", -3), ("uint8", 0), ("int8", 127)):
+            net = nn.Sequential([nn.Quantize(0.5, zero_point, dtype)])
+            np.testing.assert_array_equal(net(x), net.apply(x))

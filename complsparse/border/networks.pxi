@@ -144,9 +144,14 @@ cdef class Program:
         cdef c.Memory where = {"outside": c.Memory.outside, "batch": c.Memory.batch, "sample": c.Memory.sample}[memory]
         self.program.get().place(value, where, offset)
 
-    def convolution(self, Convolution way not None, bias, activation, x, int y, tuple window=(1, 1)):
-        """`window`: of a pool behind it, for a way that pools()."""
+    def convolution(self, Convolution way not None, bias, activation, x, int y, tuple window=(1, 1), int32_t pad=0,
+                    dtype=None, tuple ending=None):
+        """`window`: of a pool behind it, for a way that pools(). `pad`: what lies around images of integers. `dtype` and
+        `ending`: y is of 8 bits, see `fill_how`, for a way that requantizes."""
         cdef Epilogue finish
+        cdef c.RequantizeArgs how
+        cdef c.Requantizing requantizing
+        cdef c.OfIntegers integers
         cdef c.PoolWindow pool
         pool.rows, pool.cols = window
         cdef c.WinnersAt winners
@@ -160,7 +165,15 @@ cdef class Program:
         if way.of_winners:
             fill_winners_at(&winners, x)
             return self.program.get().add(c.winners_convolution_step(way.way.get()[0], of_y, finish, pool, winners, y))
-        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, pool, x, y))
+        integers.pad = pad
+        if ending is not None:
+            fill_how(&how, dtype, ending)
+            if not way.requantizes or how.features != rows:
+                raise AssertionError("a way that requantizes takes an ending of each output")
+            self.owners.append(ending)
+            requantizing = c.requantizing(how, type_in(dtype))
+            integers.requantizing = &requantizing
+        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, pool, integers, x, y))
 
     def product(self, Plan plan not None, int64_t samples, int64_t vectors, x, int y):
         """`plan`: for samples * vectors vectors, features together; its bias and activation are the step's."""

@@ -18,6 +18,7 @@ from complsparse.nn._values import Spec
 from complsparse.nn._weights import checked_weights, dense_weights, scaled_rows
 
 if TYPE_CHECKING:
+    from complsparse._quantized.requantize import Ending
     from complsparse._typing import Activation
     from complsparse.nn._builder import Builder
     from complsparse.nn._memory import Value
@@ -180,20 +181,32 @@ def emit_convolution(
     pool: MaxPool2d | None,
     bias: Any = None,
     activation: str | None = None,
+    pad: int = 0,
+    ending: Ending | None = None,
 ) -> Value:
-    """A convolution with sparse filters, and the pool behind it: in the same step, where it takes one."""
+    """A convolution with sparse filters, and the pool behind it: in the same step, where it takes one.
+
+    `pad`: what lies around images of integers. `ending`: what is to become of their sums, which it does in the same
+    step where that can be; the dtype of the value tells.
+    """
     window = (pool and pool.window(out.shape)) or (1, 1)
     if window != (1, 1) and not found.pools(window):
         window = (1, 1)
     joined = pool is not None and window != (1, 1)
-    y = builder.new(pool.infer(out) if pool is not None and joined else out)
+    spec = pool.infer(out) if pool is not None and joined else out
+    of_8_bits: tuple[Any, Any] = (None, None)
+    if ending is not None and found.requantizes and (pool is None or joined):
+        spec = spec._replace(dtype=ending.dtype)
+        of_8_bits = (ending.dtype, (ending.bias, *ending.factors))
+    y = builder.new(spec)
     step = builder.program.convolution(
-        found, bias, activation, x.winners if found.of_winners else x.number, y.number, window
+        found, bias, activation, x.winners if found.of_winners else x.number, y.number, window, pad, *of_8_bits
     )
     # Images of one pixel are the columns of one product, whose bits depend on how many there are.
     pixels = found.out_shape[:2] if found.channels_last else found.out_shape[1:]
     one_pixel = pixels == (1, 1) and not found.of_winners
-    builder.step(f"{found.microkernel} + pool" if joined else found.microkernel, step, [x], y, whole_batch=one_pixel)
+    parts = [found.microkernel, *["pool"] * joined, *["requantize"] * (of_8_bits[0] is not None)]
+    builder.step(" + ".join(parts), step, [x], y, whole_batch=one_pixel)
     return y if joined or pool is None else pool.emit(builder, y)
 
 

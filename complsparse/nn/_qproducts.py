@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""QLinear and QConv2d: products of 8-bit weights and 8-bit activations."""
+"""QLinear, QConv1d and QConv2d: products of 8-bit weights and 8-bit activations."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -204,25 +204,8 @@ class QLinear(_Product):
         return min(self.x_dtype, self._sums, key=cost)
 
 
-class QConv2d(_Filters, _Product):
-    """`complsparse.qconv2d`: convolution of 8-bit images, in integers throughout.
-
-    Parameters
-    ----------
-    W : ComplementaryMatrix, shape (M, C / groups * kh * kw)
-        Filters of `complsparse.quantize`.
-    kernel_size, stride, padding, dilation, groups, layout
-        As for `complsparse.qconv2d`.
-    x_scale, x_zero_point, x_dtype, bias, activation, out_scale, out_zero_point, out_dtype
-        As for `QLinear`, which has the attributes of this layer too.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `complsparse.qconv2d`.
-    """
-
-    axes = 2
+class _QConvolution(_Filters, _Product):
+    default_layout: ClassVar[str]
 
     def __init__(
         self,
@@ -238,16 +221,17 @@ class QConv2d(_Filters, _Product):
         groups: int = 1,
         bias: Any = None,
         activation: str | None = None,
-        layout: str = "NCHW",
+        layout: str | None = None,
         out_scale: float | None = None,
         out_zero_point: int = 0,
         out_dtype: Any = None,
     ) -> None:
         self._set_ending(
-            W, "QConv2d", x_dtype, bias, x_scale, x_zero_point, activation, out_scale, out_zero_point, out_dtype
-        )
+            W, type(self).__name__, x_dtype, bias, x_scale, x_zero_point, activation, out_scale, out_zero_point,
+            out_dtype,
+        )  # fmt: skip
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
-        self.groups, self.layout = groups, layout
+        self.groups, self.layout = groups, self.default_layout if layout is None else layout
 
     def _geometry(self) -> dict[str, Any]:
         return {
@@ -272,9 +256,12 @@ class QConv2d(_Filters, _Product):
 
     def emit_pooled(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
         """A pool behind it takes sums: rounding keeps their order, and fewer are left for it."""
-        return self.emit_outputs(builder, self._emit_sums(builder, x, pool), self.layout == "NHWC")
+        y = self._emit_sums(builder, x, pool)
+        done = self._out is not None and y.spec.dtype == self._out
+        return y if done else self.emit_outputs(builder, y, self.layout[-1] == "C")
 
     def _emit_sums(self, builder: Builder, x: Value, pool: MaxPool2d | None) -> Value:
+        """Or outputs, where the convolution makes them of its sums."""
         bound, out = self._bound(x.spec.shape)
         geometry = bound.geometry
         around = self.ending.x_zero_point if any((*geometry.before, *geometry.after)) else 0
@@ -285,22 +272,24 @@ class QConv2d(_Filters, _Product):
         taken = self._sums
         if found is None:
             x = builder.dense(x)
-            if not around:
-                taken = min(self.x_dtype, taken, key=lambda dtype: expected_cost(self.W, bound, dtype))
-        if around:
-            x, bound = self._padded(builder, x, around)
-        elif taken != self.x_dtype:
-            x = self._widened(builder, x)
+            taken = min(self.x_dtype, taken, key=lambda dtype: expected_cost(self.W, bound, dtype))
+        if taken != self.x_dtype:
+            if around:
+                x, bound = self._padded(builder, x, around)
+                around = 0
+            else:
+                x = self._widened(builder, x)
         if found is None:
             found = convolution(self.W, bound, taken)
         sums = Spec(out, dtype=INT32 if taken == self.x_dtype else taken)
-        return emit_convolution(builder, found, x, sums, pool)
+        ending = self.ending if self._out is not None and sums.dtype == INT32 else None
+        return emit_convolution(builder, found, x, sums, pool, pad=around, ending=ending)
 
     def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:
         """Images in the dtype of sums, their padding written out, and the convolution that then has none."""
         bound, _ = self._bound(x.spec.shape)
         (top, left), (bottom, right), (rows, cols) = bound.geometry.before, bound.geometry.after, bound.geometry.image
-        pixels = (top + rows + bottom, left + cols + right)
+        pixels = (top + rows + bottom, left + cols + right)[2 - self.axes :]
         shape = (*pixels, bound.channels) if bound.channels_last else (bound.channels, *pixels)
         y = builder.new(Spec(shape, dtype=self._sums))
         step = builder.program.widen(
@@ -309,3 +298,41 @@ class QConv2d(_Filters, _Product):
         )  # fmt: skip
         builder.step("widen", step, [x], y)
         return y, self._bound(shape, padding=0)[0]
+
+
+class QConv2d(_QConvolution):
+    """`complsparse.qconv2d`: convolution of 8-bit images, in integers throughout.
+
+    Parameters
+    ----------
+    W : ComplementaryMatrix, shape (M, C / groups * kh * kw)
+        Filters of `complsparse.quantize`.
+    kernel_size, stride, padding, dilation, groups, layout
+        As for `complsparse.qconv2d`.
+    x_scale, x_zero_point, x_dtype, bias, activation, out_scale, out_zero_point, out_dtype
+        As for `QLinear`, which has the attributes of this layer too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `complsparse.qconv2d`.
+    """
+
+    axes, default_layout = 2, "NCHW"
+
+
+class QConv1d(_QConvolution):
+    """`QConv2d` with one spatial axis; `layout` is "NCL" or "NLC"."""
+
+    axes, default_layout = 1, "NCL"
+
+    def apply(self, *inputs: Any) -> Any:
+        x = dense(self._checked(inputs[0]))
+        bound, _ = self._bound(x.shape[1:])
+        windows, row = bound.geometry, 1 if bound.channels_last else 2
+        y = qconv2d(
+            np.expand_dims(x, row), self.W, windows.kernel, stride=windows.stride, dilation=windows.dilation,
+            padding=tuple(zip(windows.before, windows.after, strict=True)), groups=self.groups, bias=self.bias,
+            layout="NHWC" if bound.channels_last else "NCHW", **self._ending,
+        )  # fmt: skip
+        return np.squeeze(y, row)

@@ -176,12 +176,19 @@ class PlanesConvolution final : public Convolution {
         const ImagesView& y = operands.y;
         const std::int64_t pitch = padded_.pitch(), tall = operands.pool.rows, wide = operands.pool.cols;
         const std::int64_t n_lines = ((cols.count - sliding().out_cols) / pitch + 1) / tall;
+        const std::int64_t first = (padded_.first_row(strip.number) + cols.first / pitch) / tall;
         Y* const largest = sums + layout_.groups.panel_rows * bands.width;
+        if constexpr (std::is_same_v<Y, std::int32_t>)
+            if (operands.requantizing != nullptr) {
+                for (std::int64_t line = 0; line < n_lines; ++line)
+                    requantize_largest(operands, rows, sums + line * tall * pitch, bands.width,
+                                       {strip.image, first + line}, reinterpret_cast<std::uint8_t*>(largest));
+                return;
+            }
         Epilogue finish = operands.finish;
         if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
         if (!finish.changes_nothing())
             move_.finish({sums, sums, rows.count, std::min(cols.count, bands.width), bands.width, bands.width, finish});
-        const std::int64_t first = (padded_.first_row(strip.number) + cols.first / pitch) / tall;
         for (std::int64_t line = 0; line < n_lines; ++line) {
             const DenseView to{static_cast<Y*>(y.data) + strip.image * y.image_stride + (first + line) * y.row_stride,
                                y.channels, y.width, y.channel_stride, y.col_stride};
@@ -190,6 +197,28 @@ class PlanesConvolution final : public Convolution {
                            bands.width, direct ? y.channel_stride : y.width, y.width, wide, tall, pitch, wide, 1, 1.0});
             if (!direct) DenseSink<Y>(to, Epilogue{}, move_).take_tile(largest, y.width, rows, {0, y.width});
         }
+    }
+
+    struct Line {
+        std::int64_t image, row;
+    };
+    // A line of outputs of 8 bits, of the windows whose sums begin at `sums`; by way of `some` where channels lie
+    // together.
+    void requantize_largest(const ConvOperands& operands, Range rows, const std::int32_t* sums, std::int64_t width,
+                            Line line, std::uint8_t* some) const {
+        const ImagesView& y = operands.y;
+        const Requantizing& requantizing = *operands.requantizing;
+        const DenseView to{static_cast<std::uint8_t*>(y.data) + line.image * y.image_stride + line.row * y.row_stride,
+                           y.channels, y.width, y.channel_stride, y.col_stride};
+        const bool direct = y.col_stride == 1;
+        RequantizeArgs how = requantizing.how;
+        how.feature = rows.first, how.by_column = false;
+        const std::int64_t wide = operands.pool.cols;
+        requantizing.row->of_largest(
+            {sums, direct ? element<std::uint8_t>(to, rows.first, 0) : some, rows.count, width,
+             direct ? y.channel_stride : y.width, y.width, wide, operands.pool.rows, padded_.pitch(), wide, 1, 1.0},
+            how);
+        if (!direct) RequantizingSink(to, operands.finish, requantizing).take_bytes(some, y.width, rows, {0, y.width});
     }
 
     // Outputs of 8 bits in place of the sums, margins too; null where none are asked for.

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/types.hpp"
+#include "kernels/fold.hpp"
 
 namespace cs {
 
@@ -25,6 +26,11 @@ struct RequantizeArgs {
 };
 using RequantizeFunction = void (*)(const RequantizeArgs&);
 
+// Likewise of the largest sums of windows, s32: rows are the lines of `windows`, columns its outputs, features are
+// rows. Sums and outputs are where `windows` says. Windows of two neighbouring columns two apart may be read on to the
+// end of the vector that the last of a line is in.
+using RequantizeLargestFunction = void (*)(const FoldArgs& windows, const RequantizeArgs&);
+
 // to[i] = from[i] / scale, rounded half to even, plus the zero point, saturated; the least number of the type for NaN.
 struct QuantizeArgs {
     const float* from;
@@ -38,6 +44,7 @@ using QuantizeFunction = void (*)(const QuantizeArgs&);
 struct RequantizeRow {
     Type type;  // of the outputs
     RequantizeFunction function;
+    RequantizeLargestFunction of_largest;
     QuantizeFunction quantize;
 };
 

@@ -14,15 +14,23 @@
 #include "net/step.hpp"
 #include "ops/contest.hpp"
 #include "ops/pool.hpp"
+#include "ops/requantize.hpp"
 #include "plan/plan.hpp"
 
 namespace cs {
 
 using StepPointer = std::unique_ptr<const Step>;
 
+// Of convolutions of integers: what lies around images; and what becomes of sums, or null.
+struct OfIntegers {
+    std::int32_t pad = 0;
+    const Requantizing* requantizing = nullptr;
+};
+
 // Images of one sample are views with strides of a sample, without an address.
 StepPointer convolution_step(const Convolution& convolution, const ImagesView& x_of_sample,
-                             const ImagesView& y_of_sample, const Epilogue& finish, PoolWindow pool, int x, int y);
+                             const ImagesView& y_of_sample, const Epilogue& finish, PoolWindow pool,
+                             const OfIntegers& integers, int x, int y);
 StepPointer winners_convolution_step(const Convolution& convolution, const ImagesView& y_of_sample,
                                      const Epilogue& finish, PoolWindow pool, const WinnersAt& x, int y);
 

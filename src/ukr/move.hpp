@@ -185,6 +185,37 @@ inline void transpose_pairs(const float* from, std::int64_t from_stride, float* 
                 to[i * to_stride + j] = from[j * from_stride + i];
 }
 
+// Four columns of bytes become four rows, as many squares of 4 x 4 at once as a register holds: bytes change places
+// within sixteen, then quads of them. Returns the first row that is left.
+template <class T>
+inline std::int64_t transpose_four_bytes(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
+                                         std::int64_t n) {
+    constexpr int lanes = vector_bytes / 4;  // rows
+    using Bytes = vec<std::uint8_t, vector_bytes>;
+    using Quads = vec<std::int32_t, lanes>;
+    Bytes within;
+    Quads across;
+    for (int i = 0; i < vector_bytes; ++i) within[i] = static_cast<std::uint8_t>(i / 16 * 16 + i % 4 * 4 + i / 4 % 4);
+    for (int i = 0; i < lanes; ++i) across[i] = i % (lanes / 4) * 4 + i / (lanes / 4);
+    std::int64_t row = 0;
+    for (; row + lanes <= n; row += lanes) {
+        Bytes rows;
+        if (from_stride == 4) {
+            rows = load<Bytes>(from + 4 * row);
+        } else {
+            std::int32_t some[lanes];
+            for (int i = 0; i < lanes; ++i) std::memcpy(&some[i], from + (row + i) * from_stride, sizeof some[i]);
+            rows = load<Bytes>(some);
+        }
+        const Quads quads = reinterpret_cast<Quads>(__builtin_shuffle(rows, within));
+        const Quads columns = __builtin_shuffle(quads, across);
+        for (int c = 0; c < 4; ++c)
+            std::memcpy(to + c * to_stride + row, reinterpret_cast<const char*>(&columns) + c * lanes,
+                        static_cast<std::size_t>(lanes));
+    }
+    return row;
+}
+
 // Rows [row, last_row) and columns [col, last_col): squares of L, what is left by ever smaller ones.
 template <class T, int L>
 inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
@@ -229,6 +260,12 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
 template <class T>
 void transpose(const TransposeArgs& args) {
     constexpr int side = native<T> < 16 ? native<T> : 16;  // larger squares do not fit the registers
+    if constexpr (sizeof(T) == 1)
+        if (args.cols == 4) {
+            const std::int64_t row = transpose_four_bytes(static_cast<const T*>(args.from), args.from_stride,
+                                                          static_cast<T*>(args.to), args.to_stride, args.rows);
+            return transpose_part<T, side>(args, row, args.rows, 0, 4);
+        }
     transpose_part<T, side>(args, 0, args.rows, 0, args.cols);
 }
 
@@ -295,7 +332,10 @@ void widen(const WidenArgs& args) {
 }
 
 template <class T>
-inline constexpr MoveRow move_row{type_of<T>, native<T>, transpose<T>, finish<T>, widen<T>};
+inline constexpr MoveRow move_row{type_of<T>, native<T>,
+                                  // floats have more ways to be turned, and no bit changes
+                                  transpose<std::conditional_t<std::is_same_v<T, std::int32_t>, float, T>>, finish<T>,
+                                  widen<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,        move_row<double>,      move_row<std::int64_t>,

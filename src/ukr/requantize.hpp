@@ -9,6 +9,7 @@
 
 #include "complsparse/arith.hpp"
 #include "kernels/requantize.hpp"
+#include "ukr/fold.hpp"
 #include "ukr/levels.hpp"
 #include "ukr/vec.hpp"
 
@@ -35,6 +36,31 @@ CS_INLINE double factor_of(std::int32_t multiplier, std::int32_t shift) {
     return multiplier * power;
 }
 
+// Intrinsics, because GCC 12 widens halves of a vector and joins them.
+CS_INLINE vec<double, native<double>> as_real(vec<std::int32_t, native<double>> v) {
+#ifdef __AVX512F__
+    return _mm512_maskz_cvtepi32_pd(0xff, (__m256i)v);
+#else
+    return _mm256_cvtepi32_pd((__m128i)v);
+#endif
+}
+
+// Two vectors of sums as outputs; offsets and factors: of each, or one for all.
+template <class Out, class Sums, class Real>
+CS_INLINE vec<Out, 2 * native<double>> requantize_vectors(const Sums (&sums)[2], const Sums (&offsets)[2],
+                                                          const Real (&factors)[2], RequantizedRange range) {
+    constexpr int half = native<double>;
+    using Both = vec<std::int32_t, 2 * half>;
+    auto part = [&](int i) {
+        const Real scaled = fma(as_real(sums[i] + offsets[i]), factors[i], broadcast<Real>(counts_ones));
+        return (Both)at_most(at_least(scaled, broadcast<Real>(range.least)), broadcast<Real>(range.most));
+    };
+    Both low;  // the lower 32 bits of each
+    for (int i = 0; i < 2 * half; ++i) low[i] = 2 * i;
+    const Both ones = __builtin_shuffle(part(0), part(1), low);
+    return __builtin_convertvector(ones + range.zero_point, vec<Out, 2 * half>);
+}
+
 // As many neighbouring outputs as fill two vectors of float64: of as many features (by_column), or of one.
 template <bool by_column, class Out, class Sum>
 CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const std::int32_t* bias,
@@ -42,18 +68,14 @@ CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const 
     constexpr int half = native<double>;
     using Sums = vec<std::int32_t, half>;
     using Real = vec<double, half>;
-    using Both = vec<std::int32_t, 2 * half>;
-    auto part = [&](int first) {
-        const Sums sum = __builtin_convertvector(load<vec<Sum, half>>(sums + first), Sums);
-        const Sums offset = by_column ? load<Sums>(bias + first) : broadcast<Sums>(*bias);
-        const Real factor = by_column ? load<Real>(factors + first) : broadcast<Real>(*factors);
-        const Real scaled = fma(__builtin_convertvector(sum + offset, Real), factor, broadcast<Real>(counts_ones));
-        return (Both)at_most(at_least(scaled, broadcast<Real>(range.least)), broadcast<Real>(range.most));
-    };
-    Both low;  // the lower 32 bits of each
-    for (int i = 0; i < 2 * half; ++i) low[i] = 2 * i;
-    const Both ones = __builtin_shuffle(part(0), part(half), low);
-    return __builtin_convertvector(ones + range.zero_point, vec<Out, 2 * half>);
+    Sums whole[2], offsets[2];
+    Real scales[2];
+    for (int i = 0; i < 2; ++i) {
+        whole[i] = __builtin_convertvector(load<vec<Sum, half>>(sums + i * half), Sums);
+        offsets[i] = by_column ? load<Sums>(bias + i * half) : broadcast<Sums>(*bias);
+        scales[i] = by_column ? load<Real>(factors + i * half) : broadcast<Real>(*factors);
+    }
+    return requantize_vectors<Out>(whole, offsets, scales, range);
 }
 
 // Neighbouring outputs, the last ones by way of memory that is there.
@@ -78,12 +100,47 @@ CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::in
     std::memcpy(to, &outputs, left * sizeof(Out));
 }
 
+CS_INLINE RequantizedRange range_of(const RequantizeArgs& args) {
+    return {counts_ones + (args.least - args.zero_point), counts_ones + (args.most - args.zero_point), args.zero_point};
+}
+
+// The first `count` lanes.
+template <class V, class Out>
+CS_INLINE void store_outputs(Out* to, std::int64_t count, V outputs) {
+#ifdef __AVX512BW__
+    static_assert(sizeof(V) == 16, "outputs of a vector of sums");
+    _mm_mask_storeu_epi8(to, static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count))), (__m128i)outputs);
+#else
+    std::memcpy(to, &outputs, static_cast<std::size_t>(count));
+#endif
+}
+
+// A line of windows of two columns, two apart: sums stay in registers.
+template <int Rows, class Out>
+CS_INLINE void requantize_pairs(const FoldArgs& windows, const std::int32_t* from, std::int32_t bias, double factor,
+                                RequantizedRange range, Out* to) {
+    constexpr int half = native<double>, at_once = 2 * half;
+    using Sums = vec<std::int32_t, half>;
+    using Real = vec<double, half>;
+    const Sums offsets[2] = {broadcast<Sums>(bias), broadcast<Sums>(bias)};
+    const Real factors[2] = {broadcast<Real>(factor), broadcast<Real>(factor)};
+    for (std::int64_t i = 0; i < windows.n; i += at_once) {
+        const auto largest = fold_pairs<Larger, Rows, vec<std::int32_t, at_once>>(windows, from + 2 * i);
+        Sums sums[2];
+        std::memcpy(sums, &largest, sizeof largest);
+        const auto outputs = requantize_vectors<Out>(sums, offsets, factors, range);
+        if (i + at_once <= windows.n)
+            store(to + i, outputs);
+        else
+            store_outputs(to + i, windows.n - i, outputs);
+    }
+}
+
 template <class Out, class Sum>
 void requantize_sums(const RequantizeArgs& given) {
     constexpr std::int64_t most_features = 64;
     const RequantizeArgs args = given;  // which no store may change
-    const RequantizedRange range{counts_ones + (args.least - args.zero_point),
-                                 counts_ones + (args.most - args.zero_point), args.zero_point};
+    const RequantizedRange range = range_of(args);
     const Sum* const sums = static_cast<const Sum*>(args.sums);
     Out* const to = static_cast<Out*>(args.to);
     const std::int64_t step = row_step(args.sums_stride, args), to_step = row_step(args.to_stride, args);
@@ -156,27 +213,84 @@ void requantize(const RequantizeArgs& args) {
         requantize_sums<Out, std::int32_t>(args);
 }
 
+// Neighbouring outputs of one feature.
 template <class Out>
-void quantize(const QuantizeArgs& args) {
-    // Cut off before it is rounded: between bounds that are integers that is the same, and numbers are small. Then
-    // adding 1.5 * 2^23 rounds to an integer.
-    constexpr float rounder = 12582912;
-    const float* const __restrict from = args.from;
-    const float scale = args.scale;
-    Out* const __restrict to = static_cast<Out*>(args.to);
-    const std::int32_t zero_point = args.zero_point;
-    const auto least = static_cast<float>(std::numeric_limits<Out>::min() - zero_point);
-    const auto most = static_cast<float>(std::numeric_limits<Out>::max() - zero_point);
-    for (std::int64_t i = 0; i < args.n; ++i) {
-        const float units = from[i] / scale;
-        const float above = units > least ? units : least;
-        const float within = above < most ? above : most;
-        to[i] = static_cast<Out>(static_cast<std::int32_t>((within + rounder) - rounder) + zero_point);
+CS_INLINE void requantize_feature(const RequantizeArgs& args, const std::int32_t* sums, std::int64_t feature,
+                                  std::int64_t count, Out* to) {
+    RequantizeArgs some = args;
+    some.sums = sums, some.to = to, some.rows = 1, some.cols = count, some.feature = feature;
+    some.sums_stride = some.to_stride = 0;
+    requantize_sums<Out, std::int32_t>(some);
+}
+
+template <int Rows, class Out>
+void requantize_lines(const FoldArgs& windows, const RequantizeArgs& args) {
+    constexpr std::int64_t at_once = 64;
+    const std::int32_t* from = static_cast<const std::int32_t*>(windows.from);
+    Out* to = static_cast<Out*>(windows.to);
+    std::int64_t feature = args.feature;
+    for (std::int64_t line = 0; line < windows.lines; ++line, from += windows.from_line, to += windows.to_line) {
+#ifdef __FMA__
+        if (windows.step == 2 && windows.cols == 2 && windows.col_step == 1) {
+            requantize_pairs<Rows>(windows, from, args.bias[feature],
+                                   factor_of(args.multipliers[feature], args.shifts[feature]), range_of(args), to);
+        } else
+#endif
+        {
+            std::int32_t largest[at_once];
+            FoldArgs some = windows;
+            for (std::int64_t first = 0; first < windows.n; first += at_once) {
+                some.n = windows.n - first < at_once ? windows.n - first : at_once;
+                fold_line<Larger, Rows>(some, from + first * windows.step, largest);
+                requantize_feature(args, largest, feature, some.n, to + first);
+            }
+        }
+        if (++feature == args.features) feature = 0;
     }
 }
 
 template <class Out>
-inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>, quantize<Out>};
+void requantize_largest(const FoldArgs& given, const RequantizeArgs& how) {
+    const FoldArgs windows = given;  // which no store may change
+    const RequantizeArgs args = how;
+    windows.rows == 2 ? requantize_lines<2, Out>(windows, args) : requantize_lines<0, Out>(windows, args);
+}
+
+// Cut off before they are rounded: between bounds that are integers that is the same, and numbers are small. Then
+// adding 1.5 * 2^23 rounds to an integer. NaN is below the least.
+template <class V>
+CS_INLINE auto quantize_vector(const float* from, float scale, float least, float most) {
+    const V low = broadcast<V>(least), high = broadcast<V>(most), rounder = broadcast<V>(12582912.0f);
+    const V units = load<V>(from) / broadcast<V>(scale);
+    const V above = units > low ? units : low;
+    const V within = above < high ? above : high;
+    return __builtin_convertvector((within + rounder) - rounder, vec<std::int32_t, sizeof(V) / sizeof(float)>);
+}
+
+template <class Out>
+void quantize(const QuantizeArgs& given) {
+    constexpr int at_once = native<float>;
+    using Outs = vec<Out, at_once>;
+    using Real = vec<float, at_once>;
+    const QuantizeArgs args = given;  // which no store may change
+    Out* const to = static_cast<Out*>(args.to);
+    const auto least = static_cast<float>(std::numeric_limits<Out>::min() - args.zero_point);
+    const auto most = static_cast<float>(std::numeric_limits<Out>::max() - args.zero_point);
+    auto outputs = [&](const float* from) {
+        return __builtin_convertvector(quantize_vector<Real>(from, args.scale, least, most) + args.zero_point, Outs);
+    };
+    std::int64_t i = 0;
+    for (; i + at_once <= args.n; i += at_once) store(to + i, outputs(args.from + i));
+    if (i == args.n) return;
+    const auto left = static_cast<std::size_t>(args.n - i);
+    float some[at_once]{};
+    std::memcpy(some, args.from + i, left * sizeof(float));
+    const Outs last = outputs(some);
+    std::memcpy(to + i, &last, left);
+}
+
+template <class Out>
+inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>, requantize_largest<Out>, quantize<Out>};
 
 static constexpr RequantizeRow requantize_of_every_level[] = {
     requantize_row<std::int8_t>,
