@@ -45,6 +45,22 @@ def small_network(rng, relu=False):
     )
 
 
+def sequences(rng, layout):
+    """Of 4 channels, 20 places."""
+    of_filters = {"layout": layout}
+    return nn.Sequential(
+        [
+            nn.Conv1d(sparse_weights(rng, (8, 4, 3)), bias=rng.standard_normal(8), padding=1, **of_filters),
+            nn.BatchNorm(rng.standard_normal(8), rng.random(8), axis=1 if layout == "NCL" else 2),
+            nn.ReLU(),
+            nn.Conv1d(rng.standard_normal((6, 8, 4)).astype(np.float32), stride=2, dilation=2, **of_filters),
+            nn.KWinners(9, axis=(1, 2)),
+            nn.Flatten(),
+            nn.Linear(sparse_weights(rng, (5, 42))),
+        ]
+    )
+
+
 def branches(rng):
     """A graph with two inputs, a value that several layers read, and layers that need real numbers."""
     g = nn.Graph()
@@ -108,6 +124,19 @@ def test_one_sample_gives_the_bits_of_a_batch():
     net = small_network(rng).quantize(samples(rng, 50, (2, 8, 8)))
     x = samples(rng, 9, (2, 8, 8))
     assert_array_equal(np.concatenate([net(x[i : i + 1]) for i in range(9)]), net(x))
+
+
+@pytest.mark.parametrize("layout", ["NCL", "NLC"])
+def test_sequences_to_the_bit(isa, layout, tmp_path):
+    rng = np.random.default_rng(5)
+    shape = (4, 20) if layout == "NCL" else (20, 4)
+    net = sequences(rng, layout).quantize(samples(rng, 50, shape))
+    assert [type(layer) for layer in net.layers if hasattr(layer, "W")] == [nn.QConv1d, nn.QConv1d, nn.QLinear]
+    x = samples(rng, 7, shape)
+    assert_array_equal(net(x), integer_networks.of_network(net, x)[-1])
+    assert_array_equal(net(x), net.apply(x))
+    net.save(tmp_path / "net.npz")
+    assert_array_equal(nn.load(tmp_path / "net.npz")(x), net(x))
 
 
 def test_inputs_of_any_kind():

@@ -91,7 +91,7 @@ from complsparse.nn._norms import LayerNorm, RMSNorm
 from complsparse.nn._pairs import Add, Div, MatMul, Max, Min, Mul, Sub
 from complsparse.nn._plan import NetPlan
 from complsparse.nn._pools import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from complsparse.nn._qproducts import QConv2d, QLinear
+from complsparse.nn._qproducts import QConv1d, QConv2d, QLinear
 from complsparse.nn._qrecurrent import QGRU
 from complsparse.nn._recurrent import GRU, LSTM
 from complsparse.nn._reductions import (
@@ -192,6 +192,7 @@ __all__ = [
     "Pow",
     "Profile",
     "QClip",
+    "QConv1d",
     "QConv2d",
     "QLinear",
     "Quantize",

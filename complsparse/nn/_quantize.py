@@ -16,19 +16,21 @@ from complsparse._matrix.makers import from_dense, from_filters
 from complsparse._quantized.numbers import LEAST_SCALE, percentile_of, quantize, range_of, scale_between
 from complsparse.nn._calibration import Extremes, Percentiles, Range, observe
 from complsparse.nn._compiled import Compiled
-from complsparse.nn._convolution import Conv2d
+from complsparse.nn._convolution import Conv1d, Conv2d
 from complsparse.nn._elementwise import ReLU, ReLU6, Softmax, activation_layer
 from complsparse.nn._integers import Dequantize, Numbers, QClip, Quantize, QuantizedLayer
 from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._linear import Linear
 from complsparse.nn._passes import Network, Node, joined, with_activation, with_batch_norm
-from complsparse.nn._qproducts import QConv2d, QLinear
+from complsparse.nn._qproducts import QConv1d, QConv2d, QLinear
 from complsparse.nn._qrecurrent import QGRU
 from complsparse.nn._recurrent import GRU
 from complsparse.nn._winners import KWinners
 
 CUTS = (ReLU, ReLU6)
-PRODUCTS = (Conv2d, Linear, GRU)  # of their first input; the others of GRU are real numbers
+PRODUCTS = (Conv1d, Conv2d, Linear)
+READERS = (*PRODUCTS, GRU)  # of their first input; the others of GRU are real numbers
+QUANTIZED: dict[Any, Any] = {Conv1d: QConv1d, Conv2d: QConv2d, Linear: QLinear}
 UINT8: np.dtype[Any] = np.dtype(np.uint8)
 INT8: np.dtype[Any] = np.dtype(np.int8)
 
@@ -48,7 +50,7 @@ def prepared(network: Network) -> Network:
     for node in network.nodes:
         layer = node.layer
         node = node._replace(inputs=tuple(moved[i] for i in node.inputs))
-        activation = layer.activation if isinstance(layer, (Conv2d, Linear)) else None
+        activation = layer.activation if isinstance(layer, PRODUCTS) else None
         if layer is None or activation in (None, "relu", "relu6"):
             nodes.append(node)
         else:
@@ -73,7 +75,7 @@ def _is_never_negative(network: Network) -> list[bool]:
         layer = node.layer
         if isinstance(layer, (*CUTS, Softmax)):
             found.append(True)
-        elif isinstance(layer, (Conv2d, Linear)):
+        elif isinstance(layer, PRODUCTS):
             found.append(layer.activation in ("relu", "relu6"))
         else:
             handed = _hands_on(layer) and all(found[i] for i in node.inputs)
@@ -101,7 +103,7 @@ class Groups:
                 for other in node.inputs:
                     self._unite(self.of[other], self.of[i])
         readers = [(i, node.layer) for node in network.nodes if not _hands_on(node.layer) for i in node.inputs]
-        products = [node for node in network.nodes if isinstance(node.layer, PRODUCTS)]
+        products = [node for node in network.nodes if isinstance(node.layer, READERS)]
         self.integers = {self.of[node.inputs[0]] for node in products}
         read = [i for i, _ in readers] + list(network.outputs)
         self.read = {i: self.of[i] for i in read if self.of[i] in self.integers}
@@ -196,7 +198,7 @@ class _Rebuilt:
         if layer is None:
             self.nodes.append(node)
             self.real[i] = len(self.nodes) - 1
-        elif isinstance(layer, (Conv2d, Linear)):
+        elif isinstance(layer, PRODUCTS):
             of = self.numbers[node.inputs[0]]
             assert of is not None
             made = self._new(node.name, _product(layer, of, numbers), (self.whole_of(node.inputs[0]),))
@@ -237,12 +239,13 @@ def _recurrent(layer: GRU, x: Numbers) -> Layer:
     return QGRU(**arguments, x_scale=x.scale, x_zero_point=x.zero_point, x_dtype=x.dtype.name)
 
 
-def _product(layer: Conv2d | Linear, x: Numbers, out: Numbers | None) -> Layer:
+def _product(layer: Any, x: Numbers, out: Numbers | None) -> Layer:
     arguments = {**layer.arguments(), "W": _weights(layer.W)}
     arguments |= {"x_scale": x.scale, "x_zero_point": x.zero_point, "x_dtype": x.dtype}
     if out is not None:
         arguments |= {"out_scale": out.scale, "out_zero_point": out.zero_point, "out_dtype": out.dtype}
-    return (QLinear if isinstance(layer, Linear) else QConv2d)(**arguments)
+    made: Layer = QUANTIZED[type(layer)](**arguments)
+    return made
 
 
 def _with_float32(layer: Layer) -> Any:

@@ -25,6 +25,8 @@ def reference(layer, *inputs):
             return _outputs(layer, sums).reshape(*x.shape[:-1], layer.W.shape[0])
         case nn.QConv2d():
             return _convolved(layer, x)
+        case nn.QConv1d():
+            return _convolved_sequences(layer, x)
         case nn.Flatten():
             return x.reshape(len(x), int(np.prod(x.shape[1:])))
         case nn.Concat() | nn.KWinners() | nn.MaxPool2d():
@@ -55,6 +57,22 @@ def _outputs(layer, sums):
     given = layer.arguments()
     ending = {k: given[k] for k in ("x_scale", "bias", "activation", "out_scale", "out_zero_point")}
     return expected(sums, layer.W, given["out_dtype"] or given["x_dtype"], **ending)
+
+
+def _convolved_sequences(layer, x):
+    """One filter, one place and one tap at a time."""
+    given, last = layer.arguments(), layer.layout == "NLC"
+    first = (x.transpose(0, 2, 1) if last else x).astype(np.int64) - given["x_zero_point"]
+    first = np.pad(first, ((0, 0), (0, 0), (layer.padding, layer.padding)))
+    filters = layer.W.toarray().astype(np.int64).reshape(layer.W.filter_shape)
+    n_out = (first.shape[2] - layer.dilation * (filters.shape[2] - 1) - 1) // layer.stride + 1
+    sums = np.zeros((len(x), n_out, len(filters)), np.int64)
+    for place in range(n_out):
+        for tap in range(filters.shape[2]):
+            taken = first[:, :, place * layer.stride + tap * layer.dilation]
+            sums[:, place] += taken @ filters[:, :, tap].T
+    y = _outputs(layer, sums.reshape(-1, len(filters))).reshape(sums.shape)
+    return y if last else y.transpose(0, 2, 1)
 
 
 def _convolved(layer, x):
