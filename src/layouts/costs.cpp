@@ -56,6 +56,9 @@ const std::vector<CostField> fields = {
     {"byte_operation", &CostConstants::byte_operation},
     {"byte_unit", &CostConstants::byte_unit},
     {"byte_moved", &CostConstants::byte_moved},
+    {"quads_in", &CostConstants::quads_in},
+    {"quads_out", &CostConstants::quads_out},
+    {"quad_moved", &CostConstants::quad_moved},
     {"vector", &CostConstants::vector},
     {"sums_line", &CostConstants::sums_line},
     {"sum_moved", &CostConstants::sum_moved},
@@ -70,7 +73,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 56 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 59 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

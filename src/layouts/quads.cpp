@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/caches.hpp"
 #include "base/sizes.hpp"
 #include "kernels/interleave.hpp"
 #include "kernels/names.hpp"
@@ -122,18 +123,25 @@ std::optional<double> quads_cost(Subject& subject, const Request& request) {
     const QuadPattern& pattern = subject.known(quad_pattern);
     const int shared = shared_rows_for(subject, request.batch, pattern.rows_to_a_pattern);
     const Tiles tiles = tiles_of(subject, shared);
-    const int n = typical_columns(request.batch), lanes = tiles.front().row->tile_cols;
-    const Cover cover = cover_of(tiles, lanes, n);
-    const RowGroupsRow& widest = *tiles.back().row;
-    // An entry of a row and a vector takes its share of a group's, and some waiting.
-    const double vectors = static_cast<double>(widest.tile_cols) / lanes;
-    const double each = 1.1 * widest.cycles / (shared > 0 ? shared : group_rows) / vectors;
+    const int n = typical_columns(request.batch);
+    // Of a row's entry: its share of what a group's takes in each tile, and some waiting. Where rows have columns of
+    // their own, each reads its part of the tile, which beyond L1 comes from L2.
+    double entry = 0;
+    const TileCut cut(tiles, n);
     const double in = static_cast<double>(subject.operand.inner()) / quad_cols,
                  out = static_cast<double>(subject.operand.outer());
-    const double moved = has_contiguous_rows(request.batch)
-                             ? in * cover.vectors * 6 + out * cover.vectors * costs().y_vector
-                             : (in + out) * n * costs().row_moved;
-    return (costs().call + pattern.quads * (costs().shared_entry * cover.tiles + each * cover.vectors) + moved) / n;
+    for (std::int64_t number = 0; number < cut.count(); ++number) {
+        const RowGroupsRow& tile = *cut[number].row;
+        const bool far =
+            shared == 0 && in * tile.tile_cols * double{sizeof(Quad)} > static_cast<double>(cache_sizes().l1d);
+        entry += costs().shared_entry + (shared > 0 ? 1.1
+                                         : far      ? 2.4
+                                                    : 1.3) *
+                                            tile.cycles / (shared > 0 ? shared : group_rows);
+    }
+    const double moved = has_contiguous_rows(request.batch) ? (costs().quads_in * in + costs().quads_out * out) * n / 16
+                                                            : costs().quad_moved * (in + out) * n;
+    return (costs().call + pattern.quads * entry + moved) / n;
 }
 
 std::unique_ptr<const Choice> build_quads(Subject& subject, const Request& request) {

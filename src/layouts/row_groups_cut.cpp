@@ -48,7 +48,15 @@ Tiles tiles_of(const Subject& subject, int shared_rows) {
     }
     std::sort(tiles.begin(), tiles.end(),
               [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
-    return tiles;
+    // Of weaker levels a narrow tile may take longer than a wide one.
+    const auto slower = [&](const Registered<RowGroupsRow>& tile) {
+        return std::any_of(tiles.begin(), tiles.end(), [&](const auto& other) {
+            return other.row->tile_cols > tile.row->tile_cols && other.row->cycles < tile.row->cycles;
+        });
+    };
+    Tiles kept;
+    std::copy_if(tiles.begin(), tiles.end(), std::back_inserter(kept), [&](const auto& tile) { return !slower(tile); });
+    return kept;
 }
 
 int shared_rows_for(const Subject& subject, Batch batch, int of_pattern) {
