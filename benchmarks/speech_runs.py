@@ -25,14 +25,21 @@ ROUNDS = 41
 
 def configuration(run):
     """What runs of one row have in common."""
+    if run["start"] and run["kind"] == "dense" and run["density"] < 1:
+        name = f"dense, then {run['pattern']} at {1 - run['density']:.0%}"
+    else:
+        name = run["kind"].replace("_", "-")
+        if run["kind"].startswith("sparse"):
+            blocks = run["blocks"] if isinstance(run["blocks"], list) else [run["blocks"]]
+            name += f", blocks {'/'.join(map(str, blocks))}"
+        if run["kind"] == "sparse_sparse":
+            name += f", winners {'/'.join(map(str, run['winners']))}"
+        if run["start"] and run["kind"] != "dense":
+            name += ", from dense"
+        elif run["kind"].startswith("sparse") and not run["recipe"].get("relative_rate", False):
+            name += ", at one rate"
     if run["start"]:
-        return f"dense, then {run['pattern']} at {1 - run['density']:.0%}, {run['recipe']['epochs']} epochs more"
-    blocks = run["blocks"] if isinstance(run["blocks"], list) else [run["blocks"]]
-    name = run["kind"].replace("_", "-")
-    if run["kind"].startswith("sparse"):
-        name += f", blocks {'/'.join(map(str, blocks))}"
-    if run["kind"] == "sparse_sparse":
-        name += f", winners {'/'.join(map(str, run['winners']))}"
+        name += f", {run['recipe']['epochs']} epochs more"
     return name + (", taught" if run["teacher"] else "")
 
 

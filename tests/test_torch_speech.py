@@ -247,6 +247,34 @@ def test_blocks_of_rows(blocks):
         speech.speech_model("wide")
 
 
+@pytest.mark.parametrize("kind", ["sparse", "sparse_sparse"])
+@pytest.mark.parametrize("blocks", [1, (4, 8, 4)])
+def test_sparse_models_begin_with_a_dense_one(kind, blocks):
+    """On the patterns that keep most of it, all of them full."""
+    torch.manual_seed(1)
+    dense = speech.speech_model("dense")
+    for norm in (dense.norm1, dense.norm3):
+        norm.running_mean.normal_()
+    model = speech.speech_model(kind, blocks=blocks, start=dense, rng=0)
+    born = speech.speech_model(kind, blocks=blocks, rng=0)
+    for name, kept in (("conv1", 0.4), ("conv2", 0.16), ("linear", 0.07)):
+        layer, weight = model.get_submodule(name), dense.get_submodule(name).weight.detach()
+        assert torch.equal(layer.weight, weight * layer.mask)
+        assert layer.kept_energy == pytest.approx(float(layer.weight.detach().square().sum() / weight.square().sum()))
+        assert kept < layer.kept_energy < 0.7
+        assert layer.values.shape == born.get_submodule(name).values.shape
+        W, theirs = layer.matrix(), born.get_submodule(name).matrix()
+        assert (W.packing_efficiency, W.n_sets) == (theirs.packing_efficiency, theirs.n_sets)
+        if name != "conv1":  # drawn: others would keep more
+            random = weight.flatten()[born.get_submodule(name).positions]
+            assert layer.values.detach().abs().sum() > random.abs().sum()
+    assert torch.equal(model.norm3.running_mean, dense.norm3.running_mean)
+    assert torch.equal(model.words.weight, dense.words.weight)
+    assert torch.equal(model.words.bias, dense.words.bias)
+    with pytest.raises(ValueError, match="kind 'narrow' begins with no other's weights"):
+        speech.speech_model("narrow", start=dense)
+
+
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
@@ -303,10 +331,26 @@ def test_statistics_are_taken_again():
 
 def test_only_weights_decay():
     training = trainer(weight_decay=0.5)
-    decaying, others = training._optimiser.param_groups
-    assert (decaying["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
-    assert sorted(len(p) for p in decaying["params"]) == [768, 12800, 18000, 96000]
+    others, *decaying = training._optimiser.param_groups
+    assert [group["weight_decay"] for group in (others, *decaying)] == [0.0, *[0.5] * len(decaying)]
+    assert sorted(len(p) for group in decaying for p in group["params"]) == [768, 12800, 18000, 96000]
     assert sorted(len(p) for p in others["params"]) == sorted([12, 64, 64, 64, 64, 1500, 1500])
+
+
+def test_weights_that_are_born_greater_learn_at_greater_rates():
+    """By the root of the share that is left of a layer; those of a dense layer have its size, and its rate."""
+    rates = {768: (25 / 12) ** 0.5, 12800: 8**0.5, 96000: 5.0, 18000: 1.0}
+    training = trainer(learning_rate=0.01)
+    others, *groups = training._optimiser.param_groups
+    assert others["max_lr"] == pytest.approx(0.01)
+    assert {len(p): group["max_lr"] for group in groups for p in group["params"]} == pytest.approx(
+        {n: 0.01 * rate for n, rate in rates.items()}
+    )
+    training = trainer(learning_rate=0.01, relative_rate=False)
+    assert {group["max_lr"] for group in training._optimiser.param_groups} == {0.01}
+    model = speech.speech_model("sparse", start=speech.speech_model("dense"), rng=0)
+    training = speech.Trainer(model, speech.Images(made_clips()), speech.Recipe(learning_rate=0.01, batch=32))
+    assert {group["max_lr"] for group in training._optimiser.param_groups} == {0.01}
 
 
 def test_a_batch_must_fill():
@@ -399,6 +443,19 @@ def test_fine_tuning(dense_run, tmp_path, pattern, density):
     assert result["weights"] == pytest.approx(1600 + 18000 + density * 2_502_400, rel=0.03)
 
 
+def test_a_sparse_network_learns_on_from_a_dense_one(dense_run, tmp_path):
+    """Which teaches it, too; and the dense one itself goes on."""
+    dense = str(dense_run[0] / "checkpoint.pt")
+    given = setting("sparse_sparse", start=dense, teacher=dense, winners=(16, 16, 150))
+    result = _runs.Run(given, made_clips(), tmp_path / "sparse").train()
+    assert (result["weights"], result["exported_decides_otherwise"]) == (127_568, 0)
+    assert result["before_fine_tuning"] is not None
+    run = _runs.Run(setting("dense", start=dense, density=1.0), made_clips(), tmp_path / "dense")
+    model, before = run.trainer.model, _runs.dense_model(dense, 0)
+    assert all(torch.equal(value, before.state_dict()[name]) for name, value in model.state_dict().items())
+    assert run.train()["weights"] == 2_522_000
+
+
 def test_rows_of_the_table(dense_run):
     """Accuracies of the network in the folder, and in int8; means with their standard errors."""
     from benchmarks import speech_runs
@@ -411,6 +468,10 @@ def test_rows_of_the_table(dense_run):
     assert speech_runs.configuration(run) == "dense"
     tuned = {**run, "start": "x", "pattern": "magnitude", "density": 0.1}
     assert speech_runs.configuration(tuned) == "dense, then magnitude at 90%, 2 epochs more"
+    on = {**run, "start": "x", "teacher": "x", "density": 1.0}
+    assert speech_runs.configuration(on) == "dense, 2 epochs more, taught"
+    later = {**run, "kind": "sparse", "blocks": 1, "start": "x", "teacher": "x"}
+    assert speech_runs.configuration(later) == "sparse, blocks 1, from dense, 2 epochs more, taught"
     wins = {**run, "kind": "sparse_sparse", "blocks": [4, 8, 4], "winners": [6, 6, 150], "teacher": "x"}
     assert speech_runs.configuration(wins) == "sparse-sparse, blocks 4/8/4, winners 6/6/150, taught"
     assert speech_runs.mean([0.9, 0.92, 0.94]) == "92.0 ± 1.2"

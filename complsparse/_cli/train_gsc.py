@@ -39,12 +39,21 @@ def arguments(sub: Parser) -> None:
                      help="of 64 in each pixel, twice, and of 1500 (default: 6 6 150)")  # fmt: skip
     sub.add_argument("--fold", type=whole_number(0, 4), default=0, help="of the speakers for the test (default: 0)")
     sub.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=0, help="of everything drawn (default: 0)")
-    sub.add_argument("--epochs", type=whole_number(1, 10_000), help="default: 30, and 12 with --start")
+    sub.add_argument("--epochs", type=whole_number(1, 10_000), help="default: 30")
+    sub.add_argument("--rate", type=_share, default=3e-3, help="the greatest learning rate (default: 0.003)")
     sub.add_argument("--teacher", metavar="FILE.pt", help="learn the scores of this dense model's checkpoint too")
-    sub.add_argument("--start", metavar="FILE.pt", help="prune this dense model, and train it on")
-    sub.add_argument("--pattern", choices=("complementary", "magnitude"), default="complementary",
-                     help="of --start (default: complementary)")  # fmt: skip
-    sub.add_argument("--density", type=_share, default=0.05, help="what --start keeps (default: 0.05)")
+    sub.add_argument(
+        "--start",
+        metavar="FILE.pt",
+        help="begin with the weights of this dense model, as the patterns of --kind have room for them",
+    )
+    sub.add_argument(
+        "--pattern",
+        choices=("complementary", "magnitude"),
+        default="complementary",
+        help="how --start prunes for --kind dense (default: complementary)",
+    )
+    sub.add_argument("--density", type=_share, default=0.05, help="what is left then; 1 is all (default: 0.05)")
     sub.add_argument("--features", metavar="FILE.npz", help="where features are kept (default: in the cache folder)")
     sub.add_argument("--threads", type=whole_number(1, 1024), default=2, help="default: 2")
     sub.add_argument("--smoke", action="store_true", help="an eighth of the clips, 4 epochs: does it learn at all")
@@ -82,10 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _setting(args: argparse.Namespace) -> Any:
     from complsparse.torch.speech._runs import Setting
-    from complsparse.torch.speech._training import FINE_TUNING, Recipe
+    from complsparse.torch.speech._training import Recipe
 
-    recipe = FINE_TUNING if args.start else Recipe()
-    changed: dict[str, Any] = {"seed": args.seed}
+    changed: dict[str, Any] = {"seed": args.seed, "learning_rate": args.rate}
     if args.epochs or args.smoke:
         changed["epochs"] = args.epochs or SMOKE["epochs"]
     if args.smoke:
@@ -95,7 +103,7 @@ def _setting(args: argparse.Namespace) -> Any:
         blocks=args.blocks[0] if len(args.blocks) == 1 else tuple(args.blocks),
         winners=tuple(args.winners),
         fold=args.fold,
-        recipe=recipe.changed(**changed),
+        recipe=Recipe(**changed),
         teacher=args.teacher,
         start=args.start,
         pattern=args.pattern,

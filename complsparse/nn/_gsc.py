@@ -187,7 +187,7 @@ def _sparse_weights(blocks: Blocks, quads: bool, rng: np.random.Generator) -> tu
         rows = mask.reshape(len(mask), -1)
         return np.where(mask, _drawn(mask.shape, int(rows.sum(axis=1).max()), rng), np.float32(0))
 
-    linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), set_size=25, block=(blocks.linear, 1), rng=rng)
+    linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), **of_features(blocks.linear), rng=rng)
     return (
         from_filters(masked((_quads_of_taps if quads else _mask_of_one_channel)(blocks.conv1, rng))),
         from_filters(masked((_quads_of_channels if quads else _mask_of_channels)(blocks.conv2, rng))),
@@ -205,13 +205,21 @@ def _mask_of_one_channel(rows: int, rng: np.random.Generator) -> Mask:
     return mask.reshape(FULL.conv1, 1, 5, 5)
 
 
-def _mask_of_channels(rows: int, rng: np.random.Generator) -> Mask:
-    """200 of 1600 entries for each filter, eight members a set. Filters with patterns of their own get two of every 16
-    channels of each tap, which one permute can route."""
-    shape = (FULL.conv2, FULL.conv1, 5, 5)
+def of_channels(rows: int) -> dict[str, Any]:
+    """The pattern of the second convolution: 200 of 1600 entries for each filter, eight members a set. Filters with
+    patterns of their own get two of every 16 channels of each tap, which one permute can route."""
     if rows > 1:
-        return complementary_mask(shape, set_size=8, block=(rows, 1), rng=rng)
-    return complementary_mask(shape, set_size=16, per_group=2, order="OHWI", rng=rng)
+        return {"set_size": 8, "block": (rows, 1)}
+    return {"set_size": 16, "per_group": 2, "order": "OHWI"}
+
+
+def of_features(rows: int) -> dict[str, Any]:
+    """The pattern of the linear layer: 64 of 1600 entries for each feature."""
+    return {"set_size": 25, "block": (rows, 1)}
+
+
+def _mask_of_channels(rows: int, rng: np.random.Generator) -> Mask:
+    return complementary_mask((FULL.conv2, FULL.conv1, 5, 5), **of_channels(rows), rng=rng)
 
 
 def _quads_of_taps(rows: int, rng: np.random.Generator) -> Mask:

@@ -7,10 +7,11 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from torch import nn
 
 from complsparse._patterns.masks import complementary_mask
+from complsparse._patterns.prune import prune
 from complsparse.nn._gsc import (
     FULL,
     GSC_WORDS,
@@ -20,8 +21,11 @@ from complsparse.nn._gsc import (
     Kind,
     _mask_of_channels,
     _mask_of_one_channel,
+    of_channels,
+    of_features,
 )
 from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear, Form
+from complsparse.torch._weights import weight_of
 from complsparse.torch._winners import KWinners, KWinners2d
 
 KINDS = ("dense", "narrow", "sparse", "sparse_sparse")
@@ -34,6 +38,7 @@ def speech_model(
     winners: tuple[int, int, int] = (6, 6, 150),
     boost_strength: float = 1.0,
     form: Form = "masked",
+    start: nn.Module | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> nn.Sequential:
     """The GSC speech network: spectrograms (N, 1, 32, 32) in, scores of 12 words (N, 12) out.
@@ -49,6 +54,9 @@ def speech_model(
         Of the 64 channels of each pixel behind the first and the second pool, and of the 1500 features.
     boost_strength, form
         As `KWinners` and `ComplementaryLinear`.
+    start : torch.nn.Module, optional
+        A trained one of kind "dense", whose weights a sparse one begins with: on the patterns that keep the greatest
+        sum of magnitudes. (Those of the first convolution are drawn.)
     rng : Generator or int, optional
         For patterns; weights are drawn by torch.
 
@@ -66,7 +74,9 @@ def speech_model(
         raise ValueError(f"kind={kind!r} is none of {', '.join(map(repr, KINDS))}")
     widths = NARROW if kind == "narrow" else FULL
     features, wins = widths.conv2 * PIXELS, kind == "sparse_sparse"
-    patterns = _patterns(blocks, rng) if kind.startswith("sparse") else (None, None, None)
+    if start is not None and not kind.startswith("sparse"):
+        raise ValueError(f"a model of kind {kind!r} begins with no other's weights: it has no patterns to put them on")
+    patterns = _patterns(blocks, rng, start) if kind.startswith("sparse") else (None, None, None)
 
     def convolution(inputs: int, outputs: int, pattern: Any) -> nn.Module:
         if pattern is None:
@@ -99,12 +109,35 @@ def speech_model(
         ("active3", KWinners(widths.linear, winners[2], boost_strength=boost_strength) if wins else nn.ReLU()),
         ("words", linear(widths.linear, GSC_WORDS, of_last, True)),
     ]
-    return nn.Sequential(OrderedDict(layers))
+    model = nn.Sequential(OrderedDict(layers))
+    if start is not None:
+        _begin_with(model, start)
+    return model
 
 
-def _patterns(blocks: Any, rng: Any) -> tuple[NDArray[np.bool_], ...]:
-    """Those of `gsc_network`."""
+def _patterns(blocks: Any, rng: Any, start: nn.Module | None) -> tuple[Any, ...]:
+    """Those of `gsc_network`; with a dense model to start from, the best for it among the patterns of their kind."""
     rng = np.random.default_rng(rng)
-    rows = Blocks(blocks, min(blocks, 8), blocks) if isinstance(blocks, int) else Blocks(*blocks)
-    linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), set_size=25, block=(rows.linear, 1), rng=rng)
-    return _mask_of_one_channel(rows.conv1, rng), _mask_of_channels(min(rows.conv2, 8), rng), linear
+    rows = Blocks(blocks, blocks, blocks) if isinstance(blocks, int) else Blocks(*blocks)
+    of_filters, features = min(rows.conv2, 8), of_features(rows.linear)
+    conv1 = _mask_of_one_channel(rows.conv1, rng)
+    if start is None:
+        linear = complementary_mask((FULL.linear, PIXELS * FULL.conv2), **features, rng=rng)
+        return conv1, _mask_of_channels(of_filters, rng), linear
+    filters, matrix = (weight_of(start.get_submodule(name)).numpy() for name in ("conv2", "linear"))
+    return conv1, prune(filters, **of_channels(of_filters))[0], prune(matrix, **features)[0]
+
+
+@torch.no_grad()
+def _begin_with(model: nn.Module, start: nn.Module) -> None:
+    """Weights that have a place in the model, and batch norms, of a dense one."""
+    for name, layer in model.named_children():
+        other = start.get_submodule(name)
+        if isinstance(layer, (ComplementaryConv2d, ComplementaryLinear)):
+            weight = weight_of(other)
+            layer.values.copy_(weight.flatten()[layer.positions])
+            layer.kept_energy = float(layer.values.square().sum() / weight.square().sum())
+            if layer.bias is not None:
+                layer.bias.copy_(other.get_parameter("bias"))
+        elif layer.state_dict() and not isinstance(layer, (KWinners, nn.Sequential)):
+            layer.load_state_dict(other.state_dict())

@@ -40,18 +40,19 @@ class Setting:
     Attributes
     ----------
     kind, blocks, winners, boost_strength
-        As `speech_model`; with `start`, the kind is that of the model there.
+        As `speech_model`.
     fold : int
         Of the speakers that the network is tested on; it learns from the others.
     recipe : Recipe
     teacher : path, optional
         The checkpoint of a model of kind "dense", whose scores are learnt too.
     start : path, optional
-        Likewise: a dense model that is pruned and trained on. Its own speakers must have been the same.
+        Likewise: a dense model whose weights are what this one begins with. Its own speakers must have been the same.
+        A kind that is "sparse" or "sparse_sparse" takes what has a place on its patterns; "dense" is pruned:
     pattern : {"complementary", "magnitude"}
-        How it is pruned: onto complementary sets, or to the greatest magnitudes of each layer.
+        onto complementary sets, or to the greatest magnitudes of each layer.
     density : float
-        What is left of the second convolution and the linear layer.
+        What is left of the second convolution and the linear layer; 1: all.
     """
 
     kind: Any = "sparse"
@@ -66,14 +67,15 @@ class Setting:
     density: float = 0.05
 
     def model(self) -> nn.Module:
-        """A new one, or a dense one that was pruned."""
+        """A new one, or one that begins with the weights of a dense one."""
         torch.manual_seed(self.recipe.seed)
-        if self.start is None:
-            return speech_model(
-                self.kind, blocks=self.blocks, winners=self.winners, boost_strength=self.boost_strength,
-                rng=self.recipe.seed,
-            )  # fmt: skip
-        return pruned(dense_model(self.start, self.fold), self.pattern, self.density)
+        dense = None if self.start is None else dense_model(self.start, self.fold)
+        if dense is not None and self.kind == "dense":
+            return dense if self.density == 1 else pruned(dense, self.pattern, self.density)
+        return speech_model(
+            self.kind, blocks=self.blocks, winners=self.winners, boost_strength=self.boost_strength, start=dense,
+            rng=self.recipe.seed,
+        )  # fmt: skip
 
 
 def dense_model(path: str | os.PathLike[str], fold: int) -> nn.Module:

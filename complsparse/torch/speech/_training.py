@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear
 from complsparse.torch._winners import KWinners, KWinners2d, anneal_
 from complsparse.torch.speech._augment import Augmentation, Images
 
@@ -27,6 +29,9 @@ class Recipe:
     learning_rate, weight_decay : float
         The greatest of a cycle, which rises in the first fifth and falls to 0 as a cosine; of AdamW. Biases and batch
         norms do not decay.
+    relative_rate : bool
+        Layers that are born with a share d of their weights learn at ``learning_rate / sqrt(d)``: their weights begin
+        so much greater, and AdamW's steps do not follow the size of weights.
     boost_until : float
         By this share of the run the boost strength of k winners has fallen to 0, in a line: contests of the trained
         network are plain ones.
@@ -45,6 +50,7 @@ class Recipe:
     batch: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
+    relative_rate: bool = True
     label_smoothing: float = 0.1
     boost_until: float = 0.8
     anneal_until: float = 0.7
@@ -53,13 +59,6 @@ class Recipe:
     bfloat16: bool | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
-
-    def changed(self, **changed: Any) -> Recipe:
-        """A copy with other values."""
-        return replace(self, **changed)
-
-
-FINE_TUNING = Recipe(epochs=12, learning_rate=1e-3)
 
 
 class Trainer:
@@ -86,9 +85,13 @@ class Trainer:
             raise ValueError(f"{len(images)} clips do not fill a batch of {recipe.batch}")
         self.epochs_done, self.losses = 0, list[float]()
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self._optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
+        groups = _groups(model, recipe)
+        self._optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, recipe.learning_rate, total_steps=recipe.epochs * self.batches, pct_start=0.2
+            self._optimiser,
+            [group["lr"] for group in groups],
+            total_steps=recipe.epochs * self.batches,
+            pct_start=0.2,
         )
         self._contests = [m for m in model.modules() if isinstance(m, (KWinners, KWinners2d))]
         self._strengths = [float(contest.boost_strength) for contest in self._contests]
@@ -97,7 +100,7 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        return float(self._schedule.get_last_lr()[0])
+        return float(self._schedule.get_last_lr()[0])  # of biases: `Recipe.learning_rate` itself
 
     def epoch(self) -> float:
         """One epoch; the mean loss. After the last one statistics of batch norms are taken again."""
@@ -180,15 +183,32 @@ class Trainer:
         self.epochs_done, self.losses = int(state["epochs_done"]), list(state["losses"])
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters of layers, which decay, and those of batch norms and biases."""
-    weights: list[Tensor] = []
+def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameters by how they learn: biases and those of batch norms do not decay, weights learn at rates of theirs."""
+    weights: dict[float, list[Tensor]] = {}
     others: list[Tensor] = []
+    rates = _rates(model) if recipe.relative_rate else {}
     for module in model.modules():
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
         for name, parameter in module.named_parameters(recurse=False):
-            (others if norm or name == "bias" else weights).append(parameter)
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+            if norm or name == "bias":
+                others.append(parameter)
+            else:
+                weights.setdefault(rates.get(parameter, 1.0), []).append(parameter)
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    return [
+        {"params": others, "weight_decay": 0.0, "lr": rate},
+        *({"params": some, "weight_decay": decay, "lr": rate * factor} for factor, some in sorted(weights.items())),
+    ]
+
+
+def _rates(model: nn.Module) -> dict[Tensor, float]:
+    """Of weights on patterns, but for those that come from a dense layer and are as small as there."""
+    return {
+        layer.values: math.sqrt(layer.mask.numel() / max(len(layer.values), 1))
+        for layer in model.modules()
+        if isinstance(layer, (ComplementaryLinear, ComplementaryConv2d)) and layer.kept_energy is None
+    }
 
 
 @torch.no_grad()
