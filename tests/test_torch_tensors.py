@@ -96,6 +96,49 @@ def test_dtypes_are_those_of_arrays(dtype):
         assert np.array_equal(y.numpy(), expected)
 
 
+TENSORS = {
+    "float64": lambda: values(6, 12, dtype=torch.float64),
+    "every second row": lambda: values(12, 12)[::2],
+    "the same row": lambda: values(1, 12).expand(5, 12),
+    "from the back": lambda: values(12, 6).T,
+    "behind a place": lambda: values(73)[1:].reshape(6, 12),
+    "off its alignment": lambda: torch.frombuffer(bytearray(4 * 73), dtype=torch.float32, offset=2, count=72).view(
+        6, 12
+    ),
+    "none": lambda: values(0, 12),
+    "nine axes": lambda: values(*[1] * 8, 12),
+    "a parameter": lambda: torch.nn.Parameter(values(6, 12), requires_grad=False),
+    "inference": lambda: values(6, 12),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_arrays_lie_on_the_memory_of_tensors(name):
+    """As those that torch makes: of the same dtype, strides and flags; and they keep the memory."""
+    from complsparse._core import array_of
+
+    with torch.inference_mode(name == "inference"):
+        x = TENSORS[name]()
+    found, expected = array_of(x), x.numpy()
+    assert type(found) is np.ndarray
+    assert found.dtype == expected.dtype
+    assert found.__array_interface__["data"] == expected.__array_interface__["data"] or not found.size
+    assert (found.shape, found.strides) == (expected.shape, expected.strides)
+    assert [found.flags[flag] for flag in "CAWF"] == [expected.flags[flag] for flag in "CAWF"]
+    copy = found.copy()
+    del x, expected
+    junk = [torch.full((6, 12), 7.0) for _ in range(8)]
+    assert np.array_equal(found, copy)
+    assert junk
+
+
+def test_tensors_that_stand_for_other_numbers_are_not_read_as_they_lie():
+    x = torch.view_as_complex(values(5, 12, 2))
+    negative = x.conj().imag
+    assert negative.is_neg()
+    assert torch.equal(cs.linear(negative, W), cs.linear(-x.imag.contiguous(), W))
+
+
 def test_bfloat16():
     pytest.importorskip("ml_dtypes")
     x = values(5, 12, dtype=torch.bfloat16)

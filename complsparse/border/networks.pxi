@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Programs: networks compiled for the shape of their input.
 
-cdef extern from "Python.h":
-    void* PyCapsule_GetPointer(object, const char*) except NULL
-    const char* PyCapsule_GetName(object) except? NULL
-
 cdef enum:
     most_outside = 64  # arrays that a program takes and leaves
 

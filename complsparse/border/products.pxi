@@ -251,7 +251,7 @@ def linear(x, W, bias=None, *, activation=None, out=None, dtype=None, winners=No
 cdef object linear_of_tensors(x, W, bias, activation, out, dtype):
     if records(x) or records(bias):
         return ops().recorded("linear", x, W, out, bias, activation, dtype)
-    a, offset, memory = array_of(x), array_of(bias), memory_of(out)
+    a, offset, memory = unrecorded_array(x), unrecorded_array(bias), memory_of(out)
     result = None
     if dtype is None and isinstance(W, Operand) and not isinstance(a, Compressed):
         result = product(W, a, False, True, memory, offset, activation)
