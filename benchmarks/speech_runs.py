@@ -86,7 +86,7 @@ def table(rows, speeds):
 def draw(rows, speeds, path):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.5, 5.5), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(8.5, 5.5 + 0.16 * len(rows)), facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     for i, (name, found) in enumerate(rows.items()):
         for dtype, marker in (("float32", "o"), ("int8", "s")):
@@ -98,13 +98,14 @@ def draw(rows, speeds, path):
                 label=f"{name} ({len(values)})" if dtype == "float32" else None,
             )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xticks([1000, 2000, 5000, 10_000, 20_000], ["1,000", "2,000", "5,000", "10,000", "20,000"])
+    ticks = [1000, 2000, 5000, 10_000, 20_000, 30_000]
+    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="words a second, one at a time, one thread", ylabel="right, %")
     axes.set_title("Circles: float32; squares: int8. In brackets: runs", fontsize="medium", loc="left")
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(fontsize=8, loc="outside lower left")
     figure.savefig(path, dpi=120)
 
 
