@@ -190,7 +190,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const double* units
         double least, most
 
-    void c_real_outputs "cs::real_outputs"(const RequantizeArgs&, const Units&)
+    void c_real_outputs "cs::real_outputs"(const RequantizeArgs&, const Units&, Type)
 
     cdef enum class PoolKind(unsigned char):
         largest

@@ -296,14 +296,16 @@ cdef class Program:
         return self.program.get().add(c.widen_winners_step(type_in(dtype), type_in(to), winners, y))
 
     def outputs(self, tuple rows_and_cols, bint by_column, cnp.ndarray bias not None, dtype, factors, of_sums, int sums, int y):
-        """`rows_and_cols`: of a sample. `factors`: what `fill_factors` takes; of float32 what `fill_units` does.
-        `of_sums`: the dtype of the sums."""
+        """`rows_and_cols`: of a sample. `factors`: what `fill_factors` takes; or what `fill_units` does, where y is of 8 bits
+        with its zero point. `of_sums`: the dtype of the sums."""
         cdef c.Outputs outputs
         rows, cols = rows_and_cols
         outputs.type, outputs.how.sum = type_in(dtype), type_in(of_sums)
         fill_features(&outputs.how, rows, cols, by_column, bias)
-        if c.kind_of(outputs.type) == c'f':
-            units, least, most = factors
+        outputs.units.units = NULL
+        if len(factors) < 5:
+            units, least, most, *zero_point = factors
+            outputs.how.zero_point = zero_point[0] if zero_point else 0
             fill_units(&outputs.units, &outputs.how, units, least, most)
         else:
             multipliers, shifts, zero_point, least, most = factors

@@ -158,7 +158,8 @@ def real_outputs(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_a
     fill_arrays(&args, sums, y)
     if y.dtype != np.float32:
         raise AssertionError("real_outputs writes float32")
+    cdef Type out = type_in(y.dtype)
     if args.rows * args.cols == 0:
         return
     with nogil:
-        c.c_real_outputs(args, of_features)
+        c.c_real_outputs(args, of_features, out)

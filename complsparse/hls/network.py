@@ -156,6 +156,8 @@ class _Builder:
         layer = self.net._nodes[i].layer
         following = self.net._nodes[i + 1].layer if i < self.last else None
         match layer:
+            case nn.ScaledQLinear() | nn.ScaledQConv2d():
+                pass  # circuits have integer factors
             case nn.QConv2d():
                 form = self._convolution(form, layer, i)
                 if isinstance(following, nn.MaxPool2d) and layer.ending.dtype != np.float32:

@@ -23,6 +23,7 @@ from complsparse.nn._elementwise import (
 )
 from complsparse.nn._graph_layers import Constant, Function, Item
 from complsparse.nn._gsc import gsc_network
+from complsparse.nn._integer_linear import IntegerLinear
 from complsparse.nn._integers import Dequantize, QClip, Quantize
 from complsparse.nn._layer import Layer
 from complsparse.nn._linear import Linear
@@ -112,6 +113,7 @@ from complsparse.nn._reductions import (
 )
 from complsparse.nn._report import LayerProfile, Profile
 from complsparse.nn._resize import Resize
+from complsparse.nn._scaled import ScaledQConv2d, ScaledQLinear
 from complsparse.nn._shapes import Concat, Flatten
 from complsparse.nn._transposed import ConvTranspose
 from complsparse.nn._winners import KWinners
@@ -164,6 +166,7 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "IntegerLinear",
     "IsNaN",
     "Item",
     "KWinners",
@@ -214,6 +217,8 @@ __all__ = [
     "Reshape",
     "Resize",
     "Round",
+    "ScaledQConv2d",
+    "ScaledQLinear",
     "ScatterND",
     "Sequential",
     "Shape",

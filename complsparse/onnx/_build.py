@@ -16,12 +16,14 @@ from complsparse._files.trust import printable
 from complsparse._matrix.makers import from_filters
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse.nn._array_layer import ArrayLayer
+from complsparse.nn._integers import Numbers
 from complsparse.nn._network import Handle
 from complsparse.nn._values import Spec
 from complsparse.onnx._blocks import with_whole_blocks
 from complsparse.onnx._fallback import add_part, in_parts, is_known, reads
 from complsparse.onnx._nodes import Op, Refusal
 from complsparse.onnx._operators import OPERATORS, Operator
+from complsparse.onnx._operators.integers import Quantised
 from complsparse.onnx._simplify import Plain
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 from complsparse.onnx._tensors import MOST_DENSE
@@ -41,6 +43,10 @@ class Builder:
         self.constants: dict[str, Any] = dict(plain.constants)
         self.handles: dict[str, Any] = {}
         self.specs: dict[Any, Spec | None] = {}  # by handle: what it is for inputs of some shape, where that is known
+        self.quantised: dict[str, Quantised] = {}  # constants that DequantizeLinear made real, by name
+        self.integers: dict[
+            str, tuple[Any, Numbers]
+        ] = {}  # values that it made real: what it read, which stands for this
         self._folded = self._tried = 0
         self._names: set[str] = set()
         for value in plain.inputs:
@@ -144,22 +150,22 @@ class Builder:
     def matrix(self, W: Any, transpose: bool, factor: float = 1.0) -> Any:
         """Weights of two axes as a ComplementaryMatrix where they are sparse enough, else as an array."""
         if isinstance(W, SparseTensor):
-            W = rows_of(W) if self._is_sparse(W) else W.toarray()
+            W = rows_of(W) if self.is_sparse(W) else W.toarray()
         W = W.T if transpose else W
         W = _computed(W if scipy.sparse.issparse(W) else np.ascontiguousarray(W))
         W = W if factor == 1 else W * W.dtype.type(factor)
-        return with_whole_blocks(ComplementaryMatrix(W)) if self._is_sparse(W) else W
+        return with_whole_blocks(ComplementaryMatrix(W)) if self.is_sparse(W) else W
 
     def filters(self, W: Any) -> Any:
         """The same of filters of convolutions."""
-        if isinstance(W, SparseTensor) and self._is_sparse(W):
+        if isinstance(W, SparseTensor) and self.is_sparse(W):
             packed = ComplementaryMatrix(_computed(rows_of(W)))
             packed._packing.filter_shape = W.shape
             return packed
         W = _computed(W.toarray() if isinstance(W, SparseTensor) else W)
-        return from_filters(W) if self._is_sparse(W) else W
+        return from_filters(W) if self.is_sparse(W) else W
 
-    def _is_sparse(self, W: Any) -> bool:
+    def is_sparse(self, W: Any) -> bool:
         return is_sparse(W, self.sparsity)
 
     # --- nodes
@@ -168,6 +174,9 @@ class Builder:
         """Adds what a node computes; what follows from constants is computed now."""
         row = OPERATORS[op.domain, op.kind]
         if self._fold(op, row):
+            if op.kind == "DequantizeLinear":
+                values, scale, zero = (self.constant(op, i) for i in range(3))
+                self.quantised[op.outputs[0]] = Quantised(values, scale, zero, op.int("axis", 1))
             return
         made = None if row.built is None else row.built(op, self)
         if made is None and row.layer is not None:

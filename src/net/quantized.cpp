@@ -166,8 +166,8 @@ class OutputsStep final : public Step {
         args.sums = frame.at(sums_);
         args.to = frame.at(y_);
         args.rows *= frame.samples.count;
-        if (outputs_.type == Type::f32)
-            real_outputs(args, outputs_.units);
+        if (outputs_.units.units != nullptr)
+            real_outputs(args, outputs_.units, outputs_.type);
         else
             requantize(args, outputs_.type, frame.threads);
     }

@@ -32,7 +32,7 @@ StepPointer widen_step(const Frayed& of_sample, int x, int y);
 // The values of winners alone.
 StepPointer widen_winners_step(Type type, Type to, const WinnersAt& x, int y);
 
-// What becomes of the sums of a sample: real numbers, by the units, where `type` is f32; else numbers of 8 bits.
+// What becomes of the sums of a sample: by the units where there are any, else numbers of 8 bits by `how`.
 struct Outputs {
     Type type;
     RequantizeArgs how;

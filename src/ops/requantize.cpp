@@ -2,6 +2,8 @@
 #include "ops/requantize.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <type_traits>
 
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
@@ -31,9 +33,9 @@ void requantize(const RequantizeArgs& args, Type out, int threads) {
 
 namespace {
 
-template <class Sum>
+template <class Sum, class To>
 void real_outputs_of(const RequantizeArgs& args, const Units& units) {
-    auto* to = static_cast<float*>(args.to);
+    auto* to = static_cast<To*>(args.to);
     const auto* sums = static_cast<const Sum*>(args.sums);
     for (std::int64_t r = 0; r < args.rows; ++r, sums += args.cols, to += args.cols) {
         const std::int64_t of_row = r % args.features;
@@ -41,18 +43,32 @@ void real_outputs_of(const RequantizeArgs& args, const Units& units) {
             const std::int64_t f = args.by_column ? c : of_row;
             const double exact =
                 static_cast<double>(static_cast<std::int32_t>(sums[c]) + args.bias[f]) * units.units[f];
-            to[c] = static_cast<float>(std::min(std::max(exact, units.least), units.most));
+            const double within = std::min(std::max(exact, units.least), units.most);
+            if constexpr (std::is_floating_point_v<To>)
+                to[c] = static_cast<To>(within);
+            else
+                to[c] = static_cast<To>(static_cast<std::int32_t>(std::nearbyint(within)) + args.zero_point);
         }
     }
 }
 
+template <class To>
+void real_outputs_as(const RequantizeArgs& args, const Units& units) {
+    if (args.sum == Type::f32)
+        real_outputs_of<float, To>(args, units);
+    else
+        real_outputs_of<std::int32_t, To>(args, units);
+}
+
 }  // namespace
 
-void real_outputs(const RequantizeArgs& args, const Units& units) {
-    if (args.sum == Type::f32)
-        real_outputs_of<float>(args, units);
+void real_outputs(const RequantizeArgs& args, const Units& units, Type out) {
+    if (out == Type::f32)
+        real_outputs_as<float>(args, units);
+    else if (out == Type::u8)
+        real_outputs_as<std::uint8_t>(args, units);
     else
-        real_outputs_of<std::int32_t>(args, units);
+        real_outputs_as<std::int8_t>(args, units);
 }
 
 }  // namespace cs

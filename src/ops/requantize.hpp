@@ -12,12 +12,13 @@ void requantize(const RequantizeArgs& args, Type out, int threads);
 // For products and convolutions whose outputs are of this type.
 Requantizing requantizing(const RequantizeArgs& how, Type out);
 
-// Real numbers: (sum + bias) * unit of each feature, in float64 and rounded once, at least `least` and at most `most`.
+// Real numbers: (sum + bias) * unit of each feature, in float64, and rounded once, at least `least` and at most `most`.
 struct Units {
     const double* units;
     double least, most;
 };
-// args.to: of float32; of the rest of `args` all that tells of sums and their bias.
-void real_outputs(const RequantizeArgs& args, const Units& units);
+// args.to: of `out`, f32, or s8 or u8, which have args.zero_point added behind the rounding, half to even. Of the rest
+// of `args` all that tells of sums and their bias.
+void real_outputs(const RequantizeArgs& args, const Units& units, Type out);
 
 }  // namespace cs

@@ -11,6 +11,7 @@ import numpy as np
 
 from complsparse import nn
 from complsparse.onnx._nodes import Op
+from complsparse.onnx._operators.integers import product_of_integers
 from complsparse.onnx._operators.table import built, computed
 from complsparse.onnx._operators.windows import Windows, windows
 from complsparse.onnx._tensors import MOST_DENSE
@@ -27,7 +28,10 @@ def convolution_layer(op: Op, build: Any) -> Any:
     W, bias = build.weights(op, 1), build.constant(op, 2) if op.has(2) else None
     if W is None or W.ndim not in (3, 4) or (op.has(2) and bias is None):
         return None
-    padding = _padding(op, W.ndim - 2)
+    made = product_of_integers(op, build, 0, bias)
+    if made is not None:
+        return made
+    padding = padding_of(op, W.ndim - 2)
     if padding is None:
         return None
     n = W.ndim - 2
@@ -44,7 +48,7 @@ def convolution_layer(op: Op, build: Any) -> Any:
     return build.add(op, nn.Conv2d(build.filters(W), kernel, **given), build.value(op, 0))
 
 
-def _padding(op: Op, n: int) -> Any:
+def padding_of(op: Op, n: int) -> Any:
     """As layers take it; None where they do not."""
     how = op.str("auto_pad", "NOTSET", ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
     if how == "SAME_LOWER":
@@ -60,7 +64,7 @@ def _padding(op: Op, n: int) -> Any:
 @built("MaxPool", "AveragePool")
 def pool_layer(op: Op, build: Any) -> Any:
     kernel = op.ints("kernel_shape")
-    padding = _padding(op, len(kernel))
+    padding = padding_of(op, len(kernel))
     if len(kernel) != 2 or len(op.outputs) > 1 or not isinstance(padding, tuple) or op.int("ceil_mode", 0):
         return None
     if any(p > k // 2 for pair, k in zip(padding, kernel, strict=True) for p in pair) or not build.is_float(op, 0):

@@ -9,6 +9,7 @@ import numpy as np
 
 from complsparse import nn
 from complsparse.onnx._nodes import Op
+from complsparse.onnx._operators.integers import product_of_integers
 from complsparse.onnx._operators.table import OURS, built, computed, layered
 
 
@@ -19,7 +20,8 @@ def matmul(op: Op, build: Any) -> Any:
     ndim = build.ndim(op, 0)
     if W is None or W.ndim != 2 or ndim is None or ndim < 2:
         return build.add(op, nn.MatMul(), build.value(op, 0), build.value(op, 1))
-    return build.add(op, nn.Linear(build.matrix(W, transpose=True)), build.value(op, 0))
+    made = product_of_integers(op, build, 1)
+    return made or build.add(op, nn.Linear(build.matrix(W, transpose=True)), build.value(op, 0))
 
 
 @built("Gemm")
@@ -27,10 +29,14 @@ def gemm(op: Op, build: Any) -> Any:
     W, alpha, beta = build.weights(op, 1), op.float("alpha", 1.0), op.float("beta", 1.0)
     if W is None or W.ndim != 2 or op.int("transA", 0) or build.ndim(op, 0) not in (2, None):
         return None
+    bias = build.constant(op, 2)
+    is_plain = alpha == beta == 1 and op.has(2) == (bias is not None) and (bias is None or bias.ndim == 1)
+    made = product_of_integers(op, build, 0 if op.int("transB", 0) else 1, bias) if is_plain else None
+    if made is not None:
+        return made
     W = build.matrix(W, transpose=not op.int("transB", 0), factor=alpha)
     if not op.has(2) or beta == 0:
         return build.add(op, nn.Linear(W), build.value(op, 0))
-    bias = build.constant(op, 2)
     if bias is not None and (bias.size == 1 or bias.shape in ((W.shape[0],), (1, W.shape[0]))):
         bias = np.broadcast_to(bias.reshape(-1) * bias.dtype.type(beta), W.shape[0])
         return build.add(op, nn.Linear(W, bias=bias), build.value(op, 0))
@@ -73,4 +79,5 @@ def linear(op: Op, build: Any) -> Any:
     if W is None or bias is None or ndim is None or ndim < 2:
         product = build.add(op, nn.MatMul(), build.value(op, 0), build.value(op, 1))
         return build.add(op, nn.Add(), product, build.value(op, 2))
-    return build.add(op, nn.Linear(build.matrix(W, transpose=True), bias=bias), build.value(op, 0))
+    made = product_of_integers(op, build, 1, bias.reshape(-1)) if bias.size == W.shape[1] else None
+    return made or build.add(op, nn.Linear(build.matrix(W, transpose=True), bias=bias), build.value(op, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Integers of 8 bits: exact, because sums are integers of 32 bits (of 64 while they are formed)."""
+"""Integers of 8 bits as functions of NumPy: exact, because sums are formed in float64, which holds them."""
 
 from __future__ import annotations
 
@@ -63,21 +63,27 @@ def dynamic_quantize(op: Op, x: Any) -> Any:
 
 
 def _centred(x: Any, zero: Any) -> Any:
-    """In 64 bits, about zero."""
-    return x.astype(np.int64) if zero is None else x.astype(np.int64) - zero.astype(np.int64)
+    """About zero. In float64, whose products BLAS has, and whose sums are exact up to 2**53."""
+    return x.astype(np.float64) if zero is None else x.astype(np.float64) - zero.astype(np.float64)
 
 
 @computed("MatMulInteger")
 def matmul_integer(op: Op, a: Any, b: Any, a_zero: Any = None, b_zero: Any = None) -> Any:
-    return np.matmul(_centred(a, _of_rows(a_zero)), _centred(b, b_zero)).astype(np.int32)
+    return _wrapped(np.matmul(_centred(a, _of_rows(a_zero)), _centred(b, b_zero)))
+
+
+def _wrapped(sums: Any) -> Any:
+    """As int32 adds up."""
+    return sums.astype(np.int64).astype(np.int32)
 
 
 def _of_rows(zero: Any) -> Any:
     return zero[..., None] if zero is not None and zero.ndim == 1 and len(zero) > 1 else zero
 
 
-def _requantized(op: Op, sums: Any, factor: Any, zero: Any) -> Any:
-    y = np.rint(sums.astype(np.float64) * factor)
+def _requantized(sums: Any, factor: Any, zero: Any) -> Any:
+    """The factor is found in float32, its product with sums in float64, and rounded before the zero point is added."""
+    y = np.rint(sums * factor.astype(np.float64))
     return _saturated(y + zero.astype(np.float64), zero.dtype)
 
 
@@ -85,7 +91,7 @@ def _requantized(op: Op, sums: Any, factor: Any, zero: Any) -> Any:
 def quantized_matmul(op: Op, a: Any, a_scale: Any, a_zero: Any, b: Any, b_scale: Any, b_zero: Any, y_scale: Any,
                      y_zero: Any) -> Any:  # fmt: skip
     sums = np.matmul(_centred(a, _of_rows(a_zero)), _centred(b, b_zero))
-    return _requantized(op, sums, _of_rows(a_scale).astype(np.float64) * b_scale / y_scale, y_zero)
+    return _requantized(sums, _of_rows(a_scale) * b_scale / y_scale, y_zero)
 
 
 def _of_filters(v: Any, ndim: int) -> Any:
@@ -94,13 +100,14 @@ def _of_filters(v: Any, ndim: int) -> Any:
 
 @computed("ConvInteger")
 def convolution_integer(op: Op, x: Any, w: Any, x_zero: Any = None, w_zero: Any = None) -> Any:
-    return convolved(op, _centred(x, x_zero), _centred(w, _of_filters(w_zero, w.ndim)), None, 0).astype(np.int32)
+    sums = convolved(op, _centred(x, x_zero), _centred(w, _of_filters(w_zero, w.ndim)), None, 0)
+    return _wrapped(sums)
 
 
 @computed("QLinearConv")
 def quantized_convolution(op: Op, x: Any, x_scale: Any, x_zero: Any, w: Any, w_scale: Any, w_zero: Any, y_scale: Any,
                           y_zero: Any, bias: Any = None) -> Any:  # fmt: skip
-    wide = None if bias is None else bias.astype(np.int64)
+    wide = None if bias is None else bias.astype(np.float64)
     sums = convolved(op, _centred(x, x_zero), _centred(w, _of_filters(w_zero, w.ndim)), wide, 0)
     factor = _of_filters(w_scale, w.ndim - 1)
-    return _requantized(op, sums, x_scale.astype(np.float64) * factor / y_scale, y_zero)
+    return _requantized(sums, x_scale * factor / y_scale, y_zero)
