@@ -47,6 +47,7 @@ class Builder:
         self.integers: dict[
             str, tuple[Any, Numbers]
         ] = {}  # values that it made real: what it read, which stands for this
+        self._matrices: dict[tuple[int, bool, float], tuple[Any, Any]] = {}  # the first of the two keeps its id
         self._folded = self._tried = 0
         self._names: set[str] = set()
         for value in plain.inputs:
@@ -148,7 +149,14 @@ class Builder:
     # --- weights
 
     def matrix(self, W: Any, transpose: bool, factor: float = 1.0) -> Any:
-        """Weights of two axes as a ComplementaryMatrix where they are sparse enough, else as an array."""
+        """Weights of two axes as a ComplementaryMatrix where they are sparse enough, else as an array. One for all
+        nodes that read the same constant: loops that are written out have many."""
+        key = id(W), transpose, factor
+        if key not in self._matrices:
+            self._matrices[key] = W, self._matrix(W, transpose, factor)
+        return self._matrices[key][1]
+
+    def _matrix(self, W: Any, transpose: bool, factor: float) -> Any:
         if isinstance(W, SparseTensor):
             W = rows_of(W) if self.is_sparse(W) else W.toarray()
         W = W.T if transpose else W

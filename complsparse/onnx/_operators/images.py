@@ -13,7 +13,7 @@ from complsparse import nn
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators.integers import product_of_integers
 from complsparse.onnx._operators.table import built, computed
-from complsparse.onnx._operators.windows import Windows, windows
+from complsparse.onnx._operators.windows import Windows, padding_of, windows
 from complsparse.onnx._tensors import MOST_DENSE
 
 
@@ -46,19 +46,6 @@ def convolution_layer(op: Op, build: Any) -> Any:
         given = {name: value[0] if isinstance(value, tuple) else value for name, value in given.items()}
         return build.add(op, nn.Conv1d(build.filters(W), kernel[0], **given), build.value(op, 0))
     return build.add(op, nn.Conv2d(build.filters(W), kernel, **given), build.value(op, 0))
-
-
-def padding_of(op: Op, n: int) -> Any:
-    """As layers take it; None where they do not."""
-    how = op.str("auto_pad", "NOTSET", ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
-    if how == "SAME_LOWER":
-        return None
-    if how != "NOTSET":
-        return "same" if how == "SAME_UPPER" else "valid"
-    flat = op.ints("pads", (0,) * (2 * n))
-    if len(flat) != 2 * n or not all(0 <= p < 2**31 for p in flat):
-        raise op.refuse(f"pads {flat} for {n} spatial axes")
-    return tuple(zip(flat[:n], flat[n:], strict=True))
 
 
 @built("MaxPool", "AveragePool")

@@ -20,6 +20,7 @@ from complsparse._matrix.makers import from_dense, from_filters
 from complsparse.nn._integers import Numbers
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators.table import built
+from complsparse.onnx._operators.windows import padding_of
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -147,8 +148,6 @@ def quantized_convolution(op: Op, build: Any) -> Any:
 
 def geometry_of(op: Op, W: NDArray[Any]) -> dict[str, Any] | None:
     """Of filters for images of two axes, as layers take it."""
-    from complsparse.onnx._operators.images import padding_of
-
     if W.ndim != 4:
         return None
     padding, kernel = padding_of(op, 2), tuple(W.shape[2:])

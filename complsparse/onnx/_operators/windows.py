@@ -98,3 +98,16 @@ def _pads(op: Op, how: str, spatial: Any, spans: Any, strides: Any) -> tuple[tup
         less, more = both // 2, both - both // 2
         pads.append((less, more) if how == "SAME_UPPER" else (more, less))
     return tuple(pads)
+
+
+def padding_of(op: Op, n: int) -> Any:
+    """As layers take it; None where they do not."""
+    how = op.str("auto_pad", "NOTSET", ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
+    if how == "SAME_LOWER":
+        return None
+    if how != "NOTSET":
+        return "same" if how == "SAME_UPPER" else "valid"
+    flat = op.ints("pads", (0,) * (2 * n))
+    if len(flat) != 2 * n or not all(0 <= p < 2**31 for p in flat):
+        raise op.refuse(f"pads {flat} for {n} spatial axes")
+    return tuple(zip(flat[:n], flat[n:], strict=True))
