@@ -84,6 +84,20 @@ def test_mediapipe(data_folder, name, n_packed):
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("name", ["pose_detection", "hand_landmark_sparse", "face_detection_full_range_sparse"])
+def test_mediapipe_in_float32_and_float64(data_folder, name):
+    """Small outputs of sigmoids too: each is held against its own largest entry, in the numbers of a wider type."""
+    path = str(data_folder / "sparse_networks" / "tfl" / f"{name}.onnx")
+    net = cs.onnx.load(path)
+    size = 192 if name.startswith("face") else 224
+    x = np.random.default_rng(1).standard_normal((1, 3, size, size)).astype(np.float32)
+    for y, wider, expected in zip(net(x), net(x.astype(np.float64)), by_runtime(path, x), strict=True):
+        assert wider.dtype == np.float64
+        assert np.abs(y - wider).max() <= 1e-5 * np.abs(wider).max()
+        assert np.abs(expected - wider).max() <= 1e-4 * np.abs(wider).max()
+
+
+@pytest.mark.data
 @pytest.mark.parametrize(("name", "shape"), [("mnist", (1, 1, 28, 28)), ("version-slim-320", (1, 3, 240, 320))])
 def test_dense_networks(data_folder, name, shape):
     path = str(data_folder / "onnx" / f"{name}.onnx")
