@@ -44,7 +44,7 @@ def ours_in(model):
 def check(model, x, expected_ops, threads=1, sparsity=0.7):
     """The rewritten model gives what ONNX Runtime makes of the model as it was; returns it, and the result."""
     before = model.SerializeToString()
-    rewritten = cs.onnx.rewrite(model, sparsity=sparsity)
+    rewritten = cs.onnx.rewrite(model, sparsity=sparsity, all_convolutions=True)
     assert model.SerializeToString() == before
     assert [node.op_type for node in rewritten.graph.node] == expected_ops
     onnx.checker.check_model(rewritten)
@@ -183,12 +183,33 @@ def test_convolutions_padded_by_a_rule_stay():
           rng.standard_normal((1, 8, 9, 11)).astype(np.float32), ["Conv"])  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("image", "filters", "density", "pays"),
+    [
+        ((112, 14, 14), (672, 112, 1, 1), 0.05, True),
+        ((112, "h", "w"), (672, 112, 1, 1), 0.05, True),  # counted as 32 x 32
+        ((64, 28), (256, 64, 3), 0.05, True),
+        ((32, 56, 56), (128, 32, 3, 3), 0.1, True),
+        ((8, 112, 112), (8, 8, 1, 1), 0.3, False),  # conversions cost more than the product
+        ((16, 3, 3), (16, 16, 1, 1), 0.1, False),  # a call costs more than the product
+        ((64, 28, 28), (64, 64, 1, 1), 0.9, False),
+    ],
+)
+def test_convolutions_that_do_not_pay_stay(image, filters, density, pays):
+    rng = np.random.default_rng(18)
+    sizes, out = ", ".join(map(str, image)), ", ".join("xyz"[: len(image) - 1])
+    text = f"g (float[1, {sizes}] i) => (float[1, {filters[0]}, {out}] o) {{ o = Conv(i, W) }}"
+    model = model_of(text, {"W": sparse_array(rng, filters, density)})
+    assert ours_in(cs.onnx.rewrite(model, sparsity=0.05)) == ["SparseConv"] * pays
+    assert ours_in(cs.onnx.rewrite(model, sparsity=0.05, all_convolutions=True)) == ["SparseConv"]
+
+
 def test_images_of_many_sizes_on_one_session():
     """More than the ways that a node keeps, and back to the first."""
     rng = np.random.default_rng(9)
     text = "g (float[n, 4, h, w] x) => (float[n, 16, h, w] y) { y = Conv<pads = [1, 1, 1, 1]>(x, W) }"
     model = model_of(text, {"W": sparse_array(rng, (16, 4, 3, 3), 0.2)})
-    ours, theirs = session_of(cs.onnx.rewrite(model)), session_of(model, ours=False)
+    ours, theirs = session_of(cs.onnx.rewrite(model, all_convolutions=True)), session_of(model, ours=False)
     for size in [*range(3, 15), 3, 4]:
         x = rng.standard_normal((2, 4, size, 20 - size)).astype(np.float32)
         assert np.allclose(ours.run(None, {"x": x})[0], theirs.run(None, {"x": x})[0], atol=1e-5)
@@ -262,7 +283,7 @@ def test_networks_that_shipped_sparse(name, threads, data_folder):
     path = pathlib.Path(data_folder, "sparse_networks", "tfl", f"{name}.onnx")
     if not path.is_file():
         pytest.skip("not run: the networks are not in the data folder")
-    rewritten = cs.onnx.rewrite(path, sparsity=0.5)
+    rewritten = cs.onnx.rewrite(path, sparsity=0.5, all_convolutions=True)
     assert len(ours_in(rewritten)) >= 30
     theirs, ours = session_of(str(path), ours=False), session_of(rewritten, threads)
     (of,) = theirs.get_inputs()
@@ -291,7 +312,7 @@ def test_a_session_serves_several_threads():
     text = "g (float[n, 16, 12, 12] x) => (float[n, 32, 12, 12] y) { y = Conv<pads = [1, 1, 1, 1]>(x, W) }"
     model = model_of(text, {"W": sparse_array(rng, (32, 16, 3, 3))})
     xs = [rng.standard_normal((n, 16, 12, 12)).astype(np.float32) for n in (1, 2, 3, 4)]
-    theirs, ours = session_of(model, ours=False), session_of(cs.onnx.rewrite(model), 2)
+    theirs, ours = session_of(model, ours=False), session_of(cs.onnx.rewrite(model, all_convolutions=True), 2)
     wanted, wrong = [theirs.run(None, {"x": x})[0] for x in xs], []
 
     def work(x, y):

@@ -16,8 +16,9 @@ from complsparse._files.trust import naming
 from complsparse.onnx._constants import Constants, attributes_of
 from complsparse.onnx._files import Model, read_model, restore
 from complsparse.onnx._library import DOMAIN, VERSION
-from complsparse.onnx._shapes import inferred
+from complsparse.onnx._shapes import inferred, sizes_of
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
+from complsparse.onnx._worth import is_worthwhile
 
 _FORMAT = 4  # of models, from which on initializers need not be inputs
 
@@ -89,6 +90,14 @@ def _of_conv(node: Any, constants: Constants, sparsity: float) -> Layer | None:
         "pads": list(given.get("pads", [0] * (2 * axes))),
     }
     return Layer("SparseConv", sparse.csr_array(filters), bias, geometry)
+
+
+def _pays(layer: Layer, image: list[int | None] | None) -> bool:
+    """Products do: on CPUs that were measured none of so many zeros was slower than a dense one."""
+    if layer.operator != "SparseConv":
+        return True
+    axes: list[int | None] = [None] * (2 + layer.attributes["axes"])
+    return is_worthwhile(layer.filters, layer.attributes, image or axes)
 
 
 _LAYERS: dict[str, Callable[[Any, Constants, float], Layer | None]] = {
@@ -213,7 +222,7 @@ def _names_read(node: Any) -> list[str]:
     return names
 
 
-def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
+def rewrite(model: Any, *, sparsity: float = 0.7, all_convolutions: bool = False) -> Any:
     """A model whose sparse MatMul, Gemm and Conv are our operators, for sessions of ONNX Runtime that know them.
 
     Parameters
@@ -222,6 +231,9 @@ def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
         Stays as it is. Weights in files beside the model become part of the result.
     sparsity : float
         The least share of zeros in the weights of a node that is replaced.
+    all_convolutions : bool
+        Also those that are expected to be slower than ONNX Runtime's dense ones, as images are converted for them.
+        Expected for the CPU that this runs on, and images of 32 pixels along an axis whose size the model does not say.
 
     Returns
     -------
@@ -268,19 +280,19 @@ def rewrite(model: Any, *, sparsity: float = 0.7) -> Any:
         raise ValueError(f"sparsity={sparsity!r} is not from 0 to 1")
     read = read_model(model)
     with naming(read.name):
-        return _rewritten(read, float(sparsity))
+        return _rewritten(read, float(sparsity), bool(all_convolutions))
 
 
-def _rewritten(model: Model, sparsity: float) -> Any:
+def _rewritten(model: Model, sparsity: float, all_convolutions: bool) -> Any:
     model = model._replace(proto=inferred(model.proto))
     proto = model.proto
     if any(imported.domain == DOMAIN and imported.version != VERSION for imported in proto.opset_import):
         raise ValueError(f"the model has operators of {DOMAIN} of another version than {VERSION}")
-    graph = _Graph(proto.graph, Constants(model))
+    graph, sizes = _Graph(proto.graph, Constants(model)), sizes_of(proto)
     for node in list(graph.nodes):
         if _is_plain(node) and node.op_type in _LAYERS:
             layer = _LAYERS[node.op_type](node, graph.constants, sparsity)
-            if layer is not None:
+            if layer is not None and (all_convolutions or _pays(layer, sizes.get(node.input[0]))):
                 graph.replace(node, layer)
     restore(model, graph.finish())
     proto.ir_version = max(proto.ir_version, _FORMAT)
