@@ -118,6 +118,16 @@ def test_shapes_that_nobody_can_compute():
     cs.onnx.load(model)
 
 
+def test_products_that_nobody_can_compute(tmp_path):
+    """The same of products: neither `load` nor `report` takes longer than a product of 2**34 multiplications."""
+    n = 2**16
+    model = model_of([helper.make_node("Gemm", ["x", "z"], ["y"])], [tensor("x", n, n), tensor("z", n, n)],
+                     [tensor("y", None, None)])  # fmt: skip
+    onnx.save(model, tmp_path / "m.onnx")
+    cs.onnx.load(model)
+    assert cs.onnx.report(tmp_path / "m.onnx").totals.multiplications == 2**48
+
+
 def test_products_of_large_constants_wait():
     """Two constants that are small in the file may take for ever to multiply."""
     nodes = [helper.make_node("ConstantOfShape", ["n"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["b"]),

@@ -29,7 +29,8 @@ from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 from complsparse.onnx._tensors import MOST_DENSE
 
 _MOST_FOLDED = 2**30  # bytes that follow from constants alone
-_MOST_TRIED = 2**32  # entries of all arrays that functions are tried on, for the shapes of what they give
+_MOST_TRIED = 2**34  # multiplications, in which functions are tried on zeros for the shapes of what they give
+_OF_ENTRY = 16  # multiplications that an entry of other functions' arrays is worth
 _LARGEST_FACTOR = 2**20  # entries of a constant operand of what takes longer than its operands are large
 _LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "GRU", "LSTM", "RNN", "FusedMatMul", "QLinearConv",
          "QLinearMatMul", "ConvInteger", "MatMulInteger", "Resize", "Upsample"}  # fmt: skip
@@ -48,7 +49,7 @@ class Builder:
             str, tuple[Any, Numbers]
         ] = {}  # values that it made real: what it read, which stands for this
         self._matrices: dict[tuple[int, bool, float], tuple[Any, Any]] = {}  # the first of the two keeps its id
-        self._folded = self._tried = 0
+        self._folded = self.tried = 0
         self._names: set[str] = set()
         for value in plain.inputs:
             handle = self.graph.input(self._name(value.name), value.shape, value.dtype)
@@ -140,11 +141,20 @@ class Builder:
         return handle
 
     def _check_tried(self, layer: nn.Layer, given: list[Spec | None]) -> None:
-        """Functions find the shapes of their results by computing: so large arrays would take for ever."""
+        """Functions find the shapes of their results by computing: for ever, of sizes that are only declared."""
         if isinstance(layer, ArrayLayer):
-            self._tried += sum(math.prod(spec.whole) for spec in given if spec is not None)
-            if self._tried > _MOST_TRIED:
-                raise ValueError(f"shapes of more than {_MOST_TRIED} entries")
+            sizes = [math.prod(spec.whole) for spec in given if spec is not None]
+            kind = layer.op.kind if isinstance(layer, Operator) else type(layer).__name__
+            if kind in _LONG:
+                self.tried += int(max(sizes, default=0) * math.sqrt(min(sizes, default=0)))
+            self.tried += _OF_ENTRY * sum(sizes)
+            if not self.is_tried:
+                raise ValueError(f"shapes that take more than {_MOST_TRIED} multiplications to find")
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether all functions were, for their shapes: so can a plan be made for the sizes that the model says."""
+        return self.tried <= _MOST_TRIED
 
     # --- weights
 
@@ -265,8 +275,8 @@ def _input_spec(shape: Any, dtype: Any) -> Spec | None:
     return Spec(tuple(sizes[1:]), samples=sizes[0] if sizes else None, dtype=kept)
 
 
-def build(plain: Plain, sparsity: float, *, fallback: bool = False) -> nn.Graph:
-    """The network of a model; ValueError that names the node where one does not fit.
+def build(plain: Plain, sparsity: float, *, fallback: bool = False) -> Builder:
+    """With the network of a model; ValueError that names the node where one does not fit.
 
     With a fallback ONNX Runtime runs what is not known, or known but not in the form of its node. The latter is found
     by trying, and the network made again with these nodes among the former.
@@ -281,7 +291,7 @@ def build(plain: Plain, sparsity: float, *, fallback: bool = False) -> nn.Graph:
         if name not in builder.handles:
             builder.handles[name] = builder._fixed(np.asarray(builder.constants[name]), name)
         builder.graph.output(builder.handles[name], printable(name))
-    return builder.graph
+    return builder
 
 
 def _built(plain: Plain, sparsity: float, elsewhere: set[Op], fallback: bool) -> tuple[Builder, set[Op]]:

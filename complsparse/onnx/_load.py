@@ -83,7 +83,7 @@ def load(
         plain = simplified(read)
         if fallback is None:
             check_known(plain)
-        return build(plain, share, fallback=fallback is not None)
+        return build(plain, share, fallback=fallback is not None).graph
 
 
 def shaping_inputs(net: nn.Graph) -> list[str]:

@@ -143,17 +143,21 @@ def _runners(model: Model, sparsity: float) -> tuple[dict[str, tuple[bool, str |
     try:
         plain = simplified(model)
         check_known(plain)
-        net = build(plain, sparsity)
+        builder = build(plain, sparsity)
     except (ValueError, TypeError, MemoryError) as error:
         return {}, str(error)
-    kernels: dict[str, list[str]] = {}
+    net, kernels = builder.graph, dict[str, list[str]]()
     constants = {*model.sparse, *(tensor.name for tensor in model.proto.graph.initializer)}
     inputs = [value for value in model.proto.graph.input if value.name not in constants]
     shapes = [
         [d.dim_value or (1 if i == 0 else 0) for i, d in enumerate(value.type.tensor_type.shape.dim)]
         for value in inputs
     ]
-    if all(n > 0 for shape in shapes for n in shape) and sum(map(math.prod, shapes)) <= _MOST_PLANNED:
+    if (
+        builder.is_tried
+        and all(n > 0 for shape in shapes for n in shape)
+        and sum(map(math.prod, shapes)) <= _MOST_PLANNED
+    ):
         with contextlib.suppress(ValueError, TypeError, MemoryError):
             plan = net.plan(*map(tuple, shapes))
             for step in plan.steps:
