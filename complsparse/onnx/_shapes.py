@@ -12,9 +12,12 @@ Sizes = dict[str, list[int | None]]
 
 
 def inferred(proto: Any) -> Any:
-    """A checked model with the shapes that can be inferred; where nothing can, the model itself."""
+    """A checked model with the shapes that can be inferred; where nothing can, the model itself.
+
+    Without following what is computed of shapes (`data_prop`): for that ONNX takes as much memory as a file asks for.
+    """
     with contextlib.suppress(Exception):  # of classes of its own: more than 2 GB, unknown operators, what does not fit
-        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+        return onnx.shape_inference.infer_shapes(proto)
     return proto
 
 
