@@ -27,6 +27,7 @@ const std::vector<CostField> fields = {
     {"stored_entry", &CostConstants::stored_entry},
     {"stored_long", &CostConstants::stored_long},
     {"stored_row", &CostConstants::stored_row},
+    {"groups_call", &CostConstants::groups_call},
     {"groups_entry", &CostConstants::groups_entry},
     {"groups_vector", &CostConstants::groups_vector},
     {"groups_far_vector", &CostConstants::groups_far_vector},
@@ -73,7 +74,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 59 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 60 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

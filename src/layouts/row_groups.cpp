@@ -67,7 +67,7 @@ std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, doubl
         if ((in + out) * n * bytes_of(subject.types.x) > static_cast<double>(cache_sizes().l2))
             moved += (in + out) * cover.vectors * c.far_vector;
     }
-    return (c.call + nnz * (entry * cover.tiles + vector * cover.vectors) + sums + moved) / n;
+    return (c.call + c.groups_call + nnz * (entry * cover.tiles + vector * cover.vectors) + sums + moved) / n;
 }
 
 std::optional<double> shared_cost(Subject& subject, const Request& request) {
