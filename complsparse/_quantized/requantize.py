@@ -168,6 +168,8 @@ class Ending:
     Raises ValueError or TypeError that names the scale, zero point or bias that is wrong.
     """
 
+    by_multipliers = True  # what convolutions do to their sums themselves
+
     def __init__(
         self,
         W: Any,

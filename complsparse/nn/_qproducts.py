@@ -282,7 +282,8 @@ class _QConvolution(_Filters, _Product):
         if found is None:
             found = convolution(self.W, bound, taken)
         sums = Spec(out, dtype=INT32 if taken == self.x_dtype else taken)
-        ending = self.ending if self._out is not None and sums.dtype == INT32 else None
+        joins = self._out is not None and sums.dtype == INT32 and self.ending.by_multipliers
+        ending = self.ending if joins else None
         return emit_convolution(builder, found, x, sums, pool, pad=around, ending=ending)
 
     def _padded(self, builder: Builder, x: Value, value: int) -> tuple[Value, Any]:

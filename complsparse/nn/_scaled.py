@@ -21,6 +21,8 @@ from complsparse.nn._qproducts import QConv2d, QLinear, _Product
 class _ScaledEnding(Ending):
     """As `Ending`, with a float64 factor for each row."""
 
+    by_multipliers = False
+
     def __init__(self, real: Ending, factors: NDArray[np.float32], dtype: np.dtype[Any], zero_point: int) -> None:
         self.__dict__.update(copy.copy(real).__dict__)
         self.dtype, self.zero_point, self.units = dtype, zero_point, factors.astype(np.float64)
