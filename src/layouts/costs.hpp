@@ -39,7 +39,7 @@ struct CostConstants {
     double byte_step = 1.5, byte_operation = 0.4, byte_unit = 6, byte_moved = 0.25;
     // Quads: sixteen columns of a row of x into a tile and of y out of it; an element of either where rows are not
     // contiguous.
-    double quads_in = 3, quads_out = 1, quad_moved = 0.45;
+    double quads_in = 3, quads_out = 1, quad_moved = 0.33;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
     // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond
     // L2.

@@ -134,9 +134,9 @@ std::optional<double> quads_cost(Subject& subject, const Request& request) {
         const RowGroupsRow& tile = *cut[number].row;
         const bool far =
             shared == 0 && in * tile.tile_cols * double{sizeof(Quad)} > static_cast<double>(cache_sizes().l1d);
-        entry += costs().shared_entry + (shared > 0 ? 1.1
+        entry += costs().shared_entry + (shared > 0 ? 0.95
                                          : far      ? 2.4
-                                                    : 1.3) *
+                                                    : 1.4) *
                                             tile.cycles / (shared > 0 ? shared : group_rows);
     }
     const double moved = has_contiguous_rows(request.batch) ? (costs().quads_in * in + costs().quads_out * out) * n / 16
