@@ -122,10 +122,18 @@ def test_products_that_nobody_can_compute(tmp_path):
     """The same of products: neither `load` nor `report` takes longer than a product of 2**34 multiplications."""
     n = 2**16
     model = model_of([helper.make_node("Gemm", ["x", "z"], ["y"])], [tensor("x", n, n), tensor("z", n, n)],
-                     [tensor("y", None, None)])  # fmt: skip
+                     [tensor("y", n, n)])  # fmt: skip
     onnx.save(model, tmp_path / "m.onnx")
     cs.onnx.load(model)
     assert cs.onnx.report(tmp_path / "m.onnx").totals.multiplications == 2**48
+
+
+def test_shapes_of_too_many_axes():
+    """ONNX would write them down one by one."""
+    int64 = TensorProto.INT64
+    model = model_of([helper.make_node("Expand", ["x", "s"], ["y"])], [tensor("x", 2), tensor("s", 2**62, kind=int64)],
+                     [helper.make_empty_tensor_value_info("y")])  # fmt: skip
+    assert not cs.onnx.rewrite(model).graph.value_info
 
 
 def test_products_of_large_constants_wait():

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import Any
 
 import onnx
+
+_MOST_DECLARED = 2**24  # entries of a value
 
 Sizes = dict[str, list[int | None]]
 
@@ -14,8 +17,12 @@ Sizes = dict[str, list[int | None]]
 def inferred(proto: Any) -> Any:
     """A checked model with the shapes that can be inferred; where nothing can, the model itself.
 
-    Without following what is computed of shapes (`data_prop`): for that ONNX takes as much memory as a file asks for.
+    ONNX takes as much memory as a file asks for, where it follows what is computed of shapes (`data_prop`), and where a
+    shape is declared to have so many axes: neither is asked of it.
     """
+    values = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
+    if any(math.prod(d.dim_value for d in value.type.tensor_type.shape.dim) > _MOST_DECLARED for value in values):
+        return proto
     with contextlib.suppress(Exception):  # of classes of its own: more than 2 GB, unknown operators, what does not fit
         return onnx.shape_inference.infer_shapes(proto)
     return proto
