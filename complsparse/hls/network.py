@@ -83,7 +83,6 @@ class Pipeline:
     input: Buffer
     output: Buffer
     first: int  # the node whose value comes in
-    names: tuple[str, ...]
     clock_ns: float
 
     @property
@@ -138,8 +137,7 @@ class _Builder:
             form, i = self._layer(form, i)
         if form.winners is not None or not self.blocks:
             raise ValueError("the last layer of a circuit is a product or a pool, not a contest")
-        names = tuple(node.name for node in nodes)
-        return Pipeline(tuple(self.blocks), source, form.buffers[0], 1, names, clock_ns)
+        return Pipeline(tuple(self.blocks), source, form.buffers[0], 1, clock_ns)
 
     def _input(self, layer: Any) -> Form:
         shape = self.shapes[1]

@@ -12,6 +12,8 @@ import numpy as np
 
 from complsparse.hls.network import Block, Buffer, Pipeline
 from complsparse.hls.sources import SPDX
+from complsparse.hls.tables import IntArray
+from complsparse.hls.wrapper import by_row
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 # The step of each engine in C++, parameters and call: `C` is the block's configuration.
@@ -261,7 +263,8 @@ def _instance(block: Block, engine: Engine) -> list[str]:
     if engine.template == "convolution":
         result = f"sums{number}"
         lines.append(f"  wire [{engine.parameters['sums'] - 1}:0] {result};")
-        lines.append(f"  wire [{given - 1}:0] value{following} = {{{_by_row(block, result)}}};")
+        ordered = by_row(rows_of(block), block.constants["sum_bits"], result)
+        lines.append(f"  wire [{given - 1}:0] value{following} = {{{ordered}}};")
     else:
         lines.append(f"  wire [{given - 1}:0] value{following};")
     return [
@@ -273,13 +276,6 @@ def _instance(block: Block, engine: Engine) -> list[str]:
     ]
 
 
-def _by_row(block: Block, sums: str) -> str:
-    """The sums in the order of the rows, the last row first."""
-    bits, places = block.constants["sum_bits"], sorted(places_of_rows(block).items(), reverse=True)
-    return ",\n    ".join(f"{sums}[{bits * (place + 1) - 1}:{bits * place}]" for _, place in places)
-
-
-def places_of_rows(block: Block) -> dict[int, int]:
-    """Of each row, its place among the members of all sets."""
-    rows = np.asarray(next(numbers for _, name, _, numbers in block.tables if name == "rows")).ravel()
-    return {int(row): place for place, row in enumerate(rows) if row >= 0}
+def rows_of(block: Block) -> IntArray:
+    """Of a product: the row of each member."""
+    return np.asarray(next(numbers for _, name, _, numbers in block.tables if name == "rows"))

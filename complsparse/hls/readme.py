@@ -21,7 +21,7 @@ equal those of the CPU library bit for bit. {packing}
 | multipliers (8 bits x 8 bits) | {multipliers} |
 | {route} |
 | accumulators | {sums} of {sum_bits} bits |
-| table: 8 bits of weight and {id_bits} of {choice} a slot | {words} x {word_bits} bits, {ports} words a clock |
+| table: 8 bits of weight and {id_bits} of {choice} a slot | {words} words of {word_bits} bits, {ports} read a clock |
 | slots that hold a weight other than 0 | {fill:.1%} |
 
 ## Check it
@@ -100,8 +100,8 @@ def text(design: Design) -> str:
         )
         ids = (
             "Weights and kernel ids are written before the first vector, as `rtl/simulation.cpp` does: in a word, the "
-            "weights of the slots\nand above them the ids in the same order. Another matrix with the same sets and "
-            "rows needs no new circuit."
+            "weights of the slots\nin the order of `tables.hpp`, and above them the ids in the same order. Another "
+            "matrix with the same sets and rows\nneeds no new circuit."
         )
     return TEXT.format(
         title=title,

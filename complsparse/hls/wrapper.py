@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from complsparse.hls.design import Design
-from complsparse.hls.tables import bits_up_to
+from complsparse.hls.tables import IntArray, bits_up_to
 
 LARGE = 16_384  # bits of a table that block RAM holds
 
@@ -77,7 +77,13 @@ def layer(design: Design) -> str:
     # As wide as the counter of words, which simulators warn about otherwise.
     of_beats = {"ZERO": 0, "ONE": 1, "LAST": design.beats - 1}
     lines += [f"  localparam [BEAT_BITS-1:0] {name} = {value};" for name, value in of_beats.items()]
-    return "\n".join(lines) + "\n" + _table(design) + BODY.replace("@ROWS@", _rows(design)) + "endmodule\n"
+    return (
+        "\n".join(lines)
+        + "\n"
+        + _table(design)
+        + BODY.replace("@ROWS@", by_row(tables.rows, tables.sum_bits, "next"))
+        + "endmodule\n"
+    )
 
 
 def words(design: Design) -> list[int]:
@@ -133,10 +139,12 @@ def _lanes(design: Design, word: str | None, part: str) -> str:
     return "{" + ", ".join(f"{name}[{part}]" for name in reversed(names)) + "}"
 
 
-def _rows(design: Design) -> str:
-    """The sums in the order of the rows, the last row first."""
-    of_row = {int(row): place for place, row in enumerate(design.tables.rows.ravel()) if row >= 0}
-    bits = design.tables.sum_bits
-    return ",\n      ".join(
-        f"next[{bits * (of_row[row] + 1) - 1}:{bits * of_row[row]}]" for row in reversed(range(design.rows))
-    )
+def places_of_rows(rows: IntArray) -> dict[int, int]:
+    """Of each row, its place among the members of all sets."""
+    return {int(row): place for place, row in enumerate(rows.ravel()) if row >= 0}
+
+
+def by_row(rows: IntArray, bits: int, sums: str) -> str:
+    """Sums in the order of the rows, the last row first, out of those of all members."""
+    places = sorted(places_of_rows(rows).items(), reverse=True)
+    return ",\n      ".join(f"{sums}[{bits * (place + 1) - 1}:{bits * place}]" for _, place in places)

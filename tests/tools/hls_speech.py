@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The speech network as a circuit: ``python tests/tools/hls_speech.py [BLOCK]...`` simulates each block's Verilog on
-two clips of noise, and records its clocks and the cells that Yosys makes of it."""
+two clips of noise, and all of it (``network``) on four; it records clocks, and the cells that Yosys makes of blocks."""
 
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import time
 
 import numpy as np
+from hls_folders import make
 from hls_resources import SYNTHESIS, cells_of, version
 from hls_streams import Circuit, inputs_of, wrong_values
+from hls_tools import clang
 
 import complsparse as cs
 from complsparse import nn
@@ -41,31 +44,48 @@ def of_linear(net, block, folder):
     return {"slices": slices, **{kind: slices * count for kind, count in found.items()}}
 
 
+def of_block(net, block, values, folder):
+    """What its simulation found, and its cells."""
+    circuit = Circuit(block, folder).built()
+    found, clocks = circuit.run(values)
+    counts = of_linear(net, block, folder) if block.kind.startswith("linear") else circuit.cells()
+    return {"clocks": int(np.diff(clocks)[0]), "wrong": wrong_values(found, values), **counts}
+
+
+def of_network(folder):
+    """What `make rtl` found: all blocks at work at a time."""
+    printed = make(folder, "rtl", f"CLANG={clang()}").stdout
+    pattern = (
+        r"RTL, {}: (\d+) samples, \d+ outputs, (\d+) wrong; at most (\d+) clocks from sample to sample, "
+        r"the first after (\d+)"
+    )
+    (fast,), (stalled,) = (re.findall(pattern.format(mode), printed) for mode in ("back to back", "random stalls"))
+    samples, wrong, clocks, latency = map(int, fast)
+    found = {"samples": samples, "wrong": wrong, "clocks": clocks, "latency": latency}
+    return {**found, "wrong under stalls": int(stalled[1])}
+
+
 def main():
+    """Records the blocks that are named, or all; `network` is all of them together."""
     net, noise = speech_network("sparse_sparse")
-    record = json.loads(RECORDED.read_text())["blocks"] if RECORDED.exists() else {}
+    pipeline = pipeline_of(net, noise.shape[1:], CYCLES, 4.0)
+    names = {f"{block.layer} {block.kind}": block for block in pipeline.blocks if block.kind != "bias"}
+    record = json.loads(RECORDED.read_text()) if RECORDED.exists() else {"blocks": {}}
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place) / "net"
-        cs.hls.export(net, folder, samples=noise[:2], cycles=CYCLES)
-        pipeline = pipeline_of(net, noise.shape[1:], CYCLES, 4.0)
+        cs.hls.export(net, folder, samples=noise[:4], cycles=CYCLES)
         values = inputs_of(net, pipeline, noise[:2])
-        names = {f"{block.layer} {block.kind}" for block in pipeline.blocks}
-        for block in sorted(pipeline.blocks, key=lambda block: block.sums):
-            name = f"{block.layer} {block.kind}"
-            if block.kind == "bias" or (sys.argv[1:] and name not in sys.argv[1:]):
-                continue
+        for name in sys.argv[1:] or [*names, "network"]:
             start = time.time()
-            circuit = Circuit(block, folder).built()
-            found, clocks = circuit.run(values)
-            wrong = wrong_values(found, values)
-            print(name, wrong, clocks, round(time.time() - start), file=sys.stderr, flush=True)
-            counts = of_linear(net, block, folder) if block.kind.startswith("linear") else circuit.cells()
-            record[name] = {"clocks": int(np.diff(clocks)[0]), "wrong": wrong, **counts}
-            print(record[name], round(time.time() - start), file=sys.stderr, flush=True)
-            blocks = {name: record[name] for name in (f"{b.layer} {b.kind}" for b in pipeline.blocks) if name in record}
-            text = json.dumps({"tool": version(), "command": SYNTHESIS, "blocks": blocks}, indent=1)
-            RECORDED.write_text(text + "\n")
-    assert names >= set(record)
+            if name == "network":
+                record["network"] = of_network(folder)
+            else:
+                record["blocks"][name] = of_block(net, names[name], values, folder)
+            print(name, record["blocks"].get(name, record.get(name)), file=sys.stderr)
+            print(f"{time.time() - start:.0f} s", file=sys.stderr, flush=True)
+            blocks = {name: record["blocks"][name] for name in names if name in record["blocks"]}
+            record |= {"tool": version(), "command": SYNTHESIS, "blocks": blocks}
+            RECORDED.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

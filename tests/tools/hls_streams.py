@@ -10,7 +10,8 @@ from hls_resources import counted
 from hls_tools import clang, tool
 
 from complsparse.hls.golden import _in_order
-from complsparse.hls.network_rtl import STEPS, engine_of, kind_of, packed, places_of_rows
+from complsparse.hls.network_rtl import STEPS, engine_of, kind_of, packed, rows_of
+from complsparse.hls.wrapper import places_of_rows
 
 STREAM = pathlib.Path(__file__).resolve().parents[1] / "hls" / "stream.cpp"
 
@@ -87,7 +88,7 @@ class Circuit:
         found, clocks = self.streamed(words, bits, numbers * each, samples * turns, stalls)
         y = np.array([unpacked(word, each, numbers) for word in found])
         if "SUMS" in self.parameters:  # in the order of the sets
-            y = y[:, [place for _, place in sorted(places_of_rows(block).items())]]
+            y = y[:, [place for _, place in sorted(places_of_rows(rows_of(block)).items())]]
         y = y.reshape(samples, first.vectors, -1)[:, :, : first.length]
         return apart(y, block.outputs), clocks.reshape(samples, -1)[:, -1]
 
