@@ -93,7 +93,7 @@ def test_the_network_equals_the_library_in_the_clocks_of_the_estimate(name, tmp_
     outputs = net(x).size
     assert fast[:5] == ("back to back", 6, outputs, 0, estimate.cycles_per_sample)
     assert stalled[:4] == ("random stalls", 6, outputs, 0)
-    assert stalled[4:] > fast[4:]
+    assert stalled[4:] >= fast[4:]
 
 
 def edited(name, old, new):
