@@ -142,6 +142,34 @@ def test_widths_of_outputs(isa, layout):
 
 
 @every_layout
+@pytest.mark.parametrize("stride", [1, 2])
+def test_parts_of_larger_images(isa, layout, stride):
+    """Of several strips and rows about as wide as registers: nothing beside y is written."""
+    rng = np.random.default_rng(2)
+    dtype = np.float32
+    for S, width in itertools.product(matrices(rng, dtype), (6, 15, 16, 17, 31, 34)):
+        sliding = Sliding((3, 3), (stride, stride), padding=((1, 1), (2, 0)))
+        around = draw(rng, (2, 34, 45, width + 3), dtype)
+        x = around[:, 1:-1, 2:-1, 1:-2]
+        bias = draw(rng, 48, dtype)
+        wanted = expected_convolution(S, x, sliding, x.dtype, bias=bias, relu=True)
+        rows, cols = sliding.out(x.shape[2:])
+        filters = S.packed()
+        bound, _ = conv.bind(as_layout(x, layout).shape, filters, 2, sliding.kernel, sliding.stride, sliding.padding,
+                             1, 1, layout, "conv2d")  # fmt: skip
+        options = (filters, x.dtype, x.shape[1:], bound.geometry.sliding, bound.channels_last)
+        images = x if layout == "NCHW" else x.transpose(0, 2, 3, 1)
+        for i, candidate in enumerate(_core.conv_candidates(*options)):
+            whole = np.full((2, 50, rows + 2, cols), 99, dtype)
+            y = whole[:, 1:-1, 1:-1]
+            into = y if layout == "NCHW" else y.transpose(0, 2, 3, 1)
+            _core.make_convolution(*options, candidate=i)(images, into, bias, "relu")
+            assert_product(y.copy(), wanted, dtype, (candidate["way"], width))
+            y[...] = 99
+            assert (whole == 99).all(), candidate["way"]
+
+
+@every_layout
 @pytest.mark.parametrize("groups", [1, 4])
 def test_images_of_one_pixel(isa, layout, groups):
     """One column each, several columns together."""

@@ -11,7 +11,7 @@
 
 namespace cs {
 
-// A band is a tile of positions, wherever rows of the output end. Where outputs are pooled, it is whole windows: as
+// A band is some tiles of positions, wherever rows of the output end. Where outputs are pooled, it is whole windows: as
 // many rows of them as take the fewest tiles for a strip.
 struct Bands {
     std::int64_t step;   // positions from one band to the next
@@ -27,7 +27,12 @@ struct Bands {
             return rows > 0 ? ((rows - 1) * pitch + s.out_cols + tile_cols - 1) / tile_cols : 0;
         };
         Bands best{tile_cols, tile_cols, 0, tiles(all_rows)};
-        if (window.is_one_pixel()) return best;
+        if (window.is_one_pixel()) {
+            const std::int64_t most = std::max<std::int64_t>(1, most_positions / tile_cols);
+            const std::int64_t n_bands = std::max<std::int64_t>(1, (best.tiles + most - 1) / most);
+            best.step = best.width = (best.tiles + n_bands - 1) / n_bands * tile_cols;
+            return best;
+        }
         for (std::int64_t rows = window.rows; rows <= all_rows; rows += window.rows) {
             const std::int64_t width = tiles(rows) * tile_cols;
             const std::int64_t n_tiles =

@@ -13,20 +13,10 @@ namespace {
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// Steps of a power of two put everything in a few cache sets.
+// Steps of a power of two, or of an even number of cache lines, put everything in a part of the cache sets.
 std::int64_t apart_in_cache(std::int64_t elements, std::int64_t each, std::int64_t bytes) {
     elements = round_up(elements, 16);
     return elements * each % bytes == 0 ? elements + 16 : elements;
-}
-
-template <class T>
-void copy_strided(const T* from, std::int64_t step, std::int64_t n, T* to) {
-    if (step == 1)
-        std::copy_n(from, n, to);
-    else if (step == 2)  // every second pixel: a loop that compilers know
-        for (std::int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
-    else
-        for (std::int64_t i = 0; i < n; ++i) to[i] = from[i * step];
 }
 
 }  // namespace
@@ -79,7 +69,7 @@ void Padded::set_strip(std::int64_t rows) {
         phase_step_ = (rows_ * pitch_ + across_.shift) * channel_pitch_;
         elements_ = phases * phase_step_;
     } else {
-        phase_step_ = apart_in_cache(rows_ * pitch_ + across_.shift, bytes_of(shape_.types.x), 4096);
+        phase_step_ = apart_in_cache(rows_ * pitch_ + across_.shift, bytes_of(shape_.types.x), 128);
         elements_ = shape_.channels * phases * phase_step_;
     }
 }
@@ -99,6 +89,8 @@ void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t str
     const Sliding& s = shape_.sliding;
     const T* const first = static_cast<const T*>(images.data) + image * images.image_stride;
     const std::int64_t top = first_row(strip) * s.stride_rows - s.top;
+    if (!channels_last_ && (images.channel_stride != 1 || images.channels == 1))
+        return copy_planes(images, first, top, move, fill, to);
     for (std::int64_t a = 0; a < down_.phases; ++a)
         for (std::int64_t b = 0; b < across_.phases; ++b, to += phase_step_) {
             const std::int64_t left = b - s.left;
@@ -116,7 +108,32 @@ void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t str
         }
 }
 
-// A row of all channels: the pixels of `run` from `from` on, a stride apart, zeros around them.
+// Planes of planes: all rows of a channel at a time.
+template <class T>
+void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t top, const MoveRow& move, T fill,
+                         T* to) const {
+    const Sliding& s = shape_.sliding;
+    const std::int64_t down = images.row_stride, across = images.col_stride, n_phases = down_.phases * across_.phases;
+    // Some channels at a time, which stay in L1 for all phases.
+    const std::int64_t most = n_phases == 1 ? images.channels : 8;
+    for (std::int64_t c = 0; c < images.channels; c += most) {
+        const std::int64_t n = std::min(most, images.channels - c);
+        for (std::int64_t phase = 0; phase < n_phases; ++phase) {
+            const std::int64_t a = phase / across_.phases + top, b = phase % across_.phases - s.left;
+            const Inside rows = Inside::of(a, s.stride_rows, rows_, images.height);
+            const Inside cols = Inside::of(b, s.stride_cols, pitch_, images.width);
+            const bool none = rows.first == rows.last || cols.first == cols.last;
+            const T* const from = first + c * images.channel_stride + (rows.first * s.stride_rows + a) * down +
+                                  (cols.first * s.stride_cols + b) * across;
+            move.pad({none ? first : from, to + c * channel_step() + phase * phase_step_, &fill, n,
+                      images.channel_stride, channel_step(), none ? 0 : rows.last - rows.first, cols.last - cols.first,
+                      s.stride_rows * down, s.stride_cols * across,
+                      none ? phase_step_ : rows.first * pitch_ + cols.first, pitch_, phase_step_});
+        }
+    }
+}
+
+// A row of all channels: the pixels of `run` from `from` on, a stride apart, `fill` around them.
 template <class T>
 void Padded::copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T fill, T* to) const {
     const std::int64_t channels = images.channels, across = images.channel_stride, n = run.last - run.first;
@@ -128,18 +145,23 @@ void Padded::copy_line(const ImagesView& images, const T* from, Inside run, cons
     }
     from += run.first * step;
     to += run.first * pixel;
-    if (channels_last_)
-        for (std::int64_t i = 0; i < n; ++i) std::fill(to + i * pixel + channels, to + (i + 1) * pixel, fill);
     if (n == 0) return;
-    // One side has channels together, the other pixels: a transpose. Otherwise runs of what both have together.
-    if (channels_last_ && step == 1 && across != 1) {
-        move.transpose({from, to, channels, n, across, pixel});
-    } else if (!channels_last_ && across == 1 && step != 1 && channels > 1) {
+    // One side has channels together, the other pixels: a transpose.
+    if (!channels_last_) {
         move.transpose({from, to, n, channels, step, channel_step()});
-    } else if (channels_last_) {
-        for (std::int64_t i = 0; i < n; ++i) copy_strided(from + i * step, across, channels, to + i * pixel);
+        return;
+    }
+    if (across == 1 && step == channels && pixel == channels) {
+        std::copy_n(from, n * channels, to);
+    } else if (across == 1) {
+        move.pad({from, to, &fill, n, step, pixel, 1, channels, 0, 1, 0, 0, pixel});
     } else {
-        for (std::int64_t c = 0; c < channels; ++c) copy_strided(from + c * across, step, n, to + c * channel_step());
+        for (std::int64_t i = 0; i < n; ++i) std::fill(to + i * pixel + channels, to + (i + 1) * pixel, fill);
+        if (step == 1)
+            move.transpose({from, to, channels, n, across, pixel});
+        else
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t c = 0; c < channels; ++c) to[i * pixel + c] = from[i * step + c * across];
     }
 }
 

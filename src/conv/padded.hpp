@@ -79,6 +79,9 @@ class Padded {
     // Elements from one channel of a pixel to the next.
     std::int64_t channel_step() const { return channels_last_ ? 1 : down_.phases * across_.phases * phase_step_; }
     template <class T>
+    void copy_planes(const ImagesView& images, const T* first, std::int64_t top, const MoveRow& move, T fill,
+                     T* to) const;
+    template <class T>
     void copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T fill, T* to) const;
 
     const ConvShape shape_;

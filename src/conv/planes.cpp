@@ -152,8 +152,10 @@ class PlanesConvolution final : public Convolution {
         const RowGroupsLayout& held = layout_.groups;
         const std::int64_t first_row = panel * held.panel_rows;
         const std::int64_t n_rows = std::min(held.panel_rows, operands.y.channels - first_row);
-        if (bands.rows == 0) fetch(operands, strip, {first_row, n_rows}, cols);
-        for (std::int64_t at = 0; at < cols.count && at < bands.width; at += row_.tile_cols)
+        for (std::int64_t at = 0; at < cols.count && at < bands.width; at += row_.tile_cols) {
+            if (bands.rows == 0)
+                fetch(operands, strip, {first_row, n_rows},
+                      {cols.first + at, std::min<std::int64_t>(row_.tile_cols, cols.count - at)});
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 auto args = held.args_of<W>(held.part(panel, block), layout_.offsets.data());
                 args.x = strip.copy + cols.first + at;
@@ -164,10 +166,11 @@ class PlanesConvolution final : public Convolution {
                 args.last = false;
                 row_.function(args);
             }
+        }
         if (bands.rows > 0)
             pool(operands, strip, {first_row, n_rows}, cols, bands, sums);
         else
-            store(operands, strip, {first_row, n_rows}, cols, sums);
+            store(operands, strip, {first_row, n_rows}, cols, bands.width, sums);
     }
 
     // Bias and activation come before the pool, as they would without it: sums of margins have them too.
@@ -222,18 +225,18 @@ class PlanesConvolution final : public Convolution {
     }
 
     // Outputs of 8 bits in place of the sums, margins too; null where none are asked for.
-    const std::uint8_t* requantized(const ConvOperands& operands, Range rows, Y* sums) const {
+    const std::uint8_t* requantized(const ConvOperands& operands, Range rows, std::int64_t width, Y* sums) const {
         if constexpr (std::is_same_v<Y, std::int32_t>)
             if (operands.requantizing != nullptr) {
                 const DenseView none{};
                 return RequantizingSink(none, operands.finish, *operands.requantizing)
-                    .requantize_tile(sums, row_.tile_cols, rows);
+                    .requantize_tile(sums, width, rows);
             }
         return nullptr;
     }
 
-    // What of the columns lies in rows of the output: a run of each of these, as a matrix of its pixels, and how many
-    // columns come before it.
+    // What of the columns lies in rows of the output: runs, as matrices of the pixels of a row; how many columns come
+    // before each; and how many rows begin there that are whole, of which the run is the first, or 1.
     template <class Run>
     void for_runs(const ConvOperands& operands, const Strip& strip, Range cols, const Run& run) const {
         const ImagesView& y = operands.y;
@@ -244,27 +247,43 @@ class PlanesConvolution final : public Convolution {
         for (std::int64_t at = cols.first; at < last;) {
             const std::int64_t row = at / pitch, col = at % pitch;
             const std::int64_t until = std::min(last, row * pitch + y.width);
+            const std::int64_t whole = until - at == y.width ? (last - at + pitch - y.width) / pitch : 1;
+            std::int64_t taken = 1;
             if (at < until)
-                run(DenseView{image + row * y.row_stride * size, y.channels, y.width, y.channel_stride, y.col_stride},
-                    Range{col, until - at}, at - cols.first);
-            at = (row + 1) * pitch;
+                taken = run(
+                    DenseView{image + row * y.row_stride * size, y.channels, y.width, y.channel_stride, y.col_stride},
+                    Range{col, until - at}, at - cols.first, whole);
+            at = (row + taken) * pitch;
         }
     }
 
     void fetch(const ConvOperands& operands, const Strip& strip, Range rows, Range cols) const {
         if (operands.requantizing != nullptr) return;
-        for_runs(operands, strip, cols,
-                 [&](const DenseView& line, Range run, std::int64_t) { fetch_outputs<Y>(line, rows, run); });
-    }
-    void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, Y* sums) const {
-        const std::uint8_t* const bytes = requantized(operands, rows, sums);
-        for_runs(operands, strip, cols, [&](const DenseView& line, Range run, std::int64_t before) {
-            if (bytes != nullptr)
-                RequantizingSink(line, operands.finish, *operands.requantizing)
-                    .take_bytes(bytes + before, 4 * row_.tile_cols, rows, run);
-            else
-                DenseSink<Y>(line, operands.finish, move_).take_tile(sums + before, row_.tile_cols, rows, run);
+        for_runs(operands, strip, cols, [&](const DenseView& line, Range run, std::int64_t, std::int64_t) {
+            fetch_outputs<Y>(line, rows, run);
+            return 1;
         });
+    }
+    // Rows that are whole are stored filter by filter, where pixels lie together.
+    void store(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, std::int64_t width,
+               Y* sums) const {
+        const std::uint8_t* const bytes = requantized(operands, rows, width, sums);
+        Epilogue finish = operands.finish;
+        if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
+        for_runs(operands, strip, cols,
+                 [&](const DenseView& line, Range run, std::int64_t before, std::int64_t whole) -> std::int64_t {
+                     if (bytes == nullptr && line.col_stride == 1) {
+                         move_.finish({sums + before, element<Y>(line, rows.first, run.first), rows.count, run.count,
+                                       width, line.row_stride, finish, whole, padded_.pitch(), operands.y.row_stride});
+                         return whole;
+                     }
+                     if (bytes != nullptr)
+                         RequantizingSink(line, operands.finish, *operands.requantizing)
+                             .take_bytes(bytes + before, 4 * width, rows, run);
+                     else
+                         DenseSink<Y>(line, operands.finish, move_).take_tile(sums + before, width, rows, run);
+                     return 1;
+                 });
     }
 
     const PlanesRow& row_;

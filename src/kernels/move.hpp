@@ -17,12 +17,13 @@ struct TransposeArgs {
 };
 using TransposeFunction = void (*)(const TransposeArgs&);
 
-// to[r, c] = activation(from[r, c] + bias[r]); from may be to.
+// to[r, c] = activation(from[r, c] + bias[r]); from may be to. Or each row is several lines, and from is not to.
 struct FinishArgs {
     const void* from;
     void* to;
     std::int64_t rows, cols, from_stride, to_stride;
     Epilogue finish;
+    std::int64_t lines = 1, from_line = 0, to_line = 0;
 };
 using FinishFunction = void (*)(const FinishArgs&);
 
@@ -34,12 +35,25 @@ struct WidenArgs {
 };
 using WidenFunction = void (*)(const WidenArgs&);
 
+// Planes with what lies around them. Of each `size` elements are written: `before` times `fill`; rows, which begin
+// `to_row` elements apart, of `cols` elements that lie `step` apart; `fill` between them and up to the end.
+struct PadArgs {
+    const void* from;
+    void* to;
+    const void* fill;
+    std::int64_t planes, from_plane, to_plane;
+    std::int64_t rows, cols, from_row, step;
+    std::int64_t before, to_row, size;
+};
+using PadFunction = void (*)(const PadArgs&);
+
 struct MoveRow {
     Type type;
     int lanes;  // of the level's vectors
     TransposeFunction transpose;
     FinishFunction finish;
     WidenFunction widen;
+    PadFunction pad;
 };
 
 }  // namespace cs

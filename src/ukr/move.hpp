@@ -286,6 +286,20 @@ inline void finish_row(const T* from, T* to, std::int64_t c, std::int64_t cols, 
     }
 }
 
+// One row of lines. Where they lie one behind the other, the last vector of a line may reach into the next, which is
+// written after it: no store needs a mask but the last ones of the row.
+template <class T, int Lanes, class Apply>
+inline void finish_lines(const FinishArgs& args, const T* from, T* to, const T* bias, Apply apply) {
+    std::int64_t line = 0;
+    if (args.to_line == args.cols && args.from_line >= args.cols) {
+        const std::int64_t reach = (args.cols + Lanes - 1) / Lanes * Lanes;
+        for (; (args.lines - line) * args.cols >= reach + args.cols; ++line, from += args.from_line, to += args.to_line)
+            finish_row<T, Lanes>(from, to, 0, reach, bias, apply);
+    }
+    for (; line < args.lines; ++line, from += args.from_line, to += args.to_line)
+        finish_row<T, Lanes>(from, to, 0, args.cols, bias, apply);
+}
+
 template <class T, int Lanes, class Apply>
 void finish_rows(const FinishArgs& args, Apply apply) {
     if constexpr (!has_first_lanes<vec<T, Lanes>> && Lanes > 1) {
@@ -293,9 +307,9 @@ void finish_rows(const FinishArgs& args, Apply apply) {
     }
     const T* const bias = static_cast<const T*>(args.finish.bias);
     for (std::int64_t r = 0; r < args.rows; ++r)
-        finish_row<T, Lanes>(static_cast<const T*>(args.from) + r * args.from_stride,
-                             static_cast<T*>(args.to) + r * args.to_stride, 0, args.cols,
-                             bias != nullptr ? bias + r : nullptr, apply);
+        finish_lines<T, Lanes>(args, static_cast<const T*>(args.from) + r * args.from_stride,
+                               static_cast<T*>(args.to) + r * args.to_stride, bias != nullptr ? bias + r : nullptr,
+                               apply);
 }
 
 template <class T>
@@ -331,11 +345,99 @@ void widen(const WidenArgs& args) {
     finish<T>({from, to, args.rows, args.cols, args.from_stride, args.width, {}});
 }
 
+// Lanes of every second element, of `n` that there are; zeros behind them.
+template <class T, int L>
+CS_INLINE vec<T, L> load_every_second(const T* from, std::int64_t n) {
+    using V = vec<T, L>;
+    const std::int64_t reach = 2 * n - 1;  // no element is read behind the last one
+    const V a = reach >= L ? load<V>(from) : load_first<V>(from, reach);
+    const V b = reach >= 2 * L ? load<V>(from + L) : reach > L ? load_first<V>(from + L, reach - L) : V{};
+    using Index = decltype(a < b);
+    Index even;
+    for (int lane = 0; lane < L; ++lane) even[lane] = 2 * lane;
+    return __builtin_shuffle(a, b, even);
+}
+
+// A row and what fills the place behind it up to `width`, by whole vectors where these end before `end`: what they
+// write too much is written again, by the row behind.
+template <class T, int Step>
+CS_INLINE void pad_row(const T* from, std::int64_t cols, T fill, T* to, std::int64_t width, const T* end) {
+    constexpr int L = native<T>;
+    using V = vec<T, L>;
+    const V around = broadcast<V>(fill);
+    auto put = [&](std::int64_t c, V v) {
+        if (const std::int64_t room = end - to - c; room >= L)
+            store(to + c, v);
+        else
+            store_first<V>(to + c, room, v);
+    };
+    std::int64_t c = 0;
+    for (; c < cols; c += L) {
+        const std::int64_t n = cols - c;
+        V v;
+        if constexpr (Step == 1)
+            v = n >= L ? load<V>(from + c) : load_first<V>(from + c, n);
+        else
+            v = load_every_second<T, L>(from + 2 * c, n);
+        if (n < L) {
+            decltype(v < v) lane;
+            for (int i = 0; i < L; ++i) lane[i] = i;
+            v = lane < broadcast<decltype(lane)>(static_cast<std::remove_reference_t<decltype(lane[0])>>(n)) ? v
+                                                                                                             : around;
+        }
+        put(c, v);
+    }
+    for (; c < width; c += L) put(c, around);
+}
+
+template <class T, int Step>
+void pad_planes(const PadArgs& args) {
+    const T fill = *static_cast<const T*>(args.fill);
+    const T* from = static_cast<const T*>(args.from);
+    T* to = static_cast<T*>(args.to);
+    for (std::int64_t p = 0; p < args.planes; ++p, from += args.from_plane, to += args.to_plane) {
+        const T* const end = to + args.size;
+        const std::int64_t last = args.before + (args.rows - 1) * args.to_row;
+        pad_row<T, Step>(from, 0, fill, to, args.before, end);
+        for (std::int64_t r = 0; r < args.rows; ++r)
+            pad_row<T, Step>(from + r * args.from_row, args.cols, fill, to + args.before + r * args.to_row,
+                             r < args.rows - 1 ? args.to_row : args.size - last, end);
+    }
+}
+
+template <class T>
+void pad_by_elements(const PadArgs& args) {
+    const T fill = *static_cast<const T*>(args.fill);
+    for (std::int64_t p = 0; p < args.planes; ++p) {
+        const T* const from = static_cast<const T*>(args.from) + p * args.from_plane;
+        T* const to = static_cast<T*>(args.to) + p * args.to_plane;
+        for (std::int64_t i = 0; i < args.size; ++i) to[i] = fill;
+        for (std::int64_t r = 0; r < args.rows; ++r)
+            for (std::int64_t c = 0; c < args.cols; ++c)
+                to[args.before + r * args.to_row + c] = from[r * args.from_row + c * args.step];
+    }
+}
+
+template <class T>
+void pad(const PadArgs& args) {
+    if constexpr (has_first_lanes<vec<T, native<T>>>) {
+        if (args.step == 1 && args.from_row == args.cols && args.to_row == args.cols && args.rows > 1) {
+            PadArgs one = args;  // row
+            one.cols *= one.rows;
+            one.rows = 1;
+            return pad_planes<T, 1>(one);
+        }
+        if (args.step == 1) return pad_planes<T, 1>(args);
+        if (args.step == 2) return pad_planes<T, 2>(args);
+    }
+    pad_by_elements<T>(args);
+}
+
 template <class T>
 inline constexpr MoveRow move_row{type_of<T>, native<T>,
                                   // floats have more ways to be turned, and no bit changes
                                   transpose<std::conditional_t<std::is_same_v<T, std::int32_t>, float, T>>, finish<T>,
-                                  widen<T>};
+                                  widen<T>, pad<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,        move_row<double>,      move_row<std::int64_t>,
