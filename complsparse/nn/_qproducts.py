@@ -30,6 +30,7 @@ class _Product(QuantizedLayer):
 
     W: Any
     x_dtype: np.dtype[Any]
+    ending: Ending
 
     def _set_ending(
         self,
@@ -50,7 +51,11 @@ class _Product(QuantizedLayer):
             "x_scale": x_scale, "x_zero_point": x_zero_point, "activation": activation, "out_scale": out_scale,
             "out_zero_point": out_zero_point, "out_dtype": None if out_dtype is None else np.dtype(out_dtype).name,
         }  # fmt: skip
-        self.ending: Ending = ending_of(W, self.x_dtype, name, self.bias, tuple(self._ending.values()))
+        self.ending = self._found_ending(name)
+
+    def _found_ending(self, name: str) -> Ending:
+        """Of the arguments; `name` is that of the function which words speak of."""
+        return ending_of(self.W, self.x_dtype, name, self.bias, tuple(self._ending.values()))
 
     @property
     def _out(self) -> np.dtype[Any] | None:

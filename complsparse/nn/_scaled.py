@@ -13,7 +13,7 @@ from complsparse import _core
 from complsparse._conv.conv import convolution
 from complsparse._conv.layouts import four_axes
 from complsparse._quantized.numbers import range_of
-from complsparse._quantized.requantize import Ending, checked_scale, checked_zero_point
+from complsparse._quantized.requantize import Ending, checked_scale, checked_zero_point, ending_of
 from complsparse.nn._integers import checked_8_bits
 from complsparse.nn._qproducts import QConv2d, QLinear, _Product
 
@@ -43,30 +43,21 @@ class _ScaledEnding(Ending):
 class _Scaled(_Product):
     ending: _ScaledEnding
 
-    def _set_ending(
-        self,
-        W: Any,
-        name: str,
-        x_dtype: Any,
-        bias: Any,
-        x_scale: float,
-        x_zero_point: int,
-        activation: str | None,
-        out_scale: float | None,
-        out_zero_point: int,
-        out_dtype: Any,
-    ) -> None:
-        if activation is not None:
-            raise TypeError(f"activation={activation!r}: its results are cut off by their type alone")
-        super()._set_ending(W, name, x_dtype, bias, x_scale, x_zero_point, None, None, 0, None)
-        out = checked_8_bits(self.x_dtype if out_dtype is None else out_dtype, "out_dtype")
-        scale, zero_point = checked_scale(out_scale, "out_scale"), checked_zero_point(out_zero_point, out, "zero_point")
+    def _found_ending(self, name: str) -> _ScaledEnding:
+        given = self._ending
+        if given["activation"] is not None:
+            raise TypeError(f"activation={given['activation']!r}: its results are cut off by their type alone")
+        real = (given["x_scale"], given["x_zero_point"], None, None, 0, None)
+        ending = ending_of(self.W, self.x_dtype, name, self.bias, real)
+        out = checked_8_bits(given["out_dtype"] or self.x_dtype, "out_dtype")
+        scale = checked_scale(given["out_scale"], "out_scale")
+        zero_point = checked_zero_point(given["out_zero_point"], out, "zero_point")
         with np.errstate(over="ignore", under="ignore"):
-            factors = np.float32(x_scale) * W.scale / np.float32(scale)
+            factors = np.float32(given["x_scale"]) * self.W.scale / np.float32(scale)
         if not np.isfinite(factors).all():
             raise ValueError(f"x_scale * W.scale / out_scale reaches {factors.max():g}, which float32 cannot hold")
-        self._ending |= {"out_scale": scale, "out_zero_point": zero_point, "out_dtype": out.name}
-        self.ending = _ScaledEnding(self.ending, factors, out, zero_point)
+        given |= {"out_scale": scale, "out_zero_point": zero_point, "out_dtype": out.name}
+        return _ScaledEnding(ending, factors, out, zero_point)
 
 
 class ScaledQLinear(_Scaled, QLinear):
