@@ -56,23 +56,6 @@ struct Bench {
           source(88172645463325252u, 2 * in_words + 4, stalls),
           sink(362436069362436069u, unsigned(4 * clocks), stalls) {}
 
-    void edge() {
-        circuit.clock = 1;
-        circuit.eval();
-        circuit.clock = 0;
-        circuit.eval();
-    }
-
-    void start() {
-        circuit.clock = 0;
-        circuit.in_valid = 0;
-        circuit.out_ready = 0;
-        circuit.reset = 1;
-        circuit.eval();
-        edge();
-        circuit.reset = 0;
-    }
-
     void offer(long word) {
         const int* numbers = &samples[size_t(word / in_words)].in[size_t(word % in_words) * in_length];
         for (int i = 0; i < in_length; ++i) put(circuit.in_word, in_bits * i, in_bits, uint64_t(numbers[i]));
@@ -97,7 +80,7 @@ struct Bench {
 
     // Whether all outputs are right and came once each, in the clocks that the slowest block takes.
     bool run() {
-        start();
+        restart(circuit);
         const long in_all = long(samples.size()) * in_words, out_all = long(samples.size()) * out_words;
         const long most_idle = 64 * (clocks + in_words) + 65536;
         long in = 0, out = 0;
@@ -115,7 +98,7 @@ struct Bench {
             }
             in += takes ? 1 : 0;
             idle = takes || leaves ? 0 : idle + 1;
-            edge();
+            tick(circuit);
         }
         long slowest = 0;
         for (size_t i = 1; i < ends.size(); ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Numbers in the bits of a port, whatever Verilator makes of its width. For test benches.
+// What test benches share: numbers in the bits of a port, whatever Verilator makes of its width; clocks; handshakes.
 #pragma once
 
 #include <stdint.h>
@@ -31,6 +31,26 @@ int64_t get(const VlWide<Words>& port, int first, int bits) {
         found |= uint64_t(port[size_t(first + bit) / 32] >> ((first + bit) % 32) & 1) << bit;
     }
     return int64_t(found << (64 - bits)) >> (64 - bits);
+}
+
+template <class Circuit>
+void tick(Circuit& circuit) {
+    circuit.clock = 1;
+    circuit.eval();
+    circuit.clock = 0;
+    circuit.eval();
+}
+
+// One clock of reset, in which nothing is offered or taken.
+template <class Circuit>
+void restart(Circuit& circuit) {
+    circuit.clock = 0;
+    circuit.in_valid = 0;
+    circuit.out_ready = 0;
+    circuit.reset = 1;
+    circuit.eval();
+    tick(circuit);
+    circuit.reset = 0;
 }
 
 // One side of a handshake: it goes, or waits, for some clocks on end, up to `most`: long enough to fill what is behind.

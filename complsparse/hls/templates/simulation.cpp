@@ -31,21 +31,12 @@ struct Bench {
     Side source, sink;
 
     void edge() {
-        circuit.clock = 1;
-        circuit.eval();
-        circuit.clock = 0;
-        circuit.eval();
+        tick(circuit);
         ++clocks;
     }
 
     void start() {
-        circuit.clock = 0;
-        circuit.in_valid = 0;
-        circuit.out_ready = 0;
-        circuit.reset = 1;
-        circuit.eval();
-        edge();
-        circuit.reset = 0;
+        restart(circuit);
 #if COMPLSPARSE_RUNTIME
         write_table();
 #endif
