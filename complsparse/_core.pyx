@@ -75,6 +75,7 @@ from complsparse._cpp cimport (
 )
 from complsparse._cpp cimport Plan as CPlan
 from complsparse cimport _cpp as c
+from complsparse cimport _cpp_networks as cn
 
 cnp.import_array()
 
@@ -94,5 +95,6 @@ include "border/sparse_product.pxi"
 include "border/convolutions.pxi"
 include "border/requantize.pxi"
 include "border/quantized_calls.pxi"
+include "border/step_arguments.pxi"
 include "border/steps.pxi"
 include "border/networks.pxi"

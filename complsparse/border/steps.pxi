@@ -1,94 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The steps of a program: what each layer adds.
 
-cdef c.ImagesView images_of_sample(tuple image, bint channels_last):
-    """Of (channels, height, width), one behind the other, without an address."""
-    cdef c.ImagesView view
-    cdef int64_t channels, height, width
-    channels, height, width = image
-    view.data = NULL
-    view.images, view.image_stride = 1, channels * height * width
-    view.channels, view.height, view.width = channels, height, width
-    if channels_last:
-        view.channel_stride, view.col_stride, view.row_stride = 1, channels, channels * width
-    else:
-        view.channel_stride, view.row_stride, view.col_stride = height * width, width, 1
-    return view
-
-
-cdef int fill_winners_at(c.WinnersAt* at, tuple winners) except -1:
-    """winners: (values, indices, starts, vectors of a sample, length, most of a vector)."""
-    at.values, at.indices, at.starts, at.vectors, at.length, at.most = winners
-    return 0
-
-
-cdef int fill_extents(c.Extents* extents, tuple given) except -1:
-    extents.outer, extents.n, extents.inner = given
-    return 0
-
-
-cdef int fill_heads_view(c.HeadsView* view, tuple given) except -1:
-    view.first, view.sample, view.head, view.step, view.by_feature = given
-    return 0
-
-
-cdef Type type_in(dtype) except *:
-    """Of a dtype that C++ has."""
-    cdef int found = _type_of[<int> np.dtype(dtype).num]
-    if found < 0:
-        raise AssertionError(f"C++ has no {dtype}")
-    return <Type> found
-
-
-cdef class HostFunction:
-    """A step in Python, and of its values dtypes and shapes."""
-    cdef object function
-    cdef tuple values
-    cdef int n_reads
-
-    def __cinit__(self, function, tuple values, int n_reads):
-        self.function, self.values, self.n_reads = function, values, n_reads
-
-
-cdef cnp.ndarray array_at(unsigned char* at, cnp.dtype dtype, tuple shape, bint writeable):
-    cdef cnp.npy_intp[64] dims
-    cdef int i, ndim = <int> len(shape)
-    for i in range(ndim):
-        dims[i] = shape[i]
-    Py_INCREF(dtype)  # which the array takes over
-    return PyArray_NewFromDescr(
-        cnp.ndarray, dtype, ndim, dims, NULL, at, cnp.NPY_ARRAY_CARRAY if writeable else cnp.NPY_ARRAY_CARRAY_RO, NULL)
-
-
-cdef int run_host(void* context, unsigned char** at) except -1 with gil:
-    cdef HostFunction host = <HostFunction> context
-    cdef list arrays = []
-    for i, (_, dtype, shape) in enumerate(host.values):
-        arrays.append(array_at(at[i], dtype, shape, i >= host.n_reads))
-    host.function(*arrays)
-    return 0
-
-
-cdef void* function_in(capsule, bytes begins) except NULL:
-    """The function in one of SciPy's capsules, whose name is its signature."""
-    cdef const char* name = PyCapsule_GetName(capsule)
-    if not (<bytes> name).startswith(begins):
-        raise ImportError(f"SciPy's BLAS has another signature than this version knows: {(<bytes> name).decode()}")
-    return PyCapsule_GetPointer(capsule, name)
-
-
-cdef c.Blas blas_of(tuple capsules) except *:
-    cdef c.Blas blas
-    gemm, gemv = capsules
-    blas.gemm = <c.Gemm> function_in(gemm, b"void (char *, char *, int *, int *, int *, ")
-    blas.gemv = <c.Gemv> function_in(gemv, b"void (char *, int *, int *, ")
-    return blas
-
-
 cdef class Steps:
     """Steps on values, each given by its number; values of winners by `fill_winners_at`'s tuple. Arrays were checked by
     who adds them."""
-    cdef unique_ptr[c.Program] program
+    cdef unique_ptr[cn.Program] program
     cdef list owners  # of what steps point to
     cdef int number   # of the product of its dtype
     cdef Type type
@@ -96,7 +12,7 @@ cdef class Steps:
     def __cinit__(self, dtype, *args, **kwargs):
         self.number = product_in(dtype)
         self.type = c.product_list()[self.number].y
-        self.program.reset(new c.Program())
+        self.program.reset(new cn.Program())
         self.owners = []
 
     cdef int fill_finish(self, Epilogue* finish, bias, activation, int64_t features) except -1:
@@ -127,12 +43,12 @@ cdef class Steps:
         if not cnp.PyArray_ISCARRAY_RO(array):
             raise AssertionError("a constant is contiguous")
         self.owners.append(array)
-        self.program.get().place(value, c.Memory.fixed, <int64_t> <uintptr_t> cnp.PyArray_DATA(array))
+        self.program.get().place(value, cn.Memory.fixed, <int64_t> <uintptr_t> cnp.PyArray_DATA(array))
 
     def place(self, int value, str memory, int64_t offset):
         """`memory`: "outside", whose offset is the number of an input or, behind these, of an output; "batch" or
         "sample"."""
-        cdef c.Memory where = {"outside": c.Memory.outside, "batch": c.Memory.batch, "sample": c.Memory.sample}[memory]
+        cdef cn.Memory where = {"outside": cn.Memory.outside, "batch": cn.Memory.batch, "sample": cn.Memory.sample}[memory]
         self.program.get().place(value, where, offset)
 
     def convolution(self, Convolution way not None, bias, activation, x, int y, tuple window=(1, 1), int32_t pad=0,
@@ -142,10 +58,10 @@ cdef class Steps:
         cdef Epilogue finish
         cdef c.RequantizeArgs how
         cdef c.Requantizing requantizing
-        cdef c.OfIntegers integers
+        cdef cn.OfIntegers integers
         cdef c.PoolWindow pool
         pool.rows, pool.cols = window
-        cdef c.WinnersAt winners
+        cdef cn.WinnersAt winners
         cdef int64_t rows = way.filters.rows
         cdef c.ImagesView of_x = images_of_sample(
             (way.shape.channels, way.shape.height, way.shape.width), way.channels_last)
@@ -155,7 +71,7 @@ cdef class Steps:
         self.owners.append(way)
         if way.of_winners:
             fill_winners_at(&winners, x)
-            return self.program.get().add(c.winners_convolution_step(way.way.get()[0], of_y, finish, pool, winners, y))
+            return self.program.get().add(cn.winners_convolution_step(way.way.get()[0], of_y, finish, pool, winners, y))
         integers.pad = pad
         if ending is not None:
             fill_how(&how, dtype, ending)
@@ -164,12 +80,12 @@ cdef class Steps:
             self.owners.append(ending)
             requantizing = c.requantizing(how, type_in(dtype))
             integers.requantizing = &requantizing
-        return self.program.get().add(c.convolution_step(way.way.get()[0], of_x, of_y, finish, pool, integers, x, y))
+        return self.program.get().add(cn.convolution_step(way.way.get()[0], of_x, of_y, finish, pool, integers, x, y))
 
     def product(self, Plan plan not None, int64_t samples, int64_t vectors, x, int y):
         """`plan`: for samples * vectors vectors, features together; its bias and activation are the step's."""
-        cdef c.ProductStep product
-        cdef c.WinnersAt winners
+        cdef cn.ProductStep product
+        cdef cn.WinnersAt winners
         if not plan.batch_major or plan.n != samples * vectors:
             raise AssertionError("a step takes a batch-major plan for all of its vectors")
         product.plan = plan.plan
@@ -178,122 +94,122 @@ cdef class Steps:
         self.owners.append(plan)
         if plan.winners is not None:
             fill_winners_at(&winners, x)
-            return self.program.get().add(c.winners_product_step(product, winners, y))
-        return self.program.get().add(c.product_step(product, x, y))
+            return self.program.get().add(cn.winners_product_step(product, winners, y))
+        return self.program.get().add(cn.product_step(product, x, y))
 
     def contest(self, tuple of_sample, int64_t k, bint relu, dtype, int x, tuple y):
         cdef c.Contest contest
-        cdef c.Extents extents
-        cdef c.WinnersAt winners
+        cdef cn.Extents extents
+        cdef cn.WinnersAt winners
         fill_extents(&extents, of_sample)
         fill_winners_at(&winners, y)
         contest.type, contest.k, contest.relu = type_in(dtype), k, relu
         contest.bias = contest.boost = NULL
-        return self.program.get().add(c.contest_step(contest, extents, x, winners))
+        return self.program.get().add(cn.contest_step(contest, extents, x, winners))
 
     def expand(self, tuple x, dtype, int64_t inner, int y):
-        cdef c.WinnersAt winners
+        cdef cn.WinnersAt winners
         fill_winners_at(&winners, x)
-        return self.program.get().add(c.expand_step(winners, type_in(dtype), inner, y))
+        return self.program.get().add(cn.expand_step(winners, type_in(dtype), inner, y))
 
     def flatten(self, tuple x, dtype, int64_t inner, tuple y):
-        cdef c.WinnersAt before, after
+        cdef cn.WinnersAt before, after
         fill_winners_at(&before, x)
         fill_winners_at(&after, y)
-        return self.program.get().add(c.flatten_step(before, type_in(dtype), inner, after))
+        return self.program.get().add(cn.flatten_step(before, type_in(dtype), inner, after))
 
     def pool(self, str kind, dtype, tuple image, tuple out, tuple sliding, tuple padded, bint channels_last, int x, int y):
         """`image`, `out`: (channels, height, width); the rest as `pool` has it."""
         cdef c.Pool pool
         fill_pool(&pool, kind, type_in(dtype), sliding, padded)
-        return self.program.get().add(c.pool_step(
+        return self.program.get().add(cn.pool_step(
             pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
 
     def pair(self, str operation, axes, activation, int a, int b, int y):
         """`axes`: (extent, steps of a and b) for each, the inner one last; an activation of the result, or None."""
         cdef Epilogue finish
-        cdef vector[c.PairAxis] of_sample
-        cdef c.PairAxis axis
-        cdef c.Pair pair = {"add": c.Pair.add, "multiply": c.Pair.multiply, "subtract": c.Pair.subtract,
-                            "divide": c.Pair.divide}[operation]
+        cdef vector[cn.PairAxis] of_sample
+        cdef cn.PairAxis axis
+        cdef cn.Pair pair = {"add": cn.Pair.add, "multiply": cn.Pair.multiply, "subtract": cn.Pair.subtract,
+                             "divide": cn.Pair.divide}[operation]
         for axis.n, axis.a, axis.b in axes:
             of_sample.push_back(axis)
         self.fill_finish(&finish, None, activation, 0)
-        return self.program.get().add(c.pair_step(pair, self.type, of_sample, finish.activation, a, b, y))
+        return self.program.get().add(cn.pair_step(pair, self.type, of_sample, finish.activation, a, b, y))
 
     def permute(self, axes, int x, int y):
         """`axes`: (extent, elements of x from one entry to the next) for each of y, the inner one last; floats."""
-        cdef vector[c.PermutedAxis] of_sample
-        cdef c.PermutedAxis axis
+        cdef vector[cn.PermutedAxis] of_sample
+        cdef cn.PermutedAxis axis
         for axis.n, axis.step in axes:
             of_sample.push_back(axis)
-        return self.program.get().add(c.permute_step(self.type, of_sample, x, y))
+        return self.program.get().add(cn.permute_step(self.type, of_sample, x, y))
 
     def norm(self, int64_t rows, int64_t n, weight, bias, double eps, bint centred, int x, int y):
-        cdef c.Norm norm
+        cdef cn.Norm norm
         norm.rows, norm.n, norm.eps, norm.centred = rows, n, eps, centred
         norm.weight = norm.bias = NULL
         if weight is not None:
             norm.weight = self.vector_of(weight, n)
         if bias is not None:
             norm.bias = self.vector_of(bias, n)
-        return self.program.get().add(c.norm_step(norm, self.type, x, y))
+        return self.program.get().add(cn.norm_step(norm, self.type, x, y))
 
     def activation(self, str activation, int64_t n, int x, int y):
         cdef Epilogue finish
         self.fill_finish(&finish, None, activation, 0)
-        return self.program.get().add(c.activation_step(self.type, n, finish, x, y))
+        return self.program.get().add(cn.activation_step(self.type, n, finish, x, y))
 
     def scale(self, tuple of_sample, factors, summands, int x, int y):
-        cdef c.Extents extents
+        cdef cn.Extents extents
         fill_extents(&extents, of_sample)
-        return self.program.get().add(c.scale_step(
+        return self.program.get().add(cn.scale_step(
             self.type, extents, self.vector_of(factors, extents.n), self.vector_of(summands, extents.n), x, y))
 
     def softmax(self, tuple of_sample, int x, int y):
-        cdef c.Extents extents
+        cdef cn.Extents extents
         fill_extents(&extents, of_sample)
-        return self.program.get().add(c.softmax_step(self.type, extents, x, y))
+        return self.program.get().add(cn.softmax_step(self.type, extents, x, y))
 
     def copy(self, int64_t runs, int64_t run_bytes, int64_t first_byte, int64_t pitch_bytes, int x, int y):
-        cdef c.CopyRuns copies
+        cdef cn.CopyRuns copies
         copies.runs, copies.run_bytes = runs, run_bytes
         copies.first_byte, copies.pitch_bytes = first_byte, pitch_bytes
-        return self.program.get().add(c.copy_step(copies, x, y))
+        return self.program.get().add(cn.copy_step(copies, x, y))
 
     def quantize(self, dtype, float scale, int32_t zero_point, int64_t n, int x, int y):
-        cdef c.Quantized numbers
+        cdef cn.Quantized numbers
         numbers.type, numbers.scale, numbers.zero_point = type_in(dtype), scale, zero_point
-        return self.program.get().add(c.quantize_step(numbers, n, x, y))
+        return self.program.get().add(cn.quantize_step(numbers, n, x, y))
 
     def dequantize(self, dtype, float scale, int32_t zero_point, int64_t n, int x, int y):
-        cdef c.Quantized numbers
+        cdef cn.Quantized numbers
         numbers.type, numbers.scale, numbers.zero_point = type_in(dtype), scale, zero_point
-        return self.program.get().add(c.dequantize_step(numbers, n, x, y))
+        return self.program.get().add(cn.dequantize_step(numbers, n, x, y))
 
     def clip(self, dtype, int32_t least, int32_t most, int64_t n, int x, int y):
-        return self.program.get().add(c.clip_step(type_in(dtype), n, least, most, x, y))
+        return self.program.get().add(cn.clip_step(type_in(dtype), n, least, most, x, y))
 
     def widen(self, dtype, to, tuple image, bint channels_last, tuple before, tuple after, int32_t value, int x, int y):
         """`image`: (channels, height, width); `before`, `after`: rows and columns of padding."""
-        cdef c.Frayed numbers
+        cdef cn.Frayed numbers
         channels, rows, cols = image
         numbers.type, numbers.to, numbers.rows, numbers.cols = type_in(dtype), type_in(to), rows, cols
         numbers.value = value
         numbers.planes, numbers.inner = (1, channels) if channels_last else (channels, 1)
         numbers.top, numbers.left = before
         numbers.bottom, numbers.right = after
-        return self.program.get().add(c.widen_step(numbers, x, y))
+        return self.program.get().add(cn.widen_step(numbers, x, y))
 
     def widen_winners(self, dtype, to, tuple x, int y):
-        cdef c.WinnersAt winners
+        cdef cn.WinnersAt winners
         fill_winners_at(&winners, x)
-        return self.program.get().add(c.widen_winners_step(type_in(dtype), type_in(to), winners, y))
+        return self.program.get().add(cn.widen_winners_step(type_in(dtype), type_in(to), winners, y))
 
     def outputs(self, tuple rows_and_cols, bint by_column, cnp.ndarray bias not None, dtype, factors, of_sums, int sums, int y):
         """`rows_and_cols`: of a sample. `factors`: what `fill_factors` takes; or what `fill_units` does, where y is of 8 bits
         with its zero point. `of_sums`: the dtype of the sums."""
-        cdef c.Outputs outputs
+        cdef cn.Outputs outputs
         rows, cols = rows_and_cols
         outputs.type, outputs.how.sum = type_in(dtype), type_in(of_sums)
         fill_features(&outputs.how, rows, cols, by_column, bias)
@@ -306,7 +222,7 @@ cdef class Steps:
             multipliers, shifts, zero_point, least, most = factors
             fill_factors(&outputs.how, multipliers, shifts, zero_point, least, most)
         self.owners.append((bias, factors))
-        return self.program.get().add(c.outputs_step(outputs, sums, y))
+        return self.program.get().add(cn.outputs_step(outputs, sums, y))
 
     def host(self, function, tuple values, int n_reads):
         """`function` gets an array for each of the values (number, dtype, shape), and writes those behind `n_reads`. It
@@ -316,14 +232,14 @@ cdef class Steps:
         for number, dtype, shape in values:
             numbers.push_back(number)
         self.owners.append(host)
-        return self.program.get().add(c.host_step(run_host, <void*> host, numbers))
+        return self.program.get().add(cn.host_step(run_host, <void*> host, numbers))
 
     def dense_product(self, tuple blas, cnp.ndarray weights not None, int64_t vectors, bias, activation, int x, int y):
         """`blas`: the capsules of BLAS's gemm and gemv for the dtype; weights (outputs, inputs), contiguous."""
         cdef Epilogue finish
         cdef int64_t outputs = weights.shape[0], inputs = weights.shape[1]
         self.fill_finish(&finish, bias, activation, outputs)
-        return self.program.get().add(c.dense_product_step(
+        return self.program.get().add(cn.dense_product_step(
             blas_of(blas), self.type, self.vector_of(weights, outputs * inputs), vectors, inputs, outputs, finish, x, y))
 
     def dense_convolution(self, tuple blas, cnp.ndarray filters not None, tuple image, tuple sliding, bint channels_last, bias,
@@ -334,7 +250,7 @@ cdef class Steps:
         cdef int64_t outputs = filters.shape[0]
         fill_sliding(&windows, sliding)
         self.fill_finish(&finish, bias, activation, outputs)
-        return self.program.get().add(c.dense_convolution_step(
+        return self.program.get().add(cn.dense_convolution_step(
             blas_of(blas), self.type, self.vector_of(filters, outputs * filters.shape[1]),
             images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
@@ -343,12 +259,12 @@ cdef class Steps:
         """`layer`: whether LSTM, reverse, whether the product comes before the reset; steps, samples, width, and how far
         steps and samples lie apart. `product`: a plan, a program of one array and one result, or BLAS's capsules and dense
         weights; a program adds the bias itself. `values`: RecurrentValues."""
-        cdef c.Recurrent recurrent
-        cdef c.RecurrentValues at
-        cdef c.ProductStep planned
+        cdef cn.Recurrent recurrent
+        cdef cn.RecurrentValues at
+        cdef cn.ProductStep planned
         cdef Plan plan
         cdef Epilogue finish
-        cdef unique_ptr[const c.Step] inner
+        cdef unique_ptr[const cn.Step] inner
         (recurrent.is_lstm, recurrent.reverse, recurrent.linear_before_reset, recurrent.steps, recurrent.batch,
          recurrent.width, recurrent.time_step, recurrent.batch_step) = layer
         at.gates, at.initial, at.initial_cell, at.y, at.last, at.last_cell = values
@@ -363,24 +279,24 @@ cdef class Steps:
             planned.samples, planned.vectors = recurrent.batch, 1
             planned.inputs, planned.outputs = plan.W.cols, plan.W.rows
             self.owners.append(plan)
-            inner = c.product_step(planned, 0, 1)
+            inner = cn.product_step(planned, 0, 1)
         elif isinstance(product, Program):
             self.owners.append(product)
-            inner = c.program_step((<Program> product).program.get()[0])
+            inner = cn.program_step((<Program> product).program.get()[0])
         else:
             blas, weights = product
             outputs, inputs = weights.shape
             self.fill_finish(&finish, bias, None, outputs)
-            inner = c.dense_product_step(
+            inner = cn.dense_product_step(
                 blas_of(blas), self.type, self.vector_of(weights, outputs * inputs), 1, inputs, outputs, finish, 0, 1)
-        return self.program.get().add(c.recurrent_step(recurrent, self.type, move(inner), at))
+        return self.program.get().add(cn.recurrent_step(recurrent, self.type, move(inner), at))
 
     def attention(self, tuple blas, tuple sizes, double scale, bint causal, views, tuple values):
         """`sizes`: samples, heads, queries, keys, features of a query and of a value. `views`: HeadsView's tuple for
         queries, keys, values, results and the mask, or as many as there are; `values`: their numbers, with -1 for no
         mask."""
-        cdef c.Attention layer
-        cdef c.AttentionValues at
+        cdef cn.Attention layer
+        cdef cn.AttentionValues at
         layer.batch, layer.heads, layer.queries, layer.keys, layer.width, layer.value_width = sizes
         layer.scale, layer.causal = scale, causal
         fill_heads_view(&layer.q, views[0])
@@ -389,7 +305,7 @@ cdef class Steps:
         fill_heads_view(&layer.out, views[3])
         fill_heads_view(&layer.mask, views[4] if len(views) > 4 else views[0])
         at.q, at.k, at.v, at.out, at.mask = values
-        return self.program.get().add(c.attention_step(blas_of(blas), self.type, layer, at))
+        return self.program.get().add(cn.attention_step(blas_of(blas), self.type, layer, at))
 
     def depthwise(self, cnp.ndarray filters not None, tuple image, int64_t outputs, tuple sliding, bint channels_last, bias,
                   activation, int x, int y):
@@ -398,7 +314,7 @@ cdef class Steps:
         cdef c.Sliding windows
         fill_sliding(&windows, sliding)
         self.fill_finish(&finish, bias, activation, outputs)
-        return self.program.get().add(c.depthwise_step(
+        return self.program.get().add(cn.depthwise_step(
             self.type, self.vector_of(filters, outputs * windows.kernel_rows * windows.kernel_cols),
             images_of_sample(image, channels_last),
             images_of_sample((outputs, windows.out_rows, windows.out_cols), channels_last), windows, finish, x, y))
