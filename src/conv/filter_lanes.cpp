@@ -107,7 +107,7 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     const Padded padded(shape, true);
     if (!has_short_offsets(padded)) return {};
     const double pixels = static_cast<double>(shape.sliding.pixels());
-    return subject.operand.nnz() / tiles.front().row->lanes * pixels * 0.6 +
+    return subject.operand.nnz() / tiles.front().row->lanes * pixels * 0.85 +
            cost_of_moving(padded, subject, shape, !shape.channels_last);
 }
 

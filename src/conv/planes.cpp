@@ -293,15 +293,19 @@ class PlanesConvolution final : public Convolution {
     const PlanesLayout layout_;
 };
 
-// Channels whose planes' part under a tile stays in L1, where rows have columns of their own: each channel is read once
-// for each of its entries. Rows that share columns read it so much less often that sums need not leave registers.
+// Channels of a block. Where rows have columns of their own each channel is read once for each of its entries, and its
+// planes' part under a tile has to stay in L1. Rows that share columns read it so much less often that loads from L2
+// beside them cost less than sums that leave registers more often: their blocks are as much larger.
 std::int64_t block_channels(const ConvShape& shape, const Padded& padded, const PlanesRow& row) {
     const Sliding& s = shape.sliding;
     const std::int64_t tall = s.kernel_rows * (row.tile_cols + 16);
     const std::int64_t flat = row.tile_cols + padded.offset(0, s.taps() - 1);
+    const bool own = row.shared_rows == 0;
     const std::int64_t bytes =
-        (s.stride_rows * s.stride_cols == 1 ? std::min(tall, flat) : tall) * bytes_of(shape.types.x);
-    return std::clamp<std::int64_t>(cache_sizes().l1d * 3 / 5 / bytes, 8, 4096);
+        (own && s.stride_rows * s.stride_cols == 1 ? std::min(tall, flat) : tall) * bytes_of(shape.types.x);
+    const double of_l1 = own ? 0.6 : row.shared_rows > 4 ? 2 : 1.5;
+    return std::clamp(static_cast<std::int64_t>(of_l1 * static_cast<double>(cache_sizes().l1d)) / bytes,
+                      std::int64_t{8}, std::int64_t{4096});
 }
 
 using Supported = TypeList<Product<float, float, float>, Product<double, double, double>,
@@ -311,7 +315,7 @@ PlanesLayout derive(Subject& subject, const ConvShape& shape, const Padded& padd
     const StoredMatrix& matrix = subject.operand.by_output();
     const std::int64_t taps = shape.sliding.taps();
     std::int64_t cols = max_block_cols / taps * taps;
-    if (row.shared_rows == 0) cols = std::min(cols, block_channels(shape, padded, row) * taps);
+    cols = std::min(cols, block_channels(shape, padded, row) * taps);
     cols = std::max<std::int64_t>(1, std::min<std::int64_t>(cols == 0 ? max_block_cols : cols, matrix.cols));
     const std::int64_t panel = std::clamp<std::int64_t>(
         (matrix.rows + most_shared_rows - 1) / most_shared_rows * most_shared_rows, most_shared_rows, most_panel_rows);
