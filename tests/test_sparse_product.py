@@ -133,6 +133,32 @@ def test_duplicates_and_any_order(make):
             assert_array_equal(part, was)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
+@pytest.mark.parametrize("columns", [4096, 2**24, 2**24 + 1])
+def test_every_number_of_products(isa, monkeypatch, columns, dtype):
+    """Row i has i products, whose columns come once, in pairs or more often: each sum in the order of A's entries, and
+    none where it is zero. Keys of sorting networks have room for 2**24 columns."""
+    monkeypatch.setattr(sparse_products, "_FEW_COLUMNS", 2**25)
+    most = 140 if columns == 4096 else 128 if columns == 2**24 else 32
+    A = sp.csr_array(np.tril(np.ones((most, most), dtype)))
+    rng = np.random.default_rng(8)
+    for n_different in (10 * most, 2 * most, most // 8):
+        taken = np.append(rng.choice(columns - 1, n_different - 1, replace=False), columns - 1)
+        places = rng.choice(taken, most).astype(np.int32)
+        values = rng.standard_normal(most).astype(dtype) if np.dtype(dtype).kind == "f" else rng.integers(-1, 2, most)
+        values[rng.random(most) < 0.1] = 0
+        A.data[:] = rng.integers(1, 3, A.nnz)
+        B = sp.csr_array((values.astype(dtype), places, np.arange(most + 1)), shape=(most, columns))
+        C = cs.from_scipy(A) @ B
+        for row in range(most):
+            sums = dict.fromkeys(places[: row + 1].tolist(), dtype(0))
+            for column, a, b in zip(places, A.data[A.indptr[row] : A.indptr[row + 1]], B.data):
+                sums[int(column)] += dtype(a * b)
+            wanted = sorted((column, value) for column, value in sums.items() if value != 0)
+            entries = slice(C.indptr[row], C.indptr[row + 1])
+            assert list(zip(C.indices[entries].tolist(), C.data[entries])) == wanted
+
+
 def test_zeros_and_special_values(isa):
     """What cancels and what was stored as zero is no entry; NaN is, and so is what underflows to a subnormal."""
     A = sp.csr_array(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, np.inf], [1e-300, 0.0, 0.0]]))

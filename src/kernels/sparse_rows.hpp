@@ -11,16 +11,18 @@ namespace cs {
 // How the non-zeros of a row are found among its sums, and brought into the order of their columns.
 enum class Collecting : std::uint8_t {
     scaled,        // the row is one row of B: no sums
-    sorted,        // a few products, sorted by column: no table of sums
+    sorted,        // some products, sorted by column: no table of sums
     marked,        // a bit for each column that a product fell into
     marked_twice,  // and a bit for each word of such bits
     everywhere,    // all sums are looked at
 };
 
-// Products of a row that are sorted, at most.
-inline constexpr int most_sorted = 32;
+// Products of a row that are sorted, at most: by any level, and by sorting networks, whose keys have bits for a column
+// of so many beside those of a product's place.
+inline constexpr int most_sorted = 32, most_in_network = 128;
+inline constexpr std::int64_t most_network_columns = std::int64_t{1} << 24;
 // Columns and values that are written beyond the non-zeros, at most.
-inline constexpr int written_beyond = 4;
+inline constexpr int written_beyond = 64;
 
 // One row of A B: the rows of B that its entries name, times their values, are added up in their order, by a
 // multiplication and an addition that round one after the other: the bits are those of a loop, at every level.
@@ -48,6 +50,7 @@ using SparseRowFunction = std::int64_t (*)(const SparseRowArgs&);
 struct SparseRowsRow {
     Type type;
     int sums_per_mark;  // looked at in the time of marking a column and finding it again
+    bool has_networks;
     SparseRowFunction function;
 };
 

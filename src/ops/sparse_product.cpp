@@ -35,10 +35,11 @@ std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) /
 
 // The way that costs least for a row of so many products.
 Collecting way_of(std::int64_t entries, std::int64_t count, std::int64_t columns, bool b_is_canonical,
-                  int sums_per_mark) {
+                  const SparseRowsRow& kernel) {
     if (entries == 1 && b_is_canonical) return Collecting::scaled;
-    if (count * sums_per_mark >= columns) return Collecting::everywhere;
-    if (count <= most_sorted) return Collecting::sorted;
+    if (count * kernel.sums_per_mark >= columns) return Collecting::everywhere;
+    const bool in_network = kernel.has_networks && columns <= most_network_columns;
+    if (count <= (in_network ? most_in_network : most_sorted)) return Collecting::sorted;
     return columns <= 128 * count ? Collecting::marked : Collecting::marked_twice;
 }
 
@@ -84,7 +85,7 @@ class SparseProduct::Worker {
             args.a_values = values_of<T>(a) + first;
             args.a_count = a.row_ptr[row + 1] - first;
             args.a_known = a.nnz() - first;
-            args.how = way_of(args.a_count, count, b.cols, b_is_canonical, kernel.sums_per_mark);
+            args.how = way_of(args.a_count, count, b.cols, b_is_canonical, kernel);
             if (args.how > Collecting::sorted) {
                 table_.make(args.n_words);
                 args.sums = table_.sums.data();

@@ -6,12 +6,15 @@
 // which a load, an addition and a store for each product bound. A sum that no product fell into is zero, as a sum that
 // cancels is, and neither becomes an entry. Full rows are compared with zero and compressed, a vector of sums at a
 // time. Where few sums are touched, that would wait for the stores just made: there a bit for each column says where to
-// look.
+// look. Some products need no sums: sorted by column, those of one column are neighbours.
 #pragma once
+
+#include <limits>
 
 #include "kernels/sparse_rows.hpp"
 #include "ukr/keys.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/networks.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -30,12 +33,18 @@ CS_INLINE Mask nonzeros(V lanes) {
 #endif
 }
 
+// As many of the lowest bits as there are lanes left.
+CS_INLINE Mask first_bits(std::int64_t count) {  // sixteen at most
+    return count >= 16 ? 0xffff : count <= 0 ? 0 : (Mask{1} << count) - 1;
+}
+
 template <class T>
 class SparseRow {
     static constexpr int lanes = native<T>, column_lanes = native<std::int32_t>;
     static constexpr int at_once = lanes > 8 ? lanes : 8;  // products
     static constexpr int waiting = 1024;                   // products side by side: they stay in L1
     static constexpr int prefetched = 8;                   // entries of A ahead
+    static constexpr int found_at_once = 4;                // columns of a word of marks
 
    public:
     explicit SparseRow(const SparseRowArgs& args)
@@ -85,6 +94,19 @@ class SparseRow {
     CS_INLINE void each_product(Body body) const {
         std::int32_t columns[waiting + at_once];
         T products[waiting + at_once];
+        auto take_all = [&](int n) {
+            for (int at = 0; at < n; ++at) body(columns[at], products[at]);
+        };
+        take_all(side_by_side(columns, products, [&](int& n) {
+            if (n < waiting) return;
+            take_all(n);
+            n = 0;
+        }));
+    }
+
+    // All products one after the other; `make_room` may take what there is. How many are left.
+    template <class MakeRoom>
+    CS_INLINE int side_by_side(std::int32_t* columns, T* products, MakeRoom make_room) const {
         const T* const a_values = static_cast<const T*>(args_.a_values);
         int n = 0;
         for (std::int64_t i = 0; i < args_.a_count; ++i) {
@@ -96,16 +118,13 @@ class SparseRow {
             }
             std::int64_t j = args_.b_row_ptr[row];
             do {
-                if (n >= waiting) {
-                    for (int at = 0; at < n; ++at) body(columns[at], products[at]);
-                    n = 0;
-                }
+                make_room(n);
                 write_some(columns + n, products + n, a_values[i], j, end);
                 n += static_cast<int>(end - j < at_once ? end - j : at_once);
                 j += at_once;
             } while (j < end);
         }
-        for (int at = 0; at < n; ++at) body(columns[at], products[at]);
+        return n;
     }
 
     // Products with the entries of B from j on: of the row that ends at `end`, and for nobody of those that follow.
@@ -134,7 +153,7 @@ class SparseRow {
         return __builtin_popcountll(word);
 #else
         int count = 0;  // of the first few: more are found by the next turn
-        for (int k = 0; k < written_beyond; ++k, word &= word - 1) count += word != 0;
+        for (int k = 0; k < found_at_once; ++k, word &= word - 1) count += word != 0;
         return count;
 #endif
     }
@@ -148,11 +167,11 @@ class SparseRow {
         std::int32_t* const columns = args_.columns;
         do {
             const int marked = count_of_word(left);
-            for (int k = 0; k < written_beyond; ++k) {
+            for (int k = 0; k < found_at_once; ++k) {
                 columns[count + k] = first + __builtin_ctzll(left | std::uint64_t{1} << 63);
                 left &= left - 1;
             }
-            count += marked < written_beyond ? marked : written_beyond;
+            count += marked < found_at_once ? marked : found_at_once;
         } while (left != 0);
         return count;
     }
@@ -202,16 +221,92 @@ class SparseRow {
         each_product([this](std::int32_t column, T product) { keep(column, product); });
     }
 
-    // A product's place is the number of products before it: those of lesser columns, and earlier ones of its own.
     void sorted() {
+        alignas(64) std::int32_t columns[most_in_network + at_once];
+        alignas(64) T products[most_in_network + at_once];
+        const int n = side_by_side(columns, products, [](int&) {});
+        const bool is_plain = sort(columns, products, n);
+        count_ = n;
+        if (!is_plain) add_neighbours();
+    }
+
+    // Into the order of columns, those of one column in their own; whether no column came twice and none is zero.
+    CS_INLINE bool sort(const std::int32_t* columns, const T* products, int n) {
+#if defined(__AVX512F__)
+        if (args_.n_words <= most_network_columns / 64) {
+            if (n <= 16) return in_network<1>(columns, products, n);
+            if (n <= 32) return in_network<2>(columns, products, n);
+            if (n <= 64) return in_network<4>(columns, products, n);
+            return in_network<8>(columns, products, n);
+        }
+#endif
+        return by_places(columns, products, n);
+    }
+
+#if defined(__AVX512F__)
+    // Keys are columns, and behind them the products' places: those sort with them, and say afterwards where from.
+    template <int Registers>
+    CS_INLINE bool in_network(const std::int32_t* columns, const T* products, int n) {
+        constexpr int capacity = 16 * Registers;
+        constexpr int place_bits = Registers == 1 ? 4 : Registers == 2 ? 5 : Registers == 4 ? 6 : 7;
+        SortKeys keys[Registers], lane{};
+        for (int l = 0; l < 16; ++l) lane[l] = l;
+        for (int i = 0; i < Registers; ++i) {
+            const SortKeys place = lane + 16 * i;
+            const SortKeys key = load<SortKeys>(columns + 16 * i) << place_bits | place;
+            keys[i] = place < n ? key : broadcast<SortKeys>(std::numeric_limits<std::int32_t>::max());
+        }
+        ukr::CS_ISA::sort<Registers>(keys);
+        SortKeys before = broadcast<SortKeys>(-1);
+        Mask special = 0;
+        for (int i = 0; i < Registers; ++i) {
+            const SortKeys column = keys[i] >> place_bits, place = keys[i] & (capacity - 1);
+            const auto previous = (SortKeys)_mm512_maskz_alignr_epi32(0xffff, (__m512i)column, (__m512i)before, 15);
+            before = column;
+            const Mask zero = pick<Registers>(products, place, values_ + 16 * i);
+            special |= (same<std::int32_t>(column, previous) | zero) & first_bits(n - 16 * i);
+            store(args_.columns + 16 * i, column);
+        }
+        return special == 0;
+    }
+#endif
+
+#if defined(__AVX512F__)
+    // Brings 16 products from their places; which of them are zero.
+    template <int Registers>
+    static CS_INLINE Mask pick(const T* products, SortKeys place, T* to) {
+        const auto at = (__m512i)place;
+        if constexpr (sizeof(T) == 8) {
+            const __m512i none = _mm512_setzero_si512();
+            const __m256i first = _mm512_maskz_extracti64x4_epi64(0xff, at, 0);
+            const __m256i second = _mm512_maskz_extracti64x4_epi64(0xff, at, 1);
+            const auto low = (vec<T, 8>)_mm512_mask_i32gather_epi64(none, 0xff, first, products, 8);
+            const auto high = (vec<T, 8>)_mm512_mask_i32gather_epi64(none, 0xff, second, products, 8);
+            store(to, low);
+            store(to + 8, high);
+            return ~(nonzeros(low) | nonzeros(high) << 8);
+        } else {
+            const auto from = [&](int i) { return load<__m512i>(products + 16 * i); };
+            __m512i found;
+            if constexpr (Registers == 1) found = _mm512_maskz_permutexvar_epi32(0xffff, at, from(0));
+            if constexpr (Registers == 2) found = _mm512_permutex2var_epi32(from(0), at, from(1));
+            if constexpr (Registers == 4) {
+                const __m512i second = _mm512_permutex2var_epi32(from(2), at, from(3));
+                const __mmask16 is_second = _mm512_test_epi32_mask(at, _mm512_set1_epi32(32));
+                found = _mm512_mask_mov_epi32(_mm512_permutex2var_epi32(from(0), at, from(1)), is_second, second);
+            }
+            if constexpr (Registers == 8)
+                found = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xffff, at, products, 4);
+            store(to, found);
+            return ~nonzeros((vec<T, 16>)found);
+        }
+    }
+#endif
+
+    // A product's place is the number of products before it: those of lesser columns, and earlier ones of its own.
+    CS_INLINE bool by_places(const std::int32_t* columns, const T* products, int n) {
         using Columns = vec<std::int32_t, column_lanes>;
-        std::int32_t columns[most_sorted], places[most_sorted];
-        T products[most_sorted];
-        int n = 0;
-        each_product([&](std::int32_t column, T product) {
-            columns[n] = column;
-            products[n++] = product;
-        });
+        std::int32_t places[most_sorted];
         Columns again{};
         for (int start = 0; start < n; start += column_lanes) {
             const auto own = load<Columns>(columns + start);
@@ -230,19 +325,55 @@ class SparseRow {
             values_[places[at]] = products[at];
             zeros += products[at] == T{};
         }
-        count_ = n;
-        if (zeros != 0 || bits_of(again) != 0) add_neighbours();
+        return zeros == 0 && bits_of(again) == 0;
     }
 
     // Of products in order: those of one column become one sum.
     void add_neighbours() {
         const std::int64_t n = count_;
         count_ = 0;
+        if (vector_bytes > 16 && !has_threes(n)) return add_pairs(n);
         for (std::int64_t at = 0; at < n;) {
             const std::int32_t column = args_.columns[at];
             T sum{};
             for (; at < n && args_.columns[at] == column; ++at) sum = static_cast<T>(sum + values_[at]);
             keep(column, sum);
+        }
+    }
+
+    bool has_threes(std::int64_t n) const {
+        bool found = false;
+        for (std::int64_t at = 2; at < n; ++at) found |= args_.columns[at] == args_.columns[at - 2];
+        return found;
+    }
+
+    // Where no column came more often than twice, a vector at a time: its first product takes the second, which goes.
+    void add_pairs(std::int64_t n) {
+        using K = Key<T>;
+        using Wide = vec<K, lanes>;
+        using Narrow = vec<std::int32_t, lanes>;
+        Wide lane;
+        for (int l = 0; l < lanes; ++l) lane[l] = l;
+        Mask second = 0;
+        for (std::int64_t first = 0; first < n; first += column_lanes) {
+            const auto columns = load<vec<std::int32_t, column_lanes>>(args_.columns + first);
+            const std::int64_t written = count_;
+            Mask kept = 0;
+            vec<T, lanes> sums[column_lanes / lanes];
+            for (int part = 0; part < column_lanes; part += lanes) {
+                const std::int64_t at = first + part;
+                const auto own = __builtin_convertvector(load<Narrow>(args_.columns + at), Wide),
+                           next = __builtin_convertvector(load<Narrow>(args_.columns + at + 1), Wide);
+                const auto is_pair = (own == next) & (lane < static_cast<K>(n - 1 - at));
+                const auto others = (Wide)load<vec<T, lanes>>(values_ + at + 1) & is_pair;
+                sums[part / lanes] = load<vec<T, lanes>>(values_ + at) + (vec<T, lanes>)others;
+                const Mask pairs = bits_of(is_pair);
+                kept |= (nonzeros(sums[part / lanes]) & ~(pairs << 1 | second) & first_bits(n - at)) << part;
+                second = pairs >> (lanes - 1);
+            }
+            for (int part = 0; part < column_lanes; part += lanes)
+                count_ += compress(values_ + count_, kept >> part & first_bits(lanes), sums[part / lanes]);
+            compress(args_.columns + written, kept, columns);
         }
     }
 
@@ -259,7 +390,7 @@ std::int64_t sparse_row(const SparseRowArgs& given) {
 }
 
 template <class T>
-inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, native<T>, sparse_row<T>};
+inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, native<T>, vector_bytes == 64, sparse_row<T>};
 
 static constexpr SparseRowsRow sparse_rows_of_every_level[] = {
     sparse_rows_row<float>,
