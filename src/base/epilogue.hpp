@@ -66,8 +66,9 @@ struct Activations {
     std::uint32_t bits;
     constexpr bool have(Activation activation) const { return (bits >> static_cast<int>(activation) & 1) != 0; }
 };
-inline constexpr Activations up_to_relu{1u << static_cast<int>(Activation::none) |
-                                        1u << static_cast<int>(Activation::relu)};
+inline constexpr Activations up_to_relu6{1u << static_cast<int>(Activation::none) |
+                                         1u << static_cast<int>(Activation::relu) |
+                                         1u << static_cast<int>(Activation::relu6)};
 inline constexpr Activations every_activation{~0u};
 
 }  // namespace cs

@@ -47,7 +47,7 @@ struct ByteWindowsRow {
     int operations;  // of a step for each column, about
     ByteWindowsFunction function;
     MoveBytesFunction move;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

@@ -41,7 +41,7 @@ struct ColumnsRow {
     Types types;
     int block_rows;
     ColumnsFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

@@ -29,7 +29,7 @@ struct FilterLanesRow {
     Types types;
     int lanes, tile_cols;
     FilterLanesFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

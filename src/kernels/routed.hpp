@@ -56,7 +56,7 @@ struct RoutedRow {
     int lanes, window;  // members per unit; most columns in a window
     int block_rows, tile_cols;
     RoutedFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/epilogue.hpp"
 #include "base/types.hpp"
 
 namespace cs {
@@ -22,6 +23,8 @@ inline constexpr int most_shared_rows = 8;  // panels are multiples of it
 // index by 1, 2, 4 or 8 for nothing, so one layout serves tiles of 16, 32, 64 and 128 bytes.
 inline constexpr int column_unit = 16;
 inline constexpr int max_block_cols = 65536 / column_unit;
+// In the list of a group's rows: more of the row's entries follow in a tail. So panels have at most as many rows.
+inline constexpr std::uint16_t has_tail = 1u << 15;
 
 struct GroupRun {
     std::uint32_t groups, count;
@@ -31,13 +34,13 @@ struct RowTail {
 };
 
 // One (panel, block) against one tile of x. For each of its rows r:  to[r] = from[r] + sum of value * x[column],
-// lane by lane over the tile's columns; `from` counts as zero where `first` is set.
+// lane by lane over the tile's columns, and then what `finish` says; `from` counts as zero where `first` is set.
 template <class Column>
 struct GroupsArgs {
     const GroupRun* runs;
     const RowTail* tails;
     std::int64_t n_runs, n_tails;
-    const std::uint16_t* rows;  // of each group, relative to the panel; a short last group repeats a row
+    const std::uint16_t* rows;  // of each group, relative to the panel, with has_tail; a short last group repeats a row
     const Column* columns;      // where each entry's row of x lies; per entry, or per group that shares it
     const void* values;
     const void* x;
@@ -46,7 +49,8 @@ struct GroupsArgs {
     std::int64_t from_stride, to_stride;  // elements between rows
     std::int64_t to_cols;                 // of `to`: all of the tile, or the first alone where the micro-kernel can
     bool first;                           // the first block: rows without entries are stored too
-    bool last;                            // the last block, and `to` is not `from`: every row is stored
+    bool last;                            // the last block, and what is stored is not `from`: every row is stored
+    Epilogue finish;                      // of the last block; bias: of the panel's rows
 };
 // Columns are column * column_unit, relative to the block; x has one tile row per column of the block, without gaps.
 using RowGroupsArgs = GroupsArgs<std::uint16_t>;
@@ -59,6 +63,7 @@ struct RowGroupsRow {
     double cycles;      // an entry of each row of a group, at best: how tiles compare, whatever the matrix
     bool stores_first;  // columns alone, where a tile is not full
     RowGroupsFunction function;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

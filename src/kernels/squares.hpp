@@ -33,7 +33,7 @@ using SquaresFunction = void (*)(const SquaresArgs&);
 struct SquaresRow {
     Types types;
     SquaresFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

@@ -29,7 +29,7 @@ struct StoredRowsRow {
     Types types;
     int tile_cols;
     StoredRowsFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

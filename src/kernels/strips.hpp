@@ -31,7 +31,7 @@ using StripsFunction = void (*)(const StripsArgs&);
 struct StripsRow {
     Types types;
     StripsFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

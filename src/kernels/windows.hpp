@@ -55,7 +55,7 @@ struct WindowsRow {
     Types types;
     int windows;  // per tile; 0: gather steps only
     WindowsFunction function;
-    Activations takes = up_to_relu;
+    Activations takes = up_to_relu6;
 };
 
 }  // namespace cs

@@ -39,7 +39,7 @@ struct RowGroupsLayout final : Layout {
     // What of a part micro-kernels read; `places`: the columns, or what stands for them.
     template <class W, class Column>
     GroupsArgs<Column> args_of(const Part& part, const Column* places) const {
-        GroupsArgs<Column> args;
+        GroupsArgs<Column> args{};
         args.runs = runs.data() + part.run;
         args.tails = tails.data() + part.tail;
         args.n_runs = part.n_runs;
@@ -64,7 +64,7 @@ RowName name_of_groups(const Row& row, const char* op, const char* plain, const 
             row.tile_cols};
 }
 
-// block_cols at most max_block_cols, panel_rows at most 65536. shared_rows: so many neighbouring rows
+// block_cols at most max_block_cols, panel_rows at most has_tail. shared_rows: so many neighbouring rows
 // have one pattern, and panels are made of whole groups.
 RowGroupsLayout derive_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
                                   int shared_rows);

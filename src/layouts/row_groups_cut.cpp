@@ -27,7 +27,7 @@ std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shar
 }
 
 std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {
-    constexpr std::int64_t highest = 32768;
+    constexpr std::int64_t highest = has_tail;
     const std::int64_t share = matrix.rows / std::max(1, effective_threads()) + 1;
     std::int64_t panel = round_up(std::clamp(share, least_panel_rows, most_panel_rows), most_shared_rows);
     const std::int64_t n_blocks = matrix.cols / block_cols + 1;

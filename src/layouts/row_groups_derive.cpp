@@ -114,8 +114,11 @@ class Builder {
             if (static_cast<std::int64_t>(layout_.runs.size()) == part.run || layout_.runs.back().count != steps)
                 layout_.runs.push_back({0, steps});
             ++layout_.runs.back().groups;
-            for (std::size_t r = 0; r < of_group; ++r)
-                layout_.rows.push_back(in_panel(order_[group + std::min(r, n - 1)]));
+            for (std::size_t r = 0; r < of_group; ++r) {
+                const Segment& segment = order_[group + std::min(r, n - 1)];
+                const bool goes_on = segment.count() > steps;
+                layout_.rows.push_back(static_cast<std::uint16_t>(in_panel(segment) | (goes_on ? has_tail : 0)));
+            }
             for (std::uint32_t step = 0; step < steps; ++step)
                 for (std::size_t r = 0; r < of_group; ++r) append_entry(order_[group + r]);
         }

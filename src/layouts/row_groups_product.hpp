@@ -106,7 +106,7 @@ class GroupsProduct {
             // in y, if its rows are as close).
             const DenseView& y = sink.view();
             const bool direct = sink.in_place() && y.col_stride == 1 && (is_full() || row.stores_first) &&
-                                sink.finish().changes_nothing();
+                                row.takes.have(sink.finish().activation);
             Y* const y_part = direct ? element<Y>(y, rows.first, cols.first) : nullptr;
             Y* const partial = direct && is_full() && y.row_stride == width ? y_part : sums;
             if (starts != nullptr)
@@ -130,7 +130,8 @@ class GroupsProduct {
                 args.to_stride = args.to == sums ? width : y.row_stride;
                 args.to_cols = args.to == sums ? width : cols.count;
                 args.first = block == 0 && starts == nullptr;
-                args.last = last && args.to != args.from;
+                if (last && direct) args.finish = sink.in_loop(row.takes, rows.first);
+                args.last = last && (args.to != args.from || !args.finish.changes_nothing());
                 row.function(args);
             }
             if (!direct) sink.take_tile(sums, width, rows, cols);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The epilogue as loops apply it to sums that are still in registers: bias, and the activations of `up_to_relu`.
+// The epilogue as loops apply it to sums that are still in registers: bias, and the activations of `up_to_relu6`.
 #pragma once
 
 #include "base/epilogue.hpp"
@@ -11,23 +11,31 @@ namespace cs::ukr::CS_ISA {
 template <class T>
 struct Finish {
     const T* bias;
-    bool with_relu;
+    bool with_relu, with_six;
 
     static CS_INLINE Finish of(const Epilogue& epilogue) {
-        return {static_cast<const T*>(epilogue.bias), epilogue.activation == Activation::relu};
+        const bool six = epilogue.activation == Activation::relu6;
+        return {static_cast<const T*>(epilogue.bias), six || epilogue.activation == Activation::relu, six};
     }
 
     // Sums of neighbouring rows from `row` on; one of them, where V is T.
     template <class V>
     CS_INLINE V rows(V sum, std::int64_t row) const {
         if (bias != nullptr) sum = static_cast<V>(sum + load<V>(bias + row));
-        return with_relu ? relu(sum) : sum;
+        return activated(sum);
     }
     // Sums of one row.
     template <class V>
     CS_INLINE V of_row(V sum, std::int64_t row) const {
         if (bias != nullptr) sum = static_cast<V>(sum + broadcast<V>(bias[row]));
-        return with_relu ? relu(sum) : sum;
+        return activated(sum);
+    }
+    template <class V>
+    CS_INLINE V activated(V sum) const {
+        if (with_relu) sum = relu(sum);
+        if (!with_six) return sum;
+        const V six = broadcast<V>(T(6));
+        return sum > six ? six : sum;
     }
 };
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "kernels/row_groups.hpp"
+#include "ukr/finish.hpp"
 #include "ukr/parts.hpp"
 #include "ukr/vec.hpp"
 
@@ -45,6 +46,8 @@ struct RowGroups {
     const T* from;
     T* to;
     std::int64_t from_stride, to_stride, to_cols;
+    bool finishes;
+    Finish<T> finish;
 
     // Masks are for nothing with AVX-512; with AVX2 a masked store takes as long as many whole ones.
     static constexpr bool stores_first =
@@ -57,9 +60,15 @@ struct RowGroups {
         return left < 0 ? 0 : left > part ? part : left;
     }
 
-    // Sums of a row to where they are to be, and from there.
-    CS_INLINE void put(std::int64_t row, const Part (&sum)[NV]) const {
+    static CS_INLINE std::int64_t row_of(std::uint16_t listed) { return listed & (has_tail - 1); }
+
+    // Sums of a row to where they are to be, and from there. `listed`: with has_tail where they are not complete.
+    CS_INLINE void put(std::uint16_t listed, Part (&sum)[NV]) const {
+        const std::int64_t row = row_of(listed);
         T* const at = to + row * to_stride;
+        if (finishes && (listed & has_tail) == 0)
+#pragma GCC unroll 8
+            for (int v = 0; v < NV; ++v) sum[v] = finish.of_row(sum[v], row);
         if constexpr (stores_first)
             if (to_cols < tile) {
                 for (int v = 0; v < NV; ++v) store_first<Part>(at + v * part, lanes_of(to_cols, v), sum[v]);
@@ -153,11 +162,12 @@ struct RowGroups {
     CS_INLINE void packed_group(const std::uint16_t* rows, const Column* columns, const T* values,
                                 std::uint32_t count) const {
         V sum[Groups][sums_of_group];
-        auto row = [&](int g, int n, int i) -> std::int64_t { return rows[g * rows_of_group + n * Parts + i]; };
+        auto row = [&](int g, int n, int i) { return rows[g * rows_of_group + n * Parts + i]; };
         for (int g = 0; g < Groups; ++g)
             for (int n = 0; n < sums_of_group; ++n)
                 sum[g][n] =
-                    First ? V{} : join_parts<V, Parts>([&](int i) { return from + row(g, n, i) * from_stride; });
+                    First ? V{}
+                          : join_parts<V, Parts>([&](int i) { return from + row_of(row(g, n, i)) * from_stride; });
 #pragma GCC unroll 1
         for (std::uint32_t j = 0; j < count; ++j, ++columns, values += rows_of_group)
 #pragma GCC unroll 4
@@ -167,7 +177,7 @@ struct RowGroups {
         for (int g = 0; g < Groups; ++g)
             for (int n = 0; n < sums_of_group; ++n)
                 for_parts<V, Parts>(sum[g][n], [&](int i, Part own) {
-                    const Part sums[NV] = {own};
+                    Part sums[NV] = {own};
                     put(row(g, n, i), sums);
                 });
     }
@@ -177,8 +187,10 @@ struct RowGroups {
                               std::uint32_t count) const {
         V sum[Groups * rows_of_group][NV];
         for (int r = 0; r < Groups * rows_of_group; ++r)
-            for (int v = 0; v < NV; ++v) sum[r][v] = First ? V{} : load<V>(from + rows[r] * from_stride + v * Lanes);
+            for (int v = 0; v < NV; ++v)
+                sum[r][v] = First ? V{} : load<V>(from + row_of(rows[r]) * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
+#pragma GCC unroll 16
         for (int r = 0; r < Groups * rows_of_group; ++r) put(rows[r], sum[r]);
     }
 
@@ -233,7 +245,9 @@ void row_groups(const GroupsArgs<Column>& args) {
                                                                     static_cast<T*>(args.to),
                                                                     args.from_stride,
                                                                     args.to_stride,
-                                                                    args.to_cols};
+                                                                    args.to_cols,
+                                                                    !args.finish.changes_nothing(),
+                                                                    Finish<T>::of(args.finish)};
     if (args.first)
         tile.template run<true>(args);
     else
