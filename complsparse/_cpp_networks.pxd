@@ -90,6 +90,9 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         multiply
         subtract
         divide
+        larger
+        smaller
+        slope
 
     cdef struct PairAxis:
         int64_t n, a, b

@@ -144,7 +144,20 @@ def test_arrays_broadcast(layer, other, constants):
         assert_allclose(run(layer, *order, constants=constants), entrywise(function, *order), rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", [nn.Add(), nn.Sub(), nn.Mul(), nn.Div()], ids=repr)
+@pytest.mark.parametrize("layer", [nn.Max(), nn.Min(), nn.PReLU()], ids=repr)
+def test_what_is_no_number_stays_so(layer, isa):
+    """In every lane, at either place, and beside infinities and zeros of both signs."""
+    values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -1.5], dtype=np.float32)
+    x, y = (np.ascontiguousarray(v.reshape(1, -1)) for v in np.meshgrid(values, values))
+    with np.errstate(invalid="ignore"):
+        wanted = type(layer).function(x, y)
+    g = nn.Graph()
+    g.output(g.add(layer, g.input("x", x.shape), g.input("y", y.shape)))
+    assert [step.kernel for step in g.plan(x.shape, y.shape).steps] == [layer.operation]
+    assert_array_equal(g(x, y), wanted)
+
+
+@pytest.mark.parametrize("layer", [nn.Add(), nn.Sub(), nn.Mul(), nn.Div(), nn.Max(), nn.Min(), nn.PReLU()], ids=repr)
 @pytest.mark.parametrize("kind", [nn.ReLU, nn.ReLU6, nn.Tanh])
 @pytest.mark.parametrize("shape", [(2, 5000), (2, 3, 41), (1, 3, 1), (2, 1, 1), ()])
 def test_activations_are_part_of_arithmetic(layer, kind, shape):
@@ -155,7 +168,7 @@ def test_activations_are_part_of_arithmetic(layer, kind, shape):
     a, b = g.input("a", x.shape), g.constant(other)
     g.output(g.add(kind(), g.add(layer, a, b)))
     assert [step.kernel for step in g.plan(x.shape).steps] == [f"{layer.operation} + {kind.activation}"]
-    wanted = nn.Sequential([kind()])(entrywise(layer.function, x, other))
+    wanted = nn.Sequential([kind()])(layer.function(x, other))
     assert_allclose(g(x), wanted, rtol=2e-6, atol=1e-6)
 
 

@@ -131,7 +131,8 @@ cdef class Steps:
         cdef vector[cn.PairAxis] of_sample
         cdef cn.PairAxis axis
         cdef cn.Pair pair = {"add": cn.Pair.add, "multiply": cn.Pair.multiply, "subtract": cn.Pair.subtract,
-                             "divide": cn.Pair.divide}[operation]
+                             "divide": cn.Pair.divide, "larger": cn.Pair.larger, "smaller": cn.Pair.smaller,
+                             "slope": cn.Pair.slope}[operation]
         for axis.n, axis.a, axis.b in axes:
             of_sample.push_back(axis)
         self.fill_finish(&finish, None, activation, 0)

@@ -54,7 +54,6 @@ from complsparse.nn._math import (
     Not,
     Or,
     Pow,
-    PReLU,
     Reciprocal,
     Round,
     Sign,
@@ -89,7 +88,7 @@ from complsparse.nn._moving import (
 )
 from complsparse.nn._network import Graph, Net, Sequential
 from complsparse.nn._norms import LayerNorm, RMSNorm
-from complsparse.nn._pairs import Add, Div, MatMul, Max, Min, Mul, Sub
+from complsparse.nn._pairs import Add, Div, MatMul, Max, Min, Mul, PReLU, Sub
 from complsparse.nn._plan import NetPlan
 from complsparse.nn._pools import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from complsparse.nn._qproducts import QConv1d, QConv2d, QLinear

@@ -117,21 +117,6 @@ def HardSigmoid(x: Any, *, alpha: float = 1 / 6, beta: float = 0.5) -> Any:
 
 
 @array_layer
-def PReLU(x: Any, slope: Any = None, *, weight: Array | None = None) -> Any:
-    """``x`` where it is above zero, ``slope * x`` elsewhere; the slope is an input or, as an attribute, `weight`.
-
-    Parameters
-    ----------
-    weight : array_like, optional
-        A slope for all, or what broadcasts with x; 0.25 unless given.
-    """
-    if slope is None:
-        slope = 0.25 if weight is None else weight
-    slope = np.asarray(slope, x.dtype)
-    return np.where(x > 0, x, slope * x)
-
-
-@array_layer
 def Softplus(x: Any) -> Any:
     """``log(1 + exp(x))``."""
     return np.logaddexp(x, _in_dtype(0, x))

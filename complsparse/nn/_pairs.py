@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from complsparse.nn._array_layer import ArrayLayer
+from complsparse.nn._attributes import Array
 from complsparse.nn._elementwise import ActivationLayer
 from complsparse.nn._layer import Layer
 from complsparse.nn._values import Shape, Spec
@@ -121,6 +122,52 @@ class Div(_Pairwise):
         return np.where(y == 0, 0, np.sign(x) * np.sign(y) * (np.abs(x) // np.maximum(np.abs(y), 1))).astype(x.dtype)
 
 
+class Min(_Pairwise):
+    """The least of two or more values, entry by entry."""
+
+    n_inputs, operation = None, "smaller"
+
+    @staticmethod
+    def function(x: Any, *more: Any) -> Any:
+        return reduce(np.minimum, more, x)
+
+
+class Max(_Pairwise):
+    """The largest of two or more values, entry by entry."""
+
+    n_inputs, operation = None, "larger"
+
+    @staticmethod
+    def function(x: Any, *more: Any) -> Any:
+        return reduce(np.maximum, more, x)
+
+
+class PReLU(_Pairwise):
+    """``x`` where it is above zero, ``slope * x`` elsewhere; the slope is an input or, as an attribute, `weight`.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        A slope for all, or what broadcasts with x; 0.25 unless given.
+    """
+
+    operation = "slope"
+    weight: Any
+
+    @staticmethod
+    def function(x: Any, slope: Any = None, *, weight: Array | None = None) -> Any:
+        if slope is None:
+            slope = 0.25 if weight is None else weight
+        slope = np.asarray(slope, x.dtype)
+        return np.where(x > 0, x, slope * x)
+
+    def emit_activated(self, builder: Builder, activation: str | None, *inputs: Value) -> Value:
+        if len(inputs) == 1 and inputs[0].spec.dtype is None:
+            slope = np.asarray(0.25 if self.weight is None else self.weight, builder.dtype)
+            inputs = (*inputs, builder.fixed(Spec.of_array(slope, True)))
+        return super().emit_activated(builder, activation, *inputs)
+
+
 class ActivatedPair(Layer):
     """What a network makes of arithmetic whose result only an activation reads."""
 
@@ -134,22 +181,6 @@ class ActivatedPair(Layer):
 
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         return self.pair.emit_activated(builder, self.activation.activation, *inputs)
-
-
-class Min(ArrayLayer):
-    """The least of two or more values, entry by entry."""
-
-    @staticmethod
-    def function(x: Any, *more: Any) -> Any:
-        return reduce(np.minimum, more, x)
-
-
-class Max(ArrayLayer):
-    """The largest of two or more values, entry by entry."""
-
-    @staticmethod
-    def function(x: Any, *more: Any) -> Any:
-        return reduce(np.maximum, more, x)
 
 
 class MatMul(ArrayLayer):

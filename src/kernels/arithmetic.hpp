@@ -8,8 +8,9 @@
 
 namespace cs {
 
-// to[i] = a[i] + b[i], or another operation of the two; of an operand that is `one` a[0], or b[0]. `to` may be one of
-// those that are not.
+// to[i] = a[i] + b[i], or another operation of the two: the larger, NaN where either is, or the smaller one; a[i] above
+// zero, and its product with b[i] elsewhere, which is `slope`. Of an operand that is `one` a[0], or b[0]. `to` may be
+// one of those that are not.
 struct PairArgs {
     const void *a, *b;
     void* to;
@@ -49,7 +50,7 @@ using NormFunction = void (*)(const NormArgs&);
 
 struct ArithmeticRow {
     Type type;
-    PairFunction add, multiply, subtract, divide;
+    PairFunction add, multiply, subtract, divide, larger, smaller, slope;
     ScaleFunction scale;
     SoftmaxFunction softmax;
     NormFunction norm;

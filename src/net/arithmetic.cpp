@@ -232,7 +232,8 @@ class PermuteStep final : public Step {
 
 StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y) {
     const ArithmeticRow& row = arithmetic_of(type);
-    const PairFunction functions[] = {row.add, row.multiply, row.subtract, row.divide};
+    const PairFunction functions[] = {row.add,    row.multiply, row.subtract, row.divide,
+                                      row.larger, row.smaller,  row.slope};
     return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], type, std::move(axes), activation, a, b,
                                             y);
 }

@@ -52,7 +52,7 @@ StepPointer flatten_step(const WinnersAt& x, Type type, std::int64_t inner, cons
 
 StepPointer pool_step(const Pool& pool, const ImagesView& x_of_sample, const ImagesView& y_of_sample, int x, int y);
 
-enum class Pair : std::uint8_t { add, multiply, subtract, divide };
+enum class Pair : std::uint8_t { add, multiply, subtract, divide, larger, smaller, slope };
 // An axis of a result: its extent, and elements from one entry to the next of either operand, 0 where that is one for
 // all.
 struct PairAxis {

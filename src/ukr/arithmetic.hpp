@@ -50,6 +50,32 @@ struct Over {
     }
 };
 
+// NaN where one of them is; the larger one otherwise.
+template <class V>
+CS_INLINE V larger_or_nan(V a, V b) {
+    return (b > a) | (b != b) ? b : a;
+}
+
+struct LargerOrNan {
+    template <class V>
+    static CS_INLINE V of(V a, V b) {
+        return larger_or_nan(a, b);
+    }
+};
+struct SmallerOrNan {
+    template <class V>
+    static CS_INLINE V of(V a, V b) {
+        return (b < a) | (b != b) ? b : a;
+    }
+};
+struct Slope {
+    template <class V>
+    static CS_INLINE V of(V a, V b) {
+        const V sloped = static_cast<V>(a * b);
+        return a > V{} ? a : sloped;
+    }
+};
+
 template <class V, bool one, class T>
 CS_INLINE V load_or_spread(const T* from, std::int64_t i) {
     if constexpr (one)
@@ -164,12 +190,6 @@ CS_INLINE V exp_below_zero(V v) {
     return fma(e.less, e.scale, e.scale) * broadcast<V>(lowered<T>);
 }
 
-// NaN where one of them is; the larger one otherwise.
-template <class V>
-CS_INLINE V larger_or_nan(V a, V b) {
-    return (b > a) | (b != b) ? b : a;
-}
-
 template <class T>
 inline constexpr T largest_number = std::numeric_limits<T>::max();
 
@@ -231,9 +251,17 @@ void softmax(const SoftmaxArgs& args) {
 }
 
 template <class T>
-inline constexpr ArithmeticRow arithmetic_row{
-    type_of<T>,        pairwise<Plus, T>, pairwise<Times, T>, pairwise<Minus, T>,
-    pairwise<Over, T>, scale<T>,          softmax<T>,         norm<T>};
+inline constexpr ArithmeticRow arithmetic_row{type_of<T>,
+                                              pairwise<Plus, T>,
+                                              pairwise<Times, T>,
+                                              pairwise<Minus, T>,
+                                              pairwise<Over, T>,
+                                              pairwise<LargerOrNan, T>,
+                                              pairwise<SmallerOrNan, T>,
+                                              pairwise<Slope, T>,
+                                              scale<T>,
+                                              softmax<T>,
+                                              norm<T>};
 
 static constexpr ArithmeticRow arithmetic_of_every_level[] = {arithmetic_row<float>, arithmetic_row<double>};
 template <>

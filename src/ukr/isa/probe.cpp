@@ -43,6 +43,9 @@ constexpr ArithmeticRow ending(ArithmeticRow row) {
     row.multiply = end;
     row.subtract = end;
     row.divide = end;
+    row.larger = end;
+    row.smaller = end;
+    row.slope = end;
     row.scale = end;
     row.softmax = end;
     row.norm = end;
