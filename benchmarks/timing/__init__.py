@@ -2,7 +2,7 @@
 """The method: a compiled loop that calls candidates in turn, the cores it runs on, what a core can do."""
 
 from benchmarks.timing.compiled import NoCompiler, address, compiler_version, library
-from benchmarks.timing.cores import pin
+from benchmarks.timing.cores import is_of_intel, pin
 from benchmarks.timing.loop import (
     HEAT,
     SMOKE,
@@ -29,6 +29,7 @@ __all__ = [
     "compiler_version",
     "geometric_mean",
     "in_turn",
+    "is_of_intel",
     "library",
     "pin",
     "race",

@@ -43,3 +43,11 @@ def pin(threads: int) -> list[int]:
     cores = sorted(allowed, key=lambda core: (round(idle.get(core, 0.0), 1), core))[-threads:]
     os.sched_setaffinity(0, cores)
     return sorted(cores)
+
+
+def is_of_intel() -> bool:
+    """Whether the CPU says so of itself, as Linux tells it."""
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

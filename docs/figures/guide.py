@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws the pictures of the guide that show how the library draws: ``python docs/figures/guide.py``.
 
-The roofline is measured on the machine that runs this. The notebook picture is a photograph: what `_repr_html_` gives
-of the two matrices below, in a browser.
+The roofline and the profile are measured on the machine that runs this. The notebook picture is a photograph: what
+`_repr_html_` gives of the two matrices below, in a browser.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import scipy.sparse
 
 import complsparse as cs
@@ -34,6 +35,8 @@ def main(browser: str | None = None) -> None:
     packing.save(packed_picture(), str(IMAGES / "packing.png"), dpi=130)
     axes = cs.plot_roofline(cs.random((1024, 1024), set_size=16, rng=0))
     axes.figure.savefig(IMAGES / "roofline.png", dpi=110, bbox_inches="tight")
+    word = np.random.default_rng(0).standard_normal((1, 1, 32, 32), dtype=np.float32)
+    cs.nn.gsc_network("sparse_sparse", rng=0).profile(word, plot=IMAGES / "network-profile.png")
     if browser:
         page = IMAGES / "notebook.html"
         page.write_text(notebook_page())
