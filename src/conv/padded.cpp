@@ -114,21 +114,46 @@ void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t 
                          T* to) const {
     const Sliding& s = shape_.sliding;
     const std::int64_t down = images.row_stride, across = images.col_stride, n_phases = down_.phases * across_.phases;
+    const bool in_pairs = across == 1 && s.stride_cols == 2 && across_.phases == 2;  // both of a row at once
     // Some channels at a time, which stay in L1 for all phases.
     const std::int64_t most = n_phases == 1 ? images.channels : 8;
     for (std::int64_t c = 0; c < images.channels; c += most) {
         const std::int64_t n = std::min(most, images.channels - c);
-        for (std::int64_t phase = 0; phase < n_phases; ++phase) {
+        const auto args_of = [&](std::int64_t phase) -> PadArgs {
             const std::int64_t a = phase / across_.phases + top, b = phase % across_.phases - s.left;
             const Inside rows = Inside::of(a, s.stride_rows, rows_, images.height);
             const Inside cols = Inside::of(b, s.stride_cols, pitch_, images.width);
             const bool none = rows.first == rows.last || cols.first == cols.last;
             const T* const from = first + c * images.channel_stride + (rows.first * s.stride_rows + a) * down +
                                   (cols.first * s.stride_cols + b) * across;
-            move.pad({none ? first : from, to + c * channel_step() + phase * phase_step_, &fill, n,
-                      images.channel_stride, channel_step(), none ? 0 : rows.last - rows.first, cols.last - cols.first,
-                      s.stride_rows * down, s.stride_cols * across,
-                      none ? phase_step_ : rows.first * pitch_ + cols.first, pitch_, phase_step_});
+            return {none ? first : from,
+                    to + c * channel_step() + phase * phase_step_,
+                    &fill,
+                    n,
+                    images.channel_stride,
+                    channel_step(),
+                    none ? 0 : rows.last - rows.first,
+                    cols.last - cols.first,
+                    s.stride_rows * down,
+                    s.stride_cols * across,
+                    none ? phase_step_ : rows.first * pitch_ + cols.first,
+                    pitch_,
+                    phase_step_};
+        };
+        for (std::int64_t phase = 0; phase < n_phases; phase += in_pairs ? 2 : 1) {
+            const PadArgs args = args_of(phase);
+            if (!in_pairs) {
+                move.pad(args);
+                continue;
+            }
+            const PadArgs others = args_of(phase + 1);
+            const std::int64_t apart = static_cast<const T*>(others.from) - static_cast<const T*>(args.from);
+            if (args.rows > 0 && args.rows == others.rows && apart == 1)
+                move.pad_pair(args, others);
+            else if (args.rows > 0 && args.rows == others.rows && apart == -1)
+                move.pad_pair(others, args);
+            else
+                move.pad(args), move.pad(others);
         }
     }
 }

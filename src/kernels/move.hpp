@@ -46,6 +46,9 @@ struct PadArgs {
     std::int64_t before, to_row, size;
 };
 using PadFunction = void (*)(const PadArgs&);
+// As two calls, of elements two apart, of which those of the second lie between those of the first, or behind the last;
+// else they differ only in where they are written and how many there are in a row.
+using PadPairFunction = void (*)(const PadArgs&, const PadArgs&);
 
 struct MoveRow {
     Type type;
@@ -54,6 +57,7 @@ struct MoveRow {
     FinishFunction finish;
     WidenFunction widen;
     PadFunction pad;
+    PadPairFunction pad_pair;
 };
 
 }  // namespace cs

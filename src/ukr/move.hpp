@@ -350,7 +350,7 @@ template <class T>
 inline constexpr MoveRow move_row{type_of<T>, native<T>,
                                   // floats have more ways to be turned, and no bit changes
                                   transpose<std::conditional_t<std::is_same_v<T, std::int32_t>, float, T>>, finish<T>,
-                                  widen<T>, pad<T>};
+                                  widen<T>, pad<T>, pad_pair<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,        move_row<double>,      move_row<std::int64_t>,
