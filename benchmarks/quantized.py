@@ -19,7 +19,7 @@ if not __package__:
 from benchmarks import rivals, timing
 from benchmarks.rivals import int8
 
-BLOCKS = ((1, 1), (1, 4), (4, 4), (8, 4))
+BLOCKS = ((1, 1), (1, 4), (4, 4), (8, 4), (16, 4))
 STAGES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels across
 UNITS = ((1, "NCHW"), (8, "NCHW"), (8, "NHWC"), (16, "NHWC"))  # filters of a unit of four channels
 

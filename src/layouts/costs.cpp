@@ -80,6 +80,10 @@ const std::vector<CostField> fields = {
     {"quads_in", &CostConstants::quads_in},
     {"quads_out", &CostConstants::quads_out},
     {"quad_moved", &CostConstants::quad_moved},
+    {"chunk_copied", &CostConstants::chunk_copied},
+    {"copied_tile", &CostConstants::copied_tile},
+    {"neighbours_tile", &CostConstants::neighbours_tile},
+    {"block_tile", &CostConstants::block_tile},
     {"vector", &CostConstants::vector},
     {"sums_line", &CostConstants::sums_line},
     {"sum_moved", &CostConstants::sum_moved},
@@ -94,7 +98,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 60 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 64 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -40,6 +40,9 @@ struct CostConstants {
     // Quads: sixteen columns of a row of x into a tile and of y out of it; an element of either where rows are not
     // contiguous.
     double quads_in = 3, quads_out = 1, quad_moved = 0.33;
+    // Chunks: one whose units are copied, for a strip of columns, and for each tile of it; one of neighbours, for a
+    // tile; a block of sums, for a tile.
+    double chunk_copied = 44, copied_tile = 31, neighbours_tile = 33, block_tile = 90;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
     // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond
     // L2.

@@ -12,13 +12,18 @@
 
 namespace cs {
 
-// Of a source of bytes. Signed ones are moved by 128: as unsigned numbers they are x + 128. Features beyond the last
-// are zero, as are columns beyond.
+// Of a source of bytes. Signed ones may be moved by 128: as unsigned numbers they are x + 128 with the upper bit
+// flipped. Features beyond the last are zero, as are columns beyond.
 template <class X>
 class QuadsSource final : public Source<std::int32_t> {
    public:
-    QuadsSource(const Source<X>& bytes, const InterleaveRow& interleave, const MoveRow& move)
-        : Source<std::int32_t>((bytes.rows() + 3) / 4, nullptr), bytes_(bytes), interleave_(interleave), move_(move) {}
+    QuadsSource(const Source<X>& bytes, const InterleaveRow& interleave, const MoveRow& move,
+                std::uint8_t flip = std::is_signed_v<X> ? 0x80 : 0)
+        : Source<std::int32_t>((bytes.rows() + 3) / 4, nullptr),
+          bytes_(bytes),
+          interleave_(interleave),
+          move_(move),
+          flip_(flip) {}
 
     void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t*, std::int32_t* to) const override {
         const Range features{4 * rows.first, std::min(4 * rows.count, bytes_.rows() - 4 * rows.first)};
@@ -35,13 +40,12 @@ class QuadsSource final : public Source<std::int32_t> {
     void pack_columns(Range, std::int64_t, std::int32_t*) const override {}
 
    private:
-    static constexpr std::uint8_t flip = std::is_signed_v<X> ? 0x80 : 0;
     static constexpr std::int64_t buffer_bytes = 16384;
 
     void interleave(const X* from, std::int64_t rows, std::int64_t stride, std::int64_t cols, std::int64_t width,
                     std::int32_t* to) const {
         interleave_.function({reinterpret_cast<const std::uint8_t*>(from), reinterpret_cast<std::uint32_t*>(to), rows,
-                              cols, stride, width, flip});
+                              cols, stride, width, flip_});
     }
 
     // Of vectors that lie in memory one by one: four of their bytes are a quad already. Where they are not as such are
@@ -50,7 +54,7 @@ class QuadsSource final : public Source<std::int32_t> {
         const std::int64_t quads = (features.count + 3) / 4;
         const X* const from = element<const X>(x, features.first, cols.first);
         if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(quads * width) * sizeof *to);
-        if (flip == 0 && features.count % 4 == 0 && x.col_stride % 4 == 0 &&
+        if (flip_ == 0 && features.count % 4 == 0 && x.col_stride % 4 == 0 &&
             reinterpret_cast<std::uintptr_t>(from) % 4 == 0) {
             move_.transpose({from, to, cols.count, quads, x.col_stride / 4, width});
             return;
@@ -64,7 +68,7 @@ class QuadsSource final : public Source<std::int32_t> {
                 for (std::int64_t i = 0; i < n; ++i) {
                     auto* const vector = reinterpret_cast<std::uint8_t*>(some.data() + i * of_vector);
                     std::memcpy(vector, from + (j + i) * x.col_stride + 4 * q, static_cast<std::size_t>(bytes));
-                    for (std::int64_t b = 0; b < bytes; ++b) vector[b] ^= flip;
+                    for (std::int64_t b = 0; b < bytes; ++b) vector[b] ^= flip_;
                     std::fill(vector + bytes, vector + 4 * n_quads, std::uint8_t{0});
                 }
                 move_.transpose({some.data(), to + q * width + j, n, n_quads, of_vector, width});
@@ -85,6 +89,7 @@ class QuadsSource final : public Source<std::int32_t> {
     const Source<X>& bytes_;
     const InterleaveRow& interleave_;
     const MoveRow& move_;
+    const std::uint8_t flip_;
 };
 
 }  // namespace cs
