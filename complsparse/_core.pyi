@@ -292,6 +292,7 @@ def conv_candidates(
     channels_last: bool,
     deterministic: bool = False,
 ) -> list[dict[str, Any]]: ...
+def quantize(x: NDArray[Any], y: NDArray[Any], scale: float, zero_point: int) -> None: ...
 def requantize(
     sums: NDArray[Any],
     y: NDArray[Any],

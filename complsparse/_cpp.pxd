@@ -182,6 +182,12 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const int32_t* shifts
         int32_t zero_point, least, most
 
+    cdef struct RealNumbers "cs::RealNumbers":
+        const void* from_ "from"
+        Type type
+        int64_t n
+
+    void c_quantize "cs::quantize"(const RealNumbers&, double, int32_t, void*, Type, int) except +
     void c_requantize "cs::requantize"(const RequantizeArgs&, Type, int) except +
 
     Requantizing requantizing(const RequantizeArgs&, Type)

@@ -169,6 +169,25 @@ def test_activations_are_within_half_a_scale(dtype, span):
     assert_array_equal(cs.quantize_activations(np.append(x, 0), dtype=dtype)[0][-1], zero_point)
 
 
+@given(st.integers(0, 2**32), st.sampled_from(DTYPES), st.sampled_from(["float32", "float64", "float16", "int16"]))
+def test_activations_are_those_of_numpy(seed, dtype, x_dtype):
+    """In float64, whatever x is; halves too, and any strides."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-900, 900, (int(rng.integers(1, 40)), 2 * int(rng.integers(1, 20)))) / rng.choice([1, 2, 3])
+    x = x.astype(x_dtype)[:, ::2]
+    xq, scale, zero_point = cs.quantize_activations(x, dtype=dtype)
+    least, most = LIMITS[dtype]
+    assert_array_equal(xq, np.clip(np.rint(x.astype(np.float64) / scale) + zero_point, least, most).astype(dtype))
+
+
+def test_many_activations(threads):
+    x = np.random.default_rng(5).standard_normal(1_000_003).astype(np.float32)
+    for count in (1, 2, 3):
+        with threads(count):
+            xq, scale, zero_point = cs.quantize_activations(x)
+            assert_array_equal(xq, np.clip(np.rint(x.astype(np.float64) / scale) + zero_point, 0, 255))
+
+
 def test_activations_by_percentile():
     x = np.append(np.linspace(0, 1, 1000), 1000.0)
     xq, scale, zero_point = cs.quantize_activations(x, method=("percentile", 99.0))

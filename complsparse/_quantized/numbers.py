@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._matrix.csr import frozen, row_of_entry
 from complsparse._matrix.makers import from_scipy
@@ -139,18 +140,19 @@ def quantize_activations(
         raise TypeError(f"dtype={wanted}: activations are quantised to uint8 or int8")
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise TypeError(f"x has dtype {array.dtype}; only real values can be quantised")
-    values = array.astype(np.float64)
+    values = np.ascontiguousarray(array, dtype=np.float32 if array.dtype == np.float32 else np.float64)
     share = percentile_of(method)
     if values.size == 0:
         raise ValueError(f"x has shape {array.shape}: without values there is no scale")
-    if not np.isfinite(values).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(f"x{list(where)} is {values[where]}; only finite activations can be quantised")
-    low, high = (values.min(), values.max()) if share is None else np.percentile(values, (100 - share, share))
+    ends = values.min(), values.max()  # NaN, where there is one
+    if not np.isfinite(ends).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array.astype(np.float64)))[0])
+        raise ValueError(f"x{list(where)} is {array[where]}; only finite activations can be quantised")
+    low, high = ends if share is None else np.percentile(values.astype(np.float64), (100 - share, share))
     scale, zero_point = scale_between(float(low), float(high), wanted)
-    least, most = range_of(wanted)
-    numbers = np.clip(np.rint(values / scale) + zero_point, least, most)
-    return numbers.astype(wanted), scale, zero_point
+    numbers = np.empty(array.shape, wanted)
+    _core.quantize(values, numbers, scale, zero_point)
+    return numbers, scale, zero_point
 
 
 def scale_between(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, int]:

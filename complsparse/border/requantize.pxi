@@ -68,6 +68,23 @@ def requantize(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and
         c.c_requantize(args, out, c.effective_threads())
 
 
+def quantize(cnp.ndarray x not None, cnp.ndarray y not None, double scale, int32_t zero_point):
+    """Writes y, int8 or uint8: x / scale in float64, rounded half to even, plus the zero point, saturated.
+
+    x is float32 or float64, all finite.
+    """
+    cdef c.RealNumbers numbers
+    if (x.dtype not in (np.float32, np.float64) or not cnp.PyArray_ISCARRAY_RO(x) or not cnp.PyArray_ISCARRAY(y)
+            or y.dtype not in (np.int8, np.uint8) or cnp.PyArray_SIZE(x) != cnp.PyArray_SIZE(y)):
+        raise AssertionError("quantize takes contiguous native real numbers and as many bytes")
+    numbers.from_ = cnp.PyArray_DATA(x)
+    numbers.type, numbers.n = <Type> _type_of[cnp.PyArray_TYPE(x)], cnp.PyArray_SIZE(x)
+    cdef Type out = <Type> _type_of[cnp.PyArray_TYPE(y)]
+    cdef void* to = cnp.PyArray_DATA(y)
+    with nogil:
+        c.c_quantize(numbers, scale, zero_point, to, out, c.effective_threads())
+
+
 cdef int fill_how(c.RequantizeArgs* how, y_dtype, tuple ending) except -1:
     """Features, and what becomes of their sums; `ending`: bias, multipliers, shifts, zero point, least, most."""
     bias, multipliers, shifts, zero_point, least, most = ending
