@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import complsparse as cs
@@ -119,6 +121,30 @@ def test_outputs_of_every_sum(isa):
         y = np.empty(rows.T.shape, dtype=dtype)
         _core.requantize(np.ascontiguousarray(rows.T), y, y.shape, False, bias, multipliers, shifts, *ending)
         assert_array_equal(y.T, wanted)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([np.int8, np.uint8]))
+def test_outputs_next_to_a_half(seed, dtype):
+    """Sums whose products with factors of 31 bits lie closest to a half: both sides of it round as integers do."""
+    rng = np.random.default_rng(seed)
+    n, shift, zero_point, info = 200, int(rng.integers(31, 44)), int(rng.integers(0, 100)), np.iinfo(dtype)
+    multipliers = rng.integers(2**30, 2**31, n).astype(np.int32)
+    wanted_units = rng.integers(-200, 300, (3, n)) + 0.5
+    sums = np.rint(wanted_units * 2.0**shift / multipliers).astype(np.int32) + rng.integers(-1, 2, (3, n), np.int32)
+    bias = rng.integers(-9, 10, n).astype(np.int32)
+    units = [
+        [round(Fraction(int(s) * int(m), 2**shift)) + zero_point for s, m in zip(row, multipliers, strict=True)]
+        for row in sums
+    ]
+    wanted = np.clip(units, info.min, info.max).astype(dtype)
+    ending = (bias, multipliers, np.full(n, shift, np.int32), zero_point, info.min, info.max)
+    y = np.empty((3, n), dtype)
+    _core.requantize(sums - bias, y, y.shape, True, *ending)
+    assert_array_equal(y, wanted)
+    rows = np.ascontiguousarray(np.repeat((sums - bias).T, 70, axis=1))
+    y = np.empty(rows.shape, dtype)
+    _core.requantize(rows, y, y.shape, False, *ending)
+    assert_array_equal(y, np.repeat(wanted.T, 70, axis=1))
 
 
 def test_threads_give_the_same_bits(threads):

@@ -3,6 +3,11 @@
 // bits and a sum of 32 are exact there, and a number whose last place counts ones, added in the same rounding, has them
 // rounded half to even. It is even itself, as halves are to become; the integer is in its lowest bits. Without an FMA:
 // the functions themselves, a multiplication of 64 bits and shifts.
+//
+// With AVX-512, 64 outputs in float32, twice as many to a register: a sum and a factor are no longer exact there, but
+// rounding keeps order. So sums are multiplied with a number below the factor and with one above it, both farther away
+// than what float32 may take from sum and factor; where both products round to one integer, that is the output's. Where
+// one of the 64 differs, next to a half, they are computed in float64.
 #pragma once
 
 #include <limits>
@@ -78,26 +83,104 @@ CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const 
     return requantize_vectors<Out>(whole, offsets, scales, range);
 }
 
-// Neighbouring outputs, the last ones by way of memory that is there.
+inline constexpr int of_block = 64;
+
+// Of one feature, or of as many as a block has outputs.
+struct Factors {
+    double exact[of_block];
+    float below[of_block], above[of_block];  // farther away than three roundings take a product
+
+    CS_INLINE void set(std::int64_t i, std::int32_t multiplier, std::int32_t shift) {
+        exact[i] = factor_of(multiplier, shift);
+        const auto near = static_cast<float>(exact[i]);
+        below[i] = near * (1 - 0x1p-22f), above[i] = near * (1 + 0x1p-22f);
+    }
+};
+
+#ifdef __AVX512BW__
+inline constexpr float counts_ones_of_float = 0x1.8p23f;
+
+// Products from this on count ones. Those of sums with a factor, both of 32 bits, are finite.
+struct Enclosed {
+    vec<std::int32_t, 16> ones, differ;
+};
+
+// As many sums as fill a vector, from the feature `first` on.
+template <bool by_column, class Sum>
+CS_INLINE Enclosed enclose(const Sum* sums, const std::int32_t* bias, const Factors& factors, int first, float least) {
+    using Sums = vec<std::int32_t, 16>;
+    using Real = vec<float, 16>;
+    const auto factor = [&](const float* of) { return by_column ? load<Real>(of + first) : broadcast<Real>(*of); };
+    const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums), Sums);
+    const Sums offset = by_column ? load<Sums>(bias + first) : broadcast<Sums>(*bias);
+    const Real sum = __builtin_convertvector(whole + offset, Real), ones = broadcast<Real>(counts_ones_of_float);
+    const Real below = fma(sum, factor(factors.below), ones), above = fma(sum, factor(factors.above), ones);
+    const auto within = _mm512_maskz_max_ps(0xffff, (__m512)below, _mm512_set1_ps(counts_ones_of_float + least));
+    return {(Sums)within, (Sums)below ^ (Sums)above};
+}
+
+// 64 neighbouring outputs, which may lie in place of the sums; false, and nothing is written, where one is next to a
+// half.
 template <bool by_column, class Out, class Sum>
-CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::int32_t* bias, const double* factors,
+CS_INLINE bool requantize_block(const Sum* sums, const std::int32_t* bias, const Factors& factors,
+                                RequantizedRange range, Out* to) {
+    const auto least = static_cast<float>(range.least - counts_ones);
+    auto part = [&](int i) { return enclose<by_column>(sums + 16 * i, bias, factors, 16 * i, least); };
+    const Enclosed a = part(0), b = part(1), c = part(2), d = part(3);
+    const auto differ = a.differ | b.differ | c.differ | d.differ;
+    if (_mm512_test_epi32_mask((__m512i)differ, (__m512i)differ) != 0) return false;
+    auto number = [](const Enclosed& v) {  // from the bits of 1.5 * 2^23 on, floats count integers
+        return (__m512i)(v.ones - 0x4b400000);
+    };
+    const auto zero_point = _mm512_set1_epi16(static_cast<short>(range.zero_point));
+    const auto low = _mm512_adds_epi16(_mm512_packs_epi32(number(a), number(b)), zero_point);
+    const auto high = _mm512_adds_epi16(_mm512_packs_epi32(number(c), number(d)), zero_point);
+    const auto most =
+        _mm512_set1_epi8(static_cast<char>(static_cast<int>(range.most - counts_ones) + range.zero_point));
+    __m512i outputs;  // packed within 16 bytes each
+    if constexpr (std::is_signed_v<Out>)
+        outputs = _mm512_min_epi8(_mm512_packs_epi16(low, high), most);
+    else
+        outputs = _mm512_min_epu8(_mm512_packus_epi16(low, high), most);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    store(to, _mm512_maskz_permutexvar_epi32(0xffff, order, outputs));
+    return true;
+}
+#endif
+
+// Neighbouring outputs, at most a block of them where they are of as many features; the last ones by way of memory that
+// is there.
+template <bool by_column, class Out, class Sum>
+CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::int32_t* bias, const Factors& factors,
                               RequantizedRange range, Out* to) {
     constexpr int at_once = 2 * native<double>;
     std::int64_t i = 0;
-    for (; i + at_once <= count; i += at_once, sums += at_once, to += at_once) {
-        store(to, requantize_vector<by_column, Out>(sums, bias, factors, range));
-        if (by_column) bias += at_once, factors += at_once;
+    auto exactly = [&](std::int64_t last) {
+        for (; i + at_once <= last; i += at_once) {
+            const std::int64_t f = by_column ? i : 0;
+            store(to + i, requantize_vector<by_column, Out>(sums + i, bias + f, factors.exact + f, range));
+        }
+    };
+#ifdef __AVX512BW__
+    while (i + of_block <= count) {
+        if (requantize_block<by_column, Out>(sums + i, bias, factors, range, to + i))
+            i += of_block;
+        else
+            exactly(i + of_block);
     }
+#endif
+    exactly(count);
     if (i == count) return;
     const auto left = static_cast<std::size_t>(count - i), of_features = by_column ? left : 1;
+    const std::int64_t f = by_column ? i : 0;
     Sum some_sums[at_once]{};
     std::int32_t some_bias[at_once]{};
     double some_factors[at_once]{};
-    std::memcpy(some_sums, sums, left * sizeof(Sum));
-    std::memcpy(some_bias, bias, of_features * sizeof *bias);
-    std::memcpy(some_factors, factors, of_features * sizeof *factors);
+    std::memcpy(some_sums, sums + i, left * sizeof(Sum));
+    std::memcpy(some_bias, bias + f, of_features * sizeof *bias);
+    std::memcpy(some_factors, factors.exact + f, of_features * sizeof *some_factors);
     const auto outputs = requantize_vector<by_column, Out>(some_sums, some_bias, some_factors, range);
-    std::memcpy(to, &outputs, left * sizeof(Out));
+    std::memcpy(to + i, &outputs, left * sizeof(Out));
 }
 
 CS_INLINE RequantizedRange range_of(const RequantizeArgs& args) {
@@ -138,26 +221,24 @@ CS_INLINE void requantize_pairs(const FoldArgs& windows, const std::int32_t* fro
 
 template <class Out, class Sum>
 void requantize_sums(const RequantizeArgs& given) {
-    constexpr std::int64_t most_features = 64;
     const RequantizeArgs args = given;  // which no store may change
     const RequantizedRange range = range_of(args);
     const Sum* const sums = static_cast<const Sum*>(args.sums);
     Out* const to = static_cast<Out*>(args.to);
     const std::int64_t step = row_step(args.sums_stride, args), to_step = row_step(args.to_stride, args);
+    Factors factors;
     if (!args.by_column) {
         std::int64_t feature = args.feature;
         for (std::int64_t r = 0; r < args.rows; ++r) {
-            const double factor = factor_of(args.multipliers[feature], args.shifts[feature]);
-            requantize_run<false>(sums + r * step, args.cols, args.bias + feature, &factor, range, to + r * to_step);
+            factors.set(0, args.multipliers[feature], args.shifts[feature]);
+            requantize_run<false>(sums + r * step, args.cols, args.bias + feature, factors, range, to + r * to_step);
             if (++feature == args.features) feature = 0;
         }
         return;
     }
-    for (std::int64_t first = 0; first < args.cols; first += most_features) {
-        const std::int64_t count = args.cols - first < most_features ? args.cols - first : most_features;
-        double factors[most_features];
-        for (std::int64_t i = 0; i < count; ++i)
-            factors[i] = factor_of(args.multipliers[first + i], args.shifts[first + i]);
+    for (std::int64_t first = 0; first < args.cols; first += of_block) {
+        const std::int64_t count = args.cols - first < of_block ? args.cols - first : of_block;
+        for (std::int64_t i = 0; i < count; ++i) factors.set(i, args.multipliers[first + i], args.shifts[first + i]);
         for (std::int64_t r = 0; r < args.rows; ++r)
             requantize_run<true>(sums + r * step + first, count, args.bias + first, factors, range,
                                  to + r * to_step + first);
