@@ -98,6 +98,12 @@ struct Probe<ByteWindowsRow> {
 };
 
 template <>
+struct Probe<ChunksRow> {
+    static constexpr auto made = make_rows<ChunksRow, 2>(
+        [](int i) { return ChunksRow{{Type::s8, i == 0 ? Type::u8 : Type::s8, Type::s32}, 4, nullptr}; });
+};
+
+template <>
 struct Probe<RoutedRow> {
     static constexpr auto made = make_rows<RoutedRow, 2 * 3 * 4 * 4>([](int i) {
         constexpr int heights[] = {1, 2, 4}, windows[] = {8, 16, 32, 64};
