@@ -446,7 +446,7 @@ def test_sums_about_the_largest_integer_of_float32(channels):
 @pytest.mark.parametrize(("masks", "way"), [("speed", "scatter"), ("quads", "planes")])
 def test_winners_are_written_out_where_bytes_cost_less(masks, way):
     """Filters of quads take a quarter of the instructions on 8-bit images: skipping zeros in float32 saves less."""
-    if cs.isa_levels()[-1] not in ("avx512vnni", "avx512vbmi"):
+    if cs.isa_levels()[-1] not in ("avx512vnni", "avx512vbmi", "amx"):
         pytest.skip("other levels have other costs")
     net = nn.gsc_network("sparse_sparse", masks=masks, rng=0)
     x = samples(np.random.default_rng(0), 3, (1, 32, 32))

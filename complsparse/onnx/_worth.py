@@ -17,7 +17,7 @@ _DENSE_EACH = 1.9  # multiplications of each lane of a vector, of dense convolut
 _MOVED = 0.35  # for each entry of what goes in and comes out: its conversion from that layout and back
 _CALL = 20000.0  # of a node of ours beyond that of one of theirs, with caches that others have used between
 
-_LANES = {"avx512": 16, "avx": 8}  # of float32, by how the name of the level begins; others have 4
+_LANES = {"avx512": 16, "amx": 16, "avx": 8}  # of float32, by how the name of the level begins; others have 4
 _UNKNOWN = 32  # pixels along an axis of images whose sizes the model does not say
 
 
