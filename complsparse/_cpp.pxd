@@ -182,12 +182,14 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const int32_t* shifts
         int32_t zero_point, least, most
 
-    cdef struct RealNumbers "cs::RealNumbers":
+    cdef struct QuantizeArgs:
         const void* from_ "from"
-        Type type
+        void* to
         int64_t n
+        double scale
+        int32_t zero_point
 
-    void c_quantize "cs::quantize"(const RealNumbers&, double, int32_t, void*, Type, int) except +
+    void c_quantize "cs::quantize"(const QuantizeArgs&, Type, Type, int) except +
     void c_requantize "cs::requantize"(const RequantizeArgs&, Type, int) except +
 
     Requantizing requantizing(const RequantizeArgs&, Type)

@@ -73,16 +73,15 @@ def quantize(cnp.ndarray x not None, cnp.ndarray y not None, double scale, int32
 
     x is float32 or float64, all finite.
     """
-    cdef c.RealNumbers numbers
+    cdef c.QuantizeArgs numbers
     if (x.dtype not in (np.float32, np.float64) or not cnp.PyArray_ISCARRAY_RO(x) or not cnp.PyArray_ISCARRAY(y)
             or y.dtype not in (np.int8, np.uint8) or cnp.PyArray_SIZE(x) != cnp.PyArray_SIZE(y)):
         raise AssertionError("quantize takes contiguous native real numbers and as many bytes")
-    numbers.from_ = cnp.PyArray_DATA(x)
-    numbers.type, numbers.n = <Type> _type_of[cnp.PyArray_TYPE(x)], cnp.PyArray_SIZE(x)
-    cdef Type out = <Type> _type_of[cnp.PyArray_TYPE(y)]
-    cdef void* to = cnp.PyArray_DATA(y)
+    numbers.from_, numbers.to = cnp.PyArray_DATA(x), cnp.PyArray_DATA(y)
+    numbers.n, numbers.scale, numbers.zero_point = cnp.PyArray_SIZE(x), scale, zero_point
+    cdef Type real = <Type> _type_of[cnp.PyArray_TYPE(x)], out = <Type> _type_of[cnp.PyArray_TYPE(y)]
     with nogil:
-        c.c_quantize(numbers, scale, zero_point, to, out, c.effective_threads())
+        c.c_quantize(numbers, real, out, c.effective_threads())
 
 
 cdef int fill_how(c.RequantizeArgs* how, y_dtype, tuple ending) except -1:

@@ -33,10 +33,10 @@ using RequantizeLargestFunction = void (*)(const FoldArgs& windows, const Requan
 
 // to[i] = from[i] / scale, rounded half to even, plus the zero point, saturated; the least number of the type for NaN.
 struct QuantizeArgs {
-    const float* from;
+    const void* from;
     void* to;
     std::int64_t n;
-    float scale;
+    double scale;  // one of float32 where that is divided
     std::int32_t zero_point;
 };
 using QuantizeFunction = void (*)(const QuantizeArgs&);
@@ -45,7 +45,8 @@ struct RequantizeRow {
     Type type;  // of the outputs
     RequantizeFunction function;
     RequantizeLargestFunction of_largest;
-    QuantizeFunction quantize;
+    QuantizeFunction quantize;                            // float32, divided as such
+    QuantizeFunction quantize_widened, quantize_doubles;  // float32 and float64, divided in float64
 };
 
 }  // namespace cs

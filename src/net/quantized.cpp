@@ -36,8 +36,7 @@ class QuantizeStep final : public Step {
           y_(y) {}
 
     void run(const Frame& frame) const override {
-        function_({reinterpret_cast<const float*>(frame.at(x_)), frame.at(y_), frame.samples.count * n_, y_is_.scale,
-                   y_is_.zero_point});
+        function_({frame.at(x_), frame.at(y_), frame.samples.count * n_, y_is_.scale, y_is_.zero_point});
     }
     double work() const override { return static_cast<double>(n_); }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
 #include "kernels/names.hpp"
@@ -61,38 +60,19 @@ void real_outputs_as(const RequantizeArgs& args, const Units& units) {
         real_outputs_of<std::int32_t, To>(args, units);
 }
 
-// Cut off before they are rounded, which is the same between integers: then adding 1.5 * 2^52 rounds to one.
-template <class From, class To>
-void quantize_some(const From* from, std::int64_t n, double scale, std::int32_t zero_point, To* to) {
-    constexpr double counts_ones = 0x1.8p52;
-    const double least = std::numeric_limits<To>::min() - zero_point,
-                 most = std::numeric_limits<To>::max() - zero_point;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const double within = std::min(std::max(static_cast<double>(from[i]) / scale, least), most);
-        to[i] = static_cast<To>(static_cast<std::int32_t>((within + counts_ones) - counts_ones) + zero_point);
-    }
-}
-
-template <class From, class To>
-void quantize_all(const RealNumbers& numbers, double scale, std::int32_t zero_point, void* to, int threads) {
-    const int worth = choose_threads(2 * static_cast<double>(numbers.n));
-    parallel_shares(numbers.n, std::min(worth, threads), [&](std::int64_t first, std::int64_t last) {
-        quantize_some(static_cast<const From*>(numbers.from) + first, last - first, scale, zero_point,
-                      static_cast<To*>(to) + first);
-    });
-}
-
 }  // namespace
 
-void quantize(const RealNumbers& numbers, double scale, std::int32_t zero_point, void* to, Type out, int threads) {
-    const auto of = [&](auto from) {
-        using From = decltype(from);
-        if (out == Type::u8)
-            quantize_all<From, std::uint8_t>(numbers, scale, zero_point, to, threads);
-        else
-            quantize_all<From, std::int8_t>(numbers, scale, zero_point, to, threads);
-    };
-    numbers.type == Type::f32 ? of(float{}) : of(double{});
+void quantize(const QuantizeArgs& numbers, Type from, Type out, int threads) {
+    const RequantizeRow& row = *strongest_of(&Table::requantize, usable_levels(), out).row;
+    const QuantizeFunction function = from == Type::f32 ? row.quantize_widened : row.quantize_doubles;
+    const int worth = choose_threads(2 * static_cast<double>(numbers.n));
+    parallel_shares(numbers.n, std::min(worth, threads), [&](std::int64_t first, std::int64_t last) {
+        QuantizeArgs share = numbers;
+        share.from = static_cast<const char*>(numbers.from) + first * bytes_of(from);
+        share.to = static_cast<char*>(numbers.to) + first;  // of bytes
+        share.n = last - first;
+        function(share);
+    });
 }
 
 void real_outputs(const RequantizeArgs& args, const Units& units, Type out) {

@@ -9,14 +9,8 @@ namespace cs {
 // `out`: s8 or u8, that of args.to. On at most so many threads.
 void requantize(const RequantizeArgs& args, Type out, int threads);
 
-// to[i] = from[i] / scale in float64, rounded half to even, plus the zero point, saturated. `from`: f32 or f64, all
-// finite; `to`: of `out`, s8 or u8. On at most so many threads.
-struct RealNumbers {
-    const void* from;
-    Type type;
-    std::int64_t n;
-};
-void quantize(const RealNumbers& numbers, double scale, std::int32_t zero_point, void* to, Type out, int threads);
+// Divided in float64, of finite numbers. `from`: f32 or f64; `out`: s8 or u8. On at most so many threads.
+void quantize(const QuantizeArgs& numbers, Type from, Type out, int threads);
 
 // For products and convolutions whose outputs are of this type.
 Requantizing requantizing(const RequantizeArgs& how, Type out);

@@ -337,41 +337,44 @@ void requantize_largest(const FoldArgs& given, const RequantizeArgs& how) {
     windows.rows == 2 ? requantize_lines<2, Out>(windows, args) : requantize_lines<0, Out>(windows, args);
 }
 
-// Cut off before they are rounded: between bounds that are integers that is the same, and numbers are small. Then
-// adding 1.5 * 2^23 rounds to an integer. NaN is below the least.
-template <class V>
-CS_INLINE auto quantize_vector(const float* from, float scale, float least, float most) {
-    const V low = broadcast<V>(least), high = broadcast<V>(most), rounder = broadcast<V>(12582912.0f);
-    const V units = load<V>(from) / broadcast<V>(scale);
-    const V above = units > low ? units : low;
-    const V within = above < high ? above : high;
-    return __builtin_convertvector((within + rounder) - rounder, vec<std::int32_t, sizeof(V) / sizeof(float)>);
-}
-
-template <class Out>
+// Divided in `Real`. Cut off before they are rounded: between bounds that are integers that is the same, and numbers
+// are small. Then adding a number whose last place counts ones rounds to an integer. NaN is below the least.
+template <class Out, class From, class Real>
 void quantize(const QuantizeArgs& given) {
-    constexpr int at_once = native<float>;
+    constexpr int at_once = native<Real>;
+    constexpr Real rounder = sizeof(Real) == sizeof(float) ? Real(0x1.8p23) : Real(0x1.8p52);
     using Outs = vec<Out, at_once>;
-    using Real = vec<float, at_once>;
+    using Reals = vec<Real, at_once>;
     const QuantizeArgs args = given;  // which no store may change
+    const From* const from = static_cast<const From*>(args.from);
     Out* const to = static_cast<Out*>(args.to);
-    const auto least = static_cast<float>(std::numeric_limits<Out>::min() - args.zero_point);
-    const auto most = static_cast<float>(std::numeric_limits<Out>::max() - args.zero_point);
-    auto outputs = [&](const float* from) {
-        return __builtin_convertvector(quantize_vector<Real>(from, args.scale, least, most) + args.zero_point, Outs);
+    const Reals scale = broadcast<Reals>(static_cast<Real>(args.scale));
+    const Reals least = broadcast<Reals>(static_cast<Real>(std::numeric_limits<Out>::min() - args.zero_point));
+    const Reals most = broadcast<Reals>(static_cast<Real>(std::numeric_limits<Out>::max() - args.zero_point));
+    auto outputs = [&](const From* some) {
+        const Reals units = __builtin_convertvector(load<vec<From, at_once>>(some), Reals) / scale;
+        const Reals above = units > least ? units : least;
+        const Reals within = above < most ? above : most;
+        const auto ones = __builtin_convertvector((within + rounder) - rounder, vec<std::int32_t, at_once>);
+        return __builtin_convertvector(ones + args.zero_point, Outs);
     };
     std::int64_t i = 0;
-    for (; i + at_once <= args.n; i += at_once) store(to + i, outputs(args.from + i));
+    for (; i + at_once <= args.n; i += at_once) store(to + i, outputs(from + i));
     if (i == args.n) return;
     const auto left = static_cast<std::size_t>(args.n - i);
-    float some[at_once]{};
-    std::memcpy(some, args.from + i, left * sizeof(float));
+    From some[at_once]{};
+    std::memcpy(some, from + i, left * sizeof(From));
     const Outs last = outputs(some);
     std::memcpy(to + i, &last, left);
 }
 
 template <class Out>
-inline constexpr RequantizeRow requantize_row{type_of<Out>, requantize<Out>, requantize_largest<Out>, quantize<Out>};
+inline constexpr RequantizeRow requantize_row{type_of<Out>,
+                                              requantize<Out>,
+                                              requantize_largest<Out>,
+                                              quantize<Out, float, float>,
+                                              quantize<Out, float, double>,
+                                              quantize<Out, double, double>};
 
 static constexpr RequantizeRow requantize_of_every_level[] = {
     requantize_row<std::int8_t>,
