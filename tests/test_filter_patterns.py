@@ -138,6 +138,8 @@ def test_the_parts_of_the_work_do_not_matter(monkeypatch, method):
 def test_arrays_of_filters_are_pruned_like_their_rows():
     A = np.random.default_rng(2).standard_normal((16, 8, 3))
     W, report = cs.prune(A, set_size=4)
+    assert report.mask.shape == A.shape
+    np.testing.assert_array_equal(report.mask.reshape(W.shape), W.mask)
     of_rows, _ = cs.prune(A.reshape(16, 24), set_size=4)
     assert (W.filter_shape, of_rows.filter_shape, report.order) == (A.shape, None, "OIHW")
     np.testing.assert_array_equal(W.toarray(), of_rows.toarray())

@@ -62,5 +62,7 @@ def test_a_pickle_of_several_objects_of_0_1_0(made):
     check_matrix(old["matrix"], W.toarray(), W.strategy)
     assert type(old["report"]) is cs.PruneReport
     assert str(old["report"]) == str(report)
+    with pytest.raises(AttributeError, match=r"W\.mask"):
+        old["report"].mask  # noqa: B018
     assert old["class"] is cs.ComplementaryMatrix
     check_winners(old["winners"], made.winners(cs)["winners_i8"][1])

@@ -226,6 +226,7 @@ def test_pruned_matrix_has_the_pattern_and_the_values(shape, wanted, seed, metho
     mask = stored_mask(W)
     assert_pattern(mask, wanted)
     np.testing.assert_array_equal(W.toarray(), np.where(mask, A, 0))
+    np.testing.assert_array_equal(report.mask, mask)
     whole_counts = cs.complementary_mask(shape, **wanted._asdict(), rng=0)
     if shape[1] % wanted.block[1] == 0 and shape[0] % wanted.block[0] == 0 and wanted.balanced:
         assert W.nnz == report.nnz == whole_counts.sum()

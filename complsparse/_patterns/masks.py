@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from complsparse._matrix.csr import Csr, check_dtype, column_dtype
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse._matrix.packing import Packing
-from complsparse._patterns.pattern import NOBODY, Pattern, checked_pattern
+from complsparse._patterns.pattern import NOBODY, Pattern, checked_pattern, written_out
 
 _LARGEST_INTEGER = 8  # of random values
 _AT_ONCE = 2**21  # entries that are shuffled in a hundredth of a second: handlers of signals run in between
@@ -197,9 +197,7 @@ def complementary_mask(
     """
     pattern = checked_pattern(shape, density, set_size, per_group, block, balanced, order)
     indptr, indices = csr_of_owners(pattern, _draw_owners(pattern, np.random.default_rng(rng)))
-    mask = np.zeros(pattern.shape, dtype=np.bool_)
-    mask[np.repeat(np.arange(pattern.shape[0]), np.diff(indptr)), indices] = True
-    return mask if pattern.filter_shape is None else mask.reshape(pattern.filter_shape)
+    return written_out(indptr, indices, pattern.shape, pattern.filter_shape)
 
 
 def random(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from complsparse._matrix.csr import MAX_SIZE
+from complsparse._matrix.csr import MAX_SIZE, row_of_entry
 from complsparse._matrix.filters import Shape, matrix_shape, order_of
 
 BLOCK_ROWS = (1, 2, 4, 8, 16, 32)
@@ -199,3 +199,12 @@ def checked_pattern(
         raise ValueError(f"per_group={blocks} blocks of one member do not fit the set_size={size} columns of a group")
     order = _checked_order(order, filter_shape, sizes)
     return Pattern(sizes, size, blocks, (int(block[0]), int(block[1])), bool(balanced), order, filter_shape)
+
+
+def written_out(
+    indptr: NDArray[np.int64], indices: NDArray[Any], shape: Shape, filter_shape: Shape | None
+) -> NDArray[np.bool_]:
+    """The positions that are stored as a bool array, of the shape of filters where there are some."""
+    mask = np.zeros(shape, dtype=np.bool_)
+    mask[row_of_entry(indptr), indices] = True
+    return mask if filter_shape is None else mask.reshape(filter_shape)

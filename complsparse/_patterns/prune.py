@@ -278,7 +278,8 @@ def prune(
         pattern as a dense bool array.
     report : PruneReport
         The kept share of ``|A|``, of ``A**2`` and of each row, beside those of unconstrained magnitude pruning at the
-        same number of entries, and the density that came of the one asked for. ``print(report)`` shows them.
+        same number of entries, and the density that came of the one asked for; ``print(report)`` shows them.
+        ``report.mask`` is the pattern in A's own shape.
 
     Raises
     ------
@@ -326,5 +327,6 @@ def prune(
         kept=kept.share_of(whole),
         unconstrained=source.largest(nnz).share_of(whole),
         asked=float(density) if set_size is None else None,
+        _stored=(indptr, indices),
     )
     return packed(pattern, indptr, indices, data), report

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from complsparse._patterns.pattern import written_out
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -53,6 +56,8 @@ class PruneReport:
         The density that `set_size` was chosen for; None where `set_size` was given.
     density : float
         The share of the positions that are stored.
+    mask : ndarray of bool, of A's shape
+        The positions that are stored: to multiply the weights with while a network is trained on.
     kept : KeptShare
         Of the result.
     unconstrained : KeptShare
@@ -71,6 +76,15 @@ class PruneReport:
     asked: float | None = None
     order: str = "OIHW"
     filter_shape: tuple[int, ...] | None = None
+    _stored: tuple[NDArray[Any], NDArray[Any]] | None = None  # indptr, indices of the result
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """What is kept, explicit zeros included: a new bool array of A's own shape, also where A is filters. O(M K)."""
+        if self._stored is None:
+            raise AttributeError("a report of version 0.1.0 has no mask: the matrix that came with it has one, W.mask")
+        indptr, indices = self._stored
+        return written_out(indptr, indices, self.shape, self.filter_shape)
 
     @property
     def density(self) -> float:
