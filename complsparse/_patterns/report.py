@@ -41,7 +41,7 @@ class KeptShare:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PruneReport:
-    """What `prune` kept.
+    """What `prune` kept, and where: ``mask`` is a bool array of A's shape, to multiply weights or gradients with.
 
     Attributes
     ----------
@@ -56,8 +56,6 @@ class PruneReport:
         The density that `set_size` was chosen for; None where `set_size` was given.
     density : float
         The share of the positions that are stored.
-    mask : ndarray of bool, of A's shape
-        The positions that are stored: to multiply the weights with while a network is trained on.
     kept : KeptShare
         Of the result.
     unconstrained : KeptShare
