@@ -22,7 +22,7 @@ class Target(NamedTuple):
     name: str
     run: Case
     megabytes: int  # that a case may take, beside what the process had before
-    seconds: float  # after which a case counts as hanging
+    seconds: float  # of a processor, after which a case counts as hanging
     prepare: Callable[[], None] = nothing
 
 

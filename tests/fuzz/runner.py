@@ -21,7 +21,8 @@ from fuzz.child import MOST_FAILURES
 from fuzz.registry import Target
 
 HERE = Path(__file__).resolve().parent
-STARTING_SECONDS = 120.0  # that a child has for its imports
+STARTING_SECONDS = 60.0  # that a child has for its imports
+PATIENCE = 10  # times as long as a case may compute it may wait, for a processor or for ever
 CHILD = "import sys; from fuzz.child import main; main(sys.argv[1:])"
 # One thread: the cases are small, and the address space of idle ones would count as theirs.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COMPLSPARSE_NUM_THREADS": "1"}
@@ -73,6 +74,24 @@ def _lines(stream: IO[str]) -> queue.Queue[str | None]:
     return lines
 
 
+def _processor_seconds(pid: int) -> float:
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+        fields = stream.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # of itself: user, system
+
+
+def _next_line(lines: queue.Queue[str | None], pid: int, seconds: float) -> str | None:
+    """Waits until the process has had `seconds` of a processor, which others want too; queue.Empty: it is silent."""
+    before = _processor_seconds(pid)
+    for _ in range(PATIENCE):
+        try:
+            return lines.get(timeout=seconds)
+        except queue.Empty:
+            if _processor_seconds(pid) - before > 0.9 * seconds:
+                raise
+    raise queue.Empty
+
+
 def _child(target: Target, seed: int, first: int, cases: int, seconds: float, report: Report) -> int:
     """Runs one child to its end, whatever that is; returns the case that the next child begins with."""
     words = [target.name, str(seed), str(first), str(cases), str(seconds)]
@@ -91,7 +110,7 @@ def _child(target: Target, seed: int, first: int, cases: int, seconds: float, re
         lines, case, ended, hung = _lines(process.stdout), first - 1, False, False
         while True:
             try:
-                line = lines.get(timeout=target.seconds if case >= first else STARTING_SECONDS)
+                line = _next_line(lines, process.pid, target.seconds if case >= first else STARTING_SECONDS)
             except queue.Empty:
                 hung = True
                 process.kill()
