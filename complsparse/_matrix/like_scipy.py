@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -75,6 +75,10 @@ class LikeScipy(Conversions):
 
     # --- arithmetic ---------------------------------------------------------------------------------------------------
 
+    @overload
+    def __mul__(self, other: float) -> Self: ...
+    @overload
+    def __mul__(self, other: Any) -> Any: ...
     def __mul__(self, other: Any) -> Any:
         if is_scalar(other):
             if np.iscomplexobj(other):
@@ -82,6 +86,10 @@ class LikeScipy(Conversions):
             return self._with_stored_values(_scaled(operator.mul, self._data, other))
         return self._entry_by_entry(operator.mul, other, _elementwise_product)
 
+    @overload
+    def __rmul__(self, other: float) -> Self: ...
+    @overload
+    def __rmul__(self, other: Any) -> Any: ...
     def __rmul__(self, other: Any) -> Any:
         return self.__mul__(other)
 
@@ -102,6 +110,10 @@ class LikeScipy(Conversions):
             return self * other
         return as_scipy(self).multiply(as_scipy(other))
 
+    @overload
+    def __truediv__(self, other: float) -> Self: ...
+    @overload
+    def __truediv__(self, other: Any) -> Any: ...
     def __truediv__(self, other: Any) -> Any:
         if is_scalar(other):
             if np.iscomplexobj(other):
