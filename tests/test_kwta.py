@@ -210,6 +210,16 @@ def test_boost_ranks_and_leaves_the_values(isa, dtype, n):
     assert (changed.indices[0], changed.values[0]) == (0, 1)
 
 
+@pytest.mark.parametrize(("dtype", "summed"), [("int8", "int32"), ("int32", "int32"), ("int64", "int64")])
+def test_integers_and_a_bias_wrap(dtype, summed):
+    x = np.array([np.iinfo(dtype).max, 5], dtype)
+    bias = np.array([1, 0], dtype)
+    w = cs.kwta(x, 2, bias=bias)
+    assert w.dtype == summed
+    with np.errstate(over="ignore"):
+        check(cs.kwta(x, 1, bias=bias), x, 1, values=x.astype(summed) + bias)
+
+
 def test_bias_and_boost_broadcast_to_the_contest():
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     of_channel = np.array([0.0, 5.0, -5.0], dtype=np.float32).reshape(3, 1, 1)
