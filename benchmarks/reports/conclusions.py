@@ -33,12 +33,12 @@ def _by_batch(results: Results) -> str:
             means[n] = geometric_mean(found)
     if not means:
         return ""
-    figures = ", ".join(f"{mean:.2f} at N = {n}" for n, mean in means.items())
+    figures = ", ".join(f"{mean:.2f} times at N = {n}" for n, mean in means.items())
     every = ratios_to(MKL_SPARSE, cases)
     lost = sum(ratio < 1 for ratio in every)
     loses = f"{lost} of {len(every)} products are lost, the worst at {min(every):.2f}" if lost else "none is lost"
-    what = "On matrices as pruning leaves them, times as fast as MKL's sparse product in geometric mean"
-    return f"{what}: {figures}; {loses}."
+    what = "N vectors at a time, matrices as pruning leaves them: as fast as MKL's sparse product"
+    return f"{what} {figures} (geometric means); {loses}."
 
 
 def _of_sparsities(results: Results) -> str:
@@ -51,11 +51,11 @@ def _of_sparsities(results: Results) -> str:
             best[record["height"]] = (weights, found[0]["ratio"], product)
     if not best:
         return ""
-    parts = [f"{ratio:.0f} in ({height}, 1) blocks" for height, (_, ratio, _) in best.items()]
+    parts = [f"{ratio:.0f} products in ({height}, 1) blocks" for height, (_, ratio, _) in best.items()]
     weights, _, product = next(iter(best.values()))
     return (
-        f"With {weights:.0%} of the weights and 90% of the activations zero, times as fast as MKL's dense "
-        f"product with one vector: {', '.join(parts)}; one multiplication of {product:.0f} is left."
+        f"With {weights:.0%} of the weights and 90% of the activations zero one multiplication of {product:.0f} is "
+        f"left: with one vector MKL's dense product takes as long as {', '.join(parts)}."
     )
 
 
@@ -67,14 +67,12 @@ def _of_patterns(results: Results) -> str:
         for groups, name in ((UNSTRUCTURED, "without structure"), (("balanced",), "in patterns that pack perfectly")):
             found = ratios_to(MKL_SPARSE, [c for c in cases if c["n"] == n and c["group"] in groups])
             if found:
-                figures.append(f"{geometric_mean(found):.1f} {name}")
+                figures.append(f"{geometric_mean(found):.1f} times as fast {name}")
         if len(figures) == 2:
-            parts.append(f"at N = {n} {' and '.join(figures)}")
+            parts.append(f"{', '.join(figures)} at N = {n}")
     if not parts:
         return ""
-    return (
-        f"Where the zeros are matters as much as how many there are, times as fast as MKL sparse: {'; '.join(parts)}."
-    )
+    return f"Where the zeros are matters as much as how many there are: beside MKL's sparse product {'; '.join(parts)}."
 
 
 # Pictures that the page begins with, in this order, and what each of them says.
