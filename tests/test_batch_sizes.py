@@ -10,6 +10,8 @@ from complsparse import _core
 
 WIDTHS = (131, 130, 129, 128, 127, 97, 96, 66, 65, 64, 63, 57, 56, 49, 48, 47, *range(41, 1, -1))
 UNWRITTEN = 7.5
+# Which loops run on row groups is the CPU maker's; these constants have those of all makers run.
+LOOPS = ({"groups_spread": 0.0, "groups_tile_bytes": 256.0}, {"groups_spread": 1.0, "groups_tile_bytes": 128.0})
 
 
 def drawn(height, dtype, shape=(72, 210)):
@@ -34,13 +36,15 @@ def plans(W, n, dtype, batch_major):
 @pytest.mark.parametrize("level", cs.isa_levels())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("height", [1, 4, 8])
-def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(height, dtype, level):
+@pytest.mark.parametrize("loops", LOOPS, ids=["spread", "broadcast"])
+def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(loops, height, dtype, level):
     matrix = drawn(height, dtype)
     W, levels = cs.from_scipy(matrix), _core.isa_levels()
-    before = next(row["name"] for row in levels if row["selected"])
+    before, constants = next(row["name"] for row in levels if row["selected"]), _core.cost_constants()
     x = np.random.default_rng(5).standard_normal((matrix.shape[1], WIDTHS[0])).astype(dtype)
     exact, size = matrix.astype(np.float64) @ x.astype(np.float64), abs(matrix) @ abs(x)
     _core.set_isa(level)
+    _core.set_cost_constants(loops)
     try:
         widest = {}
         for n in WIDTHS:
@@ -59,3 +63,21 @@ def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(height
         assert len({name.split("_")[0] for name in widest}) > 1  # row groups, and stored rows
     finally:
         _core.set_isa(before)
+        _core.set_cost_constants(constants)
+
+
+@pytest.mark.parametrize("n", [4, 16, 37, 64, 100])
+def test_loops_of_row_groups_give_the_same_bits(isa, n):
+    matrix = drawn(1, np.float32, (140, 1100))
+    x = np.random.default_rng(6).standard_normal((1100, n)).astype(np.float32)
+    constants, found = _core.cost_constants(), {}
+    try:
+        for loops in LOOPS:
+            _core.set_cost_constants(loops)
+            plan = next(plans(cs.from_scipy(matrix), n, np.float32, False))
+            found[plan.microkernel] = plan(x)
+    finally:
+        _core.set_cost_constants(constants)
+    assert isa not in ("avx512", "avx512vnni", "avx512vbmi", "amx") or len(found) == 2
+    for y in found.values():
+        np.testing.assert_array_equal(y, next(iter(found.values())))

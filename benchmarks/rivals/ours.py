@@ -86,24 +86,23 @@ class OursWinners(Peer):
         return [way["layout"] for way in core.candidates(packed, case.n, case.dtype, winners=case.winners)]
 
     def variant(self, packed: Any, case: WinnersCase, form: str, candidate: int = -1) -> Variant:
-        return self._bound(packed, case, form, self.plan(packed, case, candidate))
+        return self._bound(packed, case, form, self.plan(packed, case, candidate), case.new_output())
 
-    def _bound(self, packed: Any, case: WinnersCase, form: str, plan: Any) -> Variant:
+    def _bound(self, packed: Any, case: WinnersCase, form: str, plan: Any, y: Any) -> Variant:
         axis = 1 if case.batch_major and case.n > 1 else 0
         w = import_ours().Winners.from_dense(case.x, axis=axis if case.n > 1 else -1)
-        y = case.new_output()
         bound = plan.bind(w, y)
         keep = (packed, plan, bound, w, y)
         return self._variant(form, bound.function, bound.context, keep, case.as_columns(y))
 
     def anew(self, packed: Any, case: WinnersCase, form: str, candidate: int, count: int) -> list[Variant]:
-        """A plan for `count` batches of vectors."""
+        """A plan for `count` batches of vectors. All write to one array, as in a network."""
         plan, other = self.plan(packed, case, candidate), copy.copy(case)
-        found = []
+        y, found = case.new_output(), []
         for seed in range(count):
             object.__setattr__(other, "seed", seed)
             object.__setattr__(other, "x", other.drawn_x())
-            found.append(self._bound(packed, other, form, plan))
+            found.append(self._bound(packed, other, form, plan, y))
         return found
 
     def all_ways(self, packed: Any, case: WinnersCase) -> list[Variant]:

@@ -56,6 +56,10 @@ struct GroupsArgs {
 using RowGroupsArgs = GroupsArgs<std::uint16_t>;
 using RowGroupsFunction = void (*)(const RowGroupsArgs&);
 
+// How the values of a group's rows with columns of their own get into all lanes: four by one load and a permute each,
+// or each by a load.
+enum class Values : std::uint8_t { spread, broadcast };
+
 struct RowGroupsRow {
     Types types;
     int tile_cols;      // NR: columns of x that one call computes
@@ -63,6 +67,7 @@ struct RowGroupsRow {
     double cycles;      // an entry of each row of a group, at best: how tiles compare, whatever the matrix
     bool stores_first;  // columns alone, where a tile is not full
     RowGroupsFunction function;
+    Values come = Values::spread;
     Activations takes = up_to_relu6;
 };
 

@@ -22,6 +22,9 @@ struct CostConstants {
     // Row groups: a product; per entry and tile, and per entry and vector of it, by how many rows share their columns;
     // from L2 besides; a vector of sums to memory and back.
     double groups_call = 270, groups_entry = 0.38, groups_vector = 0.47, groups_far_vector = 0.19, groups_sum = 2.8;
+    // What a permute that spreads a value takes beside the FMAs; bytes of the widest tile's rows. They decide which
+    // tiles run, so nobody fits them.
+    double groups_spread = 0, groups_tile_bytes = 256;
     double shared_entry = 0.23, shared_eights_vector = 0.3, shared_fours_vector = 0.36;
     // A vector of a row of x into a tile; of y out of a full one, and out of another besides; of either where x and y
     // come from beyond L2; an element of x or y where rows are not contiguous.

@@ -126,6 +126,10 @@ std::unique_ptr<const Choice> build_plain(Subject& subject, const Request&) { re
 
 List<LayoutKind> row_groups_kinds() { return {kinds, 3}; }
 
-RowName row_name(const RowGroupsRow& row) { return name_of_groups(row, "spmm", "row_groups", "shared_row_groups"); }
+RowName row_name(const RowGroupsRow& row) {
+    RowName name = name_of_groups(row, "spmm", "row_groups", "shared_row_groups");
+    if (row.come == Values::broadcast) name.tile.insert(name.tile.find('x'), "b");
+    return name;
+}
 
 }  // namespace cs

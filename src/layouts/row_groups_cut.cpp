@@ -37,21 +37,25 @@ std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_co
 
 Tiles tiles_of(const Subject& subject, int shared_rows) {
     Tiles tiles;
+    // Rows that share their columns read a row of x for all of them, wherever it lies.
+    const double most_bytes = shared_rows > 0 || is_of_bytes(subject.types) ? 256 : costs().groups_tile_bytes;
     for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
-        if (registered.row->types != subject.types || registered.row->shared_rows != shared_rows) continue;
+        const RowGroupsRow& row = *registered.row;
+        if (row.types != subject.types || row.shared_rows != shared_rows) continue;
+        if (row.tile_cols * bytes_of(row.types.x) > most_bytes) continue;
         auto same = std::find_if(tiles.begin(), tiles.end(),
-                                 [&](const auto& other) { return other.row->tile_cols == registered.row->tile_cols; });
-        if (same != tiles.end())
-            *same = registered;
-        else
+                                 [&](const auto& other) { return other.row->tile_cols == row.tile_cols; });
+        if (same == tiles.end())
             tiles.push_back(registered);
+        else if (registered.isa > same->isa || cycles_of(row) < cycles_of(*same->row))
+            *same = registered;
     }
     std::sort(tiles.begin(), tiles.end(),
               [](const auto& a, const auto& b) { return a.row->tile_cols < b.row->tile_cols; });
     // Of weaker levels a narrow tile may take longer than a wide one.
     const auto slower = [&](const Registered<RowGroupsRow>& tile) {
         return std::any_of(tiles.begin(), tiles.end(), [&](const auto& other) {
-            return other.row->tile_cols > tile.row->tile_cols && other.row->cycles < tile.row->cycles;
+            return other.row->tile_cols > tile.row->tile_cols && cycles_of(*other.row) < cycles_of(*tile.row);
         });
     };
     Tiles kept;

@@ -12,9 +12,16 @@
 #include "base/sizes.hpp"
 #include "kernels/registry.hpp"
 #include "kernels/row_groups.hpp"
+#include "layouts/costs.hpp"
 #include "layouts/matrix.hpp"
 
 namespace cs {
+
+// An entry of each row of a group, on this CPU.
+inline double cycles_of(const RowGroupsRow& row) {
+    const bool spreads = row.shared_rows == 0 && row.come == Values::spread && !is_of_bytes(row.types);
+    return row.cycles + (spreads ? group_rows * costs().groups_spread : 0);
+}
 
 // Columns from `first` on for one tile, which may be wider than they are.
 struct TileStrip {
@@ -51,10 +58,10 @@ class TileCut {
     static First next(const std::vector<Registered<RowGroupsRow>>& tiles, std::int64_t cols) {
         std::size_t i = 0;
         while (tiles[i].row->tile_cols < cols) ++i;
-        const First whole{tiles[i].row, tiles[i].row->cycles};
+        const First whole{tiles[i].row, cycles_of(*tiles[i].row)};
         if (i == 0) return whole;
         const RowGroupsRow* const narrower = tiles[i - 1].row;
-        const First in_two{narrower, narrower->cycles + next(tiles, cols - narrower->tile_cols).cycles};
+        const First in_two{narrower, cycles_of(*narrower) + next(tiles, cols - narrower->tile_cols).cycles};
         return in_two.cycles < whole.cycles ? in_two : whole;
     }
 
@@ -73,7 +80,7 @@ std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shar
 // that the index of (panel, block) parts stays small beside its entries.
 std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols);
 
-// Tiles of ascending width on one layout, each of the strongest level that has it.
+// Tiles of ascending width on one layout, each of the strongest level that has it; there by the faster of two loops.
 using Tiles = std::vector<Registered<RowGroupsRow>>;
 Tiles tiles_of(const Subject& subject, int shared_rows);
 

@@ -3,7 +3,8 @@
 //
 // Loads bound this loop: each entry needs its own row of the x tile (NV loads). Interleaving four rows saves the rest:
 // their four values come by one load and are spread over the lanes by in-register permutes, their four columns by one
-// 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle).
+// 64-bit load. 4 * NV independent accumulators hide the latency of the FMA (4 cycles, two a cycle). Where permutes take
+// an FMA's place, values come by broadcasts instead.
 //
 // Where the rows of a group share their columns, a load of x serves all of them, and the FMAs are the bound.
 //
@@ -29,7 +30,7 @@ struct MultiplyAdd {
 
 // Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own. Column: of 16
 // bits, units of a block of tile rows; of 32, elements.
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step>
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step, Values Come>
 struct RowGroups {
     using V = vec<T, Lanes>;
     using Part = vec<T, Lanes / Parts>;  // a row's share of a register
@@ -107,7 +108,7 @@ struct RowGroups {
     template <int R>
     CS_INLINE void entry(V (&sum)[NV], Columns columns, const T* values) const {
         const std::size_t column = columns.template of_row<R>();
-        const V value = spread<V, R>(values);
+        const V value = Come == Values::spread ? spread<V, R>(values) : broadcast<V>(values[R]);
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) sum[v] = Step::of(value, x_row(x, column, v), sum[v]);
     }
@@ -221,9 +222,10 @@ struct RowGroups {
                     advance(at_once(), run->count);
                 }
             };
-            // Independent sums enough for the latency of the FMA.
+            // Independent sums enough for the latency of the FMA; broadcasts take longer than it.
             if constexpr (sums_of_group == 1) do_groups(std::integral_constant<std::uint32_t, 4>{});
-            if constexpr (sums_of_group <= 4) do_groups(std::integral_constant<std::uint32_t, 2>{});
+            if constexpr (sums_of_group <= 4 && Come == Values::spread)
+                do_groups(std::integral_constant<std::uint32_t, 2>{});
             do_groups(std::integral_constant<std::uint32_t, 1>{});
         }
         for (const RowTail* tail = args.tails; tail != args.tails + args.n_tails; ++tail) {
@@ -238,16 +240,17 @@ struct RowGroups {
     }
 };
 
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step = MultiplyAdd>
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step = MultiplyAdd,
+          Values Come = Values::spread>
 void row_groups(const GroupsArgs<Column>& args) {
-    const RowGroups<T, Lanes, NV, Shared, Parts, Column, Step> tile{static_cast<const char*>(args.x),
-                                                                    static_cast<const T*>(args.from),
-                                                                    static_cast<T*>(args.to),
-                                                                    args.from_stride,
-                                                                    args.to_stride,
-                                                                    args.to_cols,
-                                                                    !args.finish.changes_nothing(),
-                                                                    Finish<T>::of(args.finish)};
+    const RowGroups<T, Lanes, NV, Shared, Parts, Column, Step, Come> tile{static_cast<const char*>(args.x),
+                                                                          static_cast<const T*>(args.from),
+                                                                          static_cast<T*>(args.to),
+                                                                          args.from_stride,
+                                                                          args.to_stride,
+                                                                          args.to_cols,
+                                                                          !args.finish.changes_nothing(),
+                                                                          Finish<T>::of(args.finish)};
     if (args.first)
         tile.template run<true>(args);
     else
@@ -255,19 +258,21 @@ void row_groups(const GroupsArgs<Column>& args) {
 }
 
 // What an entry of each row of a group takes, in cycles: two loads and two FMAs go in one.
-constexpr double cycles_of_entry(int registers, int shared, int parts) {
+constexpr double cycles_of_entry(int registers, int shared, int parts, Values come = Values::spread) {
     const int rows = shared > 0 ? shared : group_rows, sums = rows / parts * registers;
-    const int loads = shared == 0 ? rows * registers + 2 : registers + 1 + (parts > 1 ? (rows + 3) / 4 : rows);
+    const int loads = shared == 0 ? rows * registers + 1 + (come == Values::spread ? 1 : rows)
+                                  : registers + 1 + (parts > 1 ? (rows + 3) / 4 : rows);
     return (sums > loads ? sums : loads) / 2.0;
 }
 
-template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1>
+template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1, Values Come = Values::spread>
 inline constexpr RowGroupsRow row_groups_row{
     uniform(type_of<T>),
     Lanes / Parts* NV,
     Shared,
-    cycles_of_entry(NV, Shared, Parts),
-    RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd>::stores_first,
-    row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t>};
+    cycles_of_entry(NV, Shared, Parts, Come),
+    RowGroups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd, Come>::stores_first,
+    row_groups<T, Lanes, NV, Shared, Parts, std::uint16_t, MultiplyAdd, Come>,
+    Come};
 
 }  // namespace cs::ukr::CS_ISA
