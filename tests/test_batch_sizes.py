@@ -81,3 +81,14 @@ def test_loops_of_row_groups_give_the_same_bits(isa, n):
     assert isa not in ("avx512", "avx512vnni", "avx512vbmi", "amx") or len(found) == 2
     for y in found.values():
         np.testing.assert_array_equal(y, next(iter(found.values())))
+
+
+def test_a_band_finds_its_rows_of_x_in_l1():
+    """What stored rows cost: the neighbours of a band read the same rows of x, those of shuffled columns do not."""
+    rng = np.random.default_rng(2)
+    band = sp.csr_array(sp.diags_array(np.ones((11, 4000)), offsets=np.arange(-5, 6), shape=(4000, 4000)))
+    costs = []
+    for matrix in (band, sp.csr_array(band[:, rng.permutation(4000)][rng.permutation(4000)])):
+        found = _core.candidates(cs.from_scipy(matrix), 128, np.dtype(np.float32), False)
+        costs.append({row["layout"]: row["cost"] for row in found}["stored_rows"])
+    assert costs[0] < 0.9 * costs[1]

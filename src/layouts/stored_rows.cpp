@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -175,6 +176,27 @@ double unforeseen_ends(Subject& subject) {
     return chance_to_differ(lengths);
 }
 
+// The bits that a number takes.
+std::size_t width_of(std::uint64_t number) { return number == 0 ? 0 : as_size(64 - __builtin_clzll(number)); }
+
+// [i]: the share of entries whose column the last 2^i entries before them have met. Neighbouring rows of a band meet
+// the same rows of x, which wait in L1 for them, however many x has.
+using Reuse = std::array<double, 32>;
+Reuse reuse_of(Subject& subject) {
+    const StoredMatrix& matrix = subject.operand.by_output();
+    std::vector<std::int64_t> met(as_size(matrix.cols), -1);
+    Reuse found{};
+    for (std::int64_t at = 0; at < matrix.nnz(); ++at) {
+        std::int64_t& before = met[as_size(matrix.columns[at])];
+        const auto ago = static_cast<std::uint64_t>(at - before);
+        if (before >= 0) found[std::min(found.size() - 1, width_of(ago - 1))] += 1;
+        before = at;
+    }
+    std::partial_sum(found.begin(), found.end(), found.begin());
+    for (double& share : found) share /= std::max(1.0, subject.operand.nnz());
+    return found;
+}
+
 std::optional<double> cost(Subject& subject, const Request& request) {
     const StoredRowsRow* const row = row_for(subject).row;
     if (!subject.operand.is_stored() || row == nullptr) return {};
@@ -186,13 +208,14 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     if (!has_contiguous_rows(request.batch)) return {};
     const int n = typical_columns(request.batch);
     const Passes passes = passes_of(n, subject.lanes(), row->tile_cols);
-    // Rows of x that do not stay in L1 come from L2 for each entry.
-    const double x =
-        static_cast<double>(subject.known(columns_read)) * bytes_of(subject.types.x) * std::min(n, row->tile_cols);
-    const bool far = 3 * x > 2 * static_cast<double>(cache_sizes().l1d);
+    // Rows of x that do not stay in L1 come from L2 for each entry that does not find them there.
+    const auto in_l1 =
+        static_cast<std::uint64_t>(2 * cache_sizes().l1d / 3 / bytes_of(subject.types.x) / std::min(n, row->tile_cols));
+    const bool stay = static_cast<std::uint64_t>(subject.known(columns_read)) <= in_l1;
+    const double far = stay ? 0 : 1 - subject.known(reuse_of)[width_of(in_l1 | 1) - 1];
     const double row_pass = c.stored_row_pass + subject.known(unforeseen_ends) * c.stored_unforeseen;
     return (c.call + (nnz * c.stored_pass + rows * row_pass) * passes.count +
-            (nnz * (c.stored_vector + (far ? c.stored_far_vector : 0)) + rows) * passes.registers) /
+            (nnz * (c.stored_vector + far * c.stored_far_vector) + rows) * passes.registers) /
            n;
 }
 
