@@ -25,6 +25,14 @@ def test_describe_says_what_a_dense_array_would_gain(monkeypatch, capsys):
     assert "would be" not in capsys.readouterr().out
 
 
+def test_building_a_layout_is_no_part_of_the_time_beside_a_dense_array(monkeypatch):
+    W = random_csr(np.random.default_rng(3), (60, 70), 0.6).packed()
+    built = []
+    monkeypatch.setattr(advice, "best_seconds", lambda call, _: built.append(len(W._layouts())) or 1.0)
+    advice.dense_rival(W, W, np.dtype(np.float32))
+    assert built[0] == 1
+
+
 @pytest.mark.parametrize(("ours", "says"), [(1.0, False), (1.05, False), (1.2, True)])
 def test_dense_is_advised_where_it_is_faster(ours, says):
     assert (advice.verdict(ours, 1.0, 0.9) is not None) == says
