@@ -13,7 +13,7 @@ from strategies import seeds
 from test_patterns import METHODS, Wanted, patterns
 
 import complsparse as cs
-from complsparse._patterns import prune
+from complsparse._patterns import sources
 
 filter_shapes = st.one_of(
     st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 3), st.integers(1, 4)),
@@ -131,7 +131,7 @@ def test_the_parts_of_the_work_do_not_matter(monkeypatch, method):
     options = {"set_size": 5, "per_group": 2, "block": (2, 2), "order": "OHWI", "method": method}
     at_once = cs.prune(A, **options)[0].toarray()
     for chunk in (1, 100, 1000):
-        monkeypatch.setattr(prune, "_CHUNK", chunk)
+        monkeypatch.setattr(sources, "CHUNK", chunk)
         np.testing.assert_array_equal(cs.prune(A, **options)[0].toarray(), at_once)
 
 

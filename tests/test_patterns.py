@@ -17,7 +17,7 @@ from oracle import cases
 from strategies import SCIPY_DTYPES, seeds, shapes
 
 import complsparse as cs
-from complsparse._patterns import contest, prune
+from complsparse._patterns import contest, prune, sources
 
 METHODS = ("assignment", "greedy")
 
@@ -393,7 +393,7 @@ def test_the_parts_of_the_work_do_not_matter(monkeypatch, method, wanted):
     A = matrix_to_prune(0, (50, 67))
     at_once = cs.prune(A, **wanted._asdict(), method=method)[0].toarray()
     for chunk in (1, 100, 1000):
-        monkeypatch.setattr(prune, "_CHUNK", chunk)
+        monkeypatch.setattr(sources, "CHUNK", chunk)
         np.testing.assert_array_equal(cs.prune(A, **wanted._asdict(), method=method)[0].toarray(), at_once)
 
 
@@ -406,7 +406,7 @@ def test_long_work_is_shown_on_a_terminal_only(monkeypatch, terminal):
     stream = Stream()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(prune, "_LONG", 1)
-    monkeypatch.setattr(prune, "_CHUNK", 1)
+    monkeypatch.setattr(sources, "CHUNK", 1)
     cs.prune(np.ones((64, 64)), set_size=4)
     assert ("pruning" in stream.getvalue()) is terminal
 
