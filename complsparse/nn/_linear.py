@@ -13,7 +13,7 @@ from complsparse._operands import checked_activation
 from complsparse.nn._elementwise import activated, dense
 from complsparse.nn._layer import Layer, checked_vector
 from complsparse.nn._values import Spec
-from complsparse.nn._weights import checked_weights, dense_weights, scaled_rows
+from complsparse.nn._weights import check_features, checked_weights, dense_weights, scaled_rows
 
 if TYPE_CHECKING:
     from complsparse._typing import Activation
@@ -50,11 +50,7 @@ class Linear(Layer):
 
     def infer(self, *inputs: Spec) -> Spec:
         x = inputs[0]
-        if not x.shape or x.shape[-1] != self.W.shape[1]:
-            raise ValueError(
-                f"a sample of shape {x.shape} has {x.shape[-1] if x.shape else 'no'} features (last axis); "
-                f"W of shape {self.W.shape} expects {self.W.shape[1]}"
-            )
+        check_features(x.shape, self.W)
         return Spec((*x.shape[:-1], self.W.shape[0]))
 
     def apply(self, *inputs: Any) -> Any:

@@ -18,6 +18,7 @@ from complsparse.nn._elementwise import dense
 from complsparse.nn._integers import FLOAT32, INT32, Numbers, QuantizedLayer, check_dtype, checked_8_bits
 from complsparse.nn._layer import checked_vector
 from complsparse.nn._values import Spec
+from complsparse.nn._weights import check_features
 
 if TYPE_CHECKING:
     from complsparse.nn._builder import Builder
@@ -165,11 +166,7 @@ class QLinear(_Product):
     def infer(self, *inputs: Spec) -> Spec:
         x = inputs[0]
         check_dtype(x, self.x_dtype)
-        if not x.shape or x.shape[-1] != self.W.shape[1]:
-            raise ValueError(
-                f"a sample of shape {x.shape} has {x.shape[-1] if x.shape else 'no'} features (last axis); "
-                f"W of shape {self.W.shape} expects {self.W.shape[1]}"
-            )
+        check_features(x.shape, self.W)
         return Spec((*x.shape[:-1], self.W.shape[0]), dtype=self._out)
 
     def apply(self, *inputs: Any) -> Any:

@@ -30,6 +30,15 @@ def checked_weights(W: Any, *ndims: int) -> Any:
     return W
 
 
+def check_features(shape: tuple[int, ...], W: Any) -> None:
+    """ValueError unless the last axis of a sample is what W multiplies."""
+    if not shape or shape[-1] != W.shape[1]:
+        raise ValueError(
+            f"a sample of shape {shape} has {shape[-1] if shape else 'no'} features (last axis); "
+            f"W of shape {W.shape} expects {W.shape[1]}"
+        )
+
+
 def dense_weights(W: Any) -> NDArray[Any]:
     """Every zero stored; of filters in their own shape."""
     if isinstance(W, np.ndarray):
