@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from command_line import refused
 
 import complsparse as cs
 from complsparse import _tables as tables
@@ -47,16 +48,6 @@ def json_of(capsys, *words):
     captured = capsys.readouterr()
     assert captured.err == ""
     return json.loads(captured.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-
-
-def refused(capsys, *words):
-    """Runs a command that must fail as bad input does; returns its line on stderr."""
-    assert main([str(word) for word in words]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("complsparse: error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 @pytest.fixture(autouse=True)

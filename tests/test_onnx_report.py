@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from command_line import refused
 
 import complsparse as cs
 from complsparse._cli.main import main
@@ -18,15 +19,6 @@ def dense(*shape):
 
 def pruned(rows, cols, density=0.1, **how):
     return cs.random((rows, cols), density=density, rng=0, **how).toarray()
-
-
-def refused(capsys, *words):
-    assert main([str(word) for word in words]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("complsparse: error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 # --- files of matrices ------------------------------------------------------------------------------------------------

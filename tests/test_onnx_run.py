@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from command_line import refused
 
 import complsparse as cs
 from complsparse._cli import run_model
@@ -15,13 +16,8 @@ pytest.importorskip("onnxscript", reason="not run: onnxscript is not installed")
 RNG = np.random.default_rng(0)
 
 
-def refused(capsys, *words):
-    assert main(["run", *map(str, words)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("complsparse: error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
+def run_refused(capsys, *words):
+    return refused(capsys, "run", *words)
 
 
 def saved(path, text, **arrays):
@@ -109,20 +105,20 @@ def test_bad_input(capsys, tmp_path, model):
     (tmp_path / "bad.npy").write_bytes(b"no array")
     np.save(tmp_path / "x.npy", np.ones((1, 41), dtype=np.float32))
     np.save(tmp_path / "text.npy", np.array(["a"]))
-    assert "bad.onnx" in refused(capsys, tmp_path / "bad.onnx")
-    assert "missing.onnx" in refused(capsys, tmp_path / "missing.onnx")
-    assert "41" in refused(capsys, model, "--input", tmp_path / "x.npy")
-    assert "bad.npy" in refused(capsys, model, "--input", tmp_path / "bad.npy")
-    assert "real numbers" in refused(capsys, model, "--input", tmp_path / "text.npy")
-    assert "must end in .npy" in refused(capsys, model, "--input", model)
-    assert "'w' is not one of the inputs x, rows, z" in refused(capsys, model, "--input", f"w={tmp_path / 'x.npy'}")
-    assert "two files for 'x'" in refused(capsys, model, "--input", tmp_path / "x.npy", f"x={tmp_path / 'x.npy'}")
-    assert "4 files for 3 inputs" in refused(capsys, model, "--input", *[
+    assert "bad.onnx" in run_refused(capsys, tmp_path / "bad.onnx")
+    assert "missing.onnx" in run_refused(capsys, tmp_path / "missing.onnx")
+    assert "41" in run_refused(capsys, model, "--input", tmp_path / "x.npy")
+    assert "bad.npy" in run_refused(capsys, model, "--input", tmp_path / "bad.npy")
+    assert "real numbers" in run_refused(capsys, model, "--input", tmp_path / "text.npy")
+    assert "must end in .npy" in run_refused(capsys, model, "--input", model)
+    assert "'w' is not one of the inputs x, rows, z" in run_refused(capsys, model, "--input", f"w={tmp_path / 'x.npy'}")
+    assert "two files for 'x'" in run_refused(capsys, model, "--input", tmp_path / "x.npy", f"x={tmp_path / 'x.npy'}")
+    assert "4 files for 3 inputs" in run_refused(capsys, model, "--input", *[
         f"{name}={tmp_path / 'x.npy'}" for name in ("x", "rows", "z")], tmp_path / "x.npy")  # fmt: skip
 
 
 def test_operators_that_are_not_known(capsys, tmp_path):
     path = saved(tmp_path / "d.onnx", "g (float[2, 3, 3] x) => (float[2] y) { y = Det(x) }")
-    assert "Det" in refused(capsys, path)
+    assert "Det" in run_refused(capsys, path)
     pytest.importorskip("onnxruntime", reason="not run: onnxruntime is not installed")
     assert document(capsys, path, "--fallback")["runs"][0]["equal"]
