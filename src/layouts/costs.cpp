@@ -21,11 +21,20 @@ CostConstants of_this_maker() {
         found.windows_entry = 0.4;
         found.gathered_entry = 0.58;
         found.groups_entry = 0.42;
+        found.groups_vector = 0.41;
+        found.groups_far_vector = 0.14;
+        found.groups_sum = 3.2;
         found.groups_spread = 0.5;  // permutes share a port with one of the two FMAs
         found.groups_tile_bytes = 128;
+        found.shared_eights_vector = 0.26;
         found.x_vector = 7.9;
-        found.stored_vector = 0.72;
+        found.y_ragged_vector = 0.77;
+        found.far_vector = 3.5;
+        found.stored_unforeseen = 9.1;
+        found.stored_vector = 0.82;
         found.routed_two = 0.35;
+        found.routed_unit = 8.3;
+        found.routed_each = 16;
         found.unit = 0.77;
     }
 #endif
