@@ -3,6 +3,8 @@
 
 ``python benchmarks/speech_runs.py --data DIR RUN [RUN ...] [--plot FILE.png]``: a row for each configuration, with the
 mean over its folds and starts and its standard error; in float32, and in int8, calibrated on clips that were heard.
+What a row loses is the mean of the differences to the dense network of the same fold and start: some folds are harder
+for all.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from complsparse.torch.speech import Images, read_clips
 
 CALIBRATION = 256  # clips
 ROUNDS = 41
+BASELINE = "dense"
 
 
 def configuration(run):
@@ -52,7 +55,19 @@ def accuracies(folder, run, clips):
     some = np.random.default_rng(0).permutation(len(learnt.labels))[:CALIBRATION]
     quantized = net.quantize(images.plain()[some].numpy())
     right = [float((n(tests).argmax(1) == tested.labels).mean()) for n in (net, quantized)]
-    return {"float32": right[0], "int8": right[1], "noisy": run["noisy_6dB"], "nets": (net, quantized)}
+    return {
+        "speakers and start": (run["fold"], run["recipe"]["seed"]),
+        "float32": right[0],
+        "int8": right[1],
+        "noisy": run["noisy_6dB"],
+        "nets": (net, quantized),
+    }
+
+
+def losses(found, baseline):
+    """What each run loses beside the baseline's of the same fold and start, where there is one."""
+    heard = {f["speakers and start"]: f["float32"] for f in baseline}
+    return [heard[key] - f["float32"] for f in found if (key := f["speakers and start"]) in heard]
 
 
 def words_per_second(nets):
@@ -67,19 +82,25 @@ def words_per_second(nets):
 
 
 def mean(values):
-    """In percent, with the standard error of the mean where there are several."""
+    """In percent, with the standard error of the mean where there are several; nothing of none."""
+    if not len(values):
+        return ""
     values = 100 * np.array(values)
     spread = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
     return f"{values.mean():.1f}{spread}"
 
 
 def table(rows, speeds):
-    yield "| configuration | runs | weights | clean, % | noise at 6 dB, % | int8, % | words/s | words/s in int8 |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield (
+        "| configuration | runs | weights | clean, % | less than dense | noise at 6 dB, % | int8, % "
+        "| words/s | words/s in int8 |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name, found in rows.items():
-        of = {key: mean([f[key] for f in found]) for key in ("float32", "noisy", "int8")}
+        lost = [] if name == BASELINE else losses(found, rows.get(BASELINE, []))
+        values = ([f["float32"] for f in found], lost, *([f[key] for f in found] for key in ("noisy", "int8")))
         speed = [f"{speeds[name, dtype]:,.0f}" for dtype in ("float32", "int8")]
-        cells = [name, str(len(found)), f"{found[0]['nets'][0].n_weights:,}", *of.values(), *speed]
+        cells = [name, str(len(found)), f"{found[0]['nets'][0].n_weights:,}", *map(mean, values), *speed]
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -427,6 +427,16 @@ def memory_of(out: Any) -> Any:
 def given_back(y: NDArray[Any], out: Any) -> Any:
     """A result as a tensor: `out` if it was given."""
 
+@final
+class FrozenLinear:
+    """A linear layer of torch whose matrix is made already."""
+
+    def __call__(self, x: Any, values: Any, bias: Any) -> Any:
+        """The outputs; None where parameters may have changed since, and of an x that it does not take as it lies."""
+
+def frozen_linear(W: Operand, values: Any, bias: Any) -> FrozenLinear | None:
+    """Of W, which was made of these values; None where torch does not describe its tensors in C."""
+
 def recorded(call: str, *args: Any) -> Any:
     """The call of this name in complsparse.torch, which records gradients."""
 

@@ -162,12 +162,22 @@ def test_frozen_layers_see_every_write_that_leaves_a_trace():
     layer, x = linear().eval(), batch(3, 12)
 
     def agree():
-        with torch.no_grad():
-            torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
+        for _ in range(2):  # the second call runs what the first one has kept
+            with torch.no_grad():
+                torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
 
     agree()
     with torch.no_grad():
         layer.values.mul_(2)
+    agree()
+    with torch.no_grad():
+        layer.bias.add_(1)
+    agree()
+    layer.bias.data = layer.bias.data + 1
+    agree()
+    layer.bias = nn.Parameter(torch.ones(8))
+    agree()
+    layer.parametrizations.weight.original = nn.Parameter(torch.ones_like(layer.values))
     agree()
     layer.load_state_dict(linear(rng=1).state_dict())
     agree()
@@ -181,13 +191,33 @@ def test_frozen_layers_see_every_write_that_leaves_a_trace():
     layer.double()
     x = x.double()
     agree()
+    layer.half().double()  # rounded, perhaps at the same place
+    agree()
+    layer.bias = None
+    agree()
+
+
+def test_frozen_layers_record_gradients_that_are_asked_for():
+    layer, x = linear().eval(), batch(3, 12)
+    with torch.no_grad():
+        expected = layer(x)
+        assert not layer(x.requires_grad_()).requires_grad
+    y = layer(x)
+    torch.testing.assert_close(y, expected)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, layer.weight.detach().sum(0).expand(3, 12))
 
 
 def test_frozen_layers_run_what_they_cannot_hand_over():
     layer, x = linear().eval(), batch(3, 12)
     with torch.no_grad():
         expected = layer(x)
+        torch.testing.assert_close(layer(x), expected, rtol=0, atol=0)
         torch.testing.assert_close(layer(x.double()).float(), expected)
+        turned = x.T.contiguous().T
+        torch.testing.assert_close(layer(turned), expected)
+        with pytest.raises(ValueError, match="expects 12"):
+            layer(x[:, 1:])
         with torch.autocast("cpu", torch.bfloat16):
             assert layer(x).dtype == torch.bfloat16
         torch.testing.assert_close(layer.bfloat16()(x.bfloat16()).float(), expected, rtol=0.02, atol=0.02)
@@ -274,6 +304,7 @@ def test_deepcopy(form):
     with torch.no_grad():
         expected = model(IMAGES)
         twin = copy.deepcopy(model)
+        assert torch.equal(twin(IMAGES), expected)
         twin[4].values.zero_()
         assert torch.equal(model(IMAGES), expected)
         assert not twin[4].weight.any()

@@ -132,6 +132,53 @@ def test_arrays_lie_on_the_memory_of_tensors(name):
     assert junk
 
 
+ARRAYS = {
+    "float32": lambda: np.arange(72, dtype=np.float32).reshape(6, 12),
+    "float64": lambda: np.arange(72.0).reshape(2, 3, 12),
+    "int32": lambda: np.arange(72, dtype=np.int32),
+    "scalar": lambda: np.full((), 3, np.float32),
+    "none": lambda: np.empty((0, 12), np.float32),
+    "turned": lambda: np.arange(72, dtype=np.float32).reshape(6, 12).T,
+    "nine axes": lambda: np.arange(12, dtype=np.float32).reshape(*[1] * 8, 12),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_tensors_lie_on_the_memory_of_arrays(name):
+    """As those that torch makes; they keep the array, and let go of it."""
+    from complsparse._core import given_back
+
+    array = ARRAYS[name]()
+    expected, owners = torch.from_numpy(array), sys.getrefcount(array)
+    found = given_back(array, None)
+    assert type(found) is torch.Tensor
+    assert (found.dtype, found.shape, found.device) == (expected.dtype, expected.shape, expected.device)
+    assert found.stride() == expected.stride() or not array.size
+    assert found.data_ptr() == expected.data_ptr() or not array.size
+    assert not found.requires_grad
+    assert torch.equal(found, expected)
+    found += 1
+    assert torch.equal(found, expected)
+    assert sys.getrefcount(array) == owners + 1
+    view = found.detach()
+    del found
+    assert sys.getrefcount(array) == owners + 1
+    del view
+    assert sys.getrefcount(array) == owners
+
+
+def test_arrays_are_let_go_of_by_any_thread():
+    """Tensors die where nobody holds the GIL: here, in the thread that runs a backward pass."""
+    from complsparse._core import given_back
+
+    array = np.ones((4, 4), np.float32)
+    owners = sys.getrefcount(array)
+    x = torch.ones(4, 4, requires_grad=True)
+    for _ in range(20):
+        (x * given_back(array, None)).sum().backward()
+    assert sys.getrefcount(array) == owners
+
+
 def test_tensors_that_stand_for_other_numbers_are_not_read_as_they_lie():
     x = torch.view_as_complex(values(5, 12, 2))
     negative = x.conj().imag

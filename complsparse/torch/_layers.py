@@ -57,6 +57,7 @@ class _OnPattern(nn.Module):
     form: Form
     kept_energy: float | None  # of the dense weight, as a share of its sum of squares
     _frozen: _Frozen | None
+    _call: _core.FrozenLinear | None  # the whole layer on that matrix, where it is linear
 
     def _begin(self, pattern: Any, form: Form, options: dict[str, Any]) -> None:
         """On a pattern, or on a complementary one with these options."""
@@ -81,7 +82,8 @@ class _OnPattern(nn.Module):
                 f"{tuple(weight.shape)} has {weight.numel()}"
             )
         positions = positions_of(pattern).to(weight.device)
-        self.form, self.kept_energy, self._frozen = form, None, None
+        self.form, self.kept_energy = form, None
+        self._forget()
         parametrize.register_parametrization(self, "weight", OnPattern(positions, tuple(weight.shape)))
 
     @property
@@ -114,8 +116,17 @@ class _OnPattern(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As `torch.nn.Module.train`; values are read again, also those written through ``.data``."""
-        self._frozen = None
+        self._forget()
         super().train(mode)
+        return self
+
+    def _forget(self) -> None:
+        self._frozen = self._call = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """As `torch.nn.Module._apply`, by which values go to other types and devices: in place, as their tensor is."""
+        self._forget()
+        super()._apply(fn, recurse)
         return self
 
     def _ready(self, x: Tensor, groups: int = 1) -> ComplementaryMatrix | None:
@@ -253,11 +264,18 @@ class ComplementaryLinear(_OnPattern, nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if self.form == "masked":
             return super().forward(x)
+        bias = self._parameters["bias"]
+        frozen = self._call
+        if frozen is not None and not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")):
+            y: Tensor | None = frozen(x, self.values, bias)
+            if y is not None:
+                return y
         W = self._ready(x)
-        if W is not None:
-            bias = self._parameters["bias"]
-            return torch.from_numpy(_core.linear(x.numpy(), W, None if bias is None else bias.detach().numpy()))
-        return sparse_linear(x, self.values, self.positions, self._matrix_shape(), self.bias)
+        if W is None:
+            return sparse_linear(x, self.values, self.positions, self._matrix_shape(), self.bias)
+        self._call = _core.frozen_linear(W, self.values, bias)
+        y = _core.linear(x, W, bias)
+        return y
 
 
 class ComplementaryConv2d(_OnPattern, nn.Conv2d):
