@@ -65,6 +65,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     # --- plans
     cdef cppclass Matrix:
         Matrix(const StoredMatrix&) except +
+        Matrix(const StoredMatrix&, const Matrix&) except +
         const StoredMatrix& stored()
 
     cdef cppclass PlanRequest:

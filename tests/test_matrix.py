@@ -368,6 +368,39 @@ def test_with_values(case, transposed, seed):
     assert own.same_bits(V.with_values(dense).toarray(), dense)
 
 
+REVALUED = {
+    "unstructured": lambda: sp.random_array((37, 70), density=0.1, rng=0),
+    "complementary": lambda: cs.complementary_mask((64, 128), set_size=16, rng=0),
+    "rows by eights": lambda: np.kron(sp.random_array((8, 64), density=0.2, rng=0).toarray(), np.ones((8, 1))),
+    "columns that nobody reads": lambda: sp.random_array((300, 2000), density=0.002, rng=0),
+    "rows of blocks": lambda: sp.random_array((20, 9000), density=0.01, rng=0),
+    "empty": lambda: np.zeros((5, 7)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int32, np.int64])
+@pytest.mark.parametrize("name", REVALUED)
+def test_products_of_values_that_come_and_go(name, dtype, isa):
+    """They take over what was found out about the pattern, and from the second change on refill layouts: in the end
+    everything is as for a matrix that never had other values."""
+    rng = np.random.default_rng(0)
+    W = cs.ComplementaryMatrix(sp.csr_array(REVALUED[name]()).astype(bool).astype(dtype))
+    for change in range(4):
+        values = (20 * rng.standard_normal(W.nnz)).astype(dtype)
+        W = (
+            W.T.with_values(cs.ComplementaryMatrix(W.with_values(values)).T.tocsr()).T
+            if change == 2
+            else W.with_values(values)
+        )
+        new = cs.ComplementaryMatrix(W.tocsr())
+        for n in (1, 16, 33, 64):
+            for V, U in ((W, new), (W.T, new.T)):
+                x = (9 * rng.standard_normal((V.shape[1], n))).astype(dtype)
+                assert own.same_bits(V @ x, U @ x)
+                y = cs.linear(x.T.copy(), V)
+                assert own.same_bits(y, cs.linear(x.T.copy(), U))
+
+
 def test_with_values_refuses_other_patterns(W, A):
     other = A.toarray()
     other[np.argwhere(other == 0)[0][0], np.argwhere(other == 0)[0][1]] = 1

@@ -184,6 +184,46 @@ def test_opcheck(operator, arguments):
     assert set(torch.library.opcheck(operator.default, arguments).values()) == {"SUCCESS"}
 
 
+def test_calls_have_the_bits_of_operators():
+    """Calls that nobody follows go past the operators: results and gradients are the same."""
+    x, values, positions, bias = problem(PATTERNS["complementary"]((8, 12)), torch.float32)
+    geometry = [4, 2, 2, 3, 2, 1, 1, 0, 1, 1, 1]
+    filters = cs.torch.positions_of(cs.complementary_mask((4, 12), set_size=3, rng=0))
+    image, of_filters = (leaf(*shape, dtype=torch.float32) for shape in ((2, 2, 5, 6), (len(filters),)))
+    operators = torch.ops.complsparse
+    for leaves, call, operator in (
+        (
+            (x, values, bias),
+            lambda: cs.torch.sparse_linear(x, values, positions, (8, 12), bias),
+            lambda: operators.sparse_linear(x, values, positions, [8, 12], bias),
+        ),
+        (
+            (image, of_filters),
+            lambda: cs.torch.sparse_conv2d(image, of_filters, filters, (4, 2, 2, 3), stride=(2, 1), padding=(1, 0)),
+            lambda: operators.sparse_conv2d(image, of_filters, filters, geometry, None),
+        ),
+    ):
+        y, expected = call(), operator()
+        assert type(y.grad_fn) is not type(expected.grad_fn)
+        assert torch.equal(y, expected)
+        for ours, theirs in zip(gradients(y, *leaves), gradients(expected, *leaves), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_who_follows_operators_sees_them():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x, values, positions, bias = (t.detach() for t in problem(PATTERNS["complementary"]((8, 12)), torch.float32))
+
+    def f(x, values):
+        return cs.torch.sparse_linear(x, values, positions, (8, 12), bias)
+
+    for mode in ("real", "fake", "symbolic"):
+        program = make_fx(f, tracing_mode=mode, _allow_non_fake_inputs=True)(x, values)
+        assert any(node.target is torch.ops.complsparse.sparse_linear.default for node in program.graph.nodes)
+        torch.testing.assert_close(program(2 * x, values), f(2 * x, values))
+
+
 def network(x, image, values, positions, bias, filters, of_filters):
     y = cs.torch.sparse_linear(x, values, positions, (8, 12), bias)
     z = cs.torch.sparse_conv2d(image, filters, of_filters, (4, 2, 2, 3), padding=1)

@@ -97,7 +97,9 @@ class StoredMatrix(_core.Operand, SparseArray):
         if data.shape != self._data.shape:
             raise ValueError(f"values of shape {data.shape} do not fit; {self.nnz} entries are stored: ({self.nnz},)")
         csr = self._stored()._replace(data=frozen(data))
-        return self._from_parts(csr, self._packing, self._transposed, scale)
+        W = self._from_parts(csr, self._packing, self._transposed, scale)
+        W._knows_pattern_of(self)
+        return W
 
     def copy(self) -> Self:
         """The same matrix on memory of its own; seldom needed, as nothing can change this one."""

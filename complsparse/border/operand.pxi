@@ -38,7 +38,7 @@ cdef class _Store:
             self._make(type)
         return self.matrices[type]
 
-    cdef _make(self, int type):
+    cdef _make(self, int type, const Matrix* earlier=NULL):
         cdef cnp.ndarray values
         if cnp.PyArray_TYPE(self.indices) != cnp.NPY_INT32 or self.rows >= 2**31:
             raise ValueError(
@@ -56,7 +56,7 @@ cdef class _Store:
         with _lock:
             if self.matrices[type] == NULL:
                 self.converted.append(values)
-                self.matrices[type] = new Matrix(stored)
+                self.matrices[type] = new Matrix(stored) if earlier == NULL else new Matrix(stored, earlier[0])
 
 
 cdef _Store _make_unbound():
@@ -101,6 +101,13 @@ cdef class Operand:
         self.w_num = cnp.PyArray_TYPE(self.store.data)
         if compute_type(self.w_num) < 0 and self.store.data.dtype.name in ("float16", "bfloat16"):
             self.w_num = cnp.NPY_FLOAT32  # their products with float32 are float32
+
+    def _knows_pattern_of(self, Operand earlier):
+        """Takes over what products found out about the pattern of an operand that differs in its values alone."""
+        cdef int type = compute_type(cnp.PyArray_TYPE(self.store.data))
+        if (type >= 0 and self.store.indptr is earlier.store.indptr and self.store.indices is earlier.store.indices
+                and self.store.matrices[type] == NULL and earlier.store.matrices[type] != NULL):
+            self.store._make(type, earlier.store.matrices[type])
 
     @cython.final
     cdef bint is_small(self, int64_t n) noexcept:

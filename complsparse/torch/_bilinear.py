@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 Geometry = Sequence[int]
 
@@ -46,37 +46,50 @@ def no_vmap(name: str) -> Callable[..., Any]:
     return refuse
 
 
-def define(name: str, of: Bilinear) -> Any:
-    """Makes the operator ``complsparse::<name>`` and those of its gradients; the first of them."""
+# Whether a mode or a transform of torch follows what operators do; where torch does not tell, one may.
+_modes: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_transforms: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+
+
+def _is_followed(*tensors: Tensor | None) -> bool:
+    """Whether somebody has to see the operator: compilers, tracers, transforms, autocast, classes of tensors."""
+    return (
+        torch.compiler.is_compiling()
+        or any(type(tensor) not in (Tensor, nn.Parameter, type(None)) for tensor in tensors)
+        or _modes() > 0
+        or _transforms()
+        or torch.is_autocast_enabled("cpu")
+    )
+
+
+def define(name: str, of: Bilinear) -> Callable[..., Tensor]:
+    """Makes the operator ``complsparse::<name>`` and those of its gradients; a call of the first of them.
+
+    Where nobody but autograd follows, calls go past torch's dispatch of operators in Python, which takes as long as a
+    product of a few columns.
+    """
     path = f"complsparse::{name}"
     constants = "Tensor positions, SymInt[] geometry"
 
-    @torch.library.custom_op(
-        path,
-        mutates_args=(),
-        device_types="cpu",
-        schema=f"(Tensor x, Tensor values, {constants}, Tensor? bias) -> Tensor",
-    )
-    def forward(x: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
+    def compute(x: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
         of_x, of_values, of_bias = _as_arrays(x, values, bias)
         return _result(of.forward(of_x, of_values, positions, geometry, of_bias), x, values)
 
-    @torch.library.custom_op(
-        f"{path}_to_input",
-        mutates_args=(),
-        device_types="cpu",
-        schema=f"(Tensor dy, Tensor values, {constants}, SymInt[] size) -> Tensor",
-    )
-    def to_input(dy: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, size: Sequence[int]) -> Tensor:
+    def compute_input(dy: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, size: Sequence[int]) -> Tensor:
         of_dy, of_values = _as_arrays(dy, values)
         return _result(of.to_input(of_dy, of_values, positions, geometry, size), dy, values)
 
-    @torch.library.custom_op(
-        f"{path}_to_values", mutates_args=(), device_types="cpu", schema=f"(Tensor dy, Tensor x, {constants}) -> Tensor"
-    )
-    def to_values(dy: Tensor, x: Tensor, positions: Tensor, geometry: Geometry) -> Tensor:
+    def compute_values(dy: Tensor, x: Tensor, positions: Tensor, geometry: Geometry) -> Tensor:
         of_dy, of_x = _as_arrays(dy, x)
         return _result(of.to_values(of_dy, of_x, positions, geometry), dy, x)
+
+    def operator(suffix: str, arguments: str, function: Callable[..., Tensor]) -> Any:
+        schema = f"({arguments}) -> Tensor"
+        return torch.library.custom_op(path + suffix, mutates_args=(), device_types="cpu", schema=schema)(function)
+
+    forward = operator("", f"Tensor x, Tensor values, {constants}, Tensor? bias", compute)
+    to_input = operator("_to_input", f"Tensor dy, Tensor values, {constants}, SymInt[] size", compute_input)
+    to_values = operator("_to_values", f"Tensor dy, Tensor x, {constants}", compute_values)
 
     @forward.register_fake
     def _(x: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
@@ -92,10 +105,44 @@ def define(name: str, of: Bilinear) -> Any:
         return dy.new_empty(positions.shape, dtype=torch.promote_types(dy.dtype, x.dtype))
 
     _differentiate(of, forward, to_input, to_values)
-    for operator in (forward, to_input, to_values):
-        operator.register_vmap(no_vmap(name))
+    for each in (forward, to_input, to_values):
+        each.register_vmap(no_vmap(name))
     forward.register_autocast("cpu", torch.bfloat16)
-    return forward
+
+    class Unfollowed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, bias: Any) -> Tensor:
+            ctx.save_for_backward(x, values, positions)
+            ctx.geometry = geometry
+            return compute(x, values, positions, geometry, bias)
+
+        @staticmethod
+        def backward(ctx: Any, *dys: Tensor) -> Any:
+            x, values, positions = ctx.saved_tensors
+            followed = torch.is_grad_enabled() or _is_followed(*dys)  # derivatives of derivatives are recorded
+            of_x, of_values = (to_input, to_values) if followed else (compute_input, compute_values)
+            return _gradients(of, of_x, of_values, dys[0], x, values, positions, ctx.geometry, ctx.needs_input_grad)
+
+    def call(x: Tensor, values: Tensor, positions: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
+        if _is_followed(x, values, positions, bias):
+            y: Tensor = forward(x, values, positions, geometry, bias)
+        else:
+            y = Unfollowed.apply(x, values, positions, geometry, bias)
+        return y
+
+    return call
+
+
+def _gradients(
+    of: Bilinear, to_input: Any, to_values: Any, dy: Tensor, x: Tensor, values: Tensor, positions: Tensor,
+    geometry: Geometry, needs: Sequence[bool],
+) -> Any:  # fmt: skip
+    """Of what the operator takes: those that are needed."""
+    dx = to_input(dy, values, positions, geometry, x.shape) if needs[0] else None
+    dv = to_values(dy, x, positions, geometry) if needs[1] else None
+    axes = [axis for axis in range(dy.ndim) if axis != of.features % dy.ndim]
+    db = (dy.sum(axes) if axes else dy) if needs[4] else None
+    return dx, dv, None, None, db
 
 
 def _differentiate(of: Bilinear, forward: Any, to_input: Any, to_values: Any) -> None:
@@ -104,16 +151,11 @@ def _differentiate(of: Bilinear, forward: Any, to_input: Any, to_values: Any) ->
     def save(ctx: Any, inputs: Any, output: Any) -> None:
         first, second, positions, geometry, *_ = inputs
         ctx.save_for_backward(first, second, positions)
-        ctx.geometry, ctx.first_size = geometry, first.shape
+        ctx.geometry = geometry
 
     def of_forward(ctx: Any, dy: Tensor) -> Any:
         x, values, positions = ctx.saved_tensors
-        needs = ctx.needs_input_grad
-        dx = to_input(dy, values, positions, ctx.geometry, ctx.first_size) if needs[0] else None
-        dv = to_values(dy, x, positions, ctx.geometry) if needs[1] else None
-        axes = [axis for axis in range(dy.ndim) if axis != of.features % dy.ndim]
-        db = (dy.sum(axes) if axes else dy) if needs[4] else None
-        return dx, dv, None, None, db
+        return _gradients(of, to_input, to_values, dy, x, values, positions, ctx.geometry, ctx.needs_input_grad)
 
     def of_to_input(ctx: Any, ddx: Tensor) -> Any:
         dy, values, positions = ctx.saved_tensors

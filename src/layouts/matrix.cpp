@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "layouts/matrix.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "kernels/move.hpp"
@@ -15,6 +16,12 @@ Choice::Choice(const Subject& subject, std::string name, std::string reason, boo
       side_(subject.side),
       types_(subject.types),
       reads_in_place_(reads_in_place) {}
+
+Matrix::Matrix(const StoredMatrix& stored, const Matrix& earlier)
+    : stored_(stored), changes_(std::min(earlier.changes_, 1) + 1) {
+    const std::lock_guard<ForkSafeMutex> lock(earlier.mutex());
+    for (const Side side : {Side::rows, Side::columns}) holdings(side).of_pattern = earlier.holdings(side).of_pattern;
+}
 
 int Subject::lanes() const { return strongest_of(&Table::move, levels, types.x).row->lanes; }
 

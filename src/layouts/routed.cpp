@@ -162,7 +162,7 @@ const RoutedRow* best_routed_row(Subject& subject) {
     for (const auto& registered : all)
         if (registered.row->types == subject.types) lanes = std::max(lanes, registered.row->lanes);
     if (lanes == 0 || subject.known(routed_pattern).layers.empty()) return best;
-    const bool narrow = is_far(subject) && subject.known(narrow_weights_lose_nothing);
+    const bool narrow = is_far(subject) && subject.known_of_values(narrow_weights_lose_nothing);
     auto rank = [](const RoutedRow& row) {
         return std::make_tuple(row.weights == Weights::bf16, -row.window, row.block_rows);
     };

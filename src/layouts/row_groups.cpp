@@ -86,12 +86,12 @@ std::optional<double> plain_cost(Subject& subject, const Request& request) {
 std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, int shared_rows) {
     Tiles tiles = tiles_of(subject, shared_rows);
     const int widest = tiles.back().row->tile_cols;
-    auto layout = subject.layout<RowGroupsLayout>(
+    auto layout = subject.refillable_layout<RowGroupsLayout>(
         kind, [&](const RowGroupsLayout& other) { return other.shared_rows == shared_rows; },
-        [&] {
-            StoredMatrix matrix = subject.operand.by_output();
+        [&](Operand& operand) {
+            StoredMatrix matrix = operand.by_output();
             std::vector<std::int32_t> used, renumbered;
-            drop_unused_columns(subject.operand.by_output(), used, renumbered, matrix);
+            drop_unused_columns(operand.by_output(), used, renumbered, matrix);
             const std::int64_t block_cols =
                 choose_block_cols(density(matrix), widest * bytes_of(subject.types.x), shared_rows);
             RowGroupsLayout made =

@@ -68,5 +68,7 @@ RowName name_of_groups(const Row& row, const char* op, const char* plain, const 
 // have one pattern, and panels are made of whole groups.
 RowGroupsLayout derive_row_groups(const StoredMatrix& matrix, std::int64_t panel_rows, std::int64_t block_cols,
                                   int shared_rows);
+// With the values of a matrix; `order`: the layout of the numbers of its entries.
+RowGroupsLayout refilled(const RowGroupsLayout& order, const StoredMatrix& matrix);
 
 }  // namespace cs

@@ -161,4 +161,17 @@ RowGroupsLayout derive_row_groups(const StoredMatrix& matrix, std::int64_t panel
     return layout;
 }
 
+RowGroupsLayout refilled(const RowGroupsLayout& order, const StoredMatrix& matrix) {
+    RowGroupsLayout layout = order;
+    dispatch_weights(matrix.type, [&](auto zero) {
+        using W = decltype(zero);
+        const auto* const numbers = reinterpret_cast<const std::int32_t*>(order.values.data());
+        const auto* const values = static_cast<const W*>(matrix.values);
+        layout.values.resize(as_size(layout.entries) * sizeof(W));
+        W* const to = reinterpret_cast<W*>(layout.values.data());
+        for (std::int64_t i = 0; i < layout.entries; ++i) to[i] = values[numbers[i]];
+    });
+    return layout;
+}
+
 }  // namespace cs

@@ -46,7 +46,7 @@ WinnersModel estimate(Subject& subject) {
                                                                : searched                 ? costs().searched_winner
                                                                                           : costs().tiled_winner;
     }
-    made.finite = subject.known(values_are_finite);
+    made.finite = subject.known_of_values(values_are_finite);
     return made;
 }
 
