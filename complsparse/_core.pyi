@@ -145,7 +145,14 @@ class Program:
         y: int,
     ) -> int: ...
     def pair(
-        self, operation: str, axes: list[tuple[int, int, int]], activation: str | None, a: int, b: int, y: int
+        self,
+        operation: str,
+        axes: list[tuple[int, int, int]],
+        image: tuple[int, ...],
+        activation: str | None,
+        a: int,
+        b: int,
+        y: int,
     ) -> int: ...
     def permute(self, axes: list[tuple[int, int]], x: int, y: int) -> int: ...
     def norm(
@@ -246,9 +253,11 @@ class Program:
         x: int,
         y: int,
     ) -> int: ...
+    def takes_rows(self, step: int) -> bool: ...
     def finish(
         self,
         stretches: list[tuple[int, bool, int]],
+        chains: list[tuple[int, list[int], int]],
         batch_bytes: int,
         sample_bytes: int,
         shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None,

@@ -47,6 +47,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         void place(int, Memory, int64_t)
         int add(unique_ptr[const Step]) except +
         void add_stretch(int, cbool, int64_t) except +
+        cbool takes_rows(int)
+        void add_chain(int, const vector[int]&, int64_t) except +
         void set_memory(int64_t, int64_t)
         int n_steps()
         int64_t memory_bytes(int)
@@ -129,7 +131,8 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     unique_ptr[const Step] expand_step(const WinnersAt&, Type, int64_t, int) except +
     unique_ptr[const Step] flatten_step(const WinnersAt&, Type, int64_t, const WinnersAt&) except +
     unique_ptr[const Step] pool_step(const Pool&, const ImagesView&, const ImagesView&, int, int) except +
-    unique_ptr[const Step] pair_step(Pair, Type, vector[PairAxis], Activation, int, int, int) except +
+    unique_ptr[const Step] pair_step(
+        Pair, Type, vector[PairAxis], const Extents&, Activation, int, int, int) except +
     unique_ptr[const Step] permute_step(Type, vector[PermutedAxis], int, int) except +
     unique_ptr[const Step] norm_step(const Norm&, Type, int, int) except +
     unique_ptr[const Step] activation_step(Type, int64_t, const Epilogue&, int, int) except +

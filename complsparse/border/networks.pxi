@@ -26,8 +26,15 @@ cdef class Program(Steps):
         self.x_shape = self.y_shape = self.outside = None
         self.deterministic = _deterministic
 
-    def finish(self, stretches, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None, tuple outside=None):
-        """`stretches`: (step behind the last, whether it takes a sample at a time, samples), in order. `shapes`: of x and
+    def takes_rows(self, int step):
+        """Whether some rows of its outputs can be made at a time."""
+        return self.program.get().takes_rows(step)
+
+    def finish(self, stretches, chains, int64_t batch_bytes, int64_t sample_bytes, tuple shapes=None,
+               tuple outside=None):
+        """`stretches`: (step behind the last, whether it takes a sample at a time, samples), in order. `chains`: (first
+        step, the values between it and those that follow, bytes of these that are kept) of steps that take a band of rows
+        at a time. `shapes`: of x and
         y, where there is one of each, and both are dense in the program's dtype. `outside`: (shape, dtype) of all inputs,
         and of all outputs, where those are dense."""
         if outside is not None and len(outside[0]) + len(outside[1]) <= most_outside:
@@ -40,6 +47,8 @@ cdef class Program(Steps):
                 self.y_dims[i] = self.y_shape[i]
         for last, by_sample, samples in stretches:
             self.program.get().add_stretch(last, by_sample, samples)
+        for first, between, most_bytes in chains:
+            self.program.get().add_chain(first, between, most_bytes)
         self.program.get().set_memory(batch_bytes, sample_bytes)
 
     @property

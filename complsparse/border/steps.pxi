@@ -125,18 +125,21 @@ cdef class Steps:
         return self.program.get().add(cn.pool_step(
             pool, images_of_sample(image, channels_last), images_of_sample(out, channels_last), x, y))
 
-    def pair(self, str operation, axes, activation, int a, int b, int y):
-        """`axes`: (extent, steps of a and b) for each, the inner one last; an activation of the result, or None."""
+    def pair(self, str operation, axes, tuple image, activation, int a, int b, int y):
+        """`axes`: (extent, steps of a and b) for each, the inner one last; `image`: (channels, height, width), or zeros; an
+        activation of the result, or None."""
         cdef Epilogue finish
         cdef vector[cn.PairAxis] of_sample
         cdef cn.PairAxis axis
+        cdef cn.Extents extents
         cdef cn.Pair pair = {"add": cn.Pair.add, "multiply": cn.Pair.multiply, "subtract": cn.Pair.subtract,
                              "divide": cn.Pair.divide, "larger": cn.Pair.larger, "smaller": cn.Pair.smaller,
                              "slope": cn.Pair.slope}[operation]
         for axis.n, axis.a, axis.b in axes:
             of_sample.push_back(axis)
         self.fill_finish(&finish, None, activation, 0)
-        return self.program.get().add(cn.pair_step(pair, self.type, of_sample, finish.activation, a, b, y))
+        fill_extents(&extents, image)
+        return self.program.get().add(cn.pair_step(pair, self.type, of_sample, extents, finish.activation, a, b, y))
 
     def permute(self, axes, int x, int y):
         """`axes`: (extent, elements of x from one entry to the next) for each of y, the inner one last; floats."""

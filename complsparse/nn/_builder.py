@@ -145,8 +145,9 @@ class Builder:
         """Decides where values lie and tells the program: `outside` are inputs, then dense outputs; `shapes` those of
         the only input and the only output, where they are dense; `arrays` (shape, dtype) of all inputs, and of all
         outputs, where those are."""
-        plan = placed(self.steps, self.parts, [value.number for value in outside])
+        takes_rows = [self.program.takes_rows(i) for i in range(len(self.steps))]
+        plan = placed(self.steps, self.parts, [value.number for value in outside], takes_rows)
         for number, place in plan.places.items():
             self.program.place(number, place.memory, place.offset)
-        self.program.finish(plan.stretches, plan.batch_bytes, plan.sample_bytes, shapes, arrays)
+        self.program.finish(plan.stretches, plan.chains, plan.batch_bytes, plan.sample_bytes, shapes, arrays)
         return plan.places

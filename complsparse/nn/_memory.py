@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from complsparse import _core
 from complsparse.nn._values import Spec
 
 _CACHE_LINE = 64
@@ -57,19 +58,22 @@ class Place(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """`places` by number; `stretches` as `_core.Program.finish` takes them."""
+    """`places` by number; `stretches` and `chains` as `_core.Program.finish` takes them."""
 
     places: dict[int, Place]
     stretches: list[tuple[int, bool, int]]
+    chains: list[tuple[int, list[int], int]]
     batch_bytes: int
     sample_bytes: int
 
 
-def placed(steps: list[Step], parts: list[Part], outside: list[int]) -> Placed:
-    """`outside`: the numbers that are arrays of the caller's, in order."""
+def placed(steps: list[Step], parts: list[Part], outside: list[int], takes_rows: list[bool]) -> Placed:
+    """`outside`: the numbers that are arrays of the caller's, in order. `takes_rows`: of each step, whether it can make
+    some rows of its images at a time."""
     by_sample = _taken_by_sample(steps)
     stretches = _stretches(steps, by_sample, parts)
-    lives = _lives(steps, parts)
+    chains = _chains(steps, parts, outside, takes_rows, [stretch for stretch in stretches if by_sample[stretch.start]])
+    lives = _lives(steps, parts, chains)
     cut_anew = {part.memory for number, part in enumerate(parts) if number != part.memory}
     places = {parts[number].memory: Place("outside", i) for i, number in enumerate(outside)}
     batch: list[tuple[int, int, range]] = []
@@ -91,7 +95,13 @@ def placed(steps: list[Step], parts: list[Part], outside: list[int]) -> Placed:
     places |= {number: Place("batch", offset) for number, offset in offsets.items()}
     of_numbers = {number: places[part.memory] for number, part in enumerate(parts) if part.memory in places}
     as_taken = [(s.stop, by_sample[s.start], steps[s.start].samples) for s in stretches]
-    return Placed(of_numbers, as_taken, batch_bytes, sample_bytes)
+    as_chains = [(chain.start, [steps[i].writes[0].number for i in chain[:-1]], cache() // 2) for chain in chains]
+    return Placed(of_numbers, as_taken, as_chains, batch_bytes, sample_bytes)
+
+
+def cache() -> int:
+    """Bytes of the cache that images between two steps should stay in."""
+    return _core.cache_sizes()["l2"]
 
 
 def _taken_by_sample(steps: list[Step]) -> list[bool]:
@@ -130,14 +140,51 @@ def _stretches(steps: list[Step], by_sample: list[bool], parts: list[Part]) -> l
     return stretches
 
 
-def _lives(steps: list[Step], parts: list[Part]) -> dict[int, range]:
-    """Of memory, by its number, the steps from the first to the last that touch it."""
+def _chains(
+    steps: list[Step], parts: list[Part], outside: list[int], takes_rows: list[bool], stretches: list[range]
+) -> list[range]:
+    """Steps that take a band of rows at a time, one after the other: where what lies between two of them would not stay
+    in the cache, and nobody else reads it."""
+    least = cache() // 2
+    readers: dict[int, int] = {}  # of memory: how many
+    cut_anew = {part.memory for number, part in enumerate(parts) if number != part.memory}
+    for step in steps:
+        for memory in {parts[number].memory for number in _numbers(step.reads)}:
+            readers[memory] = readers.get(memory, 0) + 1
+
+    def joined(i: int) -> bool:
+        value = steps[i].writes[0]
+        if not (takes_rows[i] and takes_rows[i + 1] and value.parts[0] in _numbers(steps[i + 1].reads)):
+            return False
+        part = parts[value.number]
+        known = value.number in outside or part.memory in cut_anew
+        return not known and readers[part.memory] == 1 and part.of_sample >= least
+
+    chains: list[range] = []
+    for stretch in stretches:
+        i = stretch.start
+        while i < stretch.stop:
+            last = i
+            while last + 1 < stretch.stop and joined(last):
+                last += 1
+            if last > i:
+                chains.append(range(i, last + 1))
+            i = last + 1
+    return chains
+
+
+def _lives(steps: list[Step], parts: list[Part], chains: list[range]) -> dict[int, range]:
+    """Of memory, by its number, the steps from the first to the last that touch it; steps of a chain run together, and
+    what lies between them needs no memory."""
+    together = {i: chain for chain in chains for i in chain}
+    between = {steps[i].writes[0].number for chain in chains for i in chain[:-1]}
     lives: dict[int, range] = {}
     for i, step in enumerate(steps):
-        for number in _numbers((*step.reads, *step.writes)):
+        own = together.get(i, range(i, i + 1))
+        for number in _numbers((*step.reads, *step.writes)) - between:
             if not parts[number].is_fixed:
                 memory = parts[number].memory
-                lives[memory] = range(lives[memory].start if memory in lives else i, i + 1)
+                lives[memory] = range(lives[memory].start if memory in lives else own.start, own.stop)
     return lives
 
 

@@ -51,7 +51,10 @@ class _Pairwise(ArrayLayer):
                 (n, *(step if j == i else old for j, old in enumerate(steps)))
                 for (n, *steps), step in zip(axes, _steps(of_sample), strict=True)
             ]
-        step = builder.program.pair(self.operation, _joined(axes), activation, read[0].number, read[1].number, y.number)
+        image = spec.shape if len(spec.shape) == 3 else (0, 0, 0)
+        step = builder.program.pair(
+            self.operation, _joined(axes), image, activation, read[0].number, read[1].number, y.number
+        )
         builder.step(self.operation if activation is None else f"{self.operation} + {activation}", step, read, y)
         return y
 

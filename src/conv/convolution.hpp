@@ -65,6 +65,8 @@ class Convolution {
     virtual bool requantizes() const { return false; }
     // Whether the largest outputs of windows can be asked for, and that costs less than a pool of the outputs.
     virtual bool pools(PoolWindow) const { return false; }
+    // Whether x and y may have fewer rows than the shape says.
+    virtual bool takes_rows() const { return false; }
     // Of what was derived for this way alone.
     virtual std::int64_t layout_bytes() const { return 0; }
     // Multiplications, and what costs as much: of so many images; of so many winners of them together.
@@ -73,6 +75,7 @@ class Convolution {
     // How many threads the operands are worth.
     int threads_for(const ConvOperands& operands) const;
 
+    Types types() const { return shape_.types; }
     const std::string& name() const { return name_; }      // of the micro-kernel
     const std::string& reason() const { return reason_; }  // why, in words
 

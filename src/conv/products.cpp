@@ -55,6 +55,8 @@ class ProductsConvolution final : public Convolution {
         return bytes_of_job(plan, operands, jobs) * (jobs.count < 2 * threads ? 1 : threads);
     }
 
+    bool takes_rows() const override { return pixelwise_; }
+
    private:
     // A product for each image, or one for all where their pixels follow one another.
     struct Jobs {
@@ -65,7 +67,7 @@ class ProductsConvolution final : public Convolution {
     Jobs jobs_of(const ConvOperands& operands) const {
         const ImagesView &x = operands.x, &y = operands.y;
         const bool in_place = pixelwise_ && is_flat(x);
-        const std::int64_t pixels = sliding().pixels();
+        const std::int64_t pixels = y.height * y.width;
         const bool together = in_place && is_flat(y) && pixels > 0 && x.image_stride == pixels * pixel_step(x) &&
                               y.image_stride == pixels * pixel_step(y);
         if (together) return {std::min<std::int64_t>(x.images, 1), pixels * x.images, true};

@@ -9,6 +9,7 @@
 #include "kernels/move.hpp"
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
+#include "net/rows.hpp"
 #include "net/steps.hpp"
 
 namespace cs {
@@ -19,13 +20,15 @@ namespace {
 
 const ArithmeticRow& arithmetic_of(Type type) { return *strongest_of(&Table::arithmetic, usable_levels(), type).row; }
 
-class PairStep final : public Step {
+class PairStep final : public Step, public RowsStep {
    public:
-    PairStep(PairFunction function, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y)
+    PairStep(PairFunction function, Type type, std::vector<PairAxis> axes, const PlanesOfSample& planes,
+             Activation activation, int a, int b, int y)
         : function_(function),
           finish_rows_(strongest_of(&Table::move, usable_levels(), type).row->finish),
           bytes_(bytes_of(type)),
           axes_(std::move(axes)),
+          planes_(planes),
           a_(a),
           b_(b),
           y_(y) {
@@ -47,17 +50,39 @@ class PairStep final : public Step {
         return n;
     }
 
+    const RowsStep* by_rows() const override {
+        const bool alike = axes_.size() == 1 && axes_[0].a == 1 && axes_[0].b == 1;
+        return alike && planes_.planes > 0 ? this : nullptr;
+    }
+    PlanesOfSample x_planes() const override { return planes_; }
+    PlanesOfSample y_planes() const override { return planes_; }
+    Range rows_of_x(Range rows) const override { return rows; }
+    std::int64_t most_rows_of_x(std::int64_t rows) const override { return rows; }
+    void run_rows(const Frame& frame, Range rows, const BandOf& x, const BandOf& y) const override {
+        const RowsAt a = x.of(frame, a_, planes_), b = x.of(frame, b_, planes_), to = y.of(frame, y_, planes_);
+        const std::int64_t first = rows.first, n = rows.count * planes_.row_bytes / bytes_;
+        for (std::int64_t i = 0; i < planes_.planes; ++i)
+            run_of(n, {1, 1, 1}, a.row(first, planes_) + i * a.plane_bytes, b.row(first, planes_) + i * b.plane_bytes,
+                   to.row(first, planes_) + i * to.plane_bytes);
+    }
+    std::int64_t workspace_bytes_of_rows(std::int64_t) const override { return 0; }
+
    private:
+    void run_of(std::int64_t count, const PairAxis& axis, const unsigned char* a, const unsigned char* b,
+                unsigned char* to) const {
+        // An activation finds in L1 what it is for.
+        const std::int64_t each = finish_.changes_nothing() ? count : 2048;
+        for (std::int64_t i = 0, n; i < count; i += n, to += n * bytes_) {
+            n = std::min(each, count - i);
+            function_({a + i * axis.a * bytes_, b + i * axis.b * bytes_, to, n, axis.a == 0, axis.b == 0});
+            if (!finish_.changes_nothing()) finish_rows_({to, to, 1, n, n, n, finish_});
+        }
+    }
     void along(std::size_t at, const unsigned char* a, const unsigned char* b, unsigned char*& to) const {
         const PairAxis& axis = axes_[at];
         if (at + 1 == axes_.size()) {
-            // An activation finds in L1 what it is for.
-            const std::int64_t each = finish_.changes_nothing() ? axis.n : 2048;
-            for (std::int64_t i = 0, n; i < axis.n; i += n, to += n * bytes_) {
-                n = std::min(each, axis.n - i);
-                function_({a + i * axis.a * bytes_, b + i * axis.b * bytes_, to, n, axis.a == 0, axis.b == 0});
-                if (!finish_.changes_nothing()) finish_rows_({to, to, 1, n, n, n, finish_});
-            }
+            run_of(axis.n, axis, a, b, to);
+            to += axis.n * bytes_;
             return;
         }
         for (std::int64_t i = 0; i < axis.n; ++i, a += axis.a * bytes_, b += axis.b * bytes_) along(at + 1, a, b, to);
@@ -68,6 +93,7 @@ class PairStep final : public Step {
     Epilogue finish_;
     const std::int64_t bytes_;
     const std::vector<PairAxis> axes_;
+    const PlanesOfSample planes_;
     const int a_, b_, y_;
 };
 
@@ -230,12 +256,14 @@ class PermuteStep final : public Step {
 
 }  // namespace
 
-StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y) {
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, const Extents& image, Activation activation,
+                      int a, int b, int y) {
     const ArithmeticRow& row = arithmetic_of(type);
     const PairFunction functions[] = {row.add,    row.multiply, row.subtract, row.divide,
                                       row.larger, row.smaller,  row.slope};
-    return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], type, std::move(axes), activation, a, b,
-                                            y);
+    const PlanesOfSample planes{image.outer, image.n, image.inner * bytes_of(type)};
+    return std::make_unique<const PairStep>(functions[static_cast<int>(pair)], type, std::move(axes), planes,
+                                            activation, a, b, y);
 }
 
 StepPointer norm_step(const Norm& norm, Type type, int x, int y) {

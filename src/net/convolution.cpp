@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "net/rows.hpp"
 #include "net/steps.hpp"
 
 namespace cs {
 namespace {
 
-class ConvolutionStep final : public Step {
+class ConvolutionStep final : public Step, public RowsStep {
    public:
     ConvolutionStep(const Convolution& convolution, const ImagesView& x_of_sample, const ImagesView& y_of_sample,
                     const Epilogue& finish, PoolWindow pool, const OfIntegers& integers, int x, int y,
@@ -50,7 +51,34 @@ class ConvolutionStep final : public Step {
 
     double work() const override { return work_; }
 
+    const RowsStep* by_rows() const override {
+        const bool planes = x_.col_stride == 1 && y_.col_stride == 1;
+        return convolution_.takes_rows() && planes && !of_winners_ && !requantizing_ && pool_.is_one_pixel() ? this
+                                                                                                             : nullptr;
+    }
+    PlanesOfSample x_planes() const override { return {x_.channels, x_.height, x_.width * bytes_of(types().x)}; }
+    PlanesOfSample y_planes() const override { return {y_.channels, y_.height, y_.width * bytes_of(types().y)}; }
+    Range rows_of_x(Range rows) const override { return rows; }
+    std::int64_t most_rows_of_x(std::int64_t rows) const override { return rows; }
+    void run_rows(const Frame& frame, Range rows, const BandOf& x, const BandOf& y) const override {
+        ConvOperands operands = operands_of(1);
+        take_rows(operands.x, x.of(frame, x_at_, x_planes()), x_planes(), rows, types().x);
+        take_rows(operands.y, y.of(frame, y_at_, y_planes()), y_planes(), rows, types().y);
+        convolution_.run(operands, 1, frame.workspace);
+    }
+    std::int64_t workspace_bytes_of_rows(std::int64_t rows) const override {
+        ConvOperands operands = operands_of(1);
+        operands.x.height = operands.y.height = rows;
+        return convolution_.workspace_bytes(operands, 1);
+    }
+
    private:
+    Types types() const { return convolution_.types(); }
+    static void take_rows(ImagesView& view, const RowsAt& at, const PlanesOfSample& planes, Range rows, Type type) {
+        view.data = at.row(rows.first, planes);
+        view.height = rows.count;
+        view.channel_stride = at.plane_bytes / bytes_of(type);
+    }
     ConvOperands operands_of(std::int64_t samples) const {
         ConvOperands operands{x_, y_, finish_};
         operands.pool = pool_;

@@ -11,6 +11,7 @@
 #include "kernels/move.hpp"
 #include "kernels/names.hpp"
 #include "kernels/registry.hpp"
+#include "net/rows.hpp"
 #include "net/steps.hpp"
 #include "tiles/work.hpp"
 
@@ -44,7 +45,7 @@ ConvShape padded_shape(Type type, const ImagesView& x, const Sliding& sliding, b
 }
 
 template <class T>
-class DepthwiseStep final : public Step {
+class DepthwiseStep final : public Step, public RowsStep {
    public:
     DepthwiseStep(const void* weights, const ImagesView& x, const ImagesView& y, const Sliding& sliding,
                   const Epilogue& finish, int x_at, int y_at)
@@ -89,7 +90,72 @@ class DepthwiseStep final : public Step {
     std::int64_t workspace_bytes(std::int64_t, int threads) const override { return threads * room(); }
     double work() const override { return static_cast<double>(y_.channels * sliding_.taps() * sliding_.pixels()); }
 
+    const RowsStep* by_rows() const override {
+        return of_planes_ != nullptr && rest_.changes_nothing() ? this : nullptr;
+    }
+    PlanesOfSample x_planes() const override { return {x_.channels, x_.height, x_.width * std::int64_t{sizeof(T)}}; }
+    PlanesOfSample y_planes() const override { return {y_.channels, y_.height, y_.width * std::int64_t{sizeof(T)}}; }
+    Range rows_of_x(Range rows) const override {
+        const std::int64_t before = rows.first * sliding_.stride_rows - sliding_.top;
+        const std::int64_t first = std::clamp<std::int64_t>(before, 0, x_.height);
+        const std::int64_t last = before + (rows.count - 1) * sliding_.stride_rows + sliding_.kernel_rows;
+        return {first, std::clamp<std::int64_t>(last, first, x_.height) - first};
+    }
+    std::int64_t most_rows_of_x(std::int64_t rows) const override {
+        return std::min(x_.height, (rows - 1) * sliding_.stride_rows + sliding_.kernel_rows);
+    }
+    void run_rows(const Frame& frame, Range rows, const BandOf& x, const BandOf& y) const override {
+        const RowsAt from = x.of(frame, x_at_, x_planes()), to = y.of(frame, y_at_, y_planes());
+        const Range given = rows_of_x(rows);
+        DepthwisePlanesArgs args = args_of(from.row(given.first, x_planes()), to.row(rows.first, y_planes()), 0);
+        args.x_step = from.plane_bytes / std::int64_t{sizeof(T)};
+        args.y_step = to.plane_bytes / std::int64_t{sizeof(T)};
+        args.height = given.count;
+        args.out_rows = rows.count;
+        args.top = given.first - (rows.first * sliding_.stride_rows - sliding_.top);
+        of_planes(args, x_.channels);
+    }
+    std::int64_t workspace_bytes_of_rows(std::int64_t) const override { return 0; }
+
    private:
+    // All rows of no planes, the first of which is that of the channel.
+    DepthwisePlanesArgs args_of(const void* x, void* y, std::int64_t channel) const {
+        const std::int64_t output = channel * (y_.channels / x_.channels);
+        return {x,
+                weights_ + output * sliding_.taps(),
+                bias_ == nullptr ? nullptr : bias_ + output,
+                y,
+                0,
+                x_.channel_stride,
+                y_.channel_stride,
+                x_.height,
+                x_.width,
+                sliding_.out_rows,
+                sliding_.out_cols,
+                sliding_.top,
+                sliding_.left,
+                least_,
+                most_};
+    }
+    // The outputs of so many channels.
+    void of_planes(DepthwisePlanesArgs args, std::int64_t channels) const {
+        const std::int64_t each = y_.channels / x_.channels;
+        if (each == 1) {
+            args.planes = channels;
+            return of_planes_->function(args);
+        }
+        // Filters of one channel share its plane.
+        const std::int64_t x_step = args.x_step;
+        args.x_step = 0;
+        args.planes = each;
+        for (std::int64_t i = 0; i < channels; ++i) {
+            of_planes_->function(args);
+            args.x = static_cast<const T*>(args.x) + x_step;
+            args.y = static_cast<T*>(args.y) + each * args.y_step;
+            args.weights = static_cast<const T*>(args.weights) + each * sliding_.taps();
+            if (args.bias != nullptr) args.bias = static_cast<const T*>(args.bias) + each;
+        }
+    }
     std::int64_t room() const {
         if (of_planes_ != nullptr) return 0;
         return round_to_lines((padded_.elements() + beyond) * std::int64_t{sizeof(T)}, 1);
@@ -97,20 +163,15 @@ class DepthwiseStep final : public Step {
 
     // All outputs of channels, counted on from image to image.
     void as_they_lie(const Frame& frame, std::int64_t first, std::int64_t last) const {
-        const std::int64_t each = y_.channels / x_.channels, taps = sliding_.taps();
+        const std::int64_t each = y_.channels / x_.channels;
         const T* const x = reinterpret_cast<const T*>(frame.at(x_at_));
         T* const y = reinterpret_cast<T*>(frame.at(y_at_));
         for (std::int64_t next; first < last; first = next) {
-            const std::int64_t image = first / x_.channels, channel = first % x_.channels, output = channel * each;
-            // Filters of one channel share its plane.
-            next = each > 1 ? first + 1 : std::min(last, (image + 1) * x_.channels);
-            const std::int64_t planes = (next - first) * each;
-            T* const to = y + image * y_.image_stride + output * y_.channel_stride;
-            of_planes_->function({x + image * x_.image_stride + channel * x_.channel_stride, weights_ + output * taps,
-                                  bias_ == nullptr ? nullptr : bias_ + output, to, planes,
-                                  each > 1 ? 0 : x_.channel_stride, y_.channel_stride, x_.height, x_.width,
-                                  sliding_.out_rows, sliding_.out_cols, sliding_.top, sliding_.left, least_, most_});
-            end(to, planes * sliding_.pixels());
+            const std::int64_t image = first / x_.channels, channel = first % x_.channels;
+            next = std::min(last, (image + 1) * x_.channels);
+            T* const to = y + image * y_.image_stride + channel * each * y_.channel_stride;
+            of_planes(args_of(x + image * x_.image_stride + channel * x_.channel_stride, to, channel), next - first);
+            end(to, (next - first) * each * sliding_.pixels());
         }
     }
     // All outputs of one channel.

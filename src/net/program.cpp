@@ -2,20 +2,15 @@
 #include "net/program.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/parallel.hpp"
+#include "net/stopwatch.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
 namespace {
 
 std::int64_t in_lines(std::int64_t bytes) { return round_to_lines(bytes, 1); }
-
-std::int64_t nanoseconds() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 class ProgramStep final : public Step {
    public:
@@ -54,6 +49,13 @@ int Program::add(std::unique_ptr<const Step> step) {
     return n_steps() - 1;
 }
 
+void Program::add_chain(int first, const std::vector<int>& between, std::int64_t most_bytes) {
+    std::vector<const Step*> steps;
+    for (std::size_t i = 0; i <= between.size(); ++i)
+        steps.push_back(steps_[static_cast<std::size_t>(first) + i].get());
+    chains_.emplace(first, RowsChain(steps, between, most_bytes));
+}
+
 void Program::set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes) {
     batch_bytes_ = in_lines(batch_bytes);
     sample_bytes_ = in_lines(sample_bytes);
@@ -76,6 +78,8 @@ std::int64_t Program::workspace_of(int first, int last, std::int64_t samples, in
     for (int i = first; i < last; ++i)
         for (const int some : {1, threads})
             most = std::max(most, steps_[static_cast<std::size_t>(i)]->workspace_bytes(samples, some));
+    for (const auto& [i, chain] : chains_)
+        if (i >= first && i < last) most = std::max(most, chain.workspace_bytes(threads));
     return in_lines(most);
 }
 
@@ -93,10 +97,15 @@ std::int64_t Program::memory_bytes(int threads) const {
 }
 
 void Program::run_steps(int first, int last, const Frame& frame, std::int64_t* times) const {
-    for (int i = first; i < last; ++i) {
-        const std::int64_t begin = times != nullptr ? nanoseconds() : 0;
-        steps_[static_cast<std::size_t>(i)]->run(frame);
-        if (times != nullptr) __atomic_fetch_add(times + i, nanoseconds() - begin, __ATOMIC_RELAXED);
+    for (int i = first; i < last;) {
+        std::int64_t* const own = times != nullptr ? times + i : nullptr;
+        if (const auto chain = chains_.find(i); chain != chains_.end()) {
+            chain->second.run(frame, own);
+            i += chain->second.n_steps();
+            continue;
+        }
+        const Stopwatch watch(own);
+        steps_[static_cast<std::size_t>(i++)]->run(frame);
     }
 }
 

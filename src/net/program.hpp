@@ -9,9 +9,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "net/rows.hpp"
 #include "net/step.hpp"
 
 namespace cs {
@@ -28,6 +30,10 @@ class Program {
     void add_stretch(int last, bool by_sample, std::int64_t samples) {
         stretches_.push_back({last, by_sample, samples});
     }
+    bool takes_rows(int step) const { return steps_[static_cast<std::size_t>(step)]->by_rows() != nullptr; }
+    // Steps of one stretch that takes samples, from `first` on, go through bands of rows together; the values between
+    // them have no place, and about most_bytes of memory for a thread.
+    void add_chain(int first, const std::vector<int>& between, std::int64_t most_bytes);
     // Bytes of the values in memory of the batch, and of those of a sample. After all stretches.
     void set_memory(std::int64_t batch_bytes, std::int64_t sample_bytes);
 
@@ -54,6 +60,7 @@ class Program {
 
     std::vector<Place> places_;
     std::vector<std::unique_ptr<const Step>> steps_;
+    std::map<int, RowsChain> chains_;  // by their first step
     std::vector<Stretch> stretches_;
     std::int64_t batch_bytes_ = 0, sample_bytes_ = 0;
 };

@@ -58,6 +58,8 @@ struct Frame {
     }
 };
 
+class RowsStep;
+
 // One layer, or several in one. Shapes, types and sizes were checked before it was made.
 class Step {
    public:
@@ -70,6 +72,8 @@ class Step {
     virtual std::int64_t workspace_bytes(std::int64_t, int) const { return 0; }  // for so many samples, so many threads
     // Multiplications of a sample, and what costs as much.
     virtual double work() const = 0;
+    // Itself, where some rows of its outputs can be made at a time; else null.
+    virtual const RowsStep* by_rows() const { return nullptr; }
 
    protected:
     Step() = default;

@@ -59,8 +59,9 @@ struct PairAxis {
     std::int64_t n, a, b;
 };
 // Of operands that broadcast: axes of a sample, the last of which is the inner one, whose steps are 0 or 1;
-// and an activation of the result.
-StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, Activation activation, int a, int b, int y);
+// and an activation of the result. image: planes, rows and columns of a sample, or zeros where it is none.
+StepPointer pair_step(Pair pair, Type type, std::vector<PairAxis> axes, const Extents& image, Activation activation,
+                      int a, int b, int y);
 // Rows of n elements: NormArgs says what becomes of them.
 struct Norm {
     std::int64_t rows, n;
