@@ -24,6 +24,14 @@ def depthwise(rng, C, kernel, stride=1, padding=None, times=1, activation=None, 
     return nn.Conv2d(W, bias=bias, groups=C, stride=stride, padding=padding, activation=activation)
 
 
+def convolution(rng, M, C, kernel, stride, padding, dilation=1, block=1):
+    W = rng.standard_normal((M * block, C, kernel, kernel))
+    W *= np.repeat(rng.random((M, C, kernel, kernel)) < 0.3, block, axis=0)
+    W = cs.from_filters(W.astype(np.float32))
+    bias = rng.standard_normal(M * block).astype(np.float32)
+    return nn.Conv2d(W, bias=bias, stride=stride, padding=padding, dilation=dilation, activation="relu")
+
+
 def chains(net, x, monkeypatch):
     """The steps of each chain that the compiled network has."""
     seen = []
@@ -73,6 +81,9 @@ def test_bands_of_rows(isa, small, kernel, stride, padding, dtype):
     check(made, np.random.default_rng(1).standard_normal((3, 5, 23, 19)).astype(dtype))
 
 
+SIZES = ((1, 4), (2, 6), (1, 4), (0, 2), (1, 3))  # filters, kernel, stride, padding, filters of one pattern
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_any_chain(data):
@@ -80,7 +91,7 @@ def test_any_chain(data):
     draw = data.draw
     seed, start = draw(st.integers(0, 2**32 - 1)), draw(st.integers(1, 9))
     size = draw(st.integers(6, 40)), draw(st.integers(6, 40))
-    sorts = draw(st.lists(st.sampled_from(["pointwise", "depthwise", "add"]), min_size=2, max_size=5))
+    sorts = draw(st.lists(st.sampled_from(["pointwise", "depthwise", "convolution", "add"]), min_size=2, max_size=5))
 
     def made():
         rng, channels, graph = np.random.default_rng(seed), start, nn.Graph()
@@ -94,6 +105,11 @@ def test_any_chain(data):
                 kernel, stride, times = (int(rng.choice(some)) for some in ([3, 5], [1, 2], [1, 2]))
                 value = graph.add(depthwise(rng, channels, kernel, stride, times=times), value)
                 channels *= times
+            elif sort == "convolution":
+                more, kernel, stride, padding, block = (int(rng.integers(*some)) for some in SIZES)
+                dilation = int(rng.choice([1, 2])) if min(size) > 30 else 1
+                layer = convolution(rng, more, channels, kernel, stride, padding + kernel // 2, dilation, block**3)
+                value, channels = graph.add(layer, value), more * block**3
             else:
                 value = graph.add(nn.Add(), graph.add(pointwise(rng, channels, channels), value), value)
         graph.output(value, "y")
@@ -103,6 +119,23 @@ def test_any_chain(data):
     with pytest.MonkeyPatch.context() as patch, cs.num_threads(draw(st.integers(1, 2))):
         patch.setattr(_memory, "cache", lambda: cache)
         check(made, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("block", [1, 4, 8])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 3, 1), (3, 1, 2)])
+def test_bands_of_convolutions(isa, small, block, kernel, stride, dilation):
+    """Planes: any rows, of a part of the image; first of a chain, and within."""
+
+    def made():
+        rng = np.random.default_rng([block, kernel, stride])
+        padding = kernel // 2 * dilation
+        return nn.Sequential([
+            convolution(rng, 16 // block, 3, kernel, stride, padding, dilation, block),
+            depthwise(rng, 16, 3),
+            convolution(rng, 16 // block, 16, kernel, 1, padding, dilation, block),
+        ])  # fmt: skip
+
+    check(made, np.random.default_rng(1).standard_normal((2, 3, 43, 38)).astype(np.float32))
 
 
 def test_which_steps_are_a_chain(small, monkeypatch):

@@ -43,6 +43,9 @@ struct ConvOperands {
     Epilogue finish;
     const WinnersView* winners = nullptr;  // instead of x, whose sizes count all the same
     std::int32_t pad = 0;                  // what lies around images of integers
+    // For a way that takes_rows(): x and y begin with these rows of the image and of the outputs, and have what the
+    // outputs that there are need.
+    std::int64_t x_first = 0, y_first = 0;
     // y has the largest output of each window, for a way that pools(); outputs that fill none are left out.
     PoolWindow pool{};
     // y is of 8 bits, for a way that requantizes(); finish asks for nothing.
@@ -65,7 +68,7 @@ class Convolution {
     virtual bool requantizes() const { return false; }
     // Whether the largest outputs of windows can be asked for, and that costs less than a pool of the outputs.
     virtual bool pools(PoolWindow) const { return false; }
-    // Whether x and y may have fewer rows than the shape says.
+    // Whether some rows of the outputs can be asked for.
     virtual bool takes_rows() const { return false; }
     // Of what was derived for this way alone.
     virtual std::int64_t layout_bytes() const { return 0; }
@@ -75,7 +78,8 @@ class Convolution {
     // How many threads the operands are worth.
     int threads_for(const ConvOperands& operands) const;
 
-    Types types() const { return shape_.types; }
+    const ConvShape& shape() const { return shape_; }
+    const Sliding& sliding() const { return shape_.sliding; }
     const std::string& name() const { return name_; }      // of the micro-kernel
     const std::string& reason() const { return reason_; }  // why, in words
 
@@ -84,8 +88,6 @@ class Convolution {
         : matrix_(matrix), shape_(shape), name_(std::move(name)), reason_(std::move(reason)) {}
 
     const Matrix& matrix() const { return matrix_; }
-    const ConvShape& shape() const { return shape_; }
-    const Sliding& sliding() const { return shape_.sliding; }
 
    private:
     const Matrix& matrix_;

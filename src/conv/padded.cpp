@@ -52,7 +52,9 @@ Padded::Padded(const ConvShape& shape, bool channels_last, bool whole)
     set_strip(1);
     const std::int64_t of_halo = elements_ * each;
     set_strip(out_rows);
-    const std::int64_t budget = cache_sizes().l2 / 3, of_rows = elements_ * each - of_halo;
+    // Of phases less: the image that they are split from is larger.
+    const bool split = down_.phases * across_.phases > 1;
+    const std::int64_t budget = cache_sizes().l2 / (split ? 4 : 3), of_rows = elements_ * each - of_halo;
     std::int64_t strips = of_halo >= budget / 2 ? 1 : 1 + of_rows / (budget - of_halo);
     const std::int64_t threads = effective_threads();
     if (threads > 1) strips = (strips + threads - 1) / threads * threads;
@@ -84,34 +86,33 @@ std::int64_t Padded::offset(std::int64_t channel, std::int64_t tap) const {
 }
 
 template <class T>
-void Padded::copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T fill,
-                  T* to) const {
+void Padded::copy(const ImagesView& images, std::int64_t image, Rows rows, const MoveRow& move, T fill, T* to) const {
     const Sliding& s = shape_.sliding;
     const T* const first = static_cast<const T*>(images.data) + image * images.image_stride;
-    const std::int64_t top = first_row(strip) * s.stride_rows - s.top;
+    const std::int64_t top = rows.first * s.stride_rows - s.top - rows.x_first, n_rows = rows.count + down_.shift;
     if (!channels_last_ && (images.channel_stride != 1 || images.channels == 1))
-        return copy_planes(images, first, top, move, fill, to);
+        return copy_planes(images, first, top, n_rows, move, fill, to);
     for (std::int64_t a = 0; a < down_.phases; ++a)
         for (std::int64_t b = 0; b < across_.phases; ++b, to += phase_step_) {
             const std::int64_t left = b - s.left;
             const Inside pixels = Inside::of(left, s.stride_cols, pitch_, images.width);
-            for (std::int64_t row = 0; row < rows_; ++row) {
+            for (std::int64_t row = 0; row < n_rows; ++row) {
                 const std::int64_t y = row * s.stride_rows + a + top;
                 const T* const from = first + y * images.row_stride + left * images.col_stride;
                 copy_line(images, from, y >= 0 && y < images.height ? pixels : Inside{pitch_, pitch_}, move, fill,
                           to + row * row_step());
             }
             // Behind the last row: its right margin.
-            const std::int64_t end = rows_ * row_step();
+            const std::int64_t end = n_rows * row_step();
             for (std::int64_t c = 0; c < (channels_last_ ? 1 : images.channels); ++c)
-                std::fill(to + c * channel_step() + end, to + c * channel_step() + phase_step_, fill);
+                std::fill(to + c * channel_step() + end, to + c * channel_step() + copied(n_rows), fill);
         }
 }
 
 // Planes of planes: all rows of a channel at a time.
 template <class T>
-void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t top, const MoveRow& move, T fill,
-                         T* to) const {
+void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t top, std::int64_t n_rows,
+                         const MoveRow& move, T fill, T* to) const {
     const Sliding& s = shape_.sliding;
     const std::int64_t down = images.row_stride, across = images.col_stride, n_phases = down_.phases * across_.phases;
     const bool in_pairs = across == 1 && s.stride_cols == 2 && across_.phases == 2;  // both of a row at once
@@ -121,7 +122,7 @@ void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t 
         const std::int64_t n = std::min(most, images.channels - c);
         const auto args_of = [&](std::int64_t phase) -> PadArgs {
             const std::int64_t a = phase / across_.phases + top, b = phase % across_.phases - s.left;
-            const Inside rows = Inside::of(a, s.stride_rows, rows_, images.height);
+            const Inside rows = Inside::of(a, s.stride_rows, n_rows, images.height);
             const Inside cols = Inside::of(b, s.stride_cols, pitch_, images.width);
             const bool none = rows.first == rows.last || cols.first == cols.last;
             const T* const from = first + c * images.channel_stride + (rows.first * s.stride_rows + a) * down +
@@ -136,9 +137,9 @@ void Padded::copy_planes(const ImagesView& images, const T* first, std::int64_t 
                     cols.last - cols.first,
                     s.stride_rows * down,
                     s.stride_cols * across,
-                    none ? phase_step_ : rows.first * pitch_ + cols.first,
+                    none ? copied(n_rows) : rows.first * pitch_ + cols.first,
                     pitch_,
-                    phase_step_};
+                    copied(n_rows)};
         };
         for (std::int64_t phase = 0; phase < n_phases; phase += in_pairs ? 2 : 1) {
             const PadArgs args = args_of(phase);
@@ -190,9 +191,8 @@ void Padded::copy_line(const ImagesView& images, const T* from, Inside run, cons
     }
 }
 
-template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, float, float*) const;
-template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, double, double*) const;
-template void Padded::copy(const ImagesView&, std::int64_t, std::int64_t, const MoveRow&, std::int32_t,
-                           std::int32_t*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, Rows, const MoveRow&, float, float*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, Rows, const MoveRow&, double, double*) const;
+template void Padded::copy(const ImagesView&, std::int64_t, Rows, const MoveRow&, std::int32_t, std::int32_t*) const;
 
 }  // namespace cs

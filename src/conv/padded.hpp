@@ -25,12 +25,19 @@ class Padded {
     // `whole`: the image is one strip, however large.
     Padded(const ConvShape& shape, bool channels_last, bool whole = false);
 
-    // Strips of an image, and the output rows of one.
-    std::int64_t n_strips() const { return (shape_.sliding.out_rows + strip_rows_ - 1) / strip_rows_; }
+    // Strips of an image, or of so many rows of its outputs; and the output rows of one.
+    std::int64_t n_strips(std::int64_t rows) const { return (rows + strip_rows_ - 1) / strip_rows_; }
+    std::int64_t n_strips() const { return n_strips(shape_.sliding.out_rows); }
     std::int64_t first_row(std::int64_t strip) const { return strip * strip_rows_; }
     std::int64_t rows_of(std::int64_t strip) const {
         return std::min(strip_rows_, shape_.sliding.out_rows - first_row(strip));
     }
+    std::int64_t strip_rows() const { return strip_rows_; }
+    // Output rows that a copy is for: at most those of a strip. `images` begins at row x_first.
+    struct Rows {
+        std::int64_t first, count, x_first = 0;
+    };
+    Rows strip(std::int64_t number) const { return {first_row(number), rows_of(number)}; }
 
     // Elements from the strip's first on to what its output pixel (0, 0) meets at (channel, tap); and from one output
     // pixel to the next, and to that in the next row.
@@ -44,8 +51,7 @@ class Padded {
 
     // `fill`: what lies around the image, and is no channel.
     template <class T>
-    void copy(const ImagesView& images, std::int64_t image, std::int64_t strip, const MoveRow& move, T fill,
-              T* to) const;
+    void copy(const ImagesView& images, std::int64_t image, Rows rows, const MoveRow& move, T fill, T* to) const;
 
     // Of planes: the pixels of a whole channel, a row after the other, from `from` on. What lies around them stays as
     // it is.
@@ -78,9 +84,13 @@ class Padded {
     void set_strip(std::int64_t rows);
     // Elements from one channel of a pixel to the next.
     std::int64_t channel_step() const { return channels_last_ ? 1 : down_.phases * across_.phases * phase_step_; }
+    // Of a phase whose first rows, so many, are copied.
+    std::int64_t copied(std::int64_t rows) const {
+        return rows == rows_ ? phase_step_ : (rows * pitch_ + across_.shift) * pixel_step();
+    }
     template <class T>
-    void copy_planes(const ImagesView& images, const T* first, std::int64_t top, const MoveRow& move, T fill,
-                     T* to) const;
+    void copy_planes(const ImagesView& images, const T* first, std::int64_t top, std::int64_t rows, const MoveRow& move,
+                     T fill, T* to) const;
     template <class T>
     void copy_line(const ImagesView& images, const T* from, Inside run, const MoveRow& move, T fill, T* to) const;
 

@@ -47,7 +47,8 @@ class PixelsConvolution : public Convolution {
             unsigned char* const own = workspace.memory + worker * (strip_bytes() + columns_bytes(operands));
             const std::int64_t image = number / n_strips, strip = number % n_strips, first = padded_.first_row(strip);
             T* const copy = reinterpret_cast<T*>(own);
-            padded_.template copy<T>(operands.x, image, strip, move_, static_cast<T>(operands.pad), copy);
+            padded_.template copy<T>(operands.x, image, padded_.strip(strip), move_, static_cast<T>(operands.pad),
+                                     copy);
             for (std::int64_t row = 0; row < padded_.rows_of(strip); ++row)
                 line(operands, image, first + row, copy + row * padded_.row_step(),
                      reinterpret_cast<T*>(own + strip_bytes()));

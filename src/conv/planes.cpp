@@ -96,6 +96,7 @@ class PlanesConvolution final : public Convolution {
           layout_(std::move(layout)) {}
 
     bool requantizes() const override { return std::is_same_v<Y, std::int32_t>; }
+    bool takes_rows() const override { return true; }
     std::int64_t layout_bytes() const override { return layout_.groups.bytes() + bytes_of_arrays(layout_.offsets); }
 
     std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const override {
@@ -111,14 +112,16 @@ class PlanesConvolution final : public Convolution {
     }
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
-        const std::int64_t n_strips = padded_.n_strips();
+        const std::int64_t all = operands.pool.is_one_pixel() ? operands.y.height : sliding().out_rows;
+        const std::int64_t n_strips = padded_.n_strips(all), each = padded_.strip_rows();
         const Bands bands = bands_of(operands.pool);
         auto task = [&](std::int64_t number, int worker) {
             unsigned char* const own = workspace.memory + worker * (strip_bytes() + sums_bytes(bands));
-            const Strip strip{number / n_strips, number % n_strips, reinterpret_cast<X*>(own)};
-            padded_.template copy<X>(operands.x, strip.image, strip.number, move_, static_cast<X>(operands.pad),
-                                     strip.copy);
-            const std::int64_t tall = operands.pool.rows, rows = padded_.rows_of(strip.number) / tall * tall;
+            const std::int64_t first_row = number % n_strips * each, n_rows = std::min(each, all - first_row);
+            const Strip strip{number / n_strips, first_row, reinterpret_cast<X*>(own)};
+            padded_.template copy<X>(operands.x, strip.image, {operands.y_first + first_row, n_rows, operands.x_first},
+                                     move_, static_cast<X>(operands.pad), strip.copy);
+            const std::int64_t tall = operands.pool.rows, rows = n_rows / tall * tall;
             const std::int64_t last = positions(padded_, sliding(), rows);
             for (std::int64_t first = 0; first < last; first += bands.step)
                 for (std::int64_t panel = 0; panel < layout_.groups.n_panels; ++panel)
@@ -130,7 +133,7 @@ class PlanesConvolution final : public Convolution {
 
    private:
     struct Strip {
-        std::int64_t image, number;
+        std::int64_t image, first_row;  // of y
         X* copy;
     };
 
@@ -173,13 +176,14 @@ class PlanesConvolution final : public Convolution {
             store(operands, strip, {first_row, n_rows}, cols, bands.width, sums);
     }
 
-    // Bias and activation come before the pool, as they would without it: sums of margins have them too.
+    // Of real numbers the largest stays the largest when a bias is added and negative numbers become zero: that is done
+    // to what the pool leaves. Other endings come before it, to sums of margins too.
     void pool(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, const Bands& bands,
               Y* sums) const {
         const ImagesView& y = operands.y;
         const std::int64_t pitch = padded_.pitch(), tall = operands.pool.rows, wide = operands.pool.cols;
         const std::int64_t n_lines = ((cols.count - sliding().out_cols) / pitch + 1) / tall;
-        const std::int64_t first = (padded_.first_row(strip.number) + cols.first / pitch) / tall;
+        const std::int64_t first = (strip.first_row + cols.first / pitch) / tall;
         Y* const largest = sums + layout_.groups.panel_rows * bands.width;
         if constexpr (std::is_same_v<Y, std::int32_t>)
             if (operands.requantizing != nullptr) {
@@ -190,7 +194,8 @@ class PlanesConvolution final : public Convolution {
             }
         Epilogue finish = operands.finish;
         if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
-        if (!finish.changes_nothing())
+        const bool ends_behind = std::is_floating_point_v<Y> && up_to_relu6.have(finish.activation);
+        if (!ends_behind && !finish.changes_nothing())
             move_.finish({sums, sums, rows.count, std::min(cols.count, bands.width), bands.width, bands.width, finish});
         for (std::int64_t line = 0; line < n_lines; ++line) {
             const DenseView to{static_cast<Y*>(y.data) + strip.image * y.image_stride + (first + line) * y.row_stride,
@@ -198,8 +203,18 @@ class PlanesConvolution final : public Convolution {
             const bool direct = y.col_stride == 1;
             fold_.largest({sums + line * tall * pitch, direct ? element<Y>(to, rows.first, 0) : largest, rows.count,
                            bands.width, direct ? y.channel_stride : y.width, y.width, wide, tall, pitch, wide, 1, 1.0});
-            if (!direct) DenseSink<Y>(to, Epilogue{}, move_).take_tile(largest, y.width, rows, {0, y.width});
+            if (!direct)
+                DenseSink<Y>(to, ends_behind ? operands.finish : Epilogue{}, move_)
+                    .take_tile(largest, y.width, rows, {0, y.width});
         }
+        if (!ends_behind || finish.changes_nothing() || y.col_stride != 1) return;
+        // Lines as one, where they lie one behind the other.
+        const bool flat = y.row_stride == y.width;
+        Y* at = static_cast<Y*>(y.data) + strip.image * y.image_stride + rows.first * y.channel_stride +
+                first * y.row_stride;
+        for (std::int64_t line = 0; line < n_lines; line += flat ? n_lines : 1, at += y.row_stride)
+            move_.finish(
+                {at, at, rows.count, flat ? n_lines * y.width : y.width, y.channel_stride, y.channel_stride, finish});
     }
 
     struct Line {
@@ -242,8 +257,8 @@ class PlanesConvolution final : public Convolution {
         const ImagesView& y = operands.y;
         const std::int64_t pitch = padded_.pitch(), last = cols.first + cols.count;
         const std::int64_t size = operands.requantizing != nullptr ? 1 : std::int64_t{sizeof(Y)};
-        char* const image = static_cast<char*>(y.data) +
-                            (strip.image * y.image_stride + padded_.first_row(strip.number) * y.row_stride) * size;
+        char* const image =
+            static_cast<char*>(y.data) + (strip.image * y.image_stride + strip.first_row * y.row_stride) * size;
         for (std::int64_t at = cols.first; at < last;) {
             const std::int64_t row = at / pitch, col = at % pitch;
             const std::int64_t until = std::min(last, row * pitch + y.width);

@@ -58,22 +58,28 @@ class ConvolutionStep final : public Step, public RowsStep {
     }
     PlanesOfSample x_planes() const override { return {x_.channels, x_.height, x_.width * bytes_of(types().x)}; }
     PlanesOfSample y_planes() const override { return {y_.channels, y_.height, y_.width * bytes_of(types().y)}; }
-    Range rows_of_x(Range rows) const override { return rows; }
-    std::int64_t most_rows_of_x(std::int64_t rows) const override { return rows; }
+    Range rows_of_x(Range rows) const override { return rows_under(convolution_.sliding(), x_.height, rows); }
+    std::int64_t most_rows_of_x(std::int64_t rows) const override {
+        return most_rows_under(convolution_.sliding(), x_.height, rows);
+    }
     void run_rows(const Frame& frame, Range rows, const BandOf& x, const BandOf& y) const override {
+        const Range given = rows_of_x(rows);
         ConvOperands operands = operands_of(1);
-        take_rows(operands.x, x.of(frame, x_at_, x_planes()), x_planes(), rows, types().x);
+        operands.x_first = given.first;
+        operands.y_first = rows.first;
+        take_rows(operands.x, x.of(frame, x_at_, x_planes()), x_planes(), given, types().x);
         take_rows(operands.y, y.of(frame, y_at_, y_planes()), y_planes(), rows, types().y);
         convolution_.run(operands, 1, frame.workspace);
     }
     std::int64_t workspace_bytes_of_rows(std::int64_t rows) const override {
         ConvOperands operands = operands_of(1);
-        operands.x.height = operands.y.height = rows;
+        operands.x.height = most_rows_of_x(rows);
+        operands.y.height = rows;
         return convolution_.workspace_bytes(operands, 1);
     }
 
    private:
-    Types types() const { return convolution_.types(); }
+    Types types() const { return convolution_.shape().types; }
     static void take_rows(ImagesView& view, const RowsAt& at, const PlanesOfSample& planes, Range rows, Type type) {
         view.data = at.row(rows.first, planes);
         view.height = rows.count;

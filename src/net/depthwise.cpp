@@ -95,15 +95,8 @@ class DepthwiseStep final : public Step, public RowsStep {
     }
     PlanesOfSample x_planes() const override { return {x_.channels, x_.height, x_.width * std::int64_t{sizeof(T)}}; }
     PlanesOfSample y_planes() const override { return {y_.channels, y_.height, y_.width * std::int64_t{sizeof(T)}}; }
-    Range rows_of_x(Range rows) const override {
-        const std::int64_t before = rows.first * sliding_.stride_rows - sliding_.top;
-        const std::int64_t first = std::clamp<std::int64_t>(before, 0, x_.height);
-        const std::int64_t last = before + (rows.count - 1) * sliding_.stride_rows + sliding_.kernel_rows;
-        return {first, std::clamp<std::int64_t>(last, first, x_.height) - first};
-    }
-    std::int64_t most_rows_of_x(std::int64_t rows) const override {
-        return std::min(x_.height, (rows - 1) * sliding_.stride_rows + sliding_.kernel_rows);
-    }
+    Range rows_of_x(Range rows) const override { return rows_under(sliding_, x_.height, rows); }
+    std::int64_t most_rows_of_x(std::int64_t rows) const override { return most_rows_under(sliding_, x_.height, rows); }
     void run_rows(const Frame& frame, Range rows, const BandOf& x, const BandOf& y) const override {
         const RowsAt from = x.of(frame, x_at_, x_planes()), to = y.of(frame, y_at_, y_planes());
         const Range given = rows_of_x(rows);
@@ -194,7 +187,7 @@ class DepthwiseStep final : public Step, public RowsStep {
         const std::int64_t cols = sliding_.out_cols, channels = x_.channels;
         T* y = reinterpret_cast<T*>(frame.at(y_at_)) + image * y_.image_stride;
         for (std::int64_t strip = 0; strip < padded_.n_strips(); ++strip) {
-            padded_.copy(x, image, strip, move_, T{}, memory);
+            padded_.copy(x, image, padded_.strip(strip), move_, T{}, memory);
             for (std::int64_t row = 0; row < padded_.rows_of(strip); ++row, y += cols * channels) {
                 function_({memory + row * padded_.row_step(), weights_, bias_, y, offsets_.data(), sliding_.taps(),
                            channels, cols, padded_.pixel_step(), channels, channels, least_, most_, true});

@@ -2,6 +2,7 @@
 // Images whose rows go through several steps, a band at a time: what lies between the steps stays in the cache.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -35,6 +36,17 @@ struct BandOf {
         return wanted == value ? rows : RowsAt{frame.at(wanted), 0, image.plane_bytes()};
     }
 };
+
+// The rows of an image of so many that rows of outputs of windows are made of, and the most of them for so many.
+inline Range rows_under(const Sliding& s, std::int64_t height, Range rows) {
+    const std::int64_t before = rows.first * s.stride_rows - s.top;
+    const std::int64_t first = std::clamp<std::int64_t>(before, 0, height);
+    const std::int64_t last = before + (rows.count - 1) * s.stride_rows + (s.kernel_rows - 1) * s.dilation_rows + 1;
+    return {first, std::clamp<std::int64_t>(last, first, height) - first};
+}
+inline std::int64_t most_rows_under(const Sliding& s, std::int64_t height, std::int64_t rows) {
+    return std::min(height, (rows - 1) * s.stride_rows + (s.kernel_rows - 1) * s.dilation_rows + 1);
+}
 
 // A step whose outputs can be made some rows at a time, with the bits that all at once have.
 class RowsStep {
