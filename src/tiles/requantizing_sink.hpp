@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "kernels/requantize.hpp"
@@ -33,19 +32,40 @@ class RequantizingSink final : public Sink<std::int32_t> {
     }
 
     // The outputs of whole rows of sums, in place of them: rows of bytes, 4 * width apart.
-    const std::uint8_t* requantize_tile(std::int32_t* sums, std::int64_t width, Range rows) const {
+    std::uint8_t* requantize_tile(std::int32_t* sums, std::int64_t width, Range rows) const {
         auto* const bytes = reinterpret_cast<std::uint8_t*>(sums);
         requantize_rows(sums, width, rows, width, bytes, 4 * width);
         return bytes;
     }
     // y[rows, cols] from such rows.
     void take_bytes(const std::uint8_t* bytes, std::int64_t stride, Range rows, Range cols) const {
-        if (y_.col_stride != 1) {
+        if (y_.col_stride != 1)
             put(bytes, stride, 1, rows, cols);
-            return;
+        else
+            move_lines(bytes, stride, rows, cols.count, {}, element<std::uint8_t>(y_, rows.first, cols.first),
+                       y_.row_stride);
+    }
+
+    // Lines of columns, and the elements of one to those of the next, of the rows and of y.
+    struct Lines {
+        std::int64_t count = 1, from = 0, to = 0;
+    };
+    // As take_bytes() for each of the lines, of which the columns are the first. Rows have room behind them for what
+    // they are twice. How many lines were taken.
+    std::int64_t take_lines(std::uint8_t* bytes, std::int64_t stride, Range rows, Range cols, Lines lines) const {
+        if (y_.col_stride == 1) {
+            move_lines(bytes, stride, rows, cols.count, lines, element<std::uint8_t>(y_, rows.first, cols.first),
+                       y_.row_stride);
+            return lines.count;
         }
-        for (std::int64_t r = 0; r < rows.count; ++r)
-            copy_bytes(bytes + r * stride, cols.count, element<std::uint8_t>(y_, rows.first + r, cols.first));
+        if (lines.count > 1 && lines.to == cols.count * y_.col_stride) {
+            std::uint8_t* const together = bytes + stride / 2;
+            move_lines(bytes, stride, rows, cols.count, {lines.count, lines.from, cols.count}, together, stride);
+            put(together, stride, 1, rows, {cols.first, lines.count * cols.count});
+            return lines.count;
+        }
+        put(bytes, stride, 1, rows, cols);
+        return 1;
     }
 
     void take_columns(const std::int32_t* columns, std::int64_t step, Range rows, Range cols) const override {
@@ -68,15 +88,10 @@ class RequantizingSink final : public Sink<std::int32_t> {
    private:
     void activate(Range, Range) const override {}
 
-    // Runs are short: a call of memcpy would cost more than they do.
-    static void copy_bytes(const std::uint8_t* from, std::int64_t n, std::uint8_t* to) {
-        constexpr std::int64_t at_once = 16;
-        if (n < at_once) {
-            for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
-            return;
-        }
-        for (std::int64_t i = 0; i < n - at_once; i += at_once) std::memcpy(to + i, from + i, at_once);
-        std::memcpy(to + n - at_once, from + n - at_once, at_once);
+    void move_lines(const std::uint8_t* from, std::int64_t stride, Range rows, std::int64_t cols, Lines lines,
+                    std::uint8_t* to, std::int64_t to_stride) const {
+        requantizing_.move->finish(
+            {from, to, rows.count, cols, stride, to_stride, {}, lines.count, lines.from, lines.to});
     }
 
     RequantizeArgs args_of(const std::int32_t* sums, std::int64_t stride, std::uint8_t* to,

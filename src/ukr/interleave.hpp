@@ -3,28 +3,12 @@
 // moves of 16 bytes where a register has several.
 #pragma once
 
-#include <type_traits>
-#include <utility>
-
 #include "kernels/interleave.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/unpack.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
-
-// Elements of T, taken by turns from the lower (or upper) halves of each 16 bytes of a and b.
-template <class T, bool Upper, class V>
-CS_INLINE V unpack(V a, V b) {
-    constexpr int n = sizeof(V) / sizeof(T), of_part = 16 / sizeof(T);
-    using Elements = vec<T, n>;
-    using Index = vec<std::conditional_t<sizeof(T) == 1, std::uint8_t, std::uint16_t>, n>;
-    Index index;
-    for (int i = 0; i < n; ++i) {
-        const int part = i / of_part * of_part, at = i % of_part / 2 + (Upper ? of_part / 2 : 0);
-        index[i] = static_cast<std::remove_reference_t<decltype(index[0])>>(part + at + i % 2 * n);
-    }
-    return (V)__builtin_shuffle((Elements)a, (Elements)b, index);
-}
 
 #ifdef __AVX512F__
 template <int Which, class V>

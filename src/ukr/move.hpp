@@ -41,23 +41,25 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
     for (int r = 0; r < L; ++r) store(to + r * to_stride, row[r]);
 }
 
-// Four floats each from `step` elements apart, and back. Intrinsics, because GCC 12 joins parts by shuffles alone,
-// which the transposes are bound by; an insert from memory takes other ports too.
-template <int L>
-CS_INLINE vec<float, L> load_quads(const float* from, [[maybe_unused]] std::int64_t step) {
+// Sixteen bytes each from `step` bytes apart, and back. Intrinsics, because GCC 12 joins parts by shuffles alone, which
+// the transposes are bound by; an insert from memory takes other ports too.
+template <class V>
+CS_INLINE V load_parts(const void* first, [[maybe_unused]] std::int64_t step) {
+#ifdef __AVX__
+    [[maybe_unused]] const auto part = [&](int i) {
+        return _mm_loadu_ps(reinterpret_cast<const float*>(static_cast<const char*>(first) + i * step));
+    };
+#endif
 #ifdef __AVX512F__
-    if constexpr (L == 16) {
-        const __m512 first = _mm512_zextps128_ps512(_mm_loadu_ps(from));
-        const __m512 two = _mm512_maskz_insertf32x4(0xffff, first, _mm_loadu_ps(from + step), 1);
-        const __m512 three = _mm512_maskz_insertf32x4(0xffff, two, _mm_loadu_ps(from + 2 * step), 2);
-        return _mm512_maskz_insertf32x4(0xffff, three, _mm_loadu_ps(from + 3 * step), 3);
+    if constexpr (sizeof(V) == 64) {
+        const __m512 two = _mm512_maskz_insertf32x4(0xffff, _mm512_zextps128_ps512(part(0)), part(1), 1);
+        return (V)_mm512_maskz_insertf32x4(0xffff, _mm512_maskz_insertf32x4(0xffff, two, part(2), 2), part(3), 3);
     }
 #endif
 #ifdef __AVX__
-    if constexpr (L == 8)
-        return _mm256_insertf128_ps(_mm256_zextps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + step), 1);
+    if constexpr (sizeof(V) == 32) return (V)_mm256_insertf128_ps(_mm256_zextps128_ps256(part(0)), part(1), 1);
 #endif
-    if constexpr (L == 4) return load<vec<float, 4>>(from);
+    if constexpr (sizeof(V) == 16) return load<V>(first);
 }
 
 template <int L>
@@ -86,7 +88,7 @@ CS_INLINE void transpose_quads(const float* from, std::int64_t from_stride, floa
     V v[4];
     for (int r = 0; r < 4; ++r) {
         const float* const at = from + r * from_stride;
-        v[r] = Down ? load_quads<L>(at, 4 * from_stride) : load<V>(at);
+        v[r] = Down ? load_parts<V>(at, 16 * from_stride) : load<V>(at);
     }
     unpack_quads<L, 4>(v);
     for (int r = 0; r < 4; ++r) {
@@ -217,6 +219,35 @@ inline std::int64_t transpose_four_bytes(const T* from, std::int64_t from_stride
     return row;
 }
 
+// As many rows of bytes as a register has, and 16 columns: parts of a register are squares of 16 x 16.
+template <int L>
+CS_INLINE void transpose_sixteen_columns(const std::uint8_t* from, std::int64_t from_stride, std::uint8_t* to,
+                                         std::int64_t to_stride) {
+    using V = vec<std::uint8_t, L>;
+    V v[16];
+    for (int r = 0; r < 16; ++r) v[r] = load_parts<V>(from + r * from_stride, 16 * from_stride);
+    unpack_bytes(v);
+    for (int c = 0; c < 16; ++c) store(to + c * to_stride, v[c]);
+}
+
+// Bytes of at least 16 rows and columns: the last squares overlap those before.
+inline void transpose_bytes(const TransposeArgs& args) {
+    const std::uint8_t* const from = static_cast<const std::uint8_t*>(args.from);
+    std::uint8_t* const to = static_cast<std::uint8_t*>(args.to);
+    const auto rows_from = [&](auto lanes, std::int64_t row) {
+        for (std::int64_t c = 0; c < args.cols; c += 16) {
+            const std::int64_t col = c + 16 <= args.cols ? c : args.cols - 16;
+            transpose_sixteen_columns<lanes()>(from + row * args.from_stride + col, args.from_stride,
+                                               to + col * args.to_stride + row, args.to_stride);
+        }
+    };
+    std::int64_t row = 0;
+    for (; row + vector_bytes <= args.rows; row += vector_bytes)
+        rows_from(std::integral_constant<int, vector_bytes>{}, row);
+    for (; row < args.rows; row += 16)
+        rows_from(std::integral_constant<int, 16>{}, row + 16 <= args.rows ? row : args.rows - 16);
+}
+
 // Rows [row, last_row) and columns [col, last_col): squares of L, what is left by ever smaller ones.
 template <class T, int L>
 inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int64_t last_row, std::int64_t col,
@@ -261,12 +292,14 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
 template <class T>
 void transpose(const TransposeArgs& args) {
     constexpr int side = native<T> < 16 ? native<T> : 16;  // larger squares do not fit the registers
-    if constexpr (sizeof(T) == 1)
+    if constexpr (sizeof(T) == 1) {
+        if (args.rows >= 16 && args.cols >= 16) return transpose_bytes(args);
         if (args.cols == 4) {
             const std::int64_t row = transpose_four_bytes(static_cast<const T*>(args.from), args.from_stride,
                                                           static_cast<T*>(args.to), args.to_stride, args.rows);
             return transpose_part<T, side>(args, row, args.rows, 0, 4);
         }
+    }
     transpose_part<T, side>(args, 0, args.rows, 0, args.cols);
 }
 

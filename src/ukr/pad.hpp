@@ -129,7 +129,7 @@ void pad_by_elements(const PadArgs& args) {
 
 template <class T>
 void pad(const PadArgs& args) {
-    if constexpr (has_first_lanes<vec<T, native<T>>>) {
+    if constexpr (has_some_lanes<vec<T, native<T>>>) {
         if (args.step == 1 && args.from_row == args.cols && args.to_row == args.cols && args.rows > 1) {
             PadArgs one = args;  // row
             one.cols *= one.rows;
@@ -147,7 +147,7 @@ void pad(const PadArgs& args) {
 
 template <class T>
 void pad_pair(const PadArgs& args, const PadArgs& others) {
-    if constexpr (has_first_lanes<vec<T, native<T>>>) return pad_planes_of_halves<T>(args, others);
+    if constexpr (has_some_lanes<vec<T, native<T>>>) return pad_planes_of_halves<T>(args, others);
     pad_by_elements<T>(args);
     pad_by_elements<T>(others);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Transposes inside groups of four lanes, by the unpack instructions that every ISA has.
+// Transposes inside parts of 16 bytes, by the unpack instructions that every ISA has.
 #pragma once
+
+#include <type_traits>
+#include <utility>
 
 #include "ukr/vec.hpp"
 
@@ -34,6 +37,34 @@ CS_INLINE void unpack_quads(vec<float, L> (&v)[n]) {
         v[1] = unpack(low01, low23, 1, 2);
         v[2] = unpack(high01, high23, 0, 2);
         v[3] = unpack(high01, high23, 1, 2);
+    }
+}
+
+// Elements of T, taken by turns from the lower (or upper) halves of each 16 bytes of a and b.
+template <class T, bool Upper, class V>
+CS_INLINE V unpack(V a, V b) {
+    constexpr int n = sizeof(V) / sizeof(T), of_part = 16 / sizeof(T);
+    using Elements = vec<T, n>;
+    using Index = vec<std::conditional_t<sizeof(T) == 1, std::uint8_t, std::uint16_t>, n>;
+    Index index;
+    for (int i = 0; i < n; ++i) {
+        const int part = i / of_part * of_part, at = i % of_part / 2 + (Upper ? of_part / 2 : 0);
+        index[i] = static_cast<std::remove_reference_t<decltype(index[0])>>(part + at + i % 2 * n);
+    }
+    return (V)__builtin_shuffle((Elements)a, (Elements)b, index);
+}
+
+// Within each 16 bytes, byte k of register r goes to byte r of register k: four times over, registers eight apart
+// alternate, as a pack of cards is shuffled.
+template <class V>
+CS_INLINE void unpack_bytes(V (&v)[16]) {
+    for (int round = 0; round < 4; ++round) {
+        V mixed[16];
+        for (int i = 0; i < 8; ++i) {
+            mixed[2 * i] = unpack<std::uint8_t, false>(v[i], v[i + 8]);
+            mixed[2 * i + 1] = unpack<std::uint8_t, true>(v[i], v[i + 8]);
+        }
+        for (int i = 0; i < 16; ++i) v[i] = mixed[i];
     }
 }
 

@@ -88,19 +88,27 @@ inline V spread(const T* from) {
 // Whether the first lanes of a register can be loaded and stored by themselves: the others touch no memory.
 template <class V>
 constexpr bool knows_first_lanes() {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    if constexpr (!std::is_arithmetic_v<V>) return sizeof(V) == vector_bytes && sizeof(V{}[0]) != 2;
+#elif defined(__AVX2__)
     if constexpr (!std::is_arithmetic_v<V>) return sizeof(V) == vector_bytes && sizeof(V{}[0]) >= 4;
 #endif
     return false;
 }
 template <class V>
 inline constexpr bool has_first_lanes = knows_first_lanes<V>();
+// Likewise any neighbouring ones, by lanes_between().
+template <class V>
+inline constexpr bool has_some_lanes = has_first_lanes<V> && sizeof(V{}[0]) >= 4;
 
 #if defined(__AVX512F__)
 // Zeros in the lanes from `count` on. Parts of a register are of floats.
 template <class V, class T>
 inline V load_first(const T* from, std::int64_t count) {
     const auto wanted = static_cast<unsigned>(count);
+#if defined(__AVX512BW__)
+    if constexpr (sizeof(T) == 1) return (V)_mm512_maskz_loadu_epi8(_bzhi_u64(~0ull, wanted), from);
+#endif
     if constexpr (sizeof(V) == 16)
         return (V)_mm_maskz_loadu_ps(static_cast<__mmask8>(_bzhi_u32(0xf, wanted)), from);
     else if constexpr (sizeof(V) == 32)
@@ -114,6 +122,9 @@ inline V load_first(const T* from, std::int64_t count) {
 template <class V, class T>
 inline void store_first(T* to, std::int64_t count, V v) {
     const auto wanted = static_cast<unsigned>(count);
+#if defined(__AVX512BW__)
+    if constexpr (sizeof(T) == 1) return _mm512_mask_storeu_epi8(to, _bzhi_u64(~0ull, wanted), (__m512i)v);
+#endif
     // GCC would store a part of a register by a masked extract, which faults where a masked store does not.
     if constexpr (sizeof(V) < 64) asm("" : "+v"(v));
     if constexpr (sizeof(V) == 16)
