@@ -118,25 +118,15 @@ def test_both_sides():
 
 
 @needs_chunks
-@pytest.mark.parametrize("columns", [2**16, 70_000, 262_012])
+@pytest.mark.parametrize("columns", [2**16, 70_000, 262_200])
 def test_the_largest_sums(columns):
-    """Next to both ends of int32 and beyond, modulo 2**32; the last width is the widest that chunks serve."""
+    """Next to both ends of int32 and beyond, modulo 2**32."""
     D = np.stack([np.full(columns, -128), np.full(columns, 127), np.full(columns, 3)]).astype(np.int8)
     D[2, 1::3] = 0
     W = cs.from_dense(D)
     for dtype, value in ((np.uint8, 255), (np.int8, -128), (np.int8, 127)):
         X = np.full((columns, 17), value, dtype=dtype)
         assert_array_equal(plan_on_chunks(W, 17, dtype)(X), exact(D, X).astype(np.int32))
-
-
-@needs_chunks
-def test_wider_matrices_are_left_to_others():
-    D = np.zeros((16, 262_013), np.int8)
-    D[:, ::1000] = 1
-    W = cs.from_dense(D)
-    assert plan_on_chunks(W, 16, np.uint8) is None
-    X = np.ones((262_013, 16), np.uint8)
-    assert_array_equal(W @ X, exact(D, X))
 
 
 @needs_chunks

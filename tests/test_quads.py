@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from byte_images import exact_convolution, filters_with_scale, units_of_filters
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -183,26 +184,6 @@ def test_the_plan_says_what_it_is(block, words):
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
 
-def units_of_filters(rng, shape, height, density):
-    """Filters (M, C, kh, kw) whose entries are `height` filters and four channels of a tap, but for the edges."""
-    outs, ins, *kernel = shape
-    mask = rng.random((-(-outs // height), -(-ins // 4), *kernel)) < density
-    mask = np.repeat(np.repeat(mask, height, axis=0), 4, axis=1)[:outs, :ins]
-    return np.where(mask, rng.choice([-128, 127, 1, -1, 50], shape), 0).astype(np.int8)
-
-
-def exact_convolution(x, filters, stride, padding, dilation, pad):
-    """In int64; x (N, C, H, W)."""
-    x = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2), constant_values=pad)
-    kernel = filters.shape[2:]
-    out = [(size - dilation * (k - 1) - 1) // stride + 1 for size, k in zip(x.shape[2:], kernel, strict=True)]
-    y = np.zeros((len(x), len(filters), *out), dtype=np.int64)
-    for a, b in np.ndindex(*kernel):
-        rows, cols = (slice(t * dilation, t * dilation + stride * (n - 1) + 1, stride) for t, n in zip((a, b), out))
-        y += np.einsum("nchw,mc->nmhw", x[:, :, rows, cols], filters[:, :, a, b].astype(np.int64))
-    return y
-
-
 GEOMETRIES = (  # kernel, stride, padding, dilation
     (3, 1, 1, 1),
     (1, 1, 0, 1),
@@ -248,11 +229,6 @@ def test_images_of_one_channel(isa, geometry):
                 assert_array_equal(last.transpose(0, 3, 1, 2), wanted)
     # Margins at the sides have no such quads.
     assert_array_equal(cs.conv2d(x, W, padding=1), exact_convolution(x, F, 1, 1, 1, 0))
-
-
-def filters_with_scale(F):
-    scale = np.linspace(0.5, 2, len(F)).astype(np.float32) / 127
-    return cs._matrix._restore({**cs.from_filters(F)._state(), "scale": scale})
 
 
 @pytest.mark.parametrize("height", [1, 4, 16])

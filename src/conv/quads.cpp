@@ -20,7 +20,7 @@ namespace {
 
 // The ways for images, whose loops for quads there are.
 const std::vector<const ConvWay*>& ways() {
-    static const std::vector<const ConvWay*> all{&planes_way, &filter_lanes_way};
+    static const std::vector<const ConvWay*> all{&planes_way, &filter_lanes_way, &chunks_way};
     return all;
 }
 

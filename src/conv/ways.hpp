@@ -16,7 +16,10 @@ extern const ConvWay routed_pixels_way;
 // filter_lanes.cpp: filters of one pattern, as lanes, on padded pixels.
 extern const ConvWay filter_lanes_way;
 
-// quads.cpp: of 8-bit numbers, four channels as one, by planes or filter lanes.
+// chunks.cpp: of quads of 8-bit numbers, chunks on padded planes.
+extern const ConvWay chunks_way;
+
+// quads.cpp: of 8-bit numbers, four channels as one, by planes, filter lanes or chunks.
 extern const ConvWay quads_way;
 
 }  // namespace cs

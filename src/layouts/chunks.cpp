@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 
 #include "base/sizes.hpp"
@@ -96,13 +95,9 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
             const bool to_y = direct && block < whole;
             n = to_y ? whole - block : std::min(panel_blocks, end - block);
             const Range rows{block * block_rows, std::min(n * block_rows, sink.rows() - block * block_rows)};
-            ChunksArgs args;
-            args.first_chunks = held.first_chunks.data() + block;
-            args.n_blocks = n;
-            args.units = held.units.data();
-            args.neighbours = held.neighbours.data();
-            args.weights = held.weights.data();
+            ChunksArgs args = held.args_of(block, n);
             args.x = x;
+            args.unit_step = width * unit_bytes;
             args.copies = own + c.x_bytes;
             args.to = to_y ? element<Y>(y, rows.first, cols.first) : sums;
             args.to_stride = (to_y ? y.row_stride : width) * std::int64_t{sizeof(Y)};
@@ -118,13 +113,12 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
 
 ChunkCounts counts_of(Subject& subject) {
     OwnedCsr owned;
-    return count_chunks(as_quads(subject.operand.by_output(), owned));
+    return count_chunks(as_quads(subject.operand.by_output(), owned), true);
 }
 
 std::optional<double> cost(Subject& subject, const Request& request) {
     const ChunksRow* const row = only_row<ByteProducts>(&Table::chunks, subject).row;
-    if (row == nullptr || !is_of_some_columns(request.batch) || subject.operand.inner() > highest_unit * quad_cols)
-        return {};
+    if (row == nullptr || !is_of_some_columns(request.batch)) return {};
     const CostConstants& c = costs();
     const auto [copied, in_place] = subject.known(counts_of);
     const double n = typical_columns(request.batch), tiles = std::ceil(n / tile_register_cols),
@@ -144,13 +138,11 @@ constexpr LayoutKind kind{"chunks", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<ChunksLayout>(kind, [&] {
         OwnedCsr owned;
-        return derive_chunks(as_quads(subject.operand.by_output(), owned));
+        return derive_chunks(as_quads(subject.operand.by_output(), owned), true);
     });
-    char text[200];
-    std::snprintf(text, sizeof text, "chunks: tiles of 16 rows and 16 quads of columns, %.0f%% filled",
-                  100 * subject.operand.nnz() / static_cast<double>(std::max<std::int64_t>(1, layout->slots())));
-    return make_choice<ChunksChoice, ByteProducts>(subject, std::string(text),
-                                                   only_row<ByteProducts>(&Table::chunks, subject), std::move(layout));
+    return make_choice<ChunksChoice, ByteProducts>(
+        subject, "chunks: tiles of 16 rows and 16 quads of columns, " + layout->filled(subject.operand.nnz()),
+        only_row<ByteProducts>(&Table::chunks, subject), std::move(layout));
 }
 
 }  // namespace

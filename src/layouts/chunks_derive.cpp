@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/sizes.hpp"
@@ -16,7 +17,8 @@ constexpr std::int64_t least_together = 10;
 // The units of a block of rows: those of windows that are well filled, and the others.
 class UnitsOfBlock {
    public:
-    explicit UnitsOfBlock(const StoredMatrix& units) : units_(units), in_block_(as_size(units.cols), false) {}
+    UnitsOfBlock(const StoredMatrix& units, bool in_place)
+        : units_(units), in_place_(in_place), in_block_(as_size(units.cols), false) {}
 
     void find(std::int64_t block) {
         for (const std::int32_t unit : list_) in_block_[as_size(unit)] = false;
@@ -31,7 +33,7 @@ class UnitsOfBlock {
         for (std::size_t first = 0, next; first < list_.size(); first = next) {
             const std::int64_t window = list_[first] / chunk_units;
             for (next = first; next < list_.size() && list_[next] / chunk_units == window;) ++next;
-            if (static_cast<std::int64_t>(next - first) >= least_together)
+            if (in_place_ && static_cast<std::int64_t>(next - first) >= least_together)
                 windows_.push_back(window * chunk_units);
             else
                 scattered_.insert(scattered_.end(), list_.begin() + static_cast<std::ptrdiff_t>(first),
@@ -47,6 +49,7 @@ class UnitsOfBlock {
 
    private:
     const StoredMatrix& units_;
+    const bool in_place_;
     std::vector<bool> in_block_;
     std::vector<std::int32_t> list_, scattered_;
     std::vector<std::int64_t> windows_;
@@ -56,11 +59,16 @@ std::int64_t blocks_of(const StoredMatrix& units) { return (units.rows + block_r
 
 }  // namespace
 
-std::int64_t ChunksLayout::bytes() const { return bytes_of_arrays(first_chunks, units, neighbours, weights); }
+std::int64_t ChunksLayout::bytes() const { return bytes_of_arrays(first_chunks, units, copied, weights); }
 
-ChunkCounts count_chunks(const StoredMatrix& units) {
+std::string ChunksLayout::filled(double entries) const {
+    const double all = static_cast<double>(std::max<std::int64_t>(1, slots()));
+    return std::to_string(std::lround(100 * entries / all)) + "% filled";
+}
+
+ChunkCounts count_chunks(const StoredMatrix& units, bool in_place) {
     ChunkCounts counts;
-    UnitsOfBlock of_block(units);
+    UnitsOfBlock of_block(units, in_place);
     for (std::int64_t block = 0; block < blocks_of(units); ++block) {
         of_block.find(block);
         counts.copied += static_cast<double>(of_block.chunks_of_scattered());
@@ -69,31 +77,31 @@ ChunkCounts count_chunks(const StoredMatrix& units) {
     return counts;
 }
 
-ChunksLayout derive_chunks(const StoredMatrix& units) {
+ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place) {
     ChunksLayout layout;
     layout.n_units = units.cols;
-    const auto zero_unit = static_cast<std::uint16_t>(units.cols);
+    const auto zero_unit = static_cast<std::uint32_t>(units.cols);
     const auto* const values = static_cast<const unsigned char*>(units.values);
-    UnitsOfBlock of_block(units);
+    UnitsOfBlock of_block(units, in_place);
     std::vector<std::size_t> places(as_size(units.cols));  // of a unit of the block: chunk * chunk_units + which
     for (std::int64_t block = 0; block < blocks_of(units); ++block) {
         of_block.find(block);
         for (const std::int64_t first : of_block.windows()) {
-            layout.neighbours.push_back(1);
+            layout.copied.push_back(0);
             for (std::int64_t unit = first; unit < first + chunk_units; ++unit) {
                 if (unit < units.cols) places[as_size(unit)] = layout.units.size();
-                layout.units.push_back(static_cast<std::uint16_t>(unit));
+                layout.units.push_back(static_cast<std::uint32_t>(unit));
             }
         }
         for (const std::int32_t unit : of_block.scattered()) {
             places[as_size(unit)] = layout.units.size();
-            layout.units.push_back(static_cast<std::uint16_t>(unit));
+            layout.units.push_back(static_cast<std::uint32_t>(unit));
         }
-        layout.units.resize(
-            layout.units.size() + as_size(of_block.chunks_of_scattered() * chunk_units) - of_block.scattered().size(),
-            zero_unit);
-        const std::size_t n_chunks = layout.units.size() / chunk_units;
-        layout.neighbours.resize(n_chunks, 0);
+        for (auto left = static_cast<std::int64_t>(of_block.scattered().size()); left > 0; left -= chunk_units)
+            layout.copied.push_back(static_cast<std::uint8_t>(
+                std::min(chunk_units, (left + units_at_once - 1) / units_at_once * units_at_once)));
+        const std::size_t n_chunks = layout.copied.size();
+        layout.units.resize(n_chunks * chunk_units, zero_unit);
         layout.first_chunks.push_back(static_cast<std::int64_t>(n_chunks));
         layout.weights.resize(n_chunks * chunk_bytes, 0);
         const std::int64_t first_row = block * block_rows, end = std::min(first_row + block_rows, units.rows);

@@ -36,6 +36,8 @@ CostConstants of_this_maker() {
         found.routed_unit = 8.3;
         found.routed_each = 16;
         found.unit = 0.77;
+        found.image_chunk_tile = 90;
+        found.image_block_tile = 81;
     }
 #endif
     return found;
@@ -88,6 +90,7 @@ const std::vector<CostField> fields = {
     {"routed_row", &CostConstants::routed_row},
     {"byte_step", &CostConstants::byte_step},
     {"byte_operation", &CostConstants::byte_operation},
+    {"byte_unpacked", &CostConstants::byte_unpacked},
     {"byte_unit", &CostConstants::byte_unit},
     {"byte_moved", &CostConstants::byte_moved},
     {"quads_in", &CostConstants::quads_in},
@@ -97,6 +100,8 @@ const std::vector<CostField> fields = {
     {"copied_tile", &CostConstants::copied_tile},
     {"neighbours_tile", &CostConstants::neighbours_tile},
     {"block_tile", &CostConstants::block_tile},
+    {"image_chunk_tile", &CostConstants::image_chunk_tile},
+    {"image_block_tile", &CostConstants::image_block_tile},
     {"vector", &CostConstants::vector},
     {"sums_line", &CostConstants::sums_line},
     {"sum_moved", &CostConstants::sum_moved},
@@ -111,7 +116,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 66 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 69 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -37,15 +37,17 @@ struct CostConstants {
     // own sums; a unit; a column of x; to transpose a row of x or y.
     double routed_column = 0.17, routed_one = 0.38, routed_two = 0.32, routed_four = 0.51, routed_wait = 5.3;
     double routed_unit = 7.3, routed_each = 19, routed_row = 0.55;
-    // Byte windows: a step, and each of its operations on a column; a unit's sums of a column; an element of a column
-    // that is moved where rows are contiguous.
-    double byte_step = 1.5, byte_operation = 0.4, byte_unit = 6, byte_moved = 0.25;
+    // Byte windows: a step, and each of its operations on a column; its places of four bits; a unit's sums of a column;
+    // an element of a column that is moved where rows are contiguous.
+    double byte_step = 1.5, byte_operation = 0.4, byte_unpacked = 0.9, byte_unit = 6, byte_moved = 0.25;
     // Quads: sixteen columns of a row of x into a tile and of y out of it; an element of either where rows are not
     // contiguous.
     double quads_in = 3, quads_out = 1, quad_moved = 0.33;
     // Chunks: one whose units are copied, for a strip of columns, and for each tile of it; one of neighbours, for a
     // tile; a block of sums, for a tile.
     double chunk_copied = 44, copied_tile = 31, neighbours_tile = 33, block_tile = 90;
+    // Of images, read anywhere: a chunk and a block of sums, for a tile.
+    double image_chunk_tile = 45, image_block_tile = 25;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
     // ends unforeseen, where it comes from beyond L2; a unit of it, and each of its bytes; bytes a cycle from beyond
     // L2.

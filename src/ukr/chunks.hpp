@@ -61,7 +61,6 @@ template <class X, int Tiles>
 struct Chunks {
     using V = vec<std::uint8_t, 64>;
     static constexpr int weights_tile = 4, units_tile = 5;  // sums are in those before
-    static constexpr std::int64_t row_bytes = Tiles * tile_register_cols * unit_bytes;
     static_assert(Tiles <= weights_tile, "a register for each tile of sums");
 
     const ChunksArgs args;
@@ -75,26 +74,29 @@ struct Chunks {
         (body(std::integral_constant<int, T>{}), ...);
     }
 
-    CS_INLINE const char* x_of(std::int64_t unit) const { return static_cast<const char*>(args.x) + unit * row_bytes; }
-    // A chunk's units of x, of tile t.
-    CS_INLINE void copy_units(std::int64_t chunk, int t) const {
-        const std::uint16_t* const units = args.units + chunk * chunk_units;
+    CS_INLINE const char* x_of(std::int64_t unit) const {
+        return static_cast<const char*>(args.x) + unit * args.unit_step;
+    }
+    // `count` of a chunk's units of x, of tile t; the weights of others are zero.
+    CS_INLINE void copy_units(std::int64_t chunk, int count, int t) const {
+        const std::uint32_t* const units = args.units + chunk * chunk_units;
         char* const to = static_cast<char*>(args.copies) + t * chunk_bytes;
-#pragma GCC unroll 16
-        for (int i = 0; i < chunk_units; ++i) store(to + i * 64, load<V>(x_of(units[i]) + t * 64));
+        for (int first = 0; first < count; first += units_at_once)
+#pragma GCC unroll 4
+            for (int i = first; i < first + units_at_once; ++i) store(to + i * 64, load<V>(x_of(units[i]) + t * 64));
     }
 
-    CS_INLINE void multiply(std::int64_t chunk, bool copy_next) const {
+    CS_INLINE void multiply(std::int64_t chunk, int copied_next) const {
         load_tile<weights_tile>(static_cast<const char*>(args.weights) + chunk * chunk_bytes, 64);
-        const bool in_place = args.neighbours[chunk] != 0;
+        const bool in_place = args.copied[chunk] == 0;
         const char* const from =
             in_place ? x_of(args.units[chunk * chunk_units]) : static_cast<const char*>(args.copies);
-        const std::int64_t stride = in_place ? row_bytes : 64, of_tile = in_place ? 64 : chunk_bytes;
+        const std::int64_t stride = in_place ? args.unit_step : 64, of_tile = in_place ? 64 : chunk_bytes;
         for_tiles([&](auto t) {
             constexpr int units = units_tile + t() % 3;
             load_tile<units>(from + t() * of_tile, stride);
             dot_tiles<X, t(), weights_tile, units>();
-            if (copy_next) copy_units(chunk + 1, t());
+            copy_units(chunk + 1, copied_next, t());
         });
     }
 
@@ -102,14 +104,12 @@ struct Chunks {
         const TileRegisters registers;
         std::int64_t chunk = args.first_chunks[0];
         const std::int64_t last = args.first_chunks[args.n_blocks];
-        const auto is_copied = [&](std::int64_t next) { return next < last && args.neighbours[next] == 0; };
-        if (is_copied(chunk)) for_tiles([&](auto t) { copy_units(chunk, t()); });
+        const auto copied = [&](std::int64_t next) { return next < last ? args.copied[next] : 0; };
+        for_tiles([&](auto t) { copy_units(chunk, copied(chunk), t()); });
         char* to = static_cast<char*>(args.to);
         for (std::int64_t block = 0; block < args.n_blocks; ++block, to += block_rows * args.to_stride) {
             for_tiles([](auto t) { zero_tile<t()>(); });
-            for (; chunk < args.first_chunks[block + 1]; ++chunk) {
-                multiply(chunk, is_copied(chunk + 1));
-            }
+            for (; chunk < args.first_chunks[block + 1]; ++chunk) multiply(chunk, copied(chunk + 1));
             for_tiles([&](auto t) { store_tile<t()>(to + t() * 64, args.to_stride); });
         }
     }
