@@ -15,15 +15,19 @@ namespace cs {
 // begins at the first column that is left of any row of the unit, and each row takes what it has of it. Places without
 // an entry have the weight 0.
 //
+// Where `quarters` says so, entry p of a row's quad is from quarter p of the window, which begins anywhere: places are
+// of four bits, and two steps share their bytes.
+//
 // x is unsigned. Signed activations are moved by 128 on the way in (x ^ 0x80 as bits), and sums begin at `starts`
 // instead of 0: -128 times the sum of the row's weights, modulo 2^32.
 
 inline constexpr int byte_quad = 4;  // entries of a row in a step
 
 struct ByteWindowsArgs {
-    const std::uint32_t* first_steps;  // [unit], and the end of the last
+    const std::uint32_t* first_steps;  // [unit], and the end of the last; of quarters, even numbers
     const std::uint32_t* bases;        // [step]: the first column of its window
-    // [step]: `lanes` quads of places in the window, a byte each, then as many of weights.
+    // [step]: `lanes` quads of places in the window, a byte each, then as many of weights. Of quarters, [two steps]:
+    // quads of places in a quarter, those of the first step in the lower bits, and the weights of both.
     const std::uint8_t* steps;
     std::int64_t n_units;
     const std::uint32_t* rows;   // [unit][lane], no_row where a lane is empty; null: the rows in their order
@@ -48,6 +52,12 @@ struct ByteWindowsRow {
     ByteWindowsFunction function;
     MoveBytesFunction move;
     Activations takes = up_to_relu6;
+    bool quarters = false;
 };
+
+// Of a step, from memory.
+constexpr std::int64_t bytes_of_step(std::int64_t lanes, bool quarters) {
+    return lanes * byte_quad * (quarters ? 3 : 4) / 2;
+}
 
 }  // namespace cs

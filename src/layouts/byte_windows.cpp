@@ -91,7 +91,7 @@ class ByteWindowsChoice final : public TilesChoice<P, ByteWindowsRow, ByteWindow
                         unsigned char* memory) const {
         const ByteWindowsLayout& held = layout();
         const bool in_order = held.rows.empty();
-        const std::int64_t first_row = in_order ? units.first * held.lanes : 0;
+        const std::int64_t first_row = in_order ? units.first * held.cut.lanes : 0;
         Y* const y_columns = reinterpret_cast<Y*>(memory + c.x_bytes());
         if (c.copy_x) pack(source, cols, c.x_step, memory);
 
@@ -100,9 +100,9 @@ class ByteWindowsChoice final : public TilesChoice<P, ByteWindowsRow, ByteWindow
         args.bases = held.bases.data();
         args.steps = held.steps.data();
         args.n_units = units.count;
-        args.rows = in_order ? nullptr : held.rows.data() + units.first * held.lanes;
-        args.n_rows = std::min(units.count * held.lanes, sink.rows() - first_row);
-        args.starts = moved ? held.starts.data() + units.first * held.lanes : nullptr;
+        args.rows = in_order ? nullptr : held.rows.data() + units.first * held.cut.lanes;
+        args.n_rows = std::min(units.count * held.cut.lanes, sink.rows() - first_row);
+        args.starts = moved ? held.starts.data() + units.first * held.cut.lanes : nullptr;
         args.x_stride = c.x_step;
         args.y_stride = c.y_step;
         args.finish = sink.in_loop(row().takes, first_row);
@@ -135,14 +135,15 @@ class ByteWindowsChoice final : public TilesChoice<P, ByteWindowsRow, ByteWindow
 
 std::vector<std::uint32_t> order_of(Subject& subject) { return order_of_rows(subject.operand.by_output()); }
 
-template <int lanes, int window>
+template <int lanes, int window, bool quarters = false>
 std::int64_t steps_of(Subject& subject) {
-    return count_byte_steps(subject.operand.by_output(), subject.known(order_of), lanes, window);
+    return count_byte_steps(subject.operand.by_output(), subject.known(order_of), {lanes, window, quarters});
 }
 
 // Of a micro-kernel's lanes and window, counted once for a matrix.
 std::int64_t known_steps(Subject& subject, const ByteWindowsRow& row) {
     if (row.lanes == 8) return subject.known(row.window == 32 ? steps_of<8, 32> : steps_of<8, 64>);
+    if (row.quarters) return subject.known(steps_of<16, 64, true>);
     return subject.known(row.window == 32    ? steps_of<16, 32>
                          : row.window == 64  ? steps_of<16, 64>
                          : row.window == 128 ? steps_of<16, 128>
@@ -153,9 +154,11 @@ std::int64_t known_steps(Subject& subject, const ByteWindowsRow& row) {
 double pass_cost(Subject& subject, const ByteWindowsRow& row) {
     const auto steps = static_cast<double>(known_steps(subject, row));
     const CostConstants& c = costs();
-    const double operations = c.byte_step + c.byte_operation * row.operations * row.tile_cols;
+    const double operations =
+        c.byte_step + c.byte_operation * row.operations * row.tile_cols + (row.quarters ? c.byte_unpacked : 0);
     const double units = static_cast<double>(subject.operand.outer()) / row.lanes;
-    return std::max(steps * operations, streaming_cost(steps * 2 * byte_quad * row.lanes)) +
+    return std::max(steps * operations,
+                    streaming_cost(steps * static_cast<double>(bytes_of_step(row.lanes, row.quarters)))) +
            units * row.tile_cols * c.byte_unit;
 }
 
@@ -176,7 +179,7 @@ Tiles best_tiles(Subject& subject) {
     for (const int cols : {1, 2, 4, 8})
         tiles.push_back(strongest(&Table::byte_windows, subject.levels, [&](const ByteWindowsRow& row) {
             return row.types == subject.types && row.lanes == best->lanes && row.window == best->window &&
-                   row.tile_cols == cols;
+                   row.quarters == best->quarters && row.tile_cols == cols;
         }));
     return tiles;
 }
@@ -203,13 +206,13 @@ constexpr LayoutKind kind{"byte_windows", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     Tiles tiles = best_tiles(subject);
     const ByteWindowsRow& row = *tiles.front().row;
+    const ByteSteps cut{row.lanes, row.window, row.quarters};
     auto layout = subject.layout<ByteWindowsLayout>(
-        kind, [&](const ByteWindowsLayout& other) { return other.lanes == row.lanes && other.window == row.window; },
-        [&] {
-            return derive_byte_windows(subject.operand.by_output(), subject.known(order_of), row.lanes, row.window);
-        });
+        kind, [&](const ByteWindowsLayout& other) { return other.cut == cut; },
+        [&] { return derive_byte_windows(subject.operand.by_output(), subject.known(order_of), cut); });
     char text[200];
-    std::snprintf(text, sizeof text, "byte windows: quads from windows of %d columns, %.0f%% filled", row.window,
+    std::snprintf(text, sizeof text, "byte windows: quads from %swindows of %d columns, %.0f%% filled",
+                  row.quarters ? "the quarters of " : "", row.window,
                   100 * subject.operand.nnz() / static_cast<double>(std::max<std::int64_t>(1, layout->slots())));
     return make_choice<ByteWindowsChoice, ByteProducts>(subject, std::string(text), std::move(tiles),
                                                         std::move(layout));
@@ -223,7 +226,9 @@ RowName row_name(const ByteWindowsRow& row) {
     return {"spmm",
             "byte_windows",
             name_of(row.types),
-            std::to_string(row.lanes) + "of" + std::to_string(row.window) + "x" + std::to_string(row.tile_cols),
+            std::to_string(row.lanes) + "of" + (row.quarters ? "4x" : "") +
+                std::to_string(row.quarters ? row.window / byte_quad : row.window) + "x" +
+                std::to_string(row.tile_cols),
             row.lanes,
             row.tile_cols};
 }

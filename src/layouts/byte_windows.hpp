@@ -11,8 +11,17 @@
 
 namespace cs {
 
-struct ByteWindowsLayout final : Layout {
+// How units are cut into steps (kernels/byte_windows.hpp).
+struct ByteSteps {
     int lanes = 0, window = 0;
+    bool quarters = false;
+    bool operator==(const ByteSteps& other) const {
+        return lanes == other.lanes && window == other.window && quarters == other.quarters;
+    }
+};
+
+struct ByteWindowsLayout final : Layout {
+    ByteSteps cut;
     std::int64_t n_units = 0;
     std::vector<std::uint32_t> first_steps, bases;
     std::vector<std::uint32_t> rows;  // none where they are in order
@@ -20,17 +29,16 @@ struct ByteWindowsLayout final : Layout {
     AlignedVector<std::uint8_t> steps;
 
     std::int64_t bytes() const override;
-    std::int64_t slots() const override { return static_cast<std::int64_t>(steps.size()) / 2; }
+    std::int64_t slots() const override { return static_cast<std::int64_t>(steps.size()) * (cut.quarters ? 4 : 3) / 6; }
 };
 
 // Rows in the order in which units take them: as they are, or where their counts differ much, those with many entries
 // first, so that the rows of a unit have about as many. Empty: as they are.
 std::vector<std::uint32_t> order_of_rows(const StoredMatrix& matrix);
-// The steps of all units of `lanes` rows in this order.
-std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
-                              int window);
+// The steps of all units of rows in this order.
+std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, ByteSteps cut);
 // Throws std::length_error beyond 2^32 - 1 steps.
-ByteWindowsLayout derive_byte_windows(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
-                                      int window);
+ByteWindowsLayout derive_byte_windows(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order,
+                                      ByteSteps cut);
 
 }  // namespace cs

@@ -18,14 +18,14 @@ std::int64_t entries_of(const StoredMatrix& matrix, std::int64_t row) {
 }
 
 // The entries of one unit, step by step. Every step has to begin no later than at the first column that is left, and
-// begins there; a row takes all that its quad and the window hold.
+// begins there; a row takes all that its quad and the window hold. Steps of quarters begin at multiples of a quarter,
+// where rows that are balanced have one entry in each, and a row's entry is in the place of its quarter.
 class UnitSteps {
    public:
-    UnitSteps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes, int window,
-              std::int64_t unit)
-        : matrix_(matrix), lanes_(lanes), window_(window) {
-        for (int lane = 0; lane < lanes; ++lane) {
-            const std::int64_t place = unit * lanes + lane;
+    UnitSteps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, ByteSteps cut, std::int64_t unit)
+        : matrix_(matrix), cut_(cut) {
+        for (int lane = 0; lane < cut.lanes; ++lane) {
+            const std::int64_t place = unit * cut.lanes + lane;
             const bool there = place < matrix.rows;
             row_[lane] = !there ? no_row : order.empty() ? static_cast<std::uint32_t>(place) : order[as_size(place)];
             at_[lane] = there ? matrix.row_ptr[row_[lane]] : 0;
@@ -39,14 +39,20 @@ class UnitSteps {
     template <class Take>
     bool next(Take take) {
         std::int64_t first = std::numeric_limits<std::int64_t>::max();
-        for (int lane = 0; lane < lanes_; ++lane)
+        for (int lane = 0; lane < cut_.lanes; ++lane)
             if (at_[lane] < end_[lane]) first = std::min<std::int64_t>(first, matrix_.columns[at_[lane]]);
         if (first == std::numeric_limits<std::int64_t>::max()) return false;
-        base_ = std::min(first, std::max<std::int64_t>(0, matrix_.cols - window_));
-        for (int lane = 0; lane < lanes_; ++lane)
+        const int quarter = cut_.window / byte_quad;
+        if (cut_.quarters) first -= first % quarter;
+        base_ = std::min(first, std::max<std::int64_t>(0, matrix_.cols - cut_.window));
+        for (int lane = 0; lane < cut_.lanes; ++lane)
             for (int place = 0; place < byte_quad && at_[lane] < end_[lane]; ++place, ++at_[lane]) {
                 const std::int64_t column = matrix_.columns[at_[lane]] - base_;
-                if (column >= window_) break;
+                if (column >= cut_.window) break;
+                if (cut_.quarters) {
+                    if (column / quarter < place) break;
+                    place = static_cast<int>(column / quarter);
+                }
                 take(lane, place, at_[lane], column);
             }
         return true;
@@ -56,7 +62,7 @@ class UnitSteps {
 
    private:
     const StoredMatrix& matrix_;
-    const int lanes_, window_;
+    const ByteSteps cut_;
     std::uint32_t row_[most_lanes];
     std::int64_t at_[most_lanes], end_[most_lanes];
     std::int64_t base_ = 0;
@@ -100,43 +106,48 @@ std::vector<std::uint32_t> order_of_rows(const StoredMatrix& matrix) {
     return order;
 }
 
-std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
-                              int window) {
+std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, ByteSteps cut) {
     std::int64_t steps = 0;
-    for (std::int64_t unit = 0; unit < units_of(matrix, lanes); ++unit) {
-        UnitSteps entries(matrix, order, lanes, window, unit);
+    for (std::int64_t unit = 0; unit < units_of(matrix, cut.lanes); ++unit) {
+        UnitSteps entries(matrix, order, cut, unit);
         while (entries.next([](int, int, std::int64_t, std::int64_t) {})) ++steps;
+        if (cut.quarters) steps += steps % 2;
     }
     return steps;
 }
 
-ByteWindowsLayout derive_byte_windows(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, int lanes,
-                                      int window) {
+ByteWindowsLayout derive_byte_windows(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order,
+                                      ByteSteps cut) {
     ByteWindowsLayout layout;
-    layout.lanes = lanes;
-    layout.window = window;
-    layout.n_units = units_of(matrix, lanes);
-    const std::int64_t n_steps = count_byte_steps(matrix, order, lanes, window);
+    layout.cut = cut;
+    layout.n_units = units_of(matrix, cut.lanes);
+    const std::int64_t n_steps = count_byte_steps(matrix, order, cut);
     if (n_steps > std::numeric_limits<std::uint32_t>::max())
         throw std::length_error("a matrix of 8-bit weights takes more than 2^32 - 1 steps");
-    const std::size_t quads = as_size(lanes) * byte_quad;
-    layout.steps.assign(as_size(n_steps) * 2 * quads, 0);
+    const std::size_t quads = as_size(cut.lanes) * byte_quad;
+    layout.steps.assign(as_size(n_steps * bytes_of_step(cut.lanes, cut.quarters)), 0);
     const auto* const values = static_cast<const std::uint8_t*>(matrix.values);
     for (std::int64_t unit = 0; unit < layout.n_units; ++unit) {
         layout.first_steps.push_back(static_cast<std::uint32_t>(layout.bases.size()));
-        UnitSteps entries(matrix, order, lanes, window, unit);
-        for (int lane = 0; lane < lanes; ++lane) {
+        UnitSteps entries(matrix, order, cut, unit);
+        for (int lane = 0; lane < cut.lanes; ++lane) {
             layout.starts.push_back(entries.row(lane) == no_row ? 0 : start_of(matrix, entries.row(lane)));
             if (!order.empty()) layout.rows.push_back(entries.row(lane));
         }
-        std::uint8_t* to = layout.steps.data() + layout.bases.size() * 2 * quads;
-        while (entries.next([&](int lane, int place, std::int64_t entry, std::int64_t column) {
-            to[lane * byte_quad + place] = static_cast<std::uint8_t>(column);
-            to[quads + as_size(lane * byte_quad + place)] = values[entry];
-        })) {
-            layout.bases.push_back(static_cast<std::uint32_t>(entries.base()));
-            to += 2 * quads;
-        }
+        const auto take = [&](int lane, int place, std::int64_t entry, std::int64_t column) {
+            const std::size_t at = as_size(lane * byte_quad + place), step = layout.bases.size();
+            if (cut.quarters) {
+                std::uint8_t* const two = &layout.steps[step / 2 * 3 * quads];
+                two[at] |= static_cast<std::uint8_t>(column % (cut.window / byte_quad) << step % 2 * 4);
+                two[(1 + step % 2) * quads + at] = values[entry];
+            } else {
+                std::uint8_t* const one = &layout.steps[step * 2 * quads];
+                one[at] = static_cast<std::uint8_t>(column);
+                one[quads + at] = values[entry];
+            }
+        };
+        while (entries.next(take)) layout.bases.push_back(static_cast<std::uint32_t>(entries.base()));
+        if (cut.quarters && layout.bases.size() % 2 != 0) layout.bases.push_back(0);
     }
     layout.first_steps.push_back(static_cast<std::uint32_t>(layout.bases.size()));
     return layout;

@@ -39,7 +39,8 @@ static constexpr RoutedRow routed_tiles[] = {
 };
 
 extern const Table table;
-constexpr Table table = with(every_level(), table_rows(row_groups_tiles), table_rows(windows_tiles),
-                             table_rows(routed_tiles), table_rows(byte_windows_rows<8, 32, 64>));
+constexpr Table table =
+    with(every_level(), table_rows(row_groups_tiles), table_rows(windows_tiles), table_rows(routed_tiles),
+         table_rows(byte_windows_rows<8, ByteWindow<32>, ByteWindow<64>>));
 
 }  // namespace cs::ukr::CS_ISA

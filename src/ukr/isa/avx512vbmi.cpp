@@ -5,6 +5,7 @@
 namespace cs::ukr::CS_ISA {
 
 extern const Table table;
-constexpr Table table = with({}, table_rows(byte_windows_rows<16, 64, 128, 256>));
+constexpr Table table =
+    with({}, table_rows(byte_windows_rows<16, ByteWindow<64>, ByteWindow<128>, ByteWindow<256>, ByteWindow<64, true>>));
 
 }  // namespace cs::ukr::CS_ISA

@@ -20,7 +20,8 @@ static constexpr PlanesRow planes_tiles[] = {quad_planes_row<1>,    quad_planes_
                                              quad_planes_row<2, 8>, quad_planes_row<3, 8>};
 
 extern const Table table;
-constexpr Table table = with({}, table_rows(row_groups_tiles), table_rows(planes_tiles), table_rows(quad_lanes_rows),
-                             table_rows(byte_windows_rows<16, 32, 64>), table_rows(columns_of_bytes));
+constexpr Table table =
+    with({}, table_rows(row_groups_tiles), table_rows(planes_tiles), table_rows(quad_lanes_rows),
+         table_rows(byte_windows_rows<16, ByteWindow<32>, ByteWindow<64>>), table_rows(columns_of_bytes));
 
 }  // namespace cs::ukr::CS_ISA
