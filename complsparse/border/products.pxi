@@ -50,6 +50,15 @@ cdef inline cnp.ndarray fresh(CPlan plan, int ndim, cnp.npy_intp* dims, int type
     return cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
 
 
+cdef inline bint is_short_half(Operand W, cnp.ndarray x, object out):
+    """Whether x is of 16-bit floats that are read as float32, and so few that a copy of all costs little."""
+    if W.w_num != cnp.NPY_FLOAT32 or cnp.PyArray_SIZE(x) > 1 << 20:
+        return False
+    if x.dtype.name not in ("bfloat16", "float16"):
+        return False
+    return out is None or (cnp.PyArray_CheckExact(out) and not ops().overlap(x, out))
+
+
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
     """The product of W and a dense array if the fast checks accept everything, else None and nothing is written.
 
@@ -61,7 +70,10 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     cdef cnp.ndarray x = dense, y
     cdef int number = product_of(W.w_num, native_num(x))
     if number < 0:
-        return None
+        if not is_short_half(W, x, out):
+            return None
+        x = x.astype(np.float32)
+        number = product_of(W.w_num, cnp.NPY_FLOAT32)
     cdef int type_num = y_nums[number], ndim = cnp.PyArray_NDIM(x)
     cdef int64_t inner = W.rows if from_right else W.cols
     cdef int64_t outer = W.cols if from_right else W.rows
