@@ -475,25 +475,45 @@ def matrices_of_every_layout():
         yield A  # float32 from beyond L2 pays for tiles of its own
 
 
+@pytest.fixture
+def known_costs():
+    """The cost constants, which a test may set."""
+    known = _core.cost_constants()
+    yield known
+    _core.set_cost_constants(known)
+
+
 def products_of_every_layout():
     """Matrices, and the dtype of activations."""
     for W in matrices_of_every_layout():
         yield W, W.dtype
     for height, dtype in itertools.product((1, 4, 8), (np.uint8, np.int8)):
         yield cs.random((64, 128), set_size=8, block=(height, 4), rng=0).astype(np.int8), dtype
+    yield from products_of_byte_windows()
+
+
+def products_of_byte_windows():
     for set_size, dtype in itertools.product((8, 16, 20, 50), (np.uint8, np.int8)):  # quads from windows of each width
         yield cs.random((64, 600), set_size=set_size, rng=0).astype(np.int8), dtype
 
 
-def test_every_runnable_row_is_chosen_by_some_matrix():
+def test_every_runnable_row_is_chosen_by_some_matrix(known_costs):
     """No dead rows: each runs at its own level, for some matrix and batch. A plan has the tiles of its family up to the
     one that it is named for; of several, a batch as wide as a tile takes it, or what row groups have left beside the
     narrower ones. For rows of the columns layout see tests/test_spspmm.py."""
     of_name = {row["name"]: row for row in cs.microkernels()}
     widest = {}  # of each level, family and batch: the tile that a plan is named for
-    for level in cs.isa_levels():
+    # What CPUs of other makers and matrices beyond L2 choose: values of row groups by permutes or by broadcasts, and
+    # byte windows of the fewest bytes.
+    of_costs = [
+        (known_costs | {"groups_spread": 0.0, "groups_tile_bytes": 256.0}, products_of_every_layout),
+        (known_costs | {"groups_spread": 0.5, "groups_tile_bytes": 128.0}, products_of_every_layout),
+        (known_costs | {"byte_step": 1e9, "byte_unpacked": -0.99e9}, products_of_byte_windows),
+    ]
+    for level, (costs, products) in itertools.product(cs.isa_levels(), of_costs):
         _core.set_isa(level)
-        for (W, dtype), n in itertools.product(products_of_every_layout(), edges()[1:]):
+        _core.set_cost_constants(costs)
+        for (W, dtype), n in itertools.product(products(), edges()[1:]):
             x = np.ones((W.shape[1], n), dtype)
             for candidate in range(len(_core.candidates(W, n, dtype))):
                 plan = _core.make_plan(W, n, dtype, False, None, None, False, candidate=candidate)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -127,8 +128,12 @@ class PlanesConvolution final : public Convolution {
             store(operands, strip, {first_row, n_rows}, cols, bands.width, sums);
     }
 
+    static bool is_finite(const Y* bias, std::int64_t count) {
+        return bias == nullptr || std::all_of(bias, bias + count, [](Y value) { return std::isfinite(value); });
+    }
+
     // Of real numbers the largest stays the largest when a bias is added and negative numbers become zero: that is done
-    // to what the pool leaves. Other endings come before it, to sums of margins too.
+    // to what the pool leaves. Other endings, and a bias that is not finite, come before it, to sums of margins too.
     void pool(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, const Bands& bands,
               Y* sums) const {
         const ImagesView& y = operands.y;
@@ -145,7 +150,8 @@ class PlanesConvolution final : public Convolution {
             }
         Epilogue finish = operands.finish;
         if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
-        const bool ends_behind = std::is_floating_point_v<Y> && up_to_relu6.have(finish.activation);
+        const bool ends_behind = std::is_floating_point_v<Y> && up_to_relu6.have(finish.activation) &&
+                                 is_finite(static_cast<const Y*>(finish.bias), rows.count);
         if (!ends_behind && !finish.changes_nothing())
             move_.finish({sums, sums, rows.count, std::min(cols.count, bands.width), bands.width, bands.width, finish});
         for (std::int64_t line = 0; line < n_lines; ++line) {
