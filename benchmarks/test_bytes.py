@@ -13,6 +13,9 @@ from benchmarks import quantized, rivals, timing
 from benchmarks.rivals import int8
 from benchmarks.rows import Latest, Replay, of_sides, show_sample
 
+# Of rivals: torch says that its tensors of 8 bits will go.
+pytestmark = pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+
 LINEAR = ("ORT MatMulInteger", "ORT QLinearMatMul", "torch quantized linear", "torch _int_mm (s8)", "MKL gemm_s8u8s32",
           "matmul", "linear", "qlinear, u8", "float32")  # fmt: skip
 CONVOLUTION = ("ORT QLinearConv", "torch conv, NCHW", "torch conv, NHWC")
