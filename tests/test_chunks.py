@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Chunks: products of 8-bit numbers on tile registers, at the levels that have them; every bit against int64 sums."""
 
-import os
 import subprocess
 import sys
-import threading
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from at_once import is_right_everywhere
 from hypothesis import HealthCheck, example, given, settings
 from numpy.testing import assert_array_equal
 
@@ -164,22 +163,7 @@ def test_callers_at_once_and_forks():
     X = activations(rng, (256, 64), np.uint8)
     wanted = exact(D, X)
     plan = plan_on_chunks(cs.from_dense(D), 64, np.uint8)
-    right = []
-
-    def call():
-        right.append(all(np.array_equal(plan(X), wanted) for _ in range(50)))
-
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert right == [True] * 4
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if np.array_equal(plan(X), wanted) else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert_array_equal(plan(X), wanted)
+    assert is_right_everywhere(lambda: np.array_equal(plan(X), wanted))
 
 
 REFUSED = """
