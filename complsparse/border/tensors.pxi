@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tensors of torch where arrays are taken: read where they lie, and given back. Nobody has one before torch is imported.
 
+cdef extern from "Python.h":
+    bint Py_IsInitialized() noexcept nogil
+
 cdef object _tensor_class = None
 cdef object _from_numpy, _is_grad_enabled, _wrote_to
 cdef ExchangeAPI* _exchange = NULL
@@ -143,8 +146,10 @@ cdef struct Lent:
     int64_t strides[MOST_AXES]
 
 
-cdef void let_go_of_array(ManagedTensor* managed) noexcept with gil:
-    Py_DECREF(<object> managed.owner)
+cdef void let_go_of_array(ManagedTensor* managed) noexcept nogil:
+    if Py_IsInitialized():  # tensors may outlive Python
+        with gil:
+            Py_DECREF(<object> managed.owner)
     free(managed)
 
 
