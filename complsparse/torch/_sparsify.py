@@ -10,7 +10,8 @@ from typing import Any, Literal
 from torch import nn
 
 from complsparse._patterns.masks import complementary_mask
-from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear, Form
+from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear
+from complsparse.torch._on_pattern import Form
 from complsparse.torch._weights import weight_of
 
 Filter = Callable[[nn.Module, str], bool]

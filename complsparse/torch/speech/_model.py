@@ -24,7 +24,8 @@ from complsparse.nn._gsc import (
     of_channels,
     of_features,
 )
-from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear, Form
+from complsparse.torch._layers import ComplementaryConv2d, ComplementaryLinear
+from complsparse.torch._on_pattern import Form
 from complsparse.torch._weights import weight_of
 from complsparse.torch._winners import KWinners, KWinners2d
 
