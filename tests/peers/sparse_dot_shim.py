@@ -78,7 +78,10 @@ def dot_product_mkl(
     product = _product(matrix_a, matrix_b, dense or out is not None)
     if out is None:
         return product
-    out *= 0 if out_scalar is None else out_scalar
+    if out_scalar is None:
+        out[...] = product  # Never 0 * out: memory that nobody wrote may hold NaN.
+        return out
+    out *= out_scalar
     out += product
     return out
 
