@@ -574,3 +574,27 @@ def test_arguments():
         cs.onnx.load(model, sparsity=2)
     with pytest.raises(FileNotFoundError):
         cs.onnx.load("/nowhere/model.onnx")
+
+
+@pytest.mark.parametrize("bias", [None, np.arange(6, dtype=np.float32)])
+def test_shapes_found_by_zeros_are_those_of_numbers(bias):
+    """Where values are not known, operators get one zero for all entries, and some look at no other."""
+    from complsparse.onnx._nodes import Op
+    from complsparse.onnx._operators import OPERATORS
+
+    def both(kind, attributes, shape, *others):
+        op = Op("node", "", kind, 13, ("x", "w", "b"), ("y",), attributes)
+        zeros = np.zeros(shape, np.float32)
+        one = np.broadcast_to(np.float32(0), shape)
+        return [OPERATORS["", kind].compute(op, x, *others) for x in (zeros, one)]
+
+    w = np.ones((6, 2, 3, 2), np.float32)
+    given = {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]}
+    for a, b in (both("Conv", given, (3, 4, 9, 7), w, bias), both("LRN", {"size": 3}, (3, 4, 9, 7))):
+        assert a.dtype == b.dtype
+        assert np.array_equal(a, b)
+    w[0] = np.inf
+    with np.errstate(invalid="ignore"):
+        a, b = both("Conv", given, (3, 4, 9, 7), w, bias)
+    assert np.array_equal(a, b, equal_nan=True)
+    assert np.isnan(b).any()

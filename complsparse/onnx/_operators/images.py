@@ -12,7 +12,7 @@ import numpy as np
 from complsparse import nn
 from complsparse.onnx._nodes import Op
 from complsparse.onnx._operators.integers import product_of_integers
-from complsparse.onnx._operators.table import built, computed
+from complsparse.onnx._operators.table import built, computed, is_one_zero
 from complsparse.onnx._operators.windows import Windows, padding_of, windows
 from complsparse.onnx._tensors import MOST_DENSE
 
@@ -83,10 +83,13 @@ def convolved(op: Op, x: Any, w: Any, bias: Any, fill: Any) -> Any:
     if w.ndim != x.ndim or groups < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
         raise op.refuse(f"an input of shape {x.shape}, filters of shape {w.shape} and {groups} groups")
     found = windows(op, x.shape[2:], w.shape[2:])
+    n = x.ndim - 2
+    if is_one_zero(x) and not np.any(fill) and np.isfinite(w).all():  # which shapes are found by
+        y = np.broadcast_to(np.result_type(x, w).type(0), (x.shape[0], w.shape[0], *found.out))
+        return y if bias is None else y + bias.reshape(-1, *[1] * n)
     parts = found.of(x, fill)
     parts = parts.reshape(x.shape[0], groups, w.shape[1], *parts.shape[2:])
     filters = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    n = x.ndim - 2
     sums = [
         np.tensordot(parts[:, g], filters[g], axes=([1, *range(2 + n, 2 + 2 * n)], [1, *range(2, 2 + n)]))
         for g in range(groups)

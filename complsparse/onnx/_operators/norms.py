@@ -9,7 +9,7 @@ import numpy as np
 
 from complsparse import nn
 from complsparse.onnx._nodes import Op
-from complsparse.onnx._operators.table import OURS, built, computed
+from complsparse.onnx._operators.table import OURS, built, computed, is_one_zero
 
 
 def _channels(v: Any, ndim: int) -> Any:
@@ -120,9 +120,12 @@ def local_response(op: Op, x: Any) -> Any:
     size, number = op.int("size"), x.dtype.type
     if size < 1:
         raise op.refuse(f"size {size}")
+    bias = number(op.float("bias", 1.0))
+    if is_one_zero(x) and bias:
+        return x
     squares, around = np.square(x), np.zeros_like(x)
     before = (size - 1) // 2
     for channel in range(x.shape[1]):
         around[:, channel] = squares[:, max(0, channel - before) : channel + size - before].sum(axis=1)
-    factor = number(op.float("bias", 1.0)) + number(op.float("alpha", 1e-4) / size) * around
+    factor = bias + number(op.float("alpha", 1e-4) / size) * around
     return x / factor ** number(op.float("beta", 0.75))
