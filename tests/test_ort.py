@@ -176,6 +176,73 @@ def test_convolutions(image, filters, attributes, bias):
     check(model_of(text, constants), rng.standard_normal(image).astype(np.float32), ["SparseConv"])
 
 
+BETWEEN = [  # images, their channels, filters for each, attributes
+    ((9, 11), 8, 1, "pads = [1, 1, 1, 1]"),
+    ((9, 11), 8, 1, "pads = [0, 1, 1, 0], strides = [2, 2]"),
+    ((9, 11), 8, 3, "pads = [2, 1, 2, 1], dilations = [2, 1]"),
+    ((9, 11), 8, 1, "strides = [2, 1]"),
+    ((40, 37), 3, 1, "pads = [1, 1, 1, 1]"),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("size", "channels", "each", "attributes"), BETWEEN)
+@pytest.mark.parametrize("activation", ["Relu(c)", "HardSwish(c)", "Identity(c)"])
+def test_dense_convolutions_of_single_channels(size, channels, each, attributes, activation, threads):
+    """Between sparse ones, for which they are ours too."""
+    rng = np.random.default_rng(19)
+    n, (h, w) = channels * each, size
+    constants = {
+        "V": sparse_array(rng, (channels, 4, 1, 1), 0.4),
+        "F": rng.standard_normal((n, 1, 3, 3)).astype(np.float32),
+        "b": rng.standard_normal(n).astype(np.float32),
+        "W": sparse_array(rng, (16, n, 1, 1), 0.2),
+    }
+    text = f"""g (float[n, 4, {h}, {w}] x) => (float[n, 16, a, b] y) {{
+        p = Conv(x, V) c = Conv<group = {channels}, {attributes}>(p, F, b) r = {activation} y = Conv(r, W) }}"""
+    ops = ["SparseConv", "DepthwiseConv", *["Identity"] * ("Identity" in activation), "SparseConv"]
+    for images in (0, 1, 3):
+        x = rng.standard_normal((images, 4, h, w)).astype(np.float32)
+        check(model_of(text, constants), x, ops, threads, sparsity=0.5)
+
+
+def test_dense_convolutions_stay_where_none_is_sparse():
+    rng = np.random.default_rng(20)
+    text = "g (float[1, 8, 9, 11] x) => (float[1, 8, 7, 9] y) { y = Conv<group = 8>(x, F) }"
+    model = model_of(text, {"F": rng.standard_normal((8, 1, 3, 3)).astype(np.float32)})
+    assert not ours_in(cs.onnx.rewrite(model, all_convolutions=True))
+
+
+@pytest.mark.parametrize(
+    ("pads", "more", "gone"),
+    [
+        ([0, 0, 1, 2, 0, 0, 0, 1], "", True),
+        ([0, 0, 1, 2, 0, 0, 0, 1], ", zero", True),
+        ([0, 0, 1, 2, 0, 0, 0, 1], ", one", False),  # by another number than zero
+        ([0, 1, 1, 1, 0, 0, 1, 1], "", False),  # more channels
+        ([0, 0, -1, 0, 0, 0, 1, 1], "", False),  # cut off
+    ],
+)
+def test_zeros_put_around_images_before_a_convolution(pads, more, gone):
+    rng = np.random.default_rng(21)
+    channels = 8 + pads[1]
+    constants = {"W": sparse_array(rng, (16, channels, 3, 3), 0.2), "pads": np.array(pads, np.int64),
+                 "zero": np.array(0, np.float32), "one": np.array(1, np.float32)}  # fmt: skip
+    text = f"""g (float[n, 8, 9, 11] x) => (float[n, 16, h, w] y) {{
+        p = Pad(x, pads{more}) y = Conv<pads = [1, 0, 0, 1]>(p, W) }}"""
+    x = rng.standard_normal((2, 8, 9, 11)).astype(np.float32)
+    check(model_of(text, constants), x, ["SparseConv"] if gone else ["Pad", "SparseConv"])
+
+
+def test_padded_images_that_others_read_stay():
+    rng = np.random.default_rng(22)
+    text = """g (float[n, 8, 9, 11] x) => (float[n, 16, 9, 11] y, float[n, 8, 11, 13] z) {
+        p = Pad(x, pads) y = Conv(p, W) z = Relu(p) }"""
+    pads = np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+    check(model_of(text, {"W": sparse_array(rng, (16, 8, 3, 3), 0.2), "pads": pads}),
+          rng.standard_normal((2, 8, 9, 11)).astype(np.float32), ["Pad", "SparseConv", "Relu"])  # fmt: skip
+
+
 def test_convolutions_padded_by_a_rule_stay():
     rng = np.random.default_rng(8)
     text = 'g (float[1, 8, 9, 11] x) => (float[1, 16, h, w] y) { y = Conv<auto_pad = "SAME_UPPER">(x, W) }'
@@ -202,6 +269,24 @@ def test_convolutions_that_do_not_pay_stay(image, filters, density, pays):
     model = model_of(text, {"W": sparse_array(rng, filters, density)})
     assert ours_in(cs.onnx.rewrite(model, sparsity=0.05)) == ["SparseConv"] * pays
     assert ours_in(cs.onnx.rewrite(model, sparsity=0.05, all_convolutions=True)) == ["SparseConv"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "inner", "size", "density", "ours"), [(16, 48, 56, 0.2, False), (32, 128, 28, 0.1, True)]
+)
+def test_convolutions_pay_together(channels, inner, size, density, ours):
+    """Where images go from one to the next they are not converted, and dense ones between them come along."""
+    rng = np.random.default_rng(23)
+    nodes, constants = [], {}
+    for i in range(2):
+        constants[f"V{i}"] = sparse_array(rng, (inner, channels, 1, 1), density)
+        constants[f"F{i}"] = rng.standard_normal((inner, 1, 3, 3)).astype(np.float32)
+        constants[f"W{i}"] = sparse_array(rng, (channels, inner, 1, 1), density)
+        nodes.append(f"p{i} = Conv(y{i}, V{i}) r{i} = Relu(p{i})")
+        nodes.append(f"q{i} = Conv<group = {inner}, pads = [1, 1, 1, 1]>(r{i}, F{i}) y{i + 1} = Conv(q{i}, W{i})")
+    shape = f"float[1, {channels}, {size}, {size}]"
+    model = model_of(f"g ({shape} y0) => ({shape} y2) {{ {' '.join(nodes)} }}", constants)
+    assert ours_in(cs.onnx.rewrite(model)) == ["SparseConv", "DepthwiseConv", "SparseConv"] * 2 * ours
 
 
 def test_images_of_many_sizes_on_one_session():
@@ -452,6 +537,54 @@ def test_inputs_that_do_not_fit_are_refused():
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "k"
     with pytest.raises(Exception, match="x has 5 for a layer of 4 inputs"):
         session_of(model).run(None, {"x": np.zeros((1, 5), np.float32)})
+
+
+def depthwise(attributes=None, drop=(), **changes):
+    """A model of one node of ours, with other constants or attributes than it should have."""
+    arrays = {"f": np.arange(18, dtype=np.float32), "b": np.zeros(2, np.float32)} | changes
+    given = {"axes": 2, "kernel_shape": [3, 3], "strides": [1, 1], "dilations": [1, 1], "pads": [1] * 4,
+             "activation": "none", "parameter": 0.0} | (attributes or {})  # fmt: skip
+    given = {name: value for name, value in given.items() if name not in drop}
+    node = onnx.helper.make_node("DepthwiseConv", ["x", "f", "b"], ["y"], domain="ai.complsparse", **given)
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c", "h", "w"])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
+    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
+    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+
+def test_a_depthwise_node_that_is_well_formed():
+    session = session_of(depthwise())
+    for channels in (1, 2):  # of two filters
+        (y,) = session.run(None, {"x": np.ones((1, channels, 1, 1), np.float32)})
+        assert y.ravel().tolist() == [4, 13]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"f": np.zeros(17, np.float32)}, "17 numbers for kernels of 9 taps"),
+        ({"f": np.zeros(0, np.float32)}, "0 numbers for kernels of 9 taps"),
+        ({"f": np.zeros((2, 9), np.float32)}, "filters has 2 axes"),
+        ({"f": np.zeros(18, np.float64)}, "[Tt]ype"),
+        ({"b": np.zeros(3, np.float32)}, "bias has 3 entries for 2 outputs"),
+        ({"attributes": {"axes": 0}}, "axes is not 1 or 2"),
+        ({"attributes": {"pads": [1]}}, "pads has 1 integers, not 4"),
+        ({"attributes": {"activation": "softplus"}}, "activation is none of"),
+        ({"drop": ("strides",)}, "strides"),
+    ],
+)
+def test_malformed_depthwise_nodes_are_refused(changes, words):
+    with pytest.raises(Exception, match=words):
+        session_of(depthwise(**changes))
+
+
+def test_images_of_other_channels_than_filters_are_refused():
+    session = session_of(depthwise())
+    for channels in (0, 3):
+        with pytest.raises(Exception, match=f"{channels} channels for 2 filters"):
+            session.run(None, {"x": np.zeros((1, channels, 5, 5), np.float32)})
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------

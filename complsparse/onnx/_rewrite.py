@@ -18,7 +18,7 @@ from complsparse.onnx._files import Model, read_model, restore
 from complsparse.onnx._library import DOMAIN, VERSION
 from complsparse.onnx._shapes import inferred, sizes_of
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
-from complsparse.onnx._worth import is_worthwhile
+from complsparse.onnx._worth import CALL, gain
 
 _FORMAT = 4  # of models, from which on initializers need not be inputs
 
@@ -27,9 +27,25 @@ class Layer(NamedTuple):
     """A node as one of our operators: y = activation(x W' + bias)."""
 
     operator: str
-    filters: Any  # W in CSR, a row for each output
+    filters: Any  # W in CSR, a row for each output; of a depthwise convolution an array
     bias: NDArray[Any] | None
     attributes: dict[str, Any]
+
+    @property
+    def outputs(self) -> int:
+        n: int = self.filters.shape[0]
+        return n
+
+    def initializers(self) -> dict[str, NDArray[Any]]:
+        """By what comes behind the name of the weights."""
+        if self.operator == "DepthwiseConv":
+            arrays = {"filters": self.filters.ravel()}
+        else:
+            W = self.filters
+            W.sort_indices()
+            arrays = {"row_ptr": W.indptr.astype(np.int64), "columns": W.indices.astype(np.int32),
+                      "values": W.data.astype(np.float32)}  # fmt: skip
+        return arrays if self.bias is None else arrays | {"bias": self.bias.astype(np.float32)}
 
 
 def _weights(node: Any, constants: Constants, sparsity: float) -> NDArray[Any] | SparseTensor | None:
@@ -68,36 +84,51 @@ def _of_gemm(node: Any, constants: Constants, sparsity: float) -> Layer | None:
 
 
 def _of_conv(node: Any, constants: Constants, sparsity: float) -> Layer | None:
-    given = attributes_of(node)
-    weights = _weights(node, constants, sparsity)
+    weights, given = _weights(node, constants, sparsity), attributes_of(node)
     if weights is None or weights.ndim not in (3, 4) or given.get("group", 1) != 1:
         return None
+    geometry, bias = _geometry(given, weights.shape), _bias_of_conv(node, constants, weights.shape[0])
+    if geometry is None or bias is False:
+        return None
+    filters = rows_of(weights)
+    return Layer("SparseConv", sparse.csr_array(filters), bias, geometry | {"input_size": filters.shape[1]})
+
+
+def _of_depthwise_conv(node: Any, constants: Constants) -> Layer | None:
+    """Of images, with filters for one channel each; how many channels there are, x says."""
+    given = attributes_of(node)
+    groups = given.get("group", 1)
+    if node.op_type != "Conv" or len(node.input) < 2 or not isinstance(groups, int) or groups < 2:
+        return None
+    weights = constants.array(node.input[1])
+    if weights is None or weights.dtype != np.float32 or weights.ndim != 4 or weights.shape[1] != 1:
+        return None
+    geometry, bias = _geometry(given, weights.shape), _bias_of_conv(node, constants, weights.shape[0])
+    if geometry is None or bias is False or not weights.size or weights.shape[0] % groups:
+        return None
+    return Layer("DepthwiseConv", weights, bias, geometry)
+
+
+def _geometry(given: dict[str, Any], filters: tuple[int, ...]) -> dict[str, Any] | None:
+    """Attributes of our convolutions; None where they cannot say it."""
     if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         return None
-    bias = None
-    if len(node.input) > 2 and node.input[2]:
-        bias = constants.array(node.input[2])
-        if bias is None or bias.shape != weights.shape[:1] or bias.dtype != np.float32:
-            return None
-    axes = weights.ndim - 2
-    filters = rows_of(weights)
-    geometry = {
-        "input_size": filters.shape[1],
+    axes = len(filters) - 2
+    return {
         "axes": axes,
-        "kernel_shape": list(weights.shape[2:]),
+        "kernel_shape": list(filters[2:]),
         "strides": list(given.get("strides", [1] * axes)),
         "dilations": list(given.get("dilations", [1] * axes)),
         "pads": list(given.get("pads", [0] * (2 * axes))),
     }
-    return Layer("SparseConv", sparse.csr_array(filters), bias, geometry)
 
 
-def _pays(layer: Layer, image: list[int | None] | None) -> bool:
-    """Products do: on CPUs that were measured none of so many zeros was slower than a dense one."""
-    if layer.operator != "SparseConv":
-        return True
-    axes: list[int | None] = [None] * (2 + layer.attributes["axes"])
-    return is_worthwhile(layer.filters, layer.attributes, image or axes)
+def _bias_of_conv(node: Any, constants: Constants, outputs: int) -> Any:
+    """None where there is none, False where it is not one that is known."""
+    if len(node.input) < 3 or not node.input[2]:
+        return None
+    bias = constants.array(node.input[2])
+    return bias if bias is not None and bias.shape == (outputs,) and bias.dtype == np.float32 else False
 
 
 _LAYERS: dict[str, Callable[[Any, Constants, float], Layer | None]] = {
@@ -133,6 +164,7 @@ class _Graph:
         self.readers = Counter(name for node in self.nodes for name in _names_read(node))
         self.readers.update(value.name for value in graph.output)
         self.reader = {name: node for node in self.nodes for name in node.input}
+        self.writer = {name: node for node in self.nodes for name in node.output}
         self.dropped: set[int] = set()  # nodes, by identity
         self.taken = {name for node in self.nodes for name in (*node.input, *node.output)} | set(self.readers)
 
@@ -151,12 +183,33 @@ class _Graph:
         self.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), free))
         return free
 
+    def padded(self, node: Any, layer: Layer) -> tuple[str, Layer]:
+        """What a convolution reads, and the layer: zeros that a node before it puts around images are its own."""
+        name = node.input[0]
+        pad = self.writer.get(name)
+        if pad is None or pad.op_type != "Pad" or not _is_plain(pad) or layer.operator == "SparseMatMul":
+            return name, layer
+        given, axes = attributes_of(pad), layer.attributes["axes"]
+        constants = [self.constants.array(one) if one else None for one in pad.input[1:]]
+        if given.get("mode", b"constant") != b"constant" or len(pad.input) not in (2, 3) or constants[0] is None:
+            return name, layer
+        if len(pad.input) == 3 and pad.input[2] and (constants[1] is None or constants[1].any()):
+            return name, layer
+        around = constants[0].reshape(2, -1)
+        if around.shape[1] != 2 + axes or around[:, :2].any() or around.min() < 0:
+            return name, layer
+        if self.readers[name] == 1:
+            self.dropped.add(id(pad))
+        pads = [int(n) for n in around[:, 2:].ravel() + np.array(layer.attributes["pads"])]
+        return pad.input[0], layer._replace(attributes=layer.attributes | {"pads": pads})
+
     def replace(self, node: Any, layer: Layer) -> None:
-        """By a node of ours, which does what the nodes behind it do, where it can."""
+        """By a node of ours, which does what the nodes around it do, where it can."""
+        x, layer = self.padded(node, layer)
         last, bias = node, layer.bias
         after = self.only_reader(last)
         if after is not None and after.op_type == "Add" and layer.operator == "SparseMatMul":
-            added = self._summand(after, last.output[0], len(layer.filters.indptr) - 1)
+            added = self._summand(after, last.output[0], layer.outputs)
             if added is not None:
                 bias = added if bias is None else bias + added
                 last, after = after, self.only_reader(after)
@@ -166,16 +219,8 @@ class _Graph:
             last = after
             self.dropped.add(id(after))
         name, parameter = activation or ("none", 0.0)
-        W, prefix = layer.filters, node.input[1]
-        W.sort_indices()
-        inputs = [
-            node.input[0],
-            self.initializer(f"{prefix}/row_ptr", W.indptr.astype(np.int64)),
-            self.initializer(f"{prefix}/columns", W.indices.astype(np.int32)),
-            self.initializer(f"{prefix}/values", W.data.astype(np.float32)),
-        ]
-        if bias is not None:
-            inputs.append(self.initializer(f"{prefix}/bias", bias.astype(np.float32)))
+        arrays = layer._replace(bias=bias).initializers()
+        inputs = [x, *(self.initializer(f"{node.input[1]}/{what}", array) for what, array in arrays.items())]
         ours = onnx.helper.make_node(
             layer.operator, inputs, [last.output[0]], name=node.name, domain=DOMAIN,
             activation=name, parameter=parameter, **layer.attributes,
@@ -198,6 +243,70 @@ class _Graph:
         # Those that are inputs as well are constants here, as the formats before 4 wanted them.
         _replace(self.graph.input, [value for value in self.graph.input if value.name not in held])
         return read
+
+
+def _chosen(graph: _Graph, sizes: Any, sparsity: float, all_convolutions: bool) -> list[tuple[Any, Layer]]:
+    """The nodes that become ours. Products do: on CPUs that were measured none of so many zeros was slower than a
+    dense one. Convolutions where each gains more than conversions around it cost; or all of them, and those between
+    them that are not sparse, for which nothing is converted, where that gains more."""
+    found, between = [], []
+    for node in graph.nodes:
+        if not _is_plain(node) or node.op_type not in _LAYERS:
+            continue
+        layer = _LAYERS[node.op_type](node, graph.constants, sparsity)
+        if layer is not None:
+            found.append((node, layer))
+        elif (layer := _of_depthwise_conv(node, graph.constants)) is not None:
+            between.append((node, layer))
+    convolutions = [(node, layer) for node, layer in found if layer.operator == "SparseConv"]
+    if all_convolutions or not convolutions:
+        return found + between if convolutions else found
+    gains = [gain(layer.filters, layer.attributes, sizes.get(node.input[0])) for node, layer in convolutions]
+    alone = [one.gained - one.before - one.behind for one in gains]
+    ours = {id(node) for node, _ in convolutions + between}
+    edges = _Edges(graph, ours)
+    together = -CALL * len(between)
+    for (node, _), one in zip(convolutions, gains, strict=True):
+        together += one.gained - one.before * edges.before(node) - one.behind * edges.behind(node)
+    if together > sum(max(0.0, one) for one in alone):
+        return found + between
+    stay = {id(node) for (node, _), one in zip(convolutions, alone, strict=True) if one <= 0}
+    return [(node, layer) for node, layer in found if id(node) not in stay]
+
+
+class _Edges:
+    """Where images go between nodes that become ours and others, through what is done element by element."""
+
+    passed = frozenset(["Relu", "Clip", "LeakyRelu", "HardSwish", "Gelu", "Sigmoid", "Tanh", "Add", "Pad"])
+
+    def __init__(self, graph: _Graph, ours: set[int]) -> None:
+        self.graph, self.ours = graph, ours
+        self.of_name: dict[str, list[Any]] = {}
+        for node in graph.nodes:
+            for name in node.input:
+                self.of_name.setdefault(name, []).append(node)
+
+    def before(self, node: Any) -> bool:
+        return self._other(node.input[:1], lambda name: [self.graph.writer.get(name)], lambda one: one.input)
+
+    def behind(self, node: Any) -> bool:
+        return self._other(node.output, lambda name: self.of_name.get(name, [None]), lambda one: one.output)
+
+    def _other(self, names: Any, nodes_at: Callable[[str], list[Any]], next_names: Callable[[Any], Any]) -> bool:
+        """Whether a node that is not ours is met, or the graph's end."""
+        seen, left = set(names), list(names)
+        while left:
+            name = left.pop()
+            for node in nodes_at(name):
+                if node is not None and node.op_type in self.passed:
+                    left += [one for one in next_names(node) if one not in seen and not self._is_constant(one)]
+                    seen.update(next_names(node))
+                elif node is None or id(node) not in self.ours:
+                    return True
+        return False
+
+    def _is_constant(self, name: str) -> bool:
+        return not name or self.graph.constants.array(name) is not None
 
 
 def _replace(field: Any, messages: list[Any]) -> None:
@@ -232,7 +341,7 @@ def rewrite(model: Any, *, sparsity: float = 0.7, all_convolutions: bool = False
     sparsity : float
         The least share of zeros in the weights of a node that is replaced.
     all_convolutions : bool
-        Also those that are expected to be slower than ONNX Runtime's dense ones, as images are converted for them.
+        Also those that are expected to gain less than the conversions of images around them cost.
         Expected for the CPU that this runs on, and images of 32 pixels along an axis whose size the model does not say.
 
     Returns
@@ -240,8 +349,10 @@ def rewrite(model: Any, *, sparsity: float = 0.7, all_convolutions: bool = False
     onnx.ModelProto
         The nodes `SparseMatMul` and `SparseConv` of the domain ``ai.complsparse`` in the place of those whose weights
         are constant, of type float32 and sparse, with what follows them of a bias, Relu, Clip from 0 to 6, LeakyRelu,
-        HardSwish, Gelu, Sigmoid or Tanh. Convolutions in groups, and those padded by a rule (``auto_pad``), stay. Other
-        nodes, inputs and outputs are as they were; initializers that are inputs as well are constants.
+        HardSwish, Gelu, Sigmoid or Tanh, and zeros that a Pad puts around their images; `DepthwiseConv` in the place
+        of convolutions of single channels among them. Convolutions in groups of several channels, and those padded by
+        a rule (``auto_pad``), stay. Other nodes, inputs and outputs are as they were; initializers that are inputs as
+        well are constants.
 
     Raises
     ------
@@ -289,11 +400,8 @@ def _rewritten(model: Model, sparsity: float, all_convolutions: bool) -> Any:
     if any(imported.domain == DOMAIN and imported.version != VERSION for imported in proto.opset_import):
         raise ValueError(f"the model has operators of {DOMAIN} of another version than {VERSION}")
     graph, sizes = _Graph(proto.graph, Constants(model)), sizes_of(proto)
-    for node in list(graph.nodes):
-        if _is_plain(node) and node.op_type in _LAYERS:
-            layer = _LAYERS[node.op_type](node, graph.constants, sparsity)
-            if layer is not None and (all_convolutions or _pays(layer, sizes.get(node.input[0]))):
-                graph.replace(node, layer)
+    for node, layer in _chosen(graph, sizes, sparsity, all_convolutions):
+        graph.replace(node, layer)
     restore(model, graph.finish())
     proto.ir_version = max(proto.ir_version, _FORMAT)
     if DOMAIN not in {imported.domain for imported in proto.opset_import}:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a sparse convolution gains more inside ONNX Runtime than what is done for it around it costs."""
+"""What a sparse convolution gains inside ONNX Runtime, and what is done for it around it costs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,22 +15,30 @@ from complsparse._matrix.matrix import ComplementaryMatrix
 # In cycles, of the three networks of MediaPipe on AVX-512, layer by layer (ONNX Runtime 1.32, one thread).
 _DENSE_EACH = 1.9  # multiplications of each lane of a vector, of dense convolutions in ONNX Runtime's layout
 _MOVED = 0.35  # for each entry of what goes in and comes out: its conversion from that layout and back
-_CALL = 20000.0  # of a node of ours beyond that of one of theirs, with caches that others have used between
+CALL = 20000.0  # of a node of ours beyond that of one of theirs, with caches that others have used between
 
 _LANES = {"avx512": 16, "amx": 16, "avx": 8}  # of float32, by how the name of the level begins; others have 4
 _UNKNOWN = 32  # pixels along an axis of images whose sizes the model does not say
 
 
-def is_worthwhile(filters: Any, geometry: dict[str, Any], image: Sequence[int | None]) -> bool:
+class Gain(NamedTuple):
+    """Cycles, without conversions; and what those of the images before and behind it cost."""
+
+    gained: float
+    before: float = 0.0
+    behind: float = 0.0
+
+
+def gain(filters: Any, geometry: dict[str, Any], image: Sequence[int | None] | None) -> Gain:
     """Of filters in CSR, with the attributes of SparseConv, on images (channels first) of this size."""
-    size = [_UNKNOWN if n is None else n for n in image[2:]]
     kernel, stride, dilation, pads = (geometry[name] for name in ("kernel_shape", "strides", "dilations", "pads"))
     axes = len(kernel)
+    size = [_UNKNOWN if n is None else n for n in (image or [None] * (2 + axes))[2:]]
     if not len(size) == len(stride) == len(dilation) == axes or len(pads) != 2 * axes:
-        return False
+        return _NONE
     wide = [n + pads[i] + pads[axes + i] - ((kernel[i] - 1) * dilation[i] + 1) for i, n in enumerate(size)]
     if min(wide, default=-1) < 0 or min(*stride, *dilation, *kernel, *size) < 1 or min(pads) < 0:
-        return False  # whoever runs it says what is wrong
+        return _NONE  # whoever runs it says what is wrong
     out = [n // stride[i] + 1 for i, n in enumerate(wide)]
     flat = [1] * (2 - axes)  # signals are images of one row
     sliding: Any = [(*flat, *some) for some in (kernel, stride, dilation)]
@@ -39,8 +47,11 @@ def is_worthwhile(filters: Any, geometry: dict[str, Any], image: Sequence[int | 
     images: Any = (channels, *flat, *size)
     packed = ComplementaryMatrix(filters)
     ours: float = _core.conv_candidates(packed, np.dtype(np.float32), images, tuple(sliding), False)[0]["cost"]
-    moved = channels * math.prod(size) + rows * math.prod(out)
-    return bool(ours + _CALL + _MOVED * moved < _dense(rows, channels, math.prod(kernel) * math.prod(out)))
+    gained = _dense(rows, channels, math.prod(kernel) * math.prod(out)) - ours - CALL
+    return Gain(gained, _MOVED * channels * math.prod(size), _MOVED * rows * math.prod(out))
+
+
+_NONE = Gain(-math.inf)
 
 
 def _dense(rows: int, channels: int, places: int) -> float:

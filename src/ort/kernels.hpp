@@ -23,5 +23,6 @@ class Kernel {
 // May throw std::invalid_argument: attributes and weights are a file's.
 std::unique_ptr<const Kernel> make_product(const Api& api, const KernelInfo* info);
 std::unique_ptr<const Kernel> make_convolution(const Api& api, const KernelInfo* info);
+std::unique_ptr<const Kernel> make_depthwise(const Api& api, const KernelInfo* info);
 
 }  // namespace cs::ort

@@ -7,10 +7,10 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "base/parallel.hpp"
 #include "ort/kernels.hpp"
-#include "ort/weights.hpp"
 
 namespace cs::ort {
 namespace {
@@ -25,6 +25,7 @@ using Make = std::unique_ptr<const Kernel> (*)(const Api& api, const KernelInfo*
 struct Operator : CustomOp {
     const char* name;
     Make make;
+    std::vector<ElementType> inputs;  // of which the last one, the bias, may be missing
     int threads;
 };
 
@@ -66,20 +67,18 @@ Status* compute(void* kernel, KernelContext* context) {
     });
 }
 
-Operator make_operator(const char* name, Make make, int threads) {
+Operator make_operator(const char* name, Make make, std::vector<ElementType> inputs, int threads) {
     Operator made{};
     made.version = api_version;
     made.GetName = [](const CustomOp* op) { return operator_of(op).name; };
     made.GetExecutionProviderType = [](const CustomOp*) -> const char* { return nullptr; };  // the CPU's
-    made.GetInputType = [](const CustomOp*, std::size_t i) {
-        return i == row_ptr_input ? int64_type : i == columns_input ? int32_type : float32_type;
-    };
-    made.GetInputTypeCount = [](const CustomOp*) { return std::size_t{most_inputs}; };
+    made.GetInputType = [](const CustomOp* op, std::size_t i) { return operator_of(op).inputs[i]; };
+    made.GetInputTypeCount = [](const CustomOp* op) { return operator_of(op).inputs.size(); };
     made.GetOutputType = [](const CustomOp*, std::size_t) { return float32_type; };
     made.GetOutputTypeCount = [](const CustomOp*) { return std::size_t{1}; };
     made.KernelDestroy = destroy;
-    made.GetInputCharacteristic = [](const CustomOp*, std::size_t i) {
-        return i == bias_input ? optional_operand : required_operand;
+    made.GetInputCharacteristic = [](const CustomOp* op, std::size_t i) {
+        return i + 1 == operator_of(op).inputs.size() ? optional_operand : required_operand;
     };
     made.GetOutputCharacteristic = [](const CustomOp*, std::size_t) { return required_operand; };
     made.GetInputMemoryType = [](const CustomOp*, std::size_t) { return default_memory; };
@@ -89,6 +88,7 @@ Operator make_operator(const char* name, Make make, int threads) {
     made.GetEndVersion = [](const CustomOp*) { return 1; };
     made.name = name;
     made.make = make;
+    made.inputs = std::move(inputs);
     made.threads = threads;
     return made;
 }
@@ -97,8 +97,10 @@ Operator make_operator(const char* name, Make make, int threads) {
 class Domain {
    public:
     Domain(const Api& api, int threads)
-        : operators_{make_operator("SparseMatMul", make_product, threads),
-                     make_operator("SparseConv", make_convolution, threads)} {
+        : operators_{
+              make_operator("SparseMatMul", make_product, sparse_inputs, threads),
+              make_operator("SparseConv", make_convolution, sparse_inputs, threads),
+              make_operator("DepthwiseConv", make_depthwise, {float32_type, float32_type, float32_type}, threads)} {
         api.call(CreateCustomOpDomain{}, domain_name, &domain_);
         for (const Operator& op : operators_)
             api.call(CustomOpDomain_Add{}, domain_, static_cast<const CustomOp*>(&op));
@@ -107,7 +109,9 @@ class Domain {
     CustomOpDomain* domain() const { return domain_; }
 
    private:
-    const Operator operators_[2];
+    static inline const std::vector<ElementType> sparse_inputs{float32_type, int64_type, int32_type, float32_type,
+                                                               float32_type};
+    const Operator operators_[3];
     CustomOpDomain* domain_ = nullptr;
 };
 

@@ -38,7 +38,8 @@ const char* words(const CsrReport& report) {
 
 }  // namespace
 
-Weights::Weights(const Api& api, const KernelInfo* info) : matrix_(read(api, info)), finish_(read_finish(api, info)) {}
+Weights::Weights(const Api& api, const KernelInfo* info)
+    : matrix_(read(api, info)), finish_(api, info, bias_input, matrix_.stored().rows) {}
 
 StoredMatrix Weights::read(const Api& api, const KernelInfo* info) {
     copy<std::int64_t>(api.constant_input(info, row_ptr_input, int64_type, "row_ptr"), row_ptr_);
@@ -59,14 +60,12 @@ StoredMatrix Weights::read(const Api& api, const KernelInfo* info) {
     return {rows, cols, row_ptr_.data(), columns_.data(), values_.data(), Type::f32};
 }
 
-Epilogue Weights::read_finish(const Api& api, const KernelInfo* info) {
-    Epilogue finish{};
+Finish::Finish(const Api& api, const KernelInfo* info, std::size_t bias_input, std::int64_t outputs) {
     if (api.n_inputs(info) > bias_input) {
         copy<float>(api.constant_input(info, bias_input, float32_type, "bias"), bias_);
-        if (static_cast<std::int64_t>(bias_.size()) != matrix_.stored().rows)
+        if (static_cast<std::int64_t>(bias_.size()) != outputs)
             throw std::invalid_argument("bias has " + std::to_string(bias_.size()) + " entries for " +
-                                        std::to_string(matrix_.stored().rows) + " outputs");
-        finish.bias = bias_.data();
+                                        std::to_string(outputs) + " outputs");
     }
     const std::string name = api.text(info, "activation");
     const auto* const names = std::begin(activation_names.name);
@@ -76,9 +75,8 @@ Epilogue Weights::read_finish(const Api& api, const KernelInfo* info) {
     });
     if (found == std::end(activation_names.name))
         throw std::invalid_argument("attribute activation is none of: " + std::string(activation_list));
-    finish.activation = static_cast<Activation>(found - names);
-    finish.parameter = static_cast<double>(api.number(info, "parameter"));
-    return finish;
+    epilogue_.activation = static_cast<Activation>(found - names);
+    epilogue_.parameter = static_cast<double>(api.number(info, "parameter"));
 }
 
 }  // namespace cs::ort

@@ -15,7 +15,26 @@
 namespace cs::ort {
 
 // The inputs of a node: first what it is applied to, then these.
-enum Input : std::size_t { x_input, row_ptr_input, columns_input, values_input, bias_input, most_inputs };
+enum Input : std::size_t { x_input, row_ptr_input, columns_input, values_input, bias_input };
+
+// What is done to outputs: attributes activation and parameter, and a bias if the node has that input.
+class Finish {
+   public:
+    Finish() = default;
+    // May throw std::invalid_argument.
+    Finish(const Api& api, const KernelInfo* info, std::size_t bias_input, std::int64_t outputs);
+
+    // Of the bias that lies here.
+    Epilogue epilogue() const {
+        Epilogue epilogue = epilogue_;
+        if (!bias_.empty()) epilogue.bias = bias_.data();
+        return epilogue;
+    }
+
+   private:
+    AlignedVector<float> bias_;
+    Epilogue epilogue_{};
+};
 
 class Weights {
    public:
@@ -23,17 +42,16 @@ class Weights {
     Weights(const Api& api, const KernelInfo* info);
 
     const Matrix& matrix() const { return matrix_; }
-    const Epilogue& finish() const { return finish_; }
+    Epilogue finish() const { return finish_.epilogue(); }
 
    private:
     StoredMatrix read(const Api& api, const KernelInfo* info);
-    Epilogue read_finish(const Api& api, const KernelInfo* info);
 
     std::vector<std::int64_t> row_ptr_;
     std::vector<std::int32_t> columns_;
-    AlignedVector<float> values_, bias_;
+    AlignedVector<float> values_;
     const Matrix matrix_;
-    const Epilogue finish_;
+    const Finish finish_;
 };
 
 }  // namespace cs::ort
