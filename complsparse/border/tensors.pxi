@@ -5,7 +5,7 @@ cdef extern from "Python.h":
     bint Py_IsInitialized() noexcept nogil
 
 cdef object _tensor_class = None
-cdef object _from_numpy, _is_grad_enabled, _wrote_to
+cdef object _from_numpy, _is_grad_enabled, _is_neg, _wrote_to
 cdef ExchangeAPI* _exchange = NULL
 
 # What of DLPack's structures in C is used here: a tensor's memory, described, who lets go of it, and how torch is asked
@@ -55,11 +55,11 @@ cdef ExchangeAPI* exchange_of(object tensor_class):
 
 cdef bint find_torch():
     """Whether torch is there, and what of it is used."""
-    global _tensor_class, _from_numpy, _is_grad_enabled, _wrote_to, _exchange
+    global _tensor_class, _from_numpy, _is_grad_enabled, _is_neg, _wrote_to, _exchange
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "autograd") or not hasattr(torch, "from_numpy"):  # not, or not wholly
         return False
-    _from_numpy, _is_grad_enabled = torch.from_numpy, torch.is_grad_enabled
+    _from_numpy, _is_grad_enabled, _is_neg = torch.from_numpy, torch.is_grad_enabled, torch.Tensor.is_neg
     _wrote_to = torch.autograd.graph.increment_version
     _exchange = exchange_of(torch.Tensor)
     _tensor_class = torch.Tensor
@@ -92,7 +92,7 @@ cdef object described_array(object tensor):
     """The array on the memory of a tensor of floats that nothing is recorded of, in a fraction of the time that its own
     `numpy` takes; None where that has to look closer, and for what is no tensor."""
     cdef DLTensor found
-    if type(tensor) is not _tensor_class or tensor.is_neg() or not describe_floats(tensor, &found):
+    if type(tensor) is not _tensor_class or _is_neg(tensor) or not describe_floats(tensor, &found):
         return None
     cdef int size = found.bits // 8, axis
     cdef cnp.npy_intp shape[MOST_AXES]
@@ -139,11 +139,10 @@ cpdef object memory_of(object out):
     return memory if cnp.PyArray_Check(memory) else ops().memory_of(out, "out")
 
 
-# An array lent to a tensor: the structure that torch keeps, and behind it the shape and the strides that it points to.
+# An array lent to a tensor: the structure that torch keeps, and behind it the shape that it points to.
 cdef struct Lent:
     ManagedTensor managed
     int64_t shape[MOST_AXES]
-    int64_t strides[MOST_AXES]
 
 
 cdef void let_go_of_array(ManagedTensor* managed) noexcept nogil:
@@ -153,7 +152,6 @@ cdef void let_go_of_array(ManagedTensor* managed) noexcept nogil:
     free(managed)
 
 
-@cython.cdivision(True)
 cdef object described_tensor(cnp.ndarray array):
     """The tensor on the memory of an array of floats, in half the time of `torch.from_numpy`; None where that is asked."""
     cdef int axis, type_num = cnp.PyArray_TYPE(array), axes = cnp.PyArray_NDIM(array)
@@ -169,9 +167,9 @@ cdef object described_tensor(cnp.ndarray array):
     cdef DLTensor* lies = &managed.tensor
     lies.data, lies.device_type = cnp.PyArray_DATA(array), 1
     lies.code, lies.bits, lies.lanes = 2, 8 * size, 1
-    lies.ndim, lies.shape, lies.strides = axes, &lent.shape[0], &lent.strides[0]
+    lies.ndim, lies.shape = axes, &lent.shape[0]  # no strides: the array is contiguous
     for axis in range(axes):
-        lent.shape[axis], lent.strides[axis] = array.shape[axis], array.strides[axis] // size
+        lent.shape[axis] = array.shape[axis]
     cdef void* found = NULL
     Py_INCREF(array)
     if _exchange.to_object(managed, &found) != 0:
