@@ -289,6 +289,21 @@ CS_INLINE V at_most(V a, V most) {
     return a > most ? most : a;
 }
 
+// b where it is greater, else a, which may be NaN. Intrinsics: GCC 12 compares and blends here, too.
+template <class V>
+CS_INLINE V greater(V a, V b) {
+#ifdef __AVX512F__
+    if constexpr (std::is_same_v<V, vec<float, 16>>) return _mm512_maskz_max_ps(0xffff, b, a);
+    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_max_pd(0xff, b, a);
+#endif
+#ifdef __AVX__
+    if constexpr (std::is_same_v<V, vec<float, 4>>) return _mm_max_ps(b, a);
+    if constexpr (std::is_same_v<V, vec<float, 8>>) return _mm256_max_ps(b, a);
+    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_max_pd(b, a);
+#endif
+    return b > a ? b : a;
+}
+
 // NaN stays NaN, as in np.maximum.
 template <class V>
 inline V relu(V a) {
