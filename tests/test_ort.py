@@ -234,6 +234,43 @@ def test_zeros_put_around_images_before_a_convolution(pads, more, gone):
     check(model_of(text, constants), x, ["SparseConv"] if gone else ["Pad", "SparseConv"])
 
 
+@pytest.mark.parametrize(
+    ("attributes", "operands", "filters", "behind"),
+    [
+        ('mode = "linear"', "s, , , sizes", (6, 8, 1, 1), True),
+        ('mode = "nearest"', "s, , scales", (8, 8, 1, 1), True),
+        ('mode = "linear", coordinate_transformation_mode = "align_corners"', "s, , , sizes", (6, 8, 1, 1), True),
+        ('mode = "linear", antialias = 1', "s, , , sizes", (6, 8, 1, 1), True),
+        ('mode = "linear"', "s, , , sizes", (9, 8, 1, 1), False),  # more channels would be resized
+        ('mode = "linear"', "s, , , sizes", (6, 8, 3, 3), False),
+        ('mode = "cubic"', "s, , , sizes", (6, 8, 1, 1), False),
+        ('mode = "linear"', "s, , , smaller", (6, 8, 1, 1), False),
+    ],
+)
+def test_convolutions_of_one_pixel_change_places_with_the_resize_before_them(attributes, operands, filters, behind):
+    """The image has other entries than zeros at its edges, and the activation stays behind both."""
+    rng = np.random.default_rng(24)
+    n = filters[0]
+    constants = {
+        "W": sparse_array(rng, filters, 0.2), "b": rng.standard_normal(n).astype(np.float32),
+        "sizes": np.array([2, 8, 12, 14]), "smaller": np.array([2, 8, 3, 4]),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+    }  # fmt: skip
+    text = f"""g (float[2, 8, 6, 7] x) => (float[2, {n}, h, w] y) {{
+        s = Abs(x) r = Resize<{attributes}>({operands}) c = Conv(r, W, b) y = Relu(c) }}"""
+    ops = ["Abs", "SparseConv", "Resize", "Relu"] if behind else ["Abs", "Resize", "SparseConv"]
+    check(model_of(text, constants), rng.standard_normal((2, 8, 6, 7)).astype(np.float32), ops)
+
+
+def test_a_resize_that_others_read_stays():
+    rng = np.random.default_rng(25)
+    text = """g (float[2, 8, 6, 7] x) => (float[2, 4, 12, 14] y, float[2, 8, 12, 14] z) {
+        r = Resize(x, , , sizes) y = Conv(r, W) z = Relu(r) }"""
+    constants = {"W": sparse_array(rng, (4, 8, 1, 1), 0.2), "sizes": np.array([2, 8, 12, 14])}
+    check(model_of(text, constants), rng.standard_normal((2, 8, 6, 7)).astype(np.float32),
+          ["Resize", "SparseConv", "Relu"])  # fmt: skip
+
+
 def test_padded_images_that_others_read_stay():
     rng = np.random.default_rng(22)
     text = """g (float[n, 8, 9, 11] x) => (float[n, 16, 9, 11] y, float[n, 8, 11, 13] z) {

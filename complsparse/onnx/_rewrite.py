@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from complsparse._files.trust import naming
 from complsparse.onnx._constants import Constants, attributes_of
 from complsparse.onnx._files import Model, read_model, restore
 from complsparse.onnx._library import DOMAIN, VERSION
-from complsparse.onnx._shapes import inferred, sizes_of
+from complsparse.onnx._shapes import Sizes, inferred, sizes_of
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 from complsparse.onnx._worth import CALL, gain
 
@@ -174,12 +175,16 @@ class _Graph:
         reader = self.reader.get(name) if self.readers[name] == 1 else None
         return reader if reader is not None and _is_plain(reader) else None
 
+    def free(self, name: str) -> str:
+        """A name that nobody has, from now on this one."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
     def initializer(self, name: str, array: NDArray[Any]) -> str:
         """The name of a new one."""
-        free = name
-        while free in self.taken:
-            free += "_"
-        self.taken.add(free)
+        free = self.free(name)
         self.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), free))
         return free
 
@@ -203,6 +208,38 @@ class _Graph:
         pads = [int(n) for n in around[:, 2:].ravel() + np.array(layer.attributes["pads"])]
         return pad.input[0], layer._replace(attributes=layer.attributes | {"pads": pads})
 
+    def resized(self, node: Any, layer: Layer, sizes: Sizes) -> Any | None:
+        """The Resize before a convolution of one pixel that may go behind it, and leaves it fewer pixels there.
+
+        Pixels are sums of pixels whose factors add up to 1, the same in every channel; a bias passes through them."""
+        name = node.input[0]
+        resize = self.writer.get(name)
+        if resize is None or resize.op_type != "Resize" or not _is_plain(resize) or self.readers[name] != 1:
+            return None
+        one = {"kernel_shape": 1, "strides": 1, "pads": 0}
+        if layer.operator != "SparseConv" or any(n != one[a] for a in one for n in layer.attributes[a]):
+            return None
+        given = attributes_of(resize)
+        how = given.get("coordinate_transformation_mode", b"half_pixel")
+        if given.get("mode", b"nearest") not in (b"nearest", b"linear") or how == b"tf_crop_and_resize":
+            return None
+        before, behind = ([n or 0 for n in sizes.get(value) or [0]] for value in (resize.input[0], name))
+        if 0 in before or 0 in behind or before[:2] != behind[:2] or layer.outputs > before[1]:
+            return None
+        fewer = math.prod(before[2:]) < math.prod(behind[2:])
+        return resize if fewer and "axes" not in given and "keep_aspect_ratio_policy" not in given else None
+
+    def replace_behind(self, node: Any, layer: Layer, resize: Any, sizes: Sizes) -> None:
+        """A convolution by a node of ours, and the Resize behind it."""
+        self.dropped.add(id(resize))
+        small = self.free(node.output[0])
+        size = np.array([sizes[resize.input[0]][0], layer.outputs, *sizes[node.input[0]][2:]], np.int64)
+        behind = onnx.NodeProto.FromString(resize.SerializeToString())
+        del behind.input[:], behind.output[:]
+        behind.input.extend([small, "", "", self.initializer(f"{node.input[0]}/sizes", size)])
+        behind.output.append(node.output[0])
+        self.put(node, [self.ours(node, layer, resize.input[0], small), behind])
+
     def replace(self, node: Any, layer: Layer) -> None:
         """By a node of ours, which does what the nodes around it do, where it can."""
         x, layer = self.padded(node, layer)
@@ -218,14 +255,21 @@ class _Graph:
         if after is not None and activation is not None:
             last = after
             self.dropped.add(id(after))
+        self.put(node, [self.ours(node, layer._replace(bias=bias), x, last.output[0], activation)])
+
+    def ours(self, node: Any, layer: Layer, x: str, y: str, activation: tuple[str, float] | None = None) -> Any:
         name, parameter = activation or ("none", 0.0)
-        arrays = layer._replace(bias=bias).initializers()
+        arrays = layer.initializers()
         inputs = [x, *(self.initializer(f"{node.input[1]}/{what}", array) for what, array in arrays.items())]
-        ours = onnx.helper.make_node(
-            layer.operator, inputs, [last.output[0]], name=node.name, domain=DOMAIN,
+        return onnx.helper.make_node(
+            layer.operator, inputs, [y], name=node.name, domain=DOMAIN,
             activation=name, parameter=parameter, **layer.attributes,
         )  # fmt: skip
-        self.nodes[next(i for i, other in enumerate(self.nodes) if other is node)] = ours
+
+    def put(self, node: Any, others: list[Any]) -> None:
+        """In the place of a node."""
+        at = next(i for i, other in enumerate(self.nodes) if other is node)
+        self.nodes[at : at + 1] = others
 
     def _summand(self, node: Any, product: str, outputs: int) -> NDArray[Any] | None:
         """What a node adds to each output of a product, where that is constant."""
@@ -401,7 +445,11 @@ def _rewritten(model: Model, sparsity: float, all_convolutions: bool) -> Any:
         raise ValueError(f"the model has operators of {DOMAIN} of another version than {VERSION}")
     graph, sizes = _Graph(proto.graph, Constants(model)), sizes_of(proto)
     for node, layer in _chosen(graph, sizes, sparsity, all_convolutions):
-        graph.replace(node, layer)
+        resize = graph.resized(node, layer, sizes)
+        if resize is None:
+            graph.replace(node, layer)
+        else:
+            graph.replace_behind(node, layer, resize, sizes)
     restore(model, graph.finish())
     proto.ir_version = max(proto.ir_version, _FORMAT)
     if DOMAIN not in {imported.domain for imported in proto.opset_import}:
