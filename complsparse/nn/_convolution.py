@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from complsparse.nn._pools import MaxPool2d
 
 
+# Filters of one pattern share loads: from this share of non-zeros on that saves more than zeros cost (0.42 where
+# 24 filters of 3 x 3 go over three channels of 224 x 224 on Granite Rapids).
+_LEAST_STORED = 0.5
 # Dense filters of up to so many weights, on images of at least so many pixels, are faster as filters that are packed.
 _MOST_PACKED, _LEAST_PIXELS = 1 << 17, 128
 
@@ -96,7 +99,13 @@ class _Convolution(_Filters):
         if not isinstance(self.W, np.ndarray):
             return self.W
         kernel = bound.geometry.kernel[2 - self.axes :]
-        return from_filters(self.W.reshape(self.W.shape[0], bound.channels // bound.groups, *kernel))
+        filters = self.W.reshape(self.W.shape[0], bound.channels // bound.groups, *kernel)
+        if np.count_nonzero(filters) <= _LEAST_STORED * filters.size:
+            return from_filters(filters)
+        whole = from_filters(np.ones_like(filters))
+        csr = whole.tocsr()
+        csr.data = filters.ravel().copy()
+        return whole.with_values(csr)
 
     def apply(self, *inputs: Any) -> Any:
         bound, _ = self._bound(inputs[0].shape[1:])
