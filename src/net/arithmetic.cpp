@@ -245,9 +245,20 @@ class PermuteStep final : public Step {
 
     // Two axes of which the inner one is the shorter: it goes around the other.
     void across(const PermutedAxis& outer, const PermutedAxis& inner, const T* from, T*& to) const {
+        if (inner.n == 2 && outer.step == 1) return alternate(outer.n, from, from + inner.step, to);
         for (std::int64_t j = 0; j < inner.n; ++j, from += inner.step)
             for (std::int64_t i = 0; i < outer.n; ++i) to[i * inner.n + j] = from[i * outer.step];
         to += outer.n * inner.n;
+    }
+
+    // Entries of two runs by turns, as whole vectors.
+    static void alternate(std::int64_t n, const T* __restrict even, const T* __restrict odd, T*& end) {
+        T* __restrict to = end;
+        for (std::int64_t i = 0; i < n; ++i) {
+            to[2 * i] = even[i];
+            to[2 * i + 1] = odd[i];
+        }
+        end += 2 * n;
     }
 
     const std::vector<PermutedAxis> axes_;
