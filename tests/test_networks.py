@@ -221,6 +221,43 @@ def test_branches_and_several_outputs(n):
         assert_allclose(one_by_one, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(("first", "again", "shares"), [("a", "", True), ("a", "a", True), ("a", "ab", False),
+                                                        ("x", "", True), ("x", "b", False)])  # fmt: skip
+def test_sums_take_the_place_of_what_nobody_reads_any_more(n, first, again, shares):
+    """Of two values, the first of which may be the input; `again`: those that are read after the sum, too."""
+    rng = np.random.default_rng(7)
+    g = nn.Graph()
+    values = {"x": g.input("x", (None, 4, 8, 8))}
+    for name in "ab":
+        values[name] = g.add(nn.Conv2d(sparse_weights(rng, (4, 4, 3, 3)), padding=1), values["x"])
+    both = g.add(nn.ReLU(), g.add(nn.Add(), values[first], values["b"]))
+    for name, value in (("sum", both), *((name, values[name]) for name in again)):
+        g.output(g.add(nn.GlobalAvgPool2d(), value), name)
+    x = draw_input(rng, n, (4, 8, 8))
+    before = x.copy()
+    results = g(x)
+    for y, wanted in zip(results if again else [results], by_numpy(g, x), strict=True):
+        assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(x, before)
+    plan = g.plan(x.shape)
+    (step,) = [step for step in plan.steps if step.kernel.startswith("add")]
+    places = [plan._places[value.number] for value in step.reads]
+    assert (plan._places[step.writes[0].number] in places) == shares
+
+
+@pytest.mark.parametrize(("density", "stored"), [(0.9, 1.0), (0.3, 0.3)])
+def test_dense_filters_of_few_zeros_store_them(density, stored):
+    """So that all rows have one pattern."""
+    rng = np.random.default_rng(8)
+    W = rng.permutation(np.arange(8 * 3 * 3 * 3) < density * 216).reshape(8, 3, 3, 3) * np.float32(1.5)
+    layer = nn.Conv2d(W.astype(np.float32), 3, stride=2, padding=1)
+    x = draw_input(rng, 2, (3, 32, 32))
+    assert_allclose(nn.Sequential([layer])(x), networks.reference(layer, x), rtol=1e-4, atol=1e-4)
+    bound, _ = layer._bound((3, 32, 32))
+    assert layer._sparse(bound).nnz == pytest.approx(216 * stored, abs=1)
+
+
 def test_a_product_that_others_read_stays_as_it_is():
     """The batch norm behind the stem must not change what the sum reads."""
     g = residual(np.random.default_rng(0))

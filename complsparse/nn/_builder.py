@@ -90,9 +90,13 @@ class Builder:
             self.program.fix(number, self.constants[part.memory])
         return Value(spec, (number,))
 
-    def step(self, kernel: str, number: int, reads: list[Value], write: Value, whole_batch: bool = False) -> None:
+    def step(
+        self, kernel: str, number: int, reads: list[Value], write: Value, whole_batch: bool = False,
+        in_place: bool = False,
+    ) -> None:  # fmt: skip
         """`number`: what the program called it. `whole_batch`: it has no form for a sample at a time."""
-        self._add(number, Step(self.node, kernel, tuple(reads), (write,), write.spec.n_samples, whole_batch))
+        samples = write.spec.n_samples
+        self._add(number, Step(self.node, kernel, tuple(reads), (write,), samples, whole_batch, in_place))
 
     def host(self, name: str, function: Callable[..., None], reads: list[Value], writes: list[Value]) -> None:
         """A step that Python computes on whole arrays: ``function(*arrays read, *arrays written)``."""

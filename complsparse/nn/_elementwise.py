@@ -34,7 +34,8 @@ class ActivationLayer(Layer):
         x = builder.dense(inputs[0])
         y = builder.new(x.spec)
         program = builder.program
-        builder.step(self.activation, program.activation(self.activation, x.spec.size, x.number, y.number), [x], y)
+        builder.step(self.activation, program.activation(self.activation, x.spec.size, x.number, y.number), [x], y,
+                     in_place=True)  # fmt: skip
         return y
 
 

@@ -36,6 +36,7 @@ class Step(NamedTuple):
     writes: tuple[Value, ...]
     samples: int
     whole_batch: bool
+    in_place: bool = False  # each entry is made of those at its place: the result may lie where an operand does
 
 
 class Part(NamedTuple):
@@ -76,6 +77,8 @@ def placed(steps: list[Step], parts: list[Part], outside: list[int], takes_rows:
     lives = _lives(steps, parts, chains)
     cut_anew = {part.memory for number, part in enumerate(parts) if number != part.memory}
     places = {parts[number].memory: Place("outside", i) for i, number in enumerate(outside)}
+    alone = set(range(len(steps))).difference(*chains)
+    shared = _share(lives, steps, parts, alone, cut_anew | places.keys())
     batch: list[tuple[int, int, range]] = []
     sample_bytes = 0
     for stretch in stretches:
@@ -93,6 +96,7 @@ def placed(steps: list[Step], parts: list[Part], outside: list[int], takes_rows:
         sample_bytes = max(sample_bytes, used)
     offsets, batch_bytes = _packed(batch)
     places |= {number: Place("batch", offset) for number, offset in offsets.items()}
+    places |= {number: places[other] for number, other in shared.items()}
     of_numbers = {number: places[part.memory] for number, part in enumerate(parts) if part.memory in places}
     as_taken = [(s.stop, by_sample[s.start], steps[s.start].samples) for s in stretches]
     as_chains = [(chain.start, [steps[i].writes[0].number for i in chain[:-1]], cache() // 2) for chain in chains]
@@ -186,6 +190,27 @@ def _lives(steps: list[Step], parts: list[Part], chains: list[range]) -> dict[in
                 memory = parts[number].memory
                 lives[memory] = range(lives[memory].start if memory in lives else own.start, own.stop)
     return lives
+
+
+def _share(
+    lives: dict[int, range], steps: list[Step], parts: list[Part], alone: set[int], apart: set[int]
+) -> dict[int, int]:
+    """Of memory that is the result of a step of those `alone`, that of an operand which nobody reads any more, and
+    which lives on in its place: lines that were just read are written. `apart`: memory that stays as it is."""
+    shared: dict[int, int] = {}
+    for i, step in enumerate(steps):
+        if not step.in_place or i not in alone:
+            continue
+        result = parts[step.writes[0].number]
+        for operand in (parts[value.number] for value in step.reads):
+            first = shared.get(operand.memory, operand.memory)
+            if operand.is_fixed or {operand.memory, result.memory} & apart or operand.bytes != result.bytes:
+                continue
+            if operand.memory != result.memory and lives[first].stop == i + 1:
+                lives[first] = range(lives[first].start, lives.pop(result.memory).stop)
+                shared[result.memory] = first
+                break
+    return shared
 
 
 def _whole(life: range, stretches: list[range], by_sample: list[bool]) -> range:

@@ -52,10 +52,10 @@ class _Pairwise(ArrayLayer):
                 for (n, *steps), step in zip(axes, _steps(of_sample), strict=True)
             ]
         image = spec.shape if len(spec.shape) == 3 else (0, 0, 0)
-        step = builder.program.pair(
-            self.operation, _joined(axes), image, activation, read[0].number, read[1].number, y.number
-        )
-        builder.step(self.operation if activation is None else f"{self.operation} + {activation}", step, read, y)
+        joined = _joined(axes)
+        step = builder.program.pair(self.operation, joined, image, activation, read[0].number, read[1].number, y.number)
+        name = self.operation if activation is None else f"{self.operation} + {activation}"
+        builder.step(name, step, read, y, in_place=len(joined) == 1 and joined[0][1:] == (1, 1))
         return y
 
 
