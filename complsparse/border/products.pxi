@@ -50,13 +50,32 @@ cdef inline cnp.ndarray fresh(CPlan plan, int ndim, cnp.npy_intp* dims, int type
     return cnp.PyArray_EMPTY(ndim, dims, type_num, 0)
 
 
+cdef int _first_of_others = 256  # NPY_USERDEF: the first number of dtypes that other packages make
+cdef int _bfloat16_num = -1  # found where one is met: names take longer than numbers
+
+
+cdef inline bint is_half(cnp.ndarray x):
+    global _bfloat16_num
+    cdef int num = cnp.PyArray_TYPE(x)
+    if num == cnp.NPY_FLOAT16 or num == _bfloat16_num:
+        return True
+    if num < _first_of_others or x.dtype.name != "bfloat16":
+        return False
+    _bfloat16_num = num
+    return True
+
+
 cdef inline bint is_short_half(Operand W, cnp.ndarray x, object out):
     """Whether x is of 16-bit floats that are read as float32, and so few that a copy of all costs little."""
-    if W.w_num != cnp.NPY_FLOAT32 or cnp.PyArray_SIZE(x) > 1 << 20:
+    if W.w_num != cnp.NPY_FLOAT32 or cnp.PyArray_SIZE(x) > 1 << 20 or not is_half(x):
         return False
-    if x.dtype.name not in ("bfloat16", "float16"):
+    if out is None:
+        return True
+    if not cnp.PyArray_CheckExact(out):
         return False
-    return out is None or (cnp.PyArray_CheckExact(out) and not ops().overlap(x, out))
+    if cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray> out):
+        return contiguous_apart(x, <cnp.ndarray> out)
+    return not ops().overlap(x, out)
 
 
 cdef object product(Operand W, object dense, bint from_right, bint features_last, object out, object bias, object activation):
