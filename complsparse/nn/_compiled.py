@@ -13,6 +13,7 @@ from complsparse import _core
 from complsparse._arrays import as_array
 from complsparse._dtypes import as_dtype
 from complsparse._operands import as_compute
+from complsparse.nn._constant_channels import without_constant_channels
 from complsparse.nn._integers import QuantizedLayer
 from complsparse.nn._layer import Layer, is_weights
 from complsparse.nn._passes import Network, Node, fused
@@ -113,7 +114,7 @@ class Compiled:
         if found is None:
             inferred(self._network, shapes)  # errors name the layers as they were given
             if self._compiled is None:
-                self._compiled = fused(self._network)
+                self._compiled = without_constant_channels(fused(self._network))
             found = NetPlan(self._compiled, shapes, dtype)
             while len(self._plans) >= _MOST_PLANS:
                 self._plans.pop(next(iter(self._plans), None), None)
