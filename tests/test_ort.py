@@ -206,6 +206,23 @@ def test_dense_convolutions_of_single_channels(size, channels, each, attributes,
         check(model_of(text, constants), x, ops, threads, sparsity=0.5)
 
 
+@pytest.mark.parametrize(("channels", "kernel", "ours"), [(3, 3, True), (4, 2, True), (5, 3, False), (3, 1, False)])
+def test_dense_convolutions_of_few_channels_come_along(channels, kernel, ours):
+    """Before a sparse one, with a zero among their weights."""
+    rng = np.random.default_rng(26)
+    F = rng.standard_normal((6, channels, kernel, kernel)).astype(np.float32)
+    F[0, 0, 0, 0] = 0
+    text = f"""g (float[n, {channels}, 20, 21] x) => (float[n, 16, h, w] y) {{
+        p = Pad(x, pads) c = Conv<strides = [2, 2]>(p, F, b) r = Relu(c) y = Conv(r, W) }}"""
+    constants = {"F": F, "b": rng.standard_normal(6).astype(np.float32), "W": sparse_array(rng, (16, 6, 1, 1), 0.3),
+                 "pads": np.array([0, 0, 0, 0, 0, 0, 1, 1])}  # fmt: skip
+    x = rng.standard_normal((2, channels, 20, 21)).astype(np.float32)
+    ops = ["SparseConv", "SparseConv"] if ours else ["Pad", "Conv", "Relu", "SparseConv"]
+    rewritten, _ = check(model_of(text, constants), x, ops, sparsity=0.5)
+    values = [t for t in rewritten.graph.initializer if t.name == "F/values"]
+    assert [tuple(t.dims) for t in values] == [(F.size,)] * ours
+
+
 def test_dense_convolutions_stay_where_none_is_sparse():
     rng = np.random.default_rng(20)
     text = "g (float[1, 8, 9, 11] x) => (float[1, 8, 7, 9] y) { y = Conv<group = 8>(x, F) }"

@@ -21,6 +21,7 @@ from complsparse.onnx._shapes import Sizes, inferred, sizes_of
 from complsparse.onnx._sparse_tensors import SparseTensor, is_sparse, rows_of
 from complsparse.onnx._worth import CALL, gain
 
+_FEW_CHANNELS = 4
 _FORMAT = 4  # of models, from which on initializers need not be inputs
 
 
@@ -85,7 +86,11 @@ def _of_gemm(node: Any, constants: Constants, sparsity: float) -> Layer | None:
 
 
 def _of_conv(node: Any, constants: Constants, sparsity: float) -> Layer | None:
-    weights, given = _weights(node, constants, sparsity), attributes_of(node)
+    return _of_filters(node, constants, _weights(node, constants, sparsity))
+
+
+def _of_filters(node: Any, constants: Constants, weights: NDArray[Any] | SparseTensor | None) -> Layer | None:
+    given = attributes_of(node)
     if weights is None or weights.ndim not in (3, 4) or given.get("group", 1) != 1:
         return None
     geometry, bias = _geometry(given, weights.shape), _bias_of_conv(node, constants, weights.shape[0])
@@ -108,6 +113,21 @@ def _of_depthwise_conv(node: Any, constants: Constants) -> Layer | None:
     if geometry is None or bias is False or not weights.size or weights.shape[0] % groups:
         return None
     return Layer("DepthwiseConv", weights, bias, geometry)
+
+
+def _of_first_conv(node: Any, constants: Constants) -> Layer | None:
+    """With dense filters over few channels, as images have when they come in."""
+    weights = constants.array(node.input[1]) if node.op_type == "Conv" and len(node.input) > 1 else None
+    if weights is None or weights.dtype != np.float32 or weights.ndim != 4 or not weights.size:
+        return None
+    outputs, channels, taps = len(weights), weights.shape[1], math.prod(weights.shape[2:])
+    layer = _of_filters(node, constants, weights) if channels <= _FEW_CHANNELS and taps > 1 else None
+    if layer is None:
+        return None
+    # Zeros too, so that all rows have one pattern.
+    places = np.tile(np.arange(channels * taps, dtype=np.int32), outputs)
+    starts = np.arange(outputs + 1, dtype=np.int64) * (channels * taps)
+    return layer._replace(filters=sparse.csr_array((weights.ravel(), places, starts), shape=layer.filters.shape))
 
 
 def _geometry(given: dict[str, Any], filters: tuple[int, ...]) -> dict[str, Any] | None:
@@ -300,7 +320,9 @@ def _chosen(graph: _Graph, sizes: Any, sparsity: float, all_convolutions: bool) 
         layer = _LAYERS[node.op_type](node, graph.constants, sparsity)
         if layer is not None:
             found.append((node, layer))
-        elif (layer := _of_depthwise_conv(node, graph.constants)) is not None:
+            continue
+        layer = _of_depthwise_conv(node, graph.constants) or _of_first_conv(node, graph.constants)
+        if layer is not None:
             between.append((node, layer))
     convolutions = [(node, layer) for node, layer in found if layer.operator == "SparseConv"]
     if all_convolutions or not convolutions:
