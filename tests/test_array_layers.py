@@ -625,3 +625,18 @@ def test_several_results_are_read_one_at_a_time():
         g.add(nn.ReLU(), parts)
     with pytest.raises(TypeError, match="several results"):
         g.output(parts)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Transpose((1, 0, 2)), nn.Transpose((0, 2, 1)), nn.Transpose(), nn.Pad((0,) * 6), nn.Pad((0,) * 6, "edge")],
+)
+def test_moves_that_leave_all_where_it_is_are_no_steps(layer):
+    for shape in ((1, 1, 8), (1, 3, 4)):
+        g = nn.Graph()
+        g.output(g.add(nn.ReLU(), g.add(layer, g.add(nn.ReLU(), g.input("x", (None, *shape[1:]))))), "y")
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        assert_array_equal(g(x), layer.apply(np.maximum(x, 0)))
+        kernels = [step.kernel for step in g.plan(shape).steps]
+        stays = isinstance(layer, nn.Pad) or shape[1] == 1 or layer.axes == (1, 0, 2)
+        assert (kernels == ["relu", "relu"]) == stays

@@ -226,6 +226,9 @@ class _Permuted(ArrayLayer):
     def emit(self, builder: Builder, *inputs: Value) -> Value:
         x = builder.dense(inputs[0])
         shape, order = self.moved(x.spec.whole)
+        long = [axis for axis in order if shape[axis] != 1]
+        if long == sorted(long):  # the same entries in the same order
+            return builder.cut(x, self.result(x.spec))
         if x.spec.dtype is not None or x.spec.samples is None or order[0] != 0:
             return super().emit(builder, *inputs)  # type: ignore[no-any-return]
         y = builder.new(self.result(x.spec)._replace(known=None))
@@ -261,17 +264,7 @@ def Tile(x: Any, repeats: Known) -> Any:
     return np.tile(x, _ints(repeats))
 
 
-@array_layer
-def Pad(
-    x: Any,
-    pads: Known = None,
-    fill: Any = None,
-    along: Known = None,
-    *,
-    widths: Ints = (),
-    mode: Literal["constant", "reflect", "edge", "wrap"] = "constant",
-    value: float = 0.0,
-) -> Any:
+class Pad(ArrayLayer):
     """More entries on both sides of axes.
 
     Parameters
@@ -283,18 +276,39 @@ def Pad(
     value : float
         Of the new entries, where it is not the third input.
     """
-    given = widths if pads is None else _ints(pads)
-    axes = tuple(range(x.ndim)) if along is None else _ints(along)
-    if len(given) != 2 * len(axes):
-        raise ValueError(f"widths {given} are not two for each of {len(axes)} axes")
-    pairs = [(0, 0)] * x.ndim
-    for i, axis in enumerate(axes):
-        pairs[axis] = given[i], given[i + len(axes)]
-    filled: Any = value if fill is None else np.reshape(fill, ())
-    kept = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(pairs, x.shape, strict=True))
-    grown = [(max(0, a), max(0, b)) for a, b in pairs]
-    more: dict[str, Any] = {"constant_values": filled} if mode == "constant" else {}
-    return np.pad(x[kept], grown, mode=mode, **more)
+
+    widths: Ints
+
+    @staticmethod
+    def function(
+        x: Any,
+        pads: Known = None,
+        fill: Any = None,
+        along: Known = None,
+        *,
+        widths: Ints = (),
+        mode: Literal["constant", "reflect", "edge", "wrap"] = "constant",
+        value: float = 0.0,
+    ) -> Any:
+        given = widths if pads is None else _ints(pads)
+        axes = tuple(range(x.ndim)) if along is None else _ints(along)
+        if len(given) != 2 * len(axes):
+            raise ValueError(f"widths {given} are not two for each of {len(axes)} axes")
+        pairs = [(0, 0)] * x.ndim
+        for i, axis in enumerate(axes):
+            pairs[axis] = given[i], given[i + len(axes)]
+        filled: Any = value if fill is None else np.reshape(fill, ())
+        kept = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(pairs, x.shape, strict=True))
+        grown = [(max(0, a), max(0, b)) for a, b in pairs]
+        more: dict[str, Any] = {"constant_values": filled} if mode == "constant" else {}
+        return np.pad(x[kept], grown, mode=mode, **more)
+
+    def emit(self, builder: Builder, *inputs: Value) -> Value:
+        widths = inputs[1].spec.known if len(inputs) > 1 else self.widths
+        if widths is not None and not np.any(widths):
+            x = builder.dense(inputs[0])
+            return builder.cut(x, self.result(x.spec, *(y.spec for y in inputs[1:])))
+        return super().emit(builder, *inputs)  # type: ignore[no-any-return]
 
 
 class DepthToSpace(_Permuted):
