@@ -36,15 +36,21 @@ CsrReport validate_csr(const Pattern<Index>& pattern, std::int64_t n_columns, st
         for (std::int64_t i = 0; i < nnz; ++i)
             if (pattern.columns[i] < 0 || pattern.columns[i] >= pattern.cols) return fail(CsrRule::column_range, i);
 
-    for (std::int64_t row = 0; row < pattern.rows; ++row) {
-        bool descends = false, repeats = false;
-        for (std::int64_t i = row_ptr[row] + 1; i < row_ptr[row + 1]; ++i) {
-            descends |= pattern.columns[i] < pattern.columns[i - 1];
-            repeats |= pattern.columns[i] == pattern.columns[i - 1];
-        }
-        report.sorted &= !descends;
-        report.unique &= !repeats;
+    // Neighbours that do not ascend are in order where a row ends between them: counted over all entries, and over the
+    // ends of rows, by loops whose length does not depend on a row.
+    std::int64_t descents = 0, repeats = 0;
+    for (std::int64_t i = 1; i < nnz; ++i) {
+        descents += pattern.columns[i] < pattern.columns[i - 1];
+        repeats += pattern.columns[i] == pattern.columns[i - 1];
     }
+    for (std::int64_t row = 1; row < pattern.rows && row_ptr[row] < nnz; ++row) {
+        const std::int64_t i = row_ptr[row], before = std::max<std::int64_t>(i - 1, 0);
+        const bool ends_one = i > row_ptr[row - 1] && i > 0;
+        descents -= static_cast<std::int64_t>(ends_one & (pattern.columns[i] < pattern.columns[before]));
+        repeats -= static_cast<std::int64_t>(ends_one & (pattern.columns[i] == pattern.columns[before]));
+    }
+    report.sorted = descents == 0;
+    report.unique = repeats == 0;
     return report;
 }
 
