@@ -223,8 +223,12 @@ cdef extern from "api.hpp" namespace "cs" nogil:
 
     cdef cppclass SparseProduct:
         SparseProduct(const SparseOperand&, const SparseOperand&) except +
+        int64_t room_in_place() const
+        void multiply_in_place(int32_t*, void*) except +
+        void multiply() except +
         int64_t nnz() const
         void copy_to[Index](Index*, Index*, void*) const
+        void copy_to[Index](Index*) const
 
     # --- what there is
     cdef struct MicroKernelInfo:

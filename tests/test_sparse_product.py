@@ -159,6 +159,34 @@ def test_every_number_of_products(isa, monkeypatch, columns, dtype):
             assert list(zip(C.indices[entries].tolist(), C.data[entries])) == wanted
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_many_short_rows(isa, threads, dtype):
+    """Rows of few products are made many at a time: with rows without any, longer ones and such of one entry between
+    them, columns that come twice, and sums that cancel."""
+    rng = np.random.default_rng(9)
+    A = whole_numbers(rng, (700, 90), 0.06, dtype).tolil()
+    A[rng.choice(700, 150, replace=False)] = 0
+    A[[3, 64, 65, 400]] = 1
+    A = A.tocsr()
+    for columns, density in ((3000, 0.004), (20_000, 0.0004), (3000, 0.0001)):
+        B = whole_numbers(rng, (90, columns), density, dtype)
+        wanted = by_scipy(A, B, dtype)
+        for n in (1, 2):
+            with threads(n):
+                assert_same(cs.from_scipy(A) @ B, wanted)
+
+
+def test_far_more_products_than_entries():
+    """Of which nobody asks memory for all: 40 million here, which would be 320 MB."""
+    A = sp.csr_array(np.ones((200, 200), np.float32))
+    columns = np.tile(np.arange(0, 100_000, 1000, dtype=np.int32), 2000)
+    B = sp.csr_array((np.ones(200_000, np.float32), columns, np.arange(0, 200_001, 1000)), shape=(200, 100_000))
+    C = cs.from_scipy(A) @ B
+    assert_array_equal(C.indptr, np.arange(0, 20_001, 100))
+    assert_array_equal(C.indices.reshape(200, 100), np.broadcast_to(columns[:100], (200, 100)))
+    assert (C.data == 2000).all()
+
+
 def test_zeros_and_special_values(isa):
     """What cancels and what was stored as zero is no entry; NaN is, and so is what underflows to a subnormal."""
     A = sp.csr_array(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, np.inf], [1e-300, 0.0, 0.0]]))

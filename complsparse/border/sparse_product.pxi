@@ -32,6 +32,7 @@ cdef class SparseProduct:
     """
     cdef c.SparseProduct* made
     cdef cnp.dtype dtype
+    cdef cnp.ndarray indices, data  # where they were written in place
     cdef readonly tuple shape
 
     def __init__(self, tuple A, tuple B):
@@ -45,8 +46,24 @@ cdef class SparseProduct:
             raise AssertionError(f"no product computes in {type_dtypes[<int> a.matrix.type]}")
         self.shape = (rows, cols)
         self.dtype = type_dtypes[<int> a.matrix.type]
+        cdef int64_t room
         with nogil:
             self.made = new c.SparseProduct(a, b)
+            room = self.made.room_in_place()
+            if room == 0:
+                self.made.multiply()
+        if room > 0:
+            self.multiply_in_place(room)
+
+    cdef multiply_in_place(self, int64_t room):
+        cdef cnp.ndarray indices = np.empty(room, np.int32), data = np.empty(room, self.dtype)
+        cdef int32_t* columns = <int32_t*> cnp.PyArray_DATA(indices)
+        cdef void* values = cnp.PyArray_DATA(data)
+        with nogil:
+            self.made.multiply_in_place(columns, values)
+        for array in (indices, data):
+            array.resize(self.nnz, refcheck=False)  # where they lie
+        self.indices, self.data = indices, data
 
     def __dealloc__(self):
         del self.made
@@ -56,19 +73,25 @@ cdef class SparseProduct:
         return self.made.nnz()
 
     def arrays(self, index_dtype):
-        """(indptr, indices, data), fresh, columns ascending, without zeros. ValueError where int32 cannot count them."""
+        """(indptr, indices, data), columns ascending, without zeros. ValueError where int32 cannot count them."""
+        if np.dtype(index_dtype) != np.int64 and (np.dtype(index_dtype) != np.int32 or self.nnz >= 2**31):
+            raise ValueError(f"{np.dtype(index_dtype)} cannot index {self.nnz} entries")
         cdef cnp.ndarray indptr = np.empty(self.shape[0] + 1, index_dtype)
+        cdef bint is_wide = cnp.PyArray_TYPE(indptr) == cnp.NPY_INT64
+        cdef void* pointers = cnp.PyArray_DATA(indptr)
+        if self.indices is not None:
+            if is_wide:
+                self.made.copy_to(<int64_t*> pointers)
+            else:
+                self.made.copy_to(<int32_t*> pointers)
+            return indptr, self.indices.astype(index_dtype, copy=False), self.data
         cdef cnp.ndarray indices = np.empty(self.nnz, index_dtype)
         cdef cnp.ndarray data = np.empty(self.nnz, self.dtype)
-        cdef void* pointers = cnp.PyArray_DATA(indptr)
         cdef void* columns = cnp.PyArray_DATA(indices)
         cdef void* values = cnp.PyArray_DATA(data)
-        if cnp.PyArray_TYPE(indptr) == cnp.NPY_INT64:
-            with nogil:
+        with nogil:
+            if is_wide:
                 self.made.copy_to(<int64_t*> pointers, <int64_t*> columns, values)
-        elif cnp.PyArray_TYPE(indptr) != cnp.NPY_INT32 or self.nnz >= 2**31:
-            raise ValueError(f"{np.dtype(index_dtype)} cannot index {self.nnz} entries")
-        else:
-            with nogil:
+            else:
                 self.made.copy_to(<int32_t*> pointers, <int32_t*> columns, values)
         return indptr, indices, data

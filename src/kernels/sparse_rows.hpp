@@ -11,14 +11,13 @@ namespace cs {
 // How the non-zeros of a row are found among its sums, and brought into the order of their columns.
 enum class Collecting : std::uint8_t {
     scaled,        // the row is one row of B: no sums
-    sorted,        // some products, sorted by column: no table of sums
     marked,        // a bit for each column that a product fell into
     marked_twice,  // and a bit for each word of such bits
     everywhere,    // all sums are looked at
 };
 
-// Products of a row that are sorted, at most: by any level, and by sorting networks, whose keys have bits for a column
-// of so many beside those of a product's place.
+// Products of a short row, at most: those are sorted by column, and need no table of sums. By any level, and by sorting
+// networks, whose keys have bits for a column of so many beside those of a product's place.
 inline constexpr int most_sorted = 32, most_in_network = 128;
 inline constexpr std::int64_t most_network_columns = std::int64_t{1} << 24;
 // Columns and values that are written beyond the non-zeros, at most.
@@ -46,12 +45,17 @@ struct SparseRowArgs {
 };
 // The number of non-zeros, which it has written with their columns, ascending.
 using SparseRowFunction = std::int64_t (*)(const SparseRowArgs&);
+// Of several short rows, one after the other; a_count, how, sums and marks are not read. a_row_ptr: from the first of
+// them on. counts: of their products, and when it returns, of their non-zeros.
+using ShortRowsFunction = std::int64_t (*)(const SparseRowArgs&, const std::int64_t* a_row_ptr, std::int64_t* counts,
+                                           std::int64_t rows);
 
 struct SparseRowsRow {
     Type type;
     int sums_per_mark;  // looked at in the time of marking a column and finding it again
     bool has_networks;
     SparseRowFunction function;
+    ShortRowsFunction short_rows;
 };
 
 }  // namespace cs

@@ -12,7 +12,6 @@
 #include "base/sizes.hpp"
 #include "kernels/names.hpp"
 #include "kernels/sparse_rows.hpp"
-#include "layouts/stored.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
@@ -25,6 +24,8 @@ constexpr std::int64_t part_room = 65536;
 // Of a part, whose bytes can then be counted.
 constexpr std::int64_t most_entries = std::int64_t{1} << 48;
 constexpr std::int64_t most_kept_bytes = std::int64_t{16} << 20;
+// Of a result's arrays before it is known how much of them there is.
+constexpr std::int64_t most_in_place_bytes = std::int64_t{128} << 20;
 
 // Of a column and a value.
 constexpr std::size_t entry_bytes(std::size_t value_bytes) { return value_bytes + sizeof(std::int32_t); }
@@ -33,13 +34,18 @@ PerThread<SparseMemory> kept_by_thread;
 
 std::int64_t divided_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
-// The way that costs least for a row of so many products.
+// Rows of fewer products are short.
+std::int64_t short_below(std::int64_t columns, const SparseRowsRow& kernel) {
+    const bool in_network = kernel.has_networks && columns <= most_network_columns;
+    const int most = in_network ? most_in_network : most_sorted;
+    return std::min<std::int64_t>(most + 1, divided_up(columns, kernel.sums_per_mark));
+}
+
+// The way that costs least for another row of so many products.
 Collecting way_of(std::int64_t entries, std::int64_t count, std::int64_t columns, bool b_is_canonical,
                   const SparseRowsRow& kernel) {
     if (entries == 1 && b_is_canonical) return Collecting::scaled;
     if (count * kernel.sums_per_mark >= columns) return Collecting::everywhere;
-    const bool in_network = kernel.has_networks && columns <= most_network_columns;
-    if (count <= (in_network ? most_in_network : most_sorted)) return Collecting::sorted;
     return columns <= 128 * count ? Collecting::marked : Collecting::marked_twice;
 }
 
@@ -57,9 +63,9 @@ struct SumTable {
     }
 };
 
-template <class T>
-const T* values_of(const StoredMatrix& matrix) {
-    return static_cast<const T*>(matrix.values);
+// Of a part whose values begin its memory.
+std::int32_t* columns_behind(unsigned char* values, std::int64_t room, std::size_t value_bytes) {
+    return reinterpret_cast<std::int32_t*>(values + as_size(room) * value_bytes);
 }
 
 }  // namespace
@@ -68,109 +74,144 @@ const T* values_of(const StoredMatrix& matrix) {
 template <class T>
 class SparseProduct::Worker {
    public:
-    void multiply(const StoredMatrix& a, const StoredMatrix& b, bool b_is_canonical, const SparseRowsRow& kernel,
-                  std::vector<std::int64_t>& row_ptr, Panel& panel) {
-        SparseRowArgs args{};
-        args.b_row_ptr = b.row_ptr;
-        args.b_columns = b.columns;
-        args.b_values = b.values;
-        args.b_nnz = b.nnz();
-        args.n_words = divided_up(b.cols, 64);
+    Worker(const SparseProduct& product, const SparseRowsRow& kernel)
+        : a_(product.a_),
+          b_(product.b_),
+          b_is_canonical_(product.b_is_canonical_),
+          kernel_(kernel),
+          short_below_(short_below(b_.cols, kernel)) {
+        args_.b_row_ptr = b_.row_ptr;
+        args_.b_columns = b_.columns;
+        args_.b_values = b_.values;
+        args_.b_nnz = b_.nnz();
+        args_.n_words = divided_up(b_.cols, 64);
+    }
+
+    void multiply(std::vector<std::int64_t>& row_ptr, Panel& panel) {
         std::int64_t left = panel.room;
-        for (std::int64_t row = panel.first_row; row < panel.last_row; ++row) {
-            std::int64_t& count = row_ptr[as_size(row) + 1];
-            if (count == 0) continue;
-            const std::int64_t first = a.row_ptr[row], most = std::min(count, b.cols);
-            args.a_columns = a.columns + first;
-            args.a_values = values_of<T>(a) + first;
-            args.a_count = a.row_ptr[row + 1] - first;
-            args.a_known = a.nnz() - first;
-            args.how = way_of(args.a_count, count, b.cols, b_is_canonical, kernel);
-            if (args.how > Collecting::sorted) {
-                table_.make(args.n_words);
-                args.sums = table_.sums.data();
-                args.marks = table_.marks.data();
-                args.marked_words = table_.marked_words.data();
+        for (std::int64_t row = panel.first_row; row < panel.last_row;) {
+            std::int64_t* const counts = row_ptr.data() + row + 1;
+            const std::int64_t rows_left = panel.last_row - row;
+            std::int64_t short_rows = 0, their_products = 0;
+            while (short_rows < rows_left && counts[short_rows] < short_below_ && their_products < part_room)
+                their_products += counts[short_rows++];
+            const std::int64_t rows = std::max<std::int64_t>(short_rows, 1);
+            const std::int64_t most = short_rows > 0 ? their_products : std::min(counts[0], b_.cols);
+            if (most > 0) {
+                Part& part = part_with_room(panel, row, most, left);
+                begin(row, part);
+                if (short_rows > 0)
+                    part.count += kernel_.short_rows(args_, a_.row_ptr + row, counts, short_rows);
+                else
+                    part.count += counts[0] = one_row(row, counts[0]);
             }
-            Part& part = part_with_room(panel, row, most, left);
-            args.columns = part.columns + part.count;
-            args.values = part.values + as_size(part.count) * sizeof(T);
-            count = kernel.function(args);
-            part.count += count;
             left -= most;
+            row += rows;
         }
     }
 
    private:
+    void begin(std::int64_t row, const Part& part) {
+        const std::int64_t first = a_.row_ptr[row];
+        args_.a_columns = a_.columns + first;
+        args_.a_values = static_cast<const T*>(a_.values) + first;
+        args_.a_known = a_.nnz() - first;
+        args_.columns = part.columns + part.count;
+        args_.values = part.values + as_size(part.count) * sizeof(T);
+    }
+
+    std::int64_t one_row(std::int64_t row, std::int64_t count) {
+        args_.a_count = a_.row_ptr[row + 1] - a_.row_ptr[row];
+        args_.how = way_of(args_.a_count, count, b_.cols, b_is_canonical_, kernel_);
+        if (args_.how != Collecting::scaled) {
+            table_.make(args_.n_words);
+            args_.sums = table_.sums.data();
+            args_.marks = table_.marks.data();
+            args_.marked_words = table_.marked_words.data();
+        }
+        return kernel_.function(args_);
+    }
+
     static Part& part_with_room(Panel& panel, std::int64_t row, std::int64_t most, std::int64_t left) {
         std::vector<Part>& parts = panel.parts;
         if (!parts.empty() && parts.back().room - parts.back().count >= most + written_beyond) return parts.back();
         Part part{row, std::min(left, std::max(most, part_room)) + written_beyond, 0, nullptr, nullptr, {}};
-        unsigned char* memory = panel.memory;
-        if (memory == nullptr) {
-            if (part.room > most_entries) throw std::bad_alloc();
-            part.owned.reset(new unsigned char[as_size(part.room) * entry_bytes(sizeof(T))]);
-            memory = part.owned.get();
-        } else {
-            part.room = panel.room + written_beyond;
-        }
-        part.values = memory;
-        part.columns = reinterpret_cast<std::int32_t*>(memory + as_size(part.room) * sizeof(T));
+        if (part.room > most_entries) throw std::bad_alloc();
+        part.owned.reset(new unsigned char[as_size(part.room) * entry_bytes(sizeof(T))]);
+        part.values = part.owned.get();
+        part.columns = columns_behind(part.values, part.room, sizeof(T));
         parts.push_back(std::move(part));
         return parts.back();
     }
 
+    const StoredMatrix &a_, &b_;
+    const bool b_is_canonical_;
+    const SparseRowsRow& kernel_;
+    const std::int64_t short_below_;
+    SparseRowArgs args_{};
     SumTable<T> table_;
 };
 
-SparseProduct::SparseProduct(const SparseOperand& a, const SparseOperand& b) : type_(a.matrix.type) {
-    OwnedCsr a_owned, b_owned;
-    const StoredMatrix left = a.side == Side::rows ? a.matrix : transpose(a.matrix, a_owned);
-    const StoredMatrix right = b.side == Side::rows ? b.matrix : transpose(b.matrix, b_owned);
-    row_ptr_.assign(as_size(left.rows) + 1, 0);
-    count_products(left, right);
+SparseProduct::SparseProduct(const SparseOperand& a, const SparseOperand& b)
+    : a_(a.side == Side::rows ? a.matrix : transpose(a.matrix, a_owned_)),
+      b_(b.side == Side::rows ? b.matrix : transpose(b.matrix, b_owned_)),
+      b_is_canonical_(b.canonical) {
+    row_ptr_.assign(as_size(a_.rows) + 1, 0);
+    count_products();
     const auto sum = [](double all, std::int64_t more) { return all + static_cast<double>(more); };
     const double work = std::accumulate(row_ptr_.begin(), row_ptr_.end(), 0.0, sum);
     threads_ = choose_threads(cost_of_product * work);
-    cut_into_panels(threads_, work, right.cols);
-    give_kept_memory();
-    dispatch_weights(type_, [&](auto zero) { multiply<decltype(zero)>(left, right, b.canonical); });
-    std::partial_sum(row_ptr_.begin(), row_ptr_.end(), row_ptr_.begin());
+    cut_into_panels(work);
 }
 
-void SparseProduct::count_products(const StoredMatrix& a, const StoredMatrix& b) {
-    const int threads = choose_threads(cost_of_product * static_cast<double>(a.nnz()));
-    parallel_shares(a.rows, threads, [&](std::int64_t first, std::int64_t last) {
+void SparseProduct::count_products() {
+    const int threads = choose_threads(cost_of_product * static_cast<double>(a_.nnz()));
+    parallel_shares(a_.rows, threads, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t row = first; row < last; ++row) {
             std::int64_t count = 0;
-            for (std::int64_t i = a.row_ptr[row]; i < a.row_ptr[row + 1]; ++i)
-                count += b.row_ptr[a.columns[i] + 1] - b.row_ptr[a.columns[i]];
+            for (std::int64_t i = a_.row_ptr[row]; i < a_.row_ptr[row + 1]; ++i)
+                count += b_.row_ptr[a_.columns[i] + 1] - b_.row_ptr[a_.columns[i]];
             row_ptr_[as_size(row) + 1] = count;
         }
     });
 }
 
-void SparseProduct::cut_into_panels(int threads, double work, std::int64_t columns) {
-    const auto rows = static_cast<std::int64_t>(row_ptr_.size()) - 1;
-    const double share = threads == 1 ? work : work / (8.0 * threads);
+void SparseProduct::cut_into_panels(double work) {
+    const double share = threads_ == 1 ? work : work / (8.0 * threads_);
     double done = 0;
     std::int64_t room = 0;
-    for (std::int64_t first = 0, row = 0; row < rows;) {
+    for (std::int64_t first = 0, row = 0; row < a_.rows;) {
         const std::int64_t count = row_ptr_[as_size(++row)];
         done += static_cast<double>(count);
-        room += std::min(count, columns);
-        if (row < rows && (threads == 1 || done < share)) continue;
-        panels_.push_back({first, row, room, nullptr, {}});
+        room += std::min(count, b_.cols);
+        if (row < a_.rows && (threads_ == 1 || done < share)) continue;
+        panels_.push_back({first, row, room, {}});
         first = row;
         done = 0;
         room = 0;
     }
 }
 
+std::int64_t SparseProduct::room_in_place() const {
+    if (panels_.size() != 1) return 0;
+    const std::int64_t room = panels_[0].room + written_beyond;
+    return room <= most_in_place_bytes / static_cast<std::int64_t>(entry_bytes(value_bytes())) ? room : 0;
+}
+
+void SparseProduct::multiply_in_place(std::int32_t* columns, void* values) {
+    panels_[0].parts.push_back({0, room_in_place(), 0, columns, static_cast<unsigned char*>(values), {}});
+    multiply_panels();
+}
+
+void SparseProduct::multiply() {
+    give_kept_memory();
+    multiply_panels();
+}
+
 // Where the entries surely fit memory that is kept between products, it is used: fresh memory costs a page fault every
 // 4 KiB, which takes longer than the entries in it.
 void SparseProduct::give_kept_memory() {
-    const std::size_t entry = entry_bytes(as_size(bytes_of(type_)));
+    const std::size_t entry = entry_bytes(value_bytes());
     std::int64_t room = 0;
     for (const Panel& panel : panels_) {
         if (panel.room > most_kept_bytes) return;
@@ -184,8 +225,9 @@ void SparseProduct::give_kept_memory() {
     if (kept_.bytes < bytes) kept_ = {std::unique_ptr<unsigned char[]>(new unsigned char[bytes]), bytes};
     unsigned char* memory = kept_.memory.get();
     for (Panel& panel : panels_) {
-        panel.memory = memory;
-        memory += (as_size(panel.room + written_beyond) * entry + cache_line - 1) / cache_line * cache_line;
+        const std::int64_t own = panel.room + written_beyond;
+        panel.parts.push_back({panel.first_row, own, 0, columns_behind(memory, own, value_bytes()), memory, {}});
+        memory += (as_size(own) * entry + cache_line - 1) / cache_line * cache_line;
     }
 }
 
@@ -194,27 +236,36 @@ SparseProduct::~SparseProduct() {
     if (kept != nullptr && kept_.bytes > kept->bytes) *kept = std::move(kept_);
 }
 
-template <class T>
-void SparseProduct::multiply(const StoredMatrix& a, const StoredMatrix& b, bool b_is_canonical) {
-    const SparseRowsRow& kernel = *strongest_of(&Table::sparse_rows, usable_levels(), type_).row;
-    std::vector<Worker<T>> workers(as_size(threads_));
+void SparseProduct::multiply_panels() {
+    const SparseRowsRow& kernel = *strongest_of(&Table::sparse_rows, usable_levels(), a_.type).row;
     std::atomic<bool> failed{false};  // an exception must not leave a thread
-    auto panel = [&](std::int64_t at, int worker) {
-        if (failed.load(std::memory_order_relaxed)) return;
-        try {
-            workers[as_size(worker)].multiply(a, b, b_is_canonical, kernel, row_ptr_, panels_[as_size(at)]);
-        } catch (const std::bad_alloc&) {
-            failed.store(true, std::memory_order_relaxed);
-        }
-    };
-    parallel_for(static_cast<std::int64_t>(panels_.size()), threads_, panel);
+    dispatch_weights(a_.type, [&](auto zero) {
+        std::vector<Worker<decltype(zero)>> workers(as_size(threads_), {*this, kernel});
+        auto panel = [&](std::int64_t at, int worker) {
+            if (failed.load(std::memory_order_relaxed)) return;
+            try {
+                workers[as_size(worker)].multiply(row_ptr_, panels_[as_size(at)]);
+            } catch (const std::bad_alloc&) {
+                failed.store(true, std::memory_order_relaxed);
+            }
+        };
+        parallel_for(static_cast<std::int64_t>(panels_.size()), threads_, panel);
+    });
     if (failed.load(std::memory_order_relaxed)) throw std::bad_alloc();
+    std::partial_sum(row_ptr_.begin(), row_ptr_.end(), row_ptr_.begin());
 }
 
 template <class Index>
-void SparseProduct::copy_to(Index* row_ptr, Index* columns, void* values) const {
+void SparseProduct::copy_to(Index* row_ptr) const {
     std::transform(row_ptr_.begin(), row_ptr_.end(), row_ptr, [](std::int64_t at) { return static_cast<Index>(at); });
-    const std::int64_t width = bytes_of(type_);
+}
+template void SparseProduct::copy_to(std::int32_t*) const;
+template void SparseProduct::copy_to(std::int64_t*) const;
+
+template <class Index>
+void SparseProduct::copy_to(Index* row_ptr, Index* columns, void* values) const {
+    copy_to(row_ptr);
+    const auto width = static_cast<std::int64_t>(value_bytes());
     auto panel = [&](std::int64_t at, int) {
         for (const Part& part : panels_[as_size(at)].parts) {
             const std::int64_t to = row_ptr_[as_size(part.first_row)];

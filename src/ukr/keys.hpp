@@ -202,6 +202,22 @@ CS_INLINE int compress(T* to, Mask mask, V lanes) {
     return count;
 }
 
+// The same, but what lies behind them in a vector's length may be written too.
+template <class V, class T>
+CS_INLINE int compress_and_beyond(T* to, Mask mask, V lanes) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64 && sizeof(T) == 4 && sizeof(lanes[0]) == 4) {
+        store(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(mask), (__m512i)lanes));
+        return count_of(mask);
+    }
+    if constexpr (sizeof(V) == 64 && sizeof(T) == 8 && sizeof(lanes[0]) == 8) {
+        store(to, _mm512_maskz_compress_epi64(static_cast<__mmask8>(mask), (__m512i)lanes));
+        return count_of(mask);
+    }
+#endif
+    return compress(to, mask, lanes);
+}
+
 // The lowest `count` marked lanes.
 CS_INLINE Mask lowest(Mask mask, std::int64_t count) {
     Mask kept = 0;

@@ -67,18 +67,22 @@ CS_INLINE void sort_bitonic(SortKeys* keys) {
     }
 }
 
-// The keys of all registers, ascending. Registers: a power of two.
+// The keys of all registers, ascending. Registers: a power of two, or the sum of two such. Those of the lesser part
+// stand for as many as the greater has, the last of them full of keys that nothing exceeds.
 template <int Registers>
 CS_INLINE void sort(SortKeys* keys) {
     if constexpr (Registers == 1) {
         *keys = ascending(*keys);
     } else {
-        sort<Registers / 2>(keys);
-        sort<Registers / 2>(keys + Registers / 2);
-        SortKeys* const second = keys + Registers / 2;
-        for (int i = 0; i < Registers / 2; ++i) second[i] = partners<15>(second[i]);
-        for (int i = 0; i < Registers / 4; ++i) std::swap(second[i], second[Registers / 2 - 1 - i]);
-        sort_bitonic<Registers>(keys);
+        constexpr int first = Registers > 4 ? 4 : Registers > 2 ? 2 : 1, rest = Registers - first;
+        sort<first>(keys);
+        sort<rest>(keys + first);
+        SortKeys* const second = keys + first;
+        for (int i = 0; i < rest; ++i) second[i] = partners<15>(second[i]);
+        for (int i = 0; i < rest / 2; ++i) std::swap(second[i], second[rest - 1 - i]);
+        for (int i = 0; i < rest; ++i) exchange(keys[first - rest + i], second[i]);
+        sort_bitonic<first>(keys);
+        sort_bitonic<rest>(second);
     }
 }
 

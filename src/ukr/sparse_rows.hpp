@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rows of a product of two sparse matrices.
 //
-// Rows of B are short, and how short nobody can predict: a loop over each would cost a mispredicted branch. So products
-// are first written side by side, a vector at a time whether the row fills it or not, and added up by one long loop,
-// which a load, an addition and a store for each product bound. A sum that no product fell into is zero, as a sum that
-// cancels is, and neither becomes an entry. Full rows are compared with zero and compressed, a vector of sums at a
-// time. Where few sums are touched, that would wait for the stores just made: there a bit for each column says where to
-// look. Some products need no sums: sorted by column, those of one column are neighbours.
+// Products are first written side by side, and added up by one long loop, which a load, an addition and a store for
+// each product bound. A sum that no product fell into is zero, as a sum that cancels is, and neither becomes an entry.
+// Full rows are compared with zero and compressed, a vector of sums at a time. Where few sums are touched, that would
+// wait for the stores just made: there a bit for each column says where to look.
 #pragma once
 
 #include "kernels/sparse_rows.hpp"
 #include "ukr/keys.hpp"
 #include "ukr/levels.hpp"
-#include "ukr/sorted_products.hpp"
+#include "ukr/row_products.hpp"
+#include "ukr/short_rows.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -20,10 +19,8 @@ namespace cs::ukr::CS_ISA {
 template <class T>
 class SparseRow {
     static constexpr int lanes = native<T>, column_lanes = native<std::int32_t>;
-    static constexpr int at_once = lanes > 8 ? lanes : 8;  // products
-    static constexpr int waiting = 1024;                   // products side by side: they stay in L1
-    static constexpr int prefetched = 8;                   // entries of A ahead
-    static constexpr int found_at_once = 4;                // columns of a word of marks
+    static constexpr int waiting = RowProducts<T>::waiting;
+    static constexpr int found_at_once = 4;  // columns of a word of marks
 
    public:
     explicit SparseRow(const SparseRowArgs& args)
@@ -33,9 +30,6 @@ class SparseRow {
         switch (args_.how) {
             case Collecting::scaled:
                 scaled();
-                break;
-            case Collecting::sorted:
-                sorted();
                 break;
             case Collecting::marked:
                 each_product([this](std::int32_t column, T product) {
@@ -71,55 +65,16 @@ class SparseRow {
    private:
     template <class Body>
     CS_INLINE void each_product(Body body) const {
-        std::int32_t columns[waiting + at_once];
-        T products[waiting + at_once];
+        std::int32_t columns[waiting + RowProducts<T>::at_once];
+        T products[waiting + RowProducts<T>::at_once];
         auto take_all = [&](int n) {
             for (int at = 0; at < n; ++at) body(columns[at], products[at]);
         };
-        take_all(side_by_side(columns, products, [&](int& n) {
+        take_all(RowProducts<T>{args_}.side_by_side(columns, products, [&](int& n) {
             if (n < waiting) return;
             take_all(n);
             n = 0;
         }));
-    }
-
-    // All products one after the other; `make_room` may take what there is. How many are left.
-    template <class MakeRoom>
-    CS_INLINE int side_by_side(std::int32_t* columns, T* products, MakeRoom make_room) const {
-        const T* const a_values = static_cast<const T*>(args_.a_values);
-        int n = 0;
-        for (std::int64_t i = 0; i < args_.a_count; ++i) {
-            const std::int64_t row = args_.a_columns[i], end = args_.b_row_ptr[row + 1];
-            if (i + prefetched < args_.a_known) {
-                const std::int64_t ahead = args_.b_row_ptr[args_.a_columns[i + prefetched]];
-                __builtin_prefetch(args_.b_columns + ahead);
-                __builtin_prefetch(static_cast<const T*>(args_.b_values) + ahead);
-            }
-            std::int64_t j = args_.b_row_ptr[row];
-            do {
-                make_room(n);
-                write_some(columns + n, products + n, a_values[i], j, end);
-                n += static_cast<int>(end - j < at_once ? end - j : at_once);
-                j += at_once;
-            } while (j < end);
-        }
-        return n;
-    }
-
-    // Products with the entries of B from j on: of the row that ends at `end`, and for nobody of those that follow.
-    CS_INLINE void write_some(std::int32_t* columns, T* products, T weight, std::int64_t j, std::int64_t end) const {
-        const std::int32_t* const b_columns = args_.b_columns + j;
-        const T* const b_values = static_cast<const T*>(args_.b_values) + j;
-        if (j + at_once <= args_.b_nnz) {
-            for (int at = 0; at < at_once; ++at) columns[at] = b_columns[at];
-            for (int at = 0; at < at_once; at += lanes)
-                store(products + at, weight * load<vec<T, lanes>>(b_values + at));
-            return;
-        }
-        for (std::int64_t at = 0; at < end - j && at < at_once; ++at) {
-            columns[at] = b_columns[at];
-            products[at] = static_cast<T>(weight * b_values[at]);
-        }
     }
 
     static CS_INLINE void set(std::uint64_t* bits, std::int32_t at) {
@@ -189,73 +144,15 @@ class SparseRow {
             const auto sums = load<vec<T, lanes>>(from);
             const Mask mask = nonzeros(sums);
             store(from, vec<T, lanes>{});
-            written += compress(values_ + written, mask, sums);
+            written += compress_and_beyond(values_ + written, mask, sums);
             found |= mask << part;
         }
-        compress(args_.columns + count_, found, columns + static_cast<std::int32_t>(first));
+        compress_and_beyond(args_.columns + count_, found, columns + static_cast<std::int32_t>(first));
         count_ = written;
     }
 
     void scaled() {
         each_product([this](std::int32_t column, T product) { keep(column, product); });
-    }
-
-    void sorted() {
-        alignas(64) std::int32_t columns[most_in_network + at_once];
-        alignas(64) T products[most_in_network + at_once];
-        const int n = side_by_side(columns, products, [](int&) {});
-        const bool is_plain = SortedProducts<T>{args_.columns, values_}.take(columns, products, n, args_.n_words);
-        count_ = n;
-        if (!is_plain) add_neighbours();
-    }
-
-    // Of products in order: those of one column become one sum.
-    void add_neighbours() {
-        const std::int64_t n = count_;
-        count_ = 0;
-        if (vector_bytes > 16 && !has_threes(n)) return add_pairs(n);
-        for (std::int64_t at = 0; at < n;) {
-            const std::int32_t column = args_.columns[at];
-            T sum{};
-            for (; at < n && args_.columns[at] == column; ++at) sum = static_cast<T>(sum + values_[at]);
-            keep(column, sum);
-        }
-    }
-
-    bool has_threes(std::int64_t n) const {
-        bool found = false;
-        for (std::int64_t at = 2; at < n; ++at) found |= args_.columns[at] == args_.columns[at - 2];
-        return found;
-    }
-
-    // Where no column came more often than twice, a vector at a time: its first product takes the second, which goes.
-    void add_pairs(std::int64_t n) {
-        using K = Key<T>;
-        using Wide = vec<K, lanes>;
-        using Narrow = vec<std::int32_t, lanes>;
-        Wide lane;
-        for (int l = 0; l < lanes; ++l) lane[l] = l;
-        Mask second = 0;
-        for (std::int64_t first = 0; first < n; first += column_lanes) {
-            const auto columns = load<vec<std::int32_t, column_lanes>>(args_.columns + first);
-            const std::int64_t written = count_;
-            Mask kept = 0;
-            vec<T, lanes> sums[column_lanes / lanes];
-            for (int part = 0; part < column_lanes; part += lanes) {
-                const std::int64_t at = first + part;
-                const auto own = __builtin_convertvector(load<Narrow>(args_.columns + at), Wide),
-                           next = __builtin_convertvector(load<Narrow>(args_.columns + at + 1), Wide);
-                const auto is_pair = (own == next) & (lane < static_cast<K>(n - 1 - at));
-                const auto others = (Wide)load<vec<T, lanes>>(values_ + at + 1) & is_pair;
-                sums[part / lanes] = load<vec<T, lanes>>(values_ + at) + (vec<T, lanes>)others;
-                const Mask pairs = bits_of(is_pair);
-                kept |= (nonzeros(sums[part / lanes]) & ~(pairs << 1 | second) & first_bits(n - at)) << part;
-                second = pairs >> (lanes - 1);
-            }
-            for (int part = 0; part < column_lanes; part += lanes)
-                count_ += compress(values_ + count_, kept >> part & first_bits(lanes), sums[part / lanes]);
-            compress(args_.columns + written, kept, columns);
-        }
     }
 
     const SparseRowArgs& args_;
@@ -271,7 +168,7 @@ std::int64_t sparse_row(const SparseRowArgs& given) {
 }
 
 template <class T>
-inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, native<T>, vector_bytes == 64, sparse_row<T>};
+inline constexpr SparseRowsRow sparse_rows_row{type_of<T>, native<T>, vector_bytes == 64, sparse_row<T>, short_rows<T>};
 
 static constexpr SparseRowsRow sparse_rows_of_every_level[] = {
     sparse_rows_row<float>,
