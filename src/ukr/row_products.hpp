@@ -23,20 +23,30 @@ struct RowProducts {
     // All of them one after the other, and at_once for nobody; `make_room` may take what there is. How many are left.
     template <class MakeRoom>
     CS_INLINE int side_by_side(std::int32_t* columns, T* products, MakeRoom make_room) const {
-        const T* const a_values = static_cast<const T*>(args.a_values);
+        // In variables of its own: what products are written to might be the arguments, for all the compiler knows.
+        const std::int32_t *const a_columns = args.a_columns, *const b_columns = args.b_columns;
+        const T *const a_values = static_cast<const T*>(args.a_values), *const b_values =
+                                                                            static_cast<const T*>(args.b_values);
+        const std::int64_t* const b_row_ptr = args.b_row_ptr;
+        const std::int64_t a_count = args.a_count, last_whole = args.b_nnz - at_once;
+        const std::int64_t fetching = a_count < args.a_known - ahead ? a_count : args.a_known - ahead;
         int n = 0;
-        for (std::int64_t i = 0; i < args.a_count; ++i) {
-            const std::int64_t row = args.a_columns[i], end = args.b_row_ptr[row + 1];
-            if (i + ahead < args.a_known) {
-                const std::int64_t fetched = args.b_row_ptr[args.a_columns[i + ahead]];
-                __builtin_prefetch(args.b_columns + fetched);
-                __builtin_prefetch(static_cast<const T*>(args.b_values) + fetched);
+        for (std::int64_t i = 0; i < a_count; ++i) {
+            const std::int64_t row = a_columns[i], end = b_row_ptr[row + 1];
+            if (i < fetching) {
+                const std::int64_t fetched = b_row_ptr[a_columns[i + ahead]];
+                __builtin_prefetch(b_columns + fetched);
+                __builtin_prefetch(b_values + fetched);
             }
-            std::int64_t j = args.b_row_ptr[row];
+            std::int64_t j = b_row_ptr[row];
             do {
                 make_room(n);
-                write_some(columns + n, products + n, a_values[i], j, end);
-                n += static_cast<int>(end - j < at_once ? end - j : at_once);
+                const std::int64_t left = end - j;
+                if (j <= last_whole)
+                    write_whole(columns + n, products + n, a_values[i], b_columns + j, b_values + j);
+                else
+                    write_some(columns + n, products + n, a_values[i], b_columns + j, b_values + j, left);
+                n += static_cast<int>(left < at_once ? left : at_once);
                 j += at_once;
             } while (j < end);
         }
@@ -44,17 +54,18 @@ struct RowProducts {
     }
 
    private:
-    // Products with the entries of B from j on: of the row that ends at `end`, and for nobody of those that follow.
-    CS_INLINE void write_some(std::int32_t* columns, T* products, T weight, std::int64_t j, std::int64_t end) const {
-        const std::int32_t* const b_columns = args.b_columns + j;
-        const T* const b_values = static_cast<const T*>(args.b_values) + j;
-        if (j + at_once <= args.b_nnz) {
-            for (int at = 0; at < at_once; ++at) columns[at] = b_columns[at];
-            for (int at = 0; at < at_once; at += lanes)
-                store(products + at, weight * load<vec<T, lanes>>(b_values + at));
-            return;
-        }
-        for (std::int64_t at = 0; at < end - j && at < at_once; ++at) {
+    // Products with at_once entries of B, of which the last may belong to the rows that follow, and are for nobody.
+    static CS_INLINE void write_whole(std::int32_t* columns, T* products, T weight, const std::int32_t* b_columns,
+                                      const T* b_values) {
+        constexpr int column_lanes = native<std::int32_t> < at_once ? native<std::int32_t> : at_once;
+        for (int at = 0; at < at_once; at += column_lanes)
+            store(columns + at, load<vec<std::int32_t, column_lanes>>(b_columns + at));
+        for (int at = 0; at < at_once; at += lanes) store(products + at, weight * load<vec<T, lanes>>(b_values + at));
+    }
+    // Near the end of B.
+    static CS_INLINE void write_some(std::int32_t* columns, T* products, T weight, const std::int32_t* b_columns,
+                                     const T* b_values, std::int64_t n) {
+        for (std::int64_t at = 0; at < n && at < at_once; ++at) {
             columns[at] = b_columns[at];
             products[at] = static_cast<T>(weight * b_values[at]);
         }

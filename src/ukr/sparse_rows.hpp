@@ -53,10 +53,10 @@ class SparseRow {
                 take_sums();
                 break;
             case Collecting::everywhere:
-                each_product([this](std::int32_t column, T product) {
-                    sums_[column] = static_cast<T>(sums_[column] + product);
+                each_product([sums = sums_](std::int32_t column, T product) {
+                    sums[column] = static_cast<T>(sums[column] + product);
                 });
-                for (std::int64_t first = 0; first < args_.n_words * 64; first += column_lanes) take_vector(first);
+                take_everything();
                 break;
         }
         return count_;
@@ -129,26 +129,33 @@ class SparseRow {
         keep(column, sum);
     }
 
-    CS_INLINE void take_vector(std::int64_t first) {
+    // In variables of its own: what vectors are written to might be members, for all the compiler knows.
+    void take_everything() {
+        const std::int64_t n = args_.n_words * 64;
         if constexpr (vector_bytes == 16) {  // no instruction moves lanes together
-            for (std::int64_t column = first; column < first + column_lanes; ++column)
-                take(static_cast<std::int32_t>(column));
+            for (std::int64_t column = 0; column < n; ++column) take(static_cast<std::int32_t>(column));
             return;
         }
+        T *const sums = sums_, *const values = values_;
+        std::int32_t* const to_columns = args_.columns;
+        std::int64_t count = 0;
         vec<std::int32_t, column_lanes> columns;
         for (int lane = 0; lane < column_lanes; ++lane) columns[lane] = lane;
-        Mask found = 0;
-        std::int64_t written = count_;
-        for (int part = 0; part < column_lanes; part += lanes) {
-            T* const from = sums_ + first + part;
-            const auto sums = load<vec<T, lanes>>(from);
-            const Mask mask = nonzeros(sums);
-            store(from, vec<T, lanes>{});
-            written += compress_and_beyond(values_ + written, mask, sums);
-            found |= mask << part;
+        for (std::int64_t first = 0; first < n; first += column_lanes, columns += column_lanes) {
+            Mask found = 0;
+            std::int64_t written = count;
+            for (int part = 0; part < column_lanes; part += lanes) {
+                T* const from = sums + first + part;
+                const auto some = load<vec<T, lanes>>(from);
+                const Mask mask = nonzeros(some);
+                store(from, vec<T, lanes>{});
+                written += compress_and_beyond(values + written, mask, some);
+                found |= mask << part;
+            }
+            compress_and_beyond(to_columns + count, found, columns);
+            count = written;
         }
-        compress_and_beyond(args_.columns + count_, found, columns + static_cast<std::int32_t>(first));
-        count_ = written;
+        count_ = count;
     }
 
     void scaled() {
