@@ -6,6 +6,7 @@ import graphlib
 import itertools
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -347,6 +348,22 @@ def test_the_module_is_hardened(extension):
     needed = output_of("readelf", "--dyn-syms", "-W", extension)
     assert "__stack_chk_fail" in needed
     assert "__memcpy_chk" in needed
+
+
+def of_control_flow(path):
+    """What each object in a file says that it keeps to: IBT, entries that indirect calls may have; SHSTK, returns to
+    where the call came from."""
+    notes = output_of("readelf", "-nW", path)
+    return [set(found.split(", ")) for found in re.findall(r"x86 feature: (\w+(?:, \w+)*)", notes)]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="not run: a matter of x86")
+def test_the_module_can_have_a_shadow_stack(extension, isa_objects):
+    """Also where the start files that the compiler links say nothing; then it has no IBT, which all of ours have."""
+    for level, path in isa_objects.items():
+        assert {"IBT", "SHSTK"} <= set.intersection(*of_control_flow(path)), level
+    assert len(of_control_flow(extension)) == 1
+    assert "SHSTK" in of_control_flow(extension)[0]
 
 
 def test_the_module_has_no_storage_of_threads(extension):
