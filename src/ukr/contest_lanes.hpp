@@ -3,8 +3,9 @@
 //
 // A list of the K largest so far is kept for all lanes at once. Entries come in groups of K: each is sorted by
 // Batcher's odd-even network and merged with the list by a bitonic one, the lower half being dropped. What then stands
-// at place k of the list is the threshold. Each lane collects its winners, entry by entry, as bits of words, and the
-// words' set bits are the winners, in order.
+// at place k of the list is the threshold. Where k is more than a list holds, the threshold is searched: the range of
+// the keys is halved until k of them are at least as great. Each lane collects its winners, entry by entry, as bits of
+// words, and the words' set bits are the winners, in order.
 #pragma once
 
 #include "kernels/contest_lanes.hpp"
@@ -150,6 +151,48 @@ CS_INLINE void emit(const ContestLanesArgs& args, const Marks<T>& marks) {
     }
 }
 
+// each(i, ranks) for all entries, with bias and boost.
+template <class T, class Each>
+CS_INLINE void for_ranked(const ContestLanesArgs& args, Each each) {
+    constexpr int L = key_lanes<Key<T>>;
+    // One line of each of n rows is more than the hardware follows: where x comes from beyond L2, a call that does not
+    // ask for the lines of the next but one takes half as long again.
+    constexpr std::int64_t ahead = 2 * L;
+    const T* const x = static_cast<const T*>(args.x);
+    const T *const bias = static_cast<const T*>(args.bias), *const boost = static_cast<const T*>(args.boost);
+    for (std::int64_t i = 0; i < args.n; ++i) {
+        auto values = load_ranked<T>(x + i * args.stride);
+        __builtin_prefetch(x + i * args.stride + ahead);
+        if (bias != nullptr) values = values + static_cast<Ranked<T>>(bias[i]);
+        if (boost != nullptr) values = values * static_cast<Ranked<T>>(boost[i]);
+        each(i, values);
+    }
+}
+
+// Writes the winners: of the entries that are at least the threshold of their lane, the first k.
+// may_tie: whether there may be more, which counting tells.
+template <class T, class V, class Entry>
+CS_INLINE void settle(const ContestLanesArgs& args, V threshold, Entry entry, bool may_tie) {
+    const std::int64_t n = args.n, k = args.k;
+    Marks<T> marks;
+    marks.set(n, [&](auto words, std::int64_t i, auto bit) { return mark(words, entry(i), threshold, bit); });
+    if (may_tie && !marks.are(k, n, args.vectors)) {  // of those equal to the threshold the last lose
+        using Counts = Keys<Key<T>>;
+        Counts ties = broadcast<Counts>(static_cast<Key<T>>(k));
+        for (std::int64_t i = 0; i < n; ++i) ties += entry(i) > threshold;
+        marks.set(n, [&](auto words, std::int64_t i, auto bit) {
+            const V found = entry(i);
+            const Counts tied = (found == threshold) & (ties > Counts{});
+            ties += tied;
+            return words | ((decltype(words))((found > threshold) | tied) & bit);
+        });
+    }
+    if (args.bias == nullptr && !args.relu)
+        emit<T, false>(args, marks);
+    else
+        emit<T, true>(args, marks);
+}
+
 // The contest with values ranked as R: T itself, which is fast, or keys. False, and nothing is written, where NaN
 // might have won as -inf.
 template <class T, class R, int K>
@@ -158,8 +201,6 @@ bool contest_of_lanes(ContestLanesArgs& args) {
     constexpr int L = key_lanes<Key<T>>;
     using V = vec<R, L>;
     constexpr bool as_keys = std::is_same_v<R, Key<T>>;
-    const T* const x = static_cast<const T*>(args.x);
-    const T *const bias = static_cast<const T*>(args.bias), *const boost = static_cast<const T*>(args.boost);
     const std::int64_t n = args.n, k = args.k;
 
     V lowest{};
@@ -167,31 +208,24 @@ bool contest_of_lanes(ContestLanesArgs& args) {
         lowest = broadcast<V>(least_key<R>);
     else
         lowest -= std::numeric_limits<R>::infinity();
-    // One line of each of n rows is more than the hardware follows: where x comes from beyond L2, a call that does not
-    // ask for the lines of the next but one takes half as long again.
-    constexpr std::int64_t ahead = 2 * L;
     // Entries that rank as they are, in whole groups, need no copy.
     const R* ranks = static_cast<const R*>(args.x);
     std::int64_t step = args.stride;
-    if (!std::is_same_v<T, R> || bias != nullptr || boost != nullptr || n % K != 0) {
+    if (!std::is_same_v<T, R> || args.bias != nullptr || args.boost != nullptr || n % K != 0) {
         R* const copied = static_cast<R*>(args.keys);
-        for (std::int64_t i = 0; i < n; ++i) {
-            auto values = load_ranked<T>(x + i * args.stride);
-            __builtin_prefetch(x + i * args.stride + ahead);
-            if (bias != nullptr) values = values + static_cast<Ranked<T>>(bias[i]);
-            if (boost != nullptr) values = values * static_cast<Ranked<T>>(boost[i]);
+        for_ranked<T>(args, [&](std::int64_t i, auto values) {
             if constexpr (as_keys)
                 store(copied + i * L, keys_of<T>(values));
             else
                 store(copied + i * L, values);
-        }
+        });
         for (std::int64_t i = n; i % K != 0; ++i) store(copied + i * L, lowest);
         ranks = copied;
         step = L;
     }
     auto entry = [=](std::int64_t i) { return load<V>(ranks + i * step); };
     auto rank = [=](std::int64_t i) {
-        __builtin_prefetch(ranks + i * step + ahead);
+        __builtin_prefetch(ranks + i * step + 2 * L);
         if constexpr (as_keys)
             return entry(i);
         else
@@ -210,28 +244,58 @@ bool contest_of_lanes(ContestLanesArgs& args) {
     const V threshold = largest[k - 1];
     if constexpr (!as_keys)
         if (bits_of(threshold == lowest) != 0) return false;
-
-    Marks<T> marks;
-    marks.set(n, [&](auto words, std::int64_t i, auto bit) { return mark(words, entry(i), threshold, bit); });
-    // Of those equal to the threshold the last lose. Where k fills the list, only counting tells whether there are
-    // such.
-    if (k < K ? bits_of(largest[k] == threshold) != 0 : !marks.are(k, n, args.vectors)) {
-        using Counts = Keys<Key<T>>;
-        Counts ties = broadcast<Counts>(static_cast<Key<T>>(k));
-        for (int j = 0; j < K; ++j) ties += largest[j] > threshold;
-        marks.set(n, [&](auto words, std::int64_t i, auto bit) {
-            const V found = entry(i);
-            const Counts tied = (found == threshold) & (ties > Counts{});
-            ties += tied;
-            return words | ((decltype(words))((found > threshold) | tied) & bit);
-        });
-    }
-
-    if (bias == nullptr && !args.relu)
-        emit<T, false>(args, marks);
-    else
-        emit<T, true>(args, marks);
+    settle<T>(args, threshold, entry, k == K || bits_of(largest[k] == threshold) != 0);
     return true;
+}
+
+// Counts the lanes where a is at least b.
+template <class V>
+CS_INLINE V count(V counts, V a, V b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64 && sizeof(a[0]) == 4)
+        return (V)_mm512_mask_sub_epi32((__m512i)counts, _mm512_cmpge_epi32_mask((__m512i)a, (__m512i)b),
+                                        (__m512i)counts, _mm512_set1_epi32(-1));
+    if constexpr (sizeof(V) == 64 && sizeof(a[0]) == 8)
+        return (V)_mm512_mask_sub_epi64((__m512i)counts, _mm512_cmpge_epi64_mask((__m512i)a, (__m512i)b),
+                                        (__m512i)counts, _mm512_set1_epi64(-1));
+#endif
+    return counts - (V)(a >= b);
+}
+
+// The contest of any number of winners.
+template <class T>
+void contest_by_search(ContestLanesArgs& args) {
+    using R = Key<T>;
+    using V = Keys<R>;
+    using Widths = vec<std::make_unsigned_t<R>, key_lanes<R>>;
+    const V k = broadcast<V>(static_cast<R>(args.k));
+    R* const keys = static_cast<R*>(args.keys);
+    V low = broadcast<V>(std::numeric_limits<R>::max()), high = broadcast<V>(least_key<R>);
+    for_ranked<T>(args, [&](std::int64_t i, auto values) {
+        const V key = keys_of<T>(values);
+        store(keys + i * key_lanes<R>, key);
+        low = lesser_of(low, key), high = greater_of(high, key);
+    });
+    auto entry = [=](std::int64_t i) { return load<V>(keys + i * key_lanes<R>); };
+    auto at_least = [&](V key) {
+        V counts{};
+        for (std::int64_t i = 0; i < args.n; ++i) counts = count(counts, entry(i), key);
+        return counts;
+    };
+    // The threshold is at least `low` and below low + width: so many that a signed number may not hold them.
+    V reached = at_least(high);
+    Widths width = (Widths)high - (Widths)low;
+    low = reached >= k ? high : low;
+    width = reached >= k ? Widths{} + 1 : width;
+    while (bits_of((V)(width > 1)) != 0) {
+        const Widths half = width >> 1;
+        const V middle = (V)((Widths)low + half);
+        reached = at_least(middle);
+        low = reached >= k ? middle : low;
+        width = reached >= k ? width - half : half;
+        width = reached == k ? Widths{} + 1 : width;
+    }
+    settle<T>(args, low, entry, true);
 }
 
 template <class T, int K>
@@ -241,6 +305,9 @@ void contest_lanes(ContestLanesArgs& args) {
     contest_of_lanes<T, Key<T>, K>(args);
 }
 
+template <class T>
+inline constexpr ContestLanesRow contest_by_search_row{type_of<T>, key_lanes<Key<T>>,
+                                                       static_cast<int>(longest_in_lanes), contest_by_search<T>};
 template <class T, int K>
 inline constexpr ContestLanesRow contest_lanes_row{type_of<T>, key_lanes<Key<T>>, K, contest_lanes<T, K>};
 
@@ -249,7 +316,9 @@ static constexpr ContestLanesRow contest_lanes_of_every_level[] = {
     contest_lanes_row<double, 8>,        contest_lanes_row<double, 16>,       contest_lanes_row<std::int8_t, 8>,
     contest_lanes_row<std::int8_t, 16>,  contest_lanes_row<std::uint8_t, 8>,  contest_lanes_row<std::uint8_t, 16>,
     contest_lanes_row<std::int32_t, 8>,  contest_lanes_row<std::int32_t, 16>, contest_lanes_row<std::int64_t, 8>,
-    contest_lanes_row<std::int64_t, 16>,
+    contest_lanes_row<std::int64_t, 16>, contest_by_search_row<float>,        contest_by_search_row<double>,
+    contest_by_search_row<std::int8_t>,  contest_by_search_row<std::uint8_t>, contest_by_search_row<std::int32_t>,
+    contest_by_search_row<std::int64_t>,
 };
 template <>
 struct EveryLevel<ContestLanesRow> {
