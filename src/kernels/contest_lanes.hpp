@@ -10,6 +10,9 @@ namespace cs {
 
 // Longer vectors are faster one by one.
 inline constexpr std::int64_t longest_in_lanes = 512;
+inline constexpr std::int64_t longest_bytes_in_lanes = 64;
+// Likewise where entries of a vector lie together and its winners are more than a list holds.
+inline constexpr std::int64_t longest_searched = 128;
 
 // The contest of kernels/contest.hpp for as many vectors as there are lanes, of longest_in_lanes entries at most.
 // Entries i of all vectors stand side by side at x + i * stride. k <= n.
@@ -29,7 +32,7 @@ using ContestLanesFunction = void (*)(ContestLanesArgs&);
 
 struct ContestLanesRow {
     Type type;
-    int lanes, most_winners;
+    int lanes, most_winners;  // longest_in_lanes: any number, which are searched for
     ContestLanesFunction function;
 };
 

@@ -47,7 +47,7 @@ class Work {
         const LevelSet levels = usable_levels();
         one_ = strongest_of(&Table::contest, levels, c_.type).row;
         if (vectors_ == 1 || c_.x.n > longest_in_lanes) return;
-        if (c_.x.n > one_->in_register) lanes_ = lanes_of(levels);
+        if (c_.x.n > one_->in_register && (width_ > 1 || c_.x.n <= longest_bytes_in_lanes)) lanes_ = lanes_of(levels);
         if (lanes_ == nullptr) {
             if (width_ == 1 && c_.x.stride != 1 && c_.x.inner_stride == 1)
                 transpose_ = strongest_of(&Table::move, levels, Type::u8).row->transpose;
@@ -96,10 +96,12 @@ class Work {
     // The strongest level counts, and of its rows the one with the shortest list that holds k.
     const ContestLanesRow* lanes_of(const LevelSet& levels) const {
         const ContestLanesRow* found = nullptr;
+        const bool may_search = c_.x.stride != 1 || c_.x.n <= longest_searched;
         for (const int level : levels) {
             const ContestLanesRow* best = nullptr;
             for (const ContestLanesRow& row : table_at(level).contest_lanes)
                 if (row.type == c_.type && row.most_winners >= c_.k && row.lanes <= vectors_ &&
+                    (may_search || row.most_winners < longest_in_lanes) &&
                     (best == nullptr || row.most_winners < best->most_winners))
                     best = &row;
             if (best != nullptr) found = best;

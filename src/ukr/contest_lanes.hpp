@@ -317,8 +317,7 @@ static constexpr ContestLanesRow contest_lanes_of_every_level[] = {
     contest_lanes_row<std::int8_t, 16>,  contest_lanes_row<std::uint8_t, 8>,  contest_lanes_row<std::uint8_t, 16>,
     contest_lanes_row<std::int32_t, 8>,  contest_lanes_row<std::int32_t, 16>, contest_lanes_row<std::int64_t, 8>,
     contest_lanes_row<std::int64_t, 16>, contest_by_search_row<float>,        contest_by_search_row<double>,
-    contest_by_search_row<std::int8_t>,  contest_by_search_row<std::uint8_t>, contest_by_search_row<std::int32_t>,
-    contest_by_search_row<std::int64_t>,
+    contest_by_search_row<std::int32_t>, contest_by_search_row<std::int64_t>,
 };
 template <>
 struct EveryLevel<ContestLanesRow> {
