@@ -46,6 +46,20 @@ def test_pools_of_planes(isa, layout, block, window, size):
     check([convolution, nn.MaxPool2d(window, layout=layout)], images(rng, 3, 3, size, layout))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block", [4, 8])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (5, 5), (4, 1)])
+@pytest.mark.parametrize("padding", [0, 1, ((2, 0), (0, 3))])
+def test_windows_in_registers(isa, dtype, block, kernel, padding):
+    """Of 2 x 2 outputs whose filters share patterns, around images of odd and even sizes."""
+    rng = np.random.default_rng([block, *kernel])
+    W = filters(rng, 16, 3, kernel, block, dtype)
+    for size in ((28, 31), (33, 16), (7, 40)):
+        for activation in (None, "relu6"):
+            convolution = nn.Conv2d(W, padding=padding, bias=rng.standard_normal(16), activation=activation)
+            check([convolution, nn.MaxPool2d(2)], images(rng, 2, 3, size, dtype=dtype))
+
+
 def test_which_pools_are_part_of_a_convolution():
     rng = np.random.default_rng(1)
     convolution, x = nn.Conv2d(filters(rng, 64, 1, (5, 5), 4)), images(rng, 2, 1, (32, 32))
@@ -73,12 +87,16 @@ def test_outputs_that_others_read_too_are_written():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", [None, "relu"])
-def test_what_is_not_finite_and_signs_of_zeros(dtype, activation):
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("finite_bias", [False, True])
+def test_what_is_not_finite_and_signs_of_zeros(isa, dtype, activation, block, finite_bias):
     rng = np.random.default_rng(3)
     x = images(rng, 2, 2, (20, 20), dtype=dtype)
     x.ravel()[rng.integers(x.size, size=60)] = rng.choice(np.array([np.nan, np.inf, -np.inf, -0.0]), 60)
     bias = np.array([np.inf, -np.inf, np.nan, 0, -0.0, 1, -1, 0], dtype)
-    convolution = nn.Conv2d(filters(rng, 8, 2, (3, 3), dtype=dtype), bias=bias, activation=activation)
+    if finite_bias:
+        bias[:3] = -2
+    convolution = nn.Conv2d(filters(rng, 8, 2, (3, 3), block, dtype), bias=bias, activation=activation)
     check([convolution, nn.MaxPool2d(2)], x)
 
 

@@ -26,7 +26,8 @@ constexpr std::int64_t most_panel_rows = 2048;
 
 struct PlanesLayout {
     RowGroupsLayout groups;
-    AlignedVector<std::uint32_t> offsets;  // for each of groups.columns
+    std::int64_t places;                   // of an entry: one, or one for each output of a window
+    AlignedVector<std::uint32_t> offsets;  // for each of groups.columns, of each place
 };
 
 // Cycles of one entry of a row for all pixels: so many for each vector of a tile, and for the entry's index and value.
@@ -75,7 +76,8 @@ class GroupsLoop {
     using Y = typename P::Y;
 
    public:
-    GroupsLoop(const PlanesRow& row, PlanesLayout layout) : row_(row), layout_(std::move(layout)) {}
+    GroupsLoop(const PlanesRow& row, PlanesLayout layout)
+        : row_(row), function_(layout.places == 1 ? row.function : row.of_windows), layout_(std::move(layout)) {}
 
     std::int64_t tile_cols() const { return row_.tile_cols; }
     std::int64_t most_cols() const { return row_.tile_cols; }
@@ -88,19 +90,22 @@ class GroupsLoop {
     void multiply(std::int64_t panel, const X* x, std::int64_t, Y* sums, std::int64_t width, unsigned char*) const {
         const RowGroupsLayout& held = layout_.groups;
         for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-            auto args = held.args_of<typename P::W>(held.part(panel, block), layout_.offsets.data());
+            const RowGroupsLayout::Part& part = held.part(panel, block);
+            auto args = held.args_of<typename P::W>(part, layout_.offsets.data());
+            args.columns += (layout_.places - 1) * (args.columns - layout_.offsets.data());
             args.x = x;
             args.from = args.to = sums;
             args.from_stride = args.to_stride = width;
             args.to_cols = row_.tile_cols;
             args.first = block == 0;
             args.last = false;
-            row_.function(args);
+            function_(args);
         }
     }
 
    private:
     const PlanesRow& row_;
+    const PlanesFunction function_;
     PlanesLayout layout_;
 };
 
@@ -119,32 +124,115 @@ std::int64_t block_channels(const ConvShape& shape, const Padded& padded, const 
                       std::int64_t{8}, std::int64_t{4096});
 }
 
+// Where windows of 2 x 2 outputs are the outputs of stride 2 of a kernel that is one row and one column larger: each of
+// their outputs meets the taps of its own part of that kernel.
+constexpr PoolWindow pooled_window{2, 2};
+static_assert(pooled_window.rows * pooled_window.cols == window_outputs);
+
+ConvShape shape_of_windows(ConvShape shape) {
+    Sliding& s = shape.sliding;
+    s.stride_rows = pooled_window.rows, s.stride_cols = pooled_window.cols;
+    s.kernel_rows += pooled_window.rows - 1, s.kernel_cols += pooled_window.cols - 1;
+    s.out_rows /= pooled_window.rows, s.out_cols /= pooled_window.cols;
+    return shape;
+}
+
 using Supported = TypeList<Product<float, float, float>, Product<double, double, double>,
                            Product<std::int32_t, std::int32_t, std::int32_t>>;
 
-PlanesLayout derive(Subject& subject, const ConvShape& shape, const Padded& padded, const PlanesRow& row) {
-    const StoredMatrix& matrix = subject.operand.by_output();
+// Columns of a block: all taps of some channels.
+std::int64_t block_cols(const StoredMatrix& matrix, const ConvShape& shape, const Padded& padded,
+                        const PlanesRow& row) {
     const std::int64_t taps = shape.sliding.taps();
     std::int64_t cols = max_block_cols / taps * taps;
     cols = std::min(cols, block_channels(shape, padded, row) * taps);
-    cols = std::max<std::int64_t>(1, std::min<std::int64_t>(cols == 0 ? max_block_cols : cols, matrix.cols));
+    return std::max<std::int64_t>(1, std::min<std::int64_t>(cols == 0 ? max_block_cols : cols, matrix.cols));
+}
+
+// padded: of the windows, where there are any.
+PlanesLayout derive(const StoredMatrix& matrix, const ConvShape& shape, const Padded& padded, int shared_rows,
+                    std::int64_t cols, PoolWindow window) {
+    const Sliding& s = shape.sliding;
+    const std::int64_t taps = s.taps(), wide = s.kernel_cols + window.cols - 1;
     const std::int64_t panel = std::clamp<std::int64_t>(
         (matrix.rows + most_shared_rows - 1) / most_shared_rows * most_shared_rows, most_shared_rows, most_panel_rows);
-    PlanesLayout layout{derive_row_groups(matrix, panel, cols, row.shared_rows), {}};
+    PlanesLayout layout{derive_row_groups(matrix, panel, cols, shared_rows), window.rows * window.cols, {}};
     RowGroupsLayout& groups = layout.groups;
-    layout.offsets.resize(groups.columns.size());
+    layout.offsets.reserve(groups.columns.size() * as_size(layout.places));
     for (std::size_t part = 0; part < groups.parts.size(); ++part) {
         const std::int64_t each = groups.shared_rows > 0 ? groups.shared_rows : 1;
         const std::int64_t end = part + 1 < groups.parts.size() ? groups.parts[part + 1].entry : groups.entries;
         const std::int64_t first_col = static_cast<std::int64_t>(part) % groups.n_blocks * groups.block_cols;
         for (std::int64_t i = groups.parts[part].entry / each; i < end / each; ++i) {
             const std::int64_t column = first_col + groups.columns[as_size(i)] / column_unit;
-            layout.offsets[as_size(i)] = static_cast<std::uint32_t>(padded.offset(column / taps, column % taps));
+            const std::int64_t down = column % taps / s.kernel_cols, across = column % taps % s.kernel_cols;
+            for (std::int64_t a = 0; a < window.rows; ++a)
+                for (std::int64_t b = 0; b < window.cols; ++b)
+                    layout.offsets.push_back(
+                        static_cast<std::uint32_t>(padded.offset(column / taps, (down + a) * wide + across + b)));
         }
     }
     AlignedVector<std::uint16_t>().swap(groups.columns);
     return layout;
 }
+
+// What serves windows, where it costs about as many vectors as single outputs, which have to be folded besides.
+std::optional<Tile> tile_of_windows(Subject& subject, const ConvShape& shape, const Padded& padded,
+                                    const PlanesRow& plain) {
+    const Sliding& s = shape.sliding;
+    const StoredMatrix& matrix = subject.operand.by_output();
+    if (s.stride_rows * s.stride_cols * s.dilation_rows * s.dilation_cols != 1 || s.out_rows < pooled_window.rows ||
+        s.out_cols < pooled_window.cols || block_cols(matrix, shape, padded, plain) < matrix.cols)
+        return {};
+    const ConvShape of_windows = shape_of_windows(shape);
+    const Padded windows(of_windows, false);
+    if (!has_short_offsets(windows)) return {};
+    std::optional<Tile> found;
+    for (const Tile& tile : rows_of(&Table::planes, subject.levels))
+        if (tile.row->of_windows != nullptr && tile.row->types == shape.loops() &&
+            tile.row->shared_rows <= plain.shared_rows && (!found || tile.isa >= found->isa))
+            found = tile;
+    if (!found) return {};
+    const std::int64_t width = found->row->tile_cols;
+    const std::int64_t tiles =
+        (positions(windows, of_windows.sliding, of_windows.sliding.out_rows) + width - 1) / width;
+    return 8 * tiles * width * window_outputs <= 9 * positions(padded, s, s.out_rows) ? found : std::nullopt;
+}
+
+// Single outputs, and the largest of windows where that is all that is asked for.
+template <class Y>
+class PooledPlanes final : public Convolution {
+   public:
+    PooledPlanes(const Matrix& matrix, std::unique_ptr<const Convolution> outputs,
+                 std::unique_ptr<const Convolution> windows)
+        : Convolution(matrix, outputs->shape(), outputs->name(), outputs->reason()),
+          outputs_(std::move(outputs)),
+          windows_(std::move(windows)) {}
+
+    bool pools(PoolWindow window) const override { return outputs_->pools(window); }
+    bool takes_rows() const override { return outputs_->takes_rows(); }
+    std::int64_t layout_bytes() const override { return outputs_->layout_bytes() + windows_->layout_bytes(); }
+    std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const override {
+        return serves_windows(operands) ? windows_->workspace_bytes(of_windows(operands), threads)
+                                        : outputs_->workspace_bytes(operands, threads);
+    }
+    void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
+        serves_windows(operands) ? windows_->run(of_windows(operands), threads, workspace)
+                                 : outputs_->run(operands, threads, workspace);
+    }
+
+   private:
+    static bool serves_windows(const ConvOperands& operands) {
+        return operands.pool.rows == pooled_window.rows && operands.pool.cols == pooled_window.cols &&
+               ends_behind_pool<Y>(operands.finish, operands.y.channels);
+    }
+    static ConvOperands of_windows(ConvOperands operands) {
+        operands.pool = {};
+        return operands;
+    }
+
+    const std::unique_ptr<const Convolution> outputs_, windows_;
+};
 
 bool serves(const ConvShape& shape) {
     return !shape.deterministic && shape.sliding.pixels() > 0 && shape.channels > 0 &&
@@ -167,7 +255,10 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
     Subject subject(matrix, Side::rows, shape.types);
     const Padded padded(shape, false);
     const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding, padded.rows_of(0)));
-    PlanesLayout layout = derive(subject, shape, padded, *tile.row);
+    const StoredMatrix& rows = subject.operand.by_output();
+    PlanesLayout layout =
+        derive(rows, shape, padded, tile.row->shared_rows, block_cols(rows, shape, padded, *tile.row), {});
+    const std::optional<Tile> of_windows = tile_of_windows(subject, shape, padded, *tile.row);
     char text[200];
     std::snprintf(text, sizeof text, "padded planes: tiles of %d pixels, %s, blocks of %lld channels",
                   tile.row->tile_cols,
@@ -179,8 +270,18 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
     const FoldRow* const fold = strongest_of(&Table::fold, subject.levels, shape.types.y).row;
     return dispatch<Supported>(shape.types, [&](auto product) -> std::unique_ptr<const Convolution> {
         using Loop = GroupsLoop<decltype(product)>;
-        return std::make_unique<const PlanesConvolution<decltype(product), Loop>>(
-            matrix, shape, name_of(tile), std::string(text), Loop(*tile.row, std::move(layout)), move, fold);
+        using Planes = PlanesConvolution<decltype(product), Loop>;
+        auto outputs = std::make_unique<const Planes>(matrix, shape, name_of(tile), std::string(text),
+                                                      Loop(*tile.row, std::move(layout)), move, fold);
+        if (!of_windows) return outputs;
+        const ConvShape pooled = shape_of_windows(shape);
+        auto windows = std::make_unique<const Planes>(
+            matrix, pooled, name_of(*of_windows), std::string(text),
+            Loop(*of_windows->row,
+                 derive(rows, shape, Padded(pooled, false), of_windows->row->shared_rows, rows.cols, pooled_window)),
+            move, fold);
+        return std::make_unique<const PooledPlanes<typename decltype(product)::Y>>(matrix, std::move(outputs),
+                                                                                   std::move(windows));
     });
 }
 

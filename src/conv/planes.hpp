@@ -30,6 +30,15 @@ inline std::int64_t positions(const Padded& padded, const Sliding& s, std::int64
     return rows > 0 ? (rows - 1) * padded.pitch() + s.out_cols : 0;
 }
 
+// Of real numbers the largest stays the largest when a bias is added and negative numbers become zero: that is done to
+// what a pool leaves. Other endings, and a bias that is not finite, come before it, to sums of margins too.
+template <class Y>
+bool ends_behind_pool(const Epilogue& finish, std::int64_t rows) {
+    const Y* const bias = static_cast<const Y*>(finish.bias);
+    return std::is_floating_point_v<Y> && up_to_relu6.have(finish.activation) &&
+           (bias == nullptr || std::all_of(bias, bias + rows, [](Y value) { return std::isfinite(value); }));
+}
+
 // Loop: what multiplies. It has
 // - tile_cols and most_cols: positions of a tile, and those that a call computes at most;
 // - panel_rows and n_panels: whose filters a call is for;
@@ -128,12 +137,6 @@ class PlanesConvolution final : public Convolution {
             store(operands, strip, {first_row, n_rows}, cols, bands.width, sums);
     }
 
-    static bool is_finite(const Y* bias, std::int64_t count) {
-        return bias == nullptr || std::all_of(bias, bias + count, [](Y value) { return std::isfinite(value); });
-    }
-
-    // Of real numbers the largest stays the largest when a bias is added and negative numbers become zero: that is done
-    // to what the pool leaves. Other endings, and a bias that is not finite, come before it, to sums of margins too.
     void pool(const ConvOperands& operands, const Strip& strip, Range rows, Range cols, const Bands& bands,
               Y* sums) const {
         const ImagesView& y = operands.y;
@@ -150,8 +153,7 @@ class PlanesConvolution final : public Convolution {
             }
         Epilogue finish = operands.finish;
         if (finish.bias != nullptr) finish.bias = static_cast<const Y*>(finish.bias) + rows.first;
-        const bool ends_behind = std::is_floating_point_v<Y> && up_to_relu6.have(finish.activation) &&
-                                 is_finite(static_cast<const Y*>(finish.bias), rows.count);
+        const bool ends_behind = ends_behind_pool<Y>(finish, rows.count);
         if (!ends_behind && !finish.changes_nothing())
             move_.finish({sums, sums, rows.count, std::min(cols.count, bands.width), bands.width, bands.width, finish});
         for (std::int64_t line = 0; line < n_lines; ++line) {

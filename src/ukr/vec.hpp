@@ -304,6 +304,16 @@ CS_INLINE V greater(V a, V b) {
     return b > a ? b : a;
 }
 
+#ifdef __AVX512F__
+// Of the lanes in `some` those that are numbers in both.
+CS_INLINE __mmask16 numbers_in(__mmask16 some, vec<float, 16> a, vec<float, 16> b) {
+    return _mm512_mask_cmp_ps_mask(some, a, b, _CMP_ORD_Q);
+}
+CS_INLINE __mmask16 numbers_in(__mmask16 some, vec<double, 8> a, vec<double, 8> b) {
+    return _mm512_mask_cmp_pd_mask(static_cast<__mmask8>(some), a, b, _CMP_ORD_Q);
+}
+#endif
+
 // NaN stays NaN, as in np.maximum.
 template <class V>
 inline V relu(V a) {
