@@ -2,6 +2,7 @@
 """Convolutions: every way that could serve, over geometries, memory layouts, dtypes, ISA levels and threads."""
 
 import itertools
+import math
 import os
 import pathlib
 import pickle
@@ -103,9 +104,9 @@ def test_every_way(isa, problem):
             assert_product(np.ascontiguousarray(y), finished, x.dtype, (way, layout))
 
 
-def matrices(rng, dtype):
+def matrices(rng, dtype, kernel=(3, 3)):
     """Of filters (48, 32, 3, 3): one for each way."""
-    shape = (48, 32, 3, 3)
+    shape = (48, 32, *kernel)
     yield filters_csr(rng, shape, 0.1, dtype)
     yield filters_csr(rng, shape, 0.1, dtype, 4)
     yield filters_csr(rng, shape, 0.1, dtype, 16)
@@ -167,6 +168,78 @@ def test_parts_of_larger_images(isa, layout, stride):
             assert_product(y.copy(), wanted, dtype, (candidate["way"], width))
             y[...] = 99
             assert (whole == 99).all(), candidate["way"]
+
+
+def arrays_behind_lines(shape, dtype):
+    """Of the same shape, which begin at a cache line, and some elements behind one."""
+    size = math.prod(shape)
+    raw = np.zeros(size + 32, dtype)
+    line = -raw.ctypes.data // raw.itemsize % (64 // raw.itemsize)
+    for behind in (0, 1, 4, 15):
+        yield raw[line + behind :][:size].reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("height", [1, 4, 8])
+def test_planes_as_they_lie(isa, dtype, height):
+    """1 x 1 filters in NCHW: planes of whole cache lines and others, wherever memory begins; more channels than a block
+    has."""
+    rng = np.random.default_rng([height, len(dtype)])
+    sliding, bias = Sliding((1, 1)), draw(rng, 48, dtype)
+    for (rows, cols), channels in itertools.product(((12, 12), (8, 16), (11, 13), (40, 41)), (40, 300)):
+        S = filters_csr(rng, (48, channels, 1, 1), 0.2, dtype, height)
+        values, ways = draw(rng, (2, channels, rows, cols), dtype), set()
+        wanted = expected_convolution(S, values, sliding, values.dtype, bias=bias, relu=True)
+        for x in arrays_behind_lines(values.shape, dtype):
+            x[...] = values
+            for way, y in all_ways(S.packed(), x, sliding, "NCHW", bias=bias, activation="relu"):
+                assert_product(np.ascontiguousarray(y), wanted, x.dtype, (way, rows, cols))
+                ways.add(way)
+        of_lines = rows * cols * values.itemsize % 64 == 0
+        wide = isa == "amx" or "avx512" in isa
+        assert ("in_place" in ways) is (wide and (of_lines if height == 1 else channels >= 48))
+
+
+@pytest.mark.parametrize("height", [1, 4])
+@pytest.mark.parametrize("activation", [None, "relu6", "gelu"])
+def test_planes_that_do_not_lie_so(isa, height, activation):
+    """Other strides than a plan foresees go another way, to the same bits."""
+    rng = np.random.default_rng(height)
+    W = filters_csr(rng, (16, 24, 1, 1), 0.3, "f4", height).packed()
+    around, bias = draw(rng, (2, 26, 14, 13), "f4"), draw(rng, 16, "f4")
+    for x in (around[:, 1:-1, 1:-1, :12], around[:, 2:, :12, 1:], around[:, ::-1][:, :24, :12, :12]):
+        for (way, found), (_, wanted) in zip(
+            all_strided(W, x, bias, activation), all_ways(W, x, Sliding((1, 1)), "NCHW", 1, bias, activation),
+            strict=True,
+        ):  # fmt: skip
+            assert_array_equal(found, wanted, err_msg=way)
+
+
+def all_strided(W, x, bias, activation):
+    """As all_ways, of x as it lies into y of other strides, with 1 x 1 filters."""
+    bound, shape = conv.bind(x.shape, W, 2, (1, 1), (1, 1), 0, 1, 1, "NCHW", "conv2d")
+    options = (W, x.dtype, x.shape[1:], bound.geometry.sliding, bound.channels_last)
+    for i, candidate in enumerate(_core.conv_candidates(*options)):
+        whole = np.full((len(x), shape[0] + 2, shape[1] + 2, shape[2]), 99, x.dtype)
+        y = whole[:, 1:-1, 1:-1]
+        _core.make_convolution(*options, candidate=i)(x, y, bias, activation)
+        yield candidate["way"], y.copy()
+        y[...] = 99
+        assert (whole == 99).all()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("height", [1, 4])
+def test_planes_as_they_lie_give_the_same_bits_for_every_number_of_threads(threads, height):
+    rng = np.random.default_rng(6)
+    W, x = filters_csr(rng, (64, 96, 1, 1), 0.2, "f4", height).packed(), draw(rng, (3, 96, 24, 26), "f4")
+    results = []
+    for n in (1, 2, 4):
+        with threads(n):
+            results.append(dict(all_ways(W, x, Sliding((1, 1)), "NCHW")))
+    for way, y in results[0].items():
+        for other in results[1:]:
+            assert_array_equal(y, other[way], err_msg=way)
 
 
 @every_layout
@@ -803,10 +876,14 @@ def test_empty_outputs():
 
 
 def check_guarded(rng, at_end):
-    for S, layout in itertools.product(matrices(rng, "f4"), ("NCHW", "NHWC")):
-        S = S._replace(data=rng.integers(1, 9, len(S.data)).astype("f4"))
-        for size, sliding in (((7, 9), Sliding((3, 3))), ((8, 8), Sliding((3, 3), padding=((1, 1), (1, 1)))),
-                              ((9, 7), Sliding((3, 3), (2, 2), (1, 1), ((1, 0), (0, 2))))):  # fmt: skip
+    for layout, (size, sliding) in itertools.product(
+        ("NCHW", "NHWC"),
+        (((7, 9), Sliding((3, 3))), ((8, 8), Sliding((3, 3), padding=((1, 1), (1, 1)))),
+         ((9, 7), Sliding((3, 3), (2, 2), (1, 1), ((1, 0), (0, 2)))), ((12, 12), Sliding((1, 1))),
+         ((11, 13), Sliding((1, 1)))),
+    ):  # fmt: skip
+        for S in matrices(rng, "f4", sliding.kernel):
+            S = S._replace(data=rng.integers(1, 9, len(S.data)).astype("f4"))
             plain = rng.integers(-9, 9, (2, 32, *size)).astype("f4")
             images = as_layout(plain, layout)
             x = guarded(images.shape, "f4", at_end)

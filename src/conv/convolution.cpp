@@ -27,8 +27,8 @@ std::vector<ConvOption> options(Subject& subject, const ConvShape& shape) {
 }  // namespace
 
 const std::vector<const ConvWay*>& conv_ways() {
-    static const std::vector<const ConvWay*> ways{&products_way, &planes_way, &routed_pixels_way, &filter_lanes_way,
-                                                  &quads_way};
+    static const std::vector<const ConvWay*> ways{&products_way,      &in_place_way,     &planes_way,
+                                                  &routed_pixels_way, &filter_lanes_way, &quads_way};
     return ways;
 }
 

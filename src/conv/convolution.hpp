@@ -29,6 +29,13 @@ struct ConvShape {
 
     // What micro-kernels for it are listed by.
     Types loops() const { return of_quads ? Types{Type::s8, Type::u8, Type::s32} : types; }
+
+    // Whether the patch of an output pixel is one pixel, in order: the image is the matrix that is multiplied.
+    bool is_pixelwise() const {
+        const Sliding& s = sliding;
+        return s.taps() == 1 && s.stride_rows == 1 && s.stride_cols == 1 && s.top == 0 && s.left == 0 &&
+               s.out_rows == height && s.out_cols == width;
+    }
 };
 
 // Windows of a pool, side by side.

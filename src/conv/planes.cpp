@@ -11,6 +11,7 @@
 #include "base/caches.hpp"
 #include "base/sizes.hpp"
 #include "conv/pixels.hpp"
+#include "conv/plane_offsets.hpp"
 #include "conv/planes.hpp"
 #include "conv/ways.hpp"
 #include "kernels/names.hpp"
@@ -21,14 +22,6 @@ namespace cs {
 namespace {
 
 using Tile = Registered<PlanesRow>;
-
-constexpr std::int64_t most_panel_rows = 2048;
-
-struct PlanesLayout {
-    RowGroupsLayout groups;
-    std::int64_t places;                   // of an entry: one, or one for each output of a window
-    AlignedVector<std::uint32_t> offsets;  // for each of groups.columns, of each place
-};
 
 // Cycles of one entry of a row for all pixels: so many for each vector of a tile, and for the entry's index and value.
 double cost_of_tile(const PlanesRow& row, std::int64_t pixels, double lanes) {
@@ -83,16 +76,15 @@ class GroupsLoop {
     std::int64_t most_cols() const { return row_.tile_cols; }
     std::int64_t panel_rows() const { return layout_.groups.panel_rows; }
     std::int64_t n_panels() const { return layout_.groups.n_panels; }
-    std::int64_t sums_bytes() const { return cache_sizes().l2 / 8; }
+    // The largest of windows are stored as soon as there are some.
+    std::int64_t sums_bytes() const { return layout_.places == 1 ? cache_sizes().l2 / 8 : cache_sizes().l1d / 3; }
     std::int64_t own_bytes() const { return 0; }
-    std::int64_t layout_bytes() const { return layout_.groups.bytes() + bytes_of_arrays(layout_.offsets); }
+    std::int64_t layout_bytes() const { return layout_.bytes(); }
 
     void multiply(std::int64_t panel, const X* x, std::int64_t, Y* sums, std::int64_t width, unsigned char*) const {
         const RowGroupsLayout& held = layout_.groups;
         for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-            const RowGroupsLayout::Part& part = held.part(panel, block);
-            auto args = held.args_of<typename P::W>(part, layout_.offsets.data());
-            args.columns += (layout_.places - 1) * (args.columns - layout_.offsets.data());
+            auto args = layout_.args_of<typename P::W>(panel, block);
             args.x = x;
             args.from = args.to = sums;
             args.from_stride = args.to_stride = width;
@@ -154,26 +146,13 @@ PlanesLayout derive(const StoredMatrix& matrix, const ConvShape& shape, const Pa
                     std::int64_t cols, PoolWindow window) {
     const Sliding& s = shape.sliding;
     const std::int64_t taps = s.taps(), wide = s.kernel_cols + window.cols - 1;
-    const std::int64_t panel = std::clamp<std::int64_t>(
-        (matrix.rows + most_shared_rows - 1) / most_shared_rows * most_shared_rows, most_shared_rows, most_panel_rows);
-    PlanesLayout layout{derive_row_groups(matrix, panel, cols, shared_rows), window.rows * window.cols, {}};
-    RowGroupsLayout& groups = layout.groups;
-    layout.offsets.reserve(groups.columns.size() * as_size(layout.places));
-    for (std::size_t part = 0; part < groups.parts.size(); ++part) {
-        const std::int64_t each = groups.shared_rows > 0 ? groups.shared_rows : 1;
-        const std::int64_t end = part + 1 < groups.parts.size() ? groups.parts[part + 1].entry : groups.entries;
-        const std::int64_t first_col = static_cast<std::int64_t>(part) % groups.n_blocks * groups.block_cols;
-        for (std::int64_t i = groups.parts[part].entry / each; i < end / each; ++i) {
-            const std::int64_t column = first_col + groups.columns[as_size(i)] / column_unit;
-            const std::int64_t down = column % taps / s.kernel_cols, across = column % taps % s.kernel_cols;
-            for (std::int64_t a = 0; a < window.rows; ++a)
-                for (std::int64_t b = 0; b < window.cols; ++b)
-                    layout.offsets.push_back(
-                        static_cast<std::uint32_t>(padded.offset(column / taps, (down + a) * wide + across + b)));
-        }
-    }
-    AlignedVector<std::uint16_t>().swap(groups.columns);
-    return layout;
+    const auto place = [&](std::int64_t column, std::int64_t output) {
+        const std::int64_t down = column % taps / s.kernel_cols + output / window.cols;
+        const std::int64_t across = column % taps % s.kernel_cols + output % window.cols;
+        return padded.offset(column / taps, down * wide + across);
+    };
+    return PlanesLayout::of(derive_row_groups(matrix, panel_of_all(matrix.rows), cols, shared_rows),
+                            window.rows * window.cols, place);
 }
 
 // What serves windows, where it costs about as many vectors as single outputs, which have to be folded besides.

@@ -10,13 +10,6 @@
 namespace cs {
 namespace {
 
-// Whether the patch of an output pixel is one pixel, in order: the image is the matrix that is multiplied.
-bool is_pixelwise(const ConvShape& shape) {
-    const Sliding& s = shape.sliding;
-    return s.taps() == 1 && s.stride_rows == 1 && s.stride_cols == 1 && s.top == 0 && s.left == 0 &&
-           s.out_rows == shape.height && s.out_cols == shape.width;
-}
-
 // Whether the pixels of an image lie a constant step apart, row after row.
 bool is_flat(const ImagesView& images) {
     return images.height <= 1 || images.width <= 1 || images.row_stride == images.width * images.col_stride;
@@ -29,10 +22,10 @@ class ProductsConvolution final : public Convolution {
     ProductsConvolution(const Matrix& matrix, const ConvShape& shape, const Plan& plan, const Plan& several)
         : Convolution(
               matrix, shape, plan.name(),
-              (is_pixelwise(shape) ? "pixels are the columns of x; " : "patches, a tile at a time; ") + plan.reason()),
+              (shape.is_pixelwise() ? "pixels are the columns of x; " : "patches, a tile at a time; ") + plan.reason()),
           plan_(plan),
           several_(several),
-          pixelwise_(is_pixelwise(shape)) {}
+          pixelwise_(shape.is_pixelwise()) {}
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
         const Jobs jobs = jobs_of(operands);
@@ -124,7 +117,7 @@ PlanRequest request_for(const ConvShape& shape) {
     request.types = shape.types;
     request.n = std::max<std::int64_t>(1, shape.sliding.pixels());
     request.deterministic = shape.deterministic;
-    request.contiguous_rows = is_pixelwise(shape) && !shape.channels_last;
+    request.contiguous_rows = shape.is_pixelwise() && !shape.channels_last;
     return request;
 }
 
@@ -132,7 +125,7 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     const PlanRequest request = request_for(shape);
     const auto options = dense_options(subject, batch_of(request.n, request.contiguous_rows, request.deterministic));
     // Short runs, many of them: an entry of a patch takes about three cycles.
-    const double patches = is_pixelwise(shape) ? 0 : 3 * static_cast<double>(shape.channels * shape.sliding.taps());
+    const double patches = shape.is_pixelwise() ? 0 : 3 * static_cast<double>(shape.channels * shape.sliding.taps());
     return (options.front().cost + patches) * static_cast<double>(request.n);
 }
 

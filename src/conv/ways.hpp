@@ -8,6 +8,8 @@ namespace cs {
 
 // products.cpp: a product for each image; of patches, or of the image itself where every patch is a pixel.
 extern const ConvWay products_way;
+// in_place.cpp: row groups on the planes of the image as they are, where every patch is a pixel.
+extern const ConvWay in_place_way;
 // planes.cpp: row groups on padded planes.
 extern const ConvWay planes_way;
 // routed_pixels.cpp: routed layers on padded pixels.
