@@ -181,6 +181,10 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         const int32_t* bias
         const int32_t* multipliers
         const int32_t* shifts
+        const double* factors
+        const float* below
+        const float* above
+        cbool small_factors
         int32_t zero_point, least, most
 
     cdef struct QuantizeArgs:

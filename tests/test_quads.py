@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 import complsparse as cs
 from complsparse import _core
-from complsparse._quantized.requantize import factors
+from complsparse._quantized.requantize import factors, with_bounds
 
 BATCHES = (1, 2, 7, 15, 16, 17, 33, 63, 64, 65, 130)
 DTYPES = (np.uint8, np.int8)
@@ -116,12 +116,13 @@ def test_outputs_of_every_sum(isa):
         units = [round(Fraction(h, 2 ** (shift + 1))) + zero_point for h in halves]
         wanted = np.array([min(max(u, info.min), info.max) for u in units]).reshape(rows.shape)
         y = np.empty(rows.shape, dtype=dtype)
-        ending = (zero_point, info.min, info.max)
-        _core.requantize(rows, y, rows.shape, True, bias, multipliers, shifts, *ending)
+        ending, scaling = (zero_point, info.min, info.max), with_bounds(multipliers, shifts)
+        _core.requantize(rows, y, rows.shape, True, bias, scaling, *ending)
         assert_array_equal(y, wanted)
-        y = np.empty(rows.T.shape, dtype=dtype)
-        _core.requantize(np.ascontiguousarray(rows.T), y, y.shape, False, bias, multipliers, shifts, *ending)
-        assert_array_equal(y.T, wanted)
+        for each in (1, 22):  # of which 66 are more than a block
+            y = np.empty((len(sums), 3 * each), dtype=dtype)
+            _core.requantize(np.repeat(rows.T, each, axis=1), y, y.shape, False, bias, scaling, *ending)
+            assert_array_equal(y, np.repeat(wanted.T, each, axis=1))
 
 
 @given(st.integers(0, 2**32), st.sampled_from([np.int8, np.uint8]))
@@ -138,7 +139,8 @@ def test_outputs_next_to_a_half(seed, dtype):
         for row in sums
     ]
     wanted = np.clip(units, info.min, info.max).astype(dtype)
-    ending = (bias, multipliers, np.full(n, shift, np.int32), zero_point, info.min, info.max)
+    scaling = with_bounds(multipliers, np.full(n, shift, np.int32))
+    ending = (bias, scaling, zero_point, info.min, info.max)
     y = np.empty((3, n), dtype)
     _core.requantize(sums - bias, y, y.shape, True, *ending)
     assert_array_equal(y, wanted)

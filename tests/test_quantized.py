@@ -16,7 +16,7 @@ from sliding import Sliding, patches
 
 import complsparse as cs
 from complsparse import _core
-from complsparse._quantized.requantize import factors
+from complsparse._quantized.requantize import factors, with_bounds
 
 DTYPES = ("uint8", "int8")
 ACTIVATIONS = (None, "relu", "relu6")
@@ -579,7 +579,7 @@ def test_requantising_near_halves(isa, out_dtype):
     scale = np.float32(2.0) ** rng.integers(-18, 2, 40) * rng.choice([1, 0.75, rng.random()], 40).astype(np.float32)
     Wq = with_numbers(np.eye(40), scale)
     bias, multipliers, shifts = (np.zeros(40, dtype=np.int32), *factors(scale.astype(np.float64)))
-    low, high = LIMITS[out_dtype]
+    scaling, (low, high) = with_bounds(multipliers, shifts), LIMITS[out_dtype]
     for zero_point in (low, 0, high):
         wanted_at = rng.integers(low - 20, high + 20, (700, 40)) - zero_point + 0.5
         exact = np.rint(wanted_at * 2.0**shifts / multipliers)
@@ -588,5 +588,5 @@ def test_requantising_near_halves(isa, out_dtype):
         for of_rows, by_column in itertools.product((sums, sums.astype(np.float32)), (True, False)):
             laid = np.ascontiguousarray(of_rows if by_column else of_rows.T)
             y = np.empty(laid.shape, dtype=out_dtype)
-            _core.requantize(laid, y, laid.shape, by_column, bias, multipliers, shifts, zero_point, low, high)
+            _core.requantize(laid, y, laid.shape, by_column, bias, scaling, zero_point, low, high)
             assert_array_equal(y if by_column else y.T, wanted)

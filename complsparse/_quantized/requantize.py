@@ -162,6 +162,14 @@ def factors(real: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.in
     return multiplier.astype(np.int32), shift.astype(np.int32)
 
 
+def with_bounds(multipliers: NDArray[np.int32], shifts: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+    """Both; the factors that they are, exact in float64; and numbers of float32 below these and above them, both
+    farther away than three roundings take a product."""
+    exact = np.ldexp(multipliers.astype(np.float64), -shifts)
+    bounds = exact.astype(np.float32) * np.array([[1 - 2.0**-22], [1 + 2.0**-22]], dtype=np.float32)
+    return multipliers, shifts, exact, bounds
+
+
 class Ending:
     """What is done to sums: the bias and the zero point of x are added, then they are scaled and cut off.
 
@@ -204,7 +212,7 @@ class Ending:
         out = checked_scale(out_scale, "out_scale")
         self.zero_point = checked_zero_point(out_zero_point, self.dtype, "out_zero_point")
         with np.errstate(over="ignore"):
-            self.multipliers, self.shifts = factors(units / out)
+            self.scaling = with_bounds(*factors(units / out))
         self.least, self.most = range_of(self.dtype)
         if self.activation is not None:
             self.least = self.zero_point
@@ -216,7 +224,7 @@ class Ending:
         """As `_core.Program.outputs` takes them."""
         if self.dtype == np.float32:
             return self.units, *self.cut
-        return self.multipliers, self.shifts, self.zero_point, self.least, self.most
+        return self.scaling, self.zero_point, self.least, self.most
 
     @property
     def folded(self) -> tuple[Any, ...]:

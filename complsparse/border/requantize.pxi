@@ -16,13 +16,24 @@ cdef int fill_features(c.RequantizeArgs* args, int64_t rows, int64_t cols, bint 
     return 0
 
 
-cdef int fill_factors(c.RequantizeArgs* args, cnp.ndarray multipliers, cnp.ndarray shifts, int32_t zero_point,
-                      int32_t least, int32_t most) except -1:
-    for array in (multipliers, shifts):
-        if array.dtype != np.int32 or not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_SIZE(array) != args.features:
-            raise AssertionError("each feature has an int32 multiplier and an int32 shift")
+cdef int fill_factors(c.RequantizeArgs* args, tuple factors, int32_t zero_point, int32_t least, int32_t most) except -1:
+    """`factors`: multipliers and shifts, int32; what they are, float64; and bounds of that, float32 (2, features)."""
+    cdef cnp.ndarray multipliers, shifts, exact, bounds
+    multipliers, shifts, exact, bounds = factors
+    for array, dtype, size in ((multipliers, np.int32, 1), (shifts, np.int32, 1), (exact, np.float64, 1),
+                               (bounds, np.float32, 2)):
+        if array.dtype != dtype or not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_SIZE(array) != size * args.features:
+            raise AssertionError("each feature has an int32 multiplier and an int32 shift, and what they are in floats")
     args.multipliers = <const int32_t*> cnp.PyArray_DATA(multipliers)
     args.shifts = <const int32_t*> cnp.PyArray_DATA(shifts)
+    args.factors = <const double*> cnp.PyArray_DATA(exact)
+    args.below = <const float*> cnp.PyArray_DATA(bounds)
+    args.above = args.below + args.features
+    args.small_factors = True
+    cdef int64_t f
+    for f in range(args.features):
+        if args.factors[f] >= 1.0 / 256:
+            args.small_factors = False
     args.zero_point, args.least, args.most = zero_point, least, most
     return 0
 
@@ -48,16 +59,15 @@ cdef int fill_arrays(c.RequantizeArgs* args, cnp.ndarray sums, cnp.ndarray y) ex
 
 
 def requantize(cnp.ndarray sums not None, cnp.ndarray y not None, tuple rows_and_cols, bint by_column,
-               cnp.ndarray bias not None, cnp.ndarray multipliers not None, cnp.ndarray shifts not None,
-               int32_t zero_point, int32_t least, int32_t most):
+               cnp.ndarray bias not None, tuple factors not None, int32_t zero_point, int32_t least, int32_t most):
     """Writes y, int8 or uint8, as `arith::requantize` of the sums; both of `rows_and_cols`.
 
-    Sums are int32, or float32 that are integers.
+    Sums are int32, or float32 that are integers; `factors`: see `fill_factors`.
     """
     cdef c.RequantizeArgs args
     rows, cols = rows_and_cols
     fill_features(&args, rows, cols, by_column, bias)
-    fill_factors(&args, multipliers, shifts, zero_point, least, most)
+    fill_factors(&args, factors, zero_point, least, most)
     fill_arrays(&args, sums, y)
     if y.dtype not in (np.int8, np.uint8):
         raise AssertionError("requantize writes int8 or uint8")
@@ -85,12 +95,13 @@ def quantize(cnp.ndarray x not None, cnp.ndarray y not None, double scale, int32
 
 
 cdef int fill_how(c.RequantizeArgs* how, y_dtype, tuple ending) except -1:
-    """Features, and what becomes of their sums; `ending`: bias, multipliers, shifts, zero point, least, most."""
-    bias, multipliers, shifts, zero_point, least, most = ending
+    """Features, and what becomes of their sums; `ending`: bias, factors as `fill_factors` takes them, zero point, least,
+    most."""
+    bias, factors, zero_point, least, most = ending
     if y_dtype not in (np.int8, np.uint8):
         raise AssertionError("outputs are int8 or uint8")
     fill_features(how, 0, cnp.PyArray_SIZE(<cnp.ndarray> bias), True, bias)
-    fill_factors(how, multipliers, shifts, zero_point, least, most)
+    fill_factors(how, factors, zero_point, least, most)
     return 0
 
 
@@ -146,7 +157,7 @@ cdef bint requantized_product(Operand W, int number, c.Operands* operands, const
 def requantized_linear(Operand W not None, cnp.ndarray x not None, cnp.ndarray y not None, tuple ending not None):
     """Writes y (N, M), int8 or uint8, as the requantised sums of x (N, K) and W; contiguous arrays that are apart.
 
-    `ending`: bias, multipliers, shifts, zero point, least, most. False, and nothing is written, as `requantized_product`
+    `ending`: see `fill_how`. False, and nothing is written, as `requantized_product`
     says.
     """
     cdef int number = product_of(W.w_num, native_num(x))

@@ -218,13 +218,13 @@ cdef class Steps:
         outputs.type, outputs.how.sum = type_in(dtype), type_in(of_sums)
         fill_features(&outputs.how, rows, cols, by_column, bias)
         outputs.units.units = NULL
-        if len(factors) < 5:
+        if type(factors[0]) is not tuple:
             units, least, most, *zero_point = factors
             outputs.how.zero_point = zero_point[0] if zero_point else 0
             fill_units(&outputs.units, &outputs.how, units, least, most)
         else:
-            multipliers, shifts, zero_point, least, most = factors
-            fill_factors(&outputs.how, multipliers, shifts, zero_point, least, most)
+            scaling, zero_point, least, most = factors
+            fill_factors(&outputs.how, scaling, zero_point, least, most)
         self.owners.append((bias, factors))
         return self.program.get().add(cn.outputs_step(outputs, sums, y))
 

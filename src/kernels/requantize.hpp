@@ -14,6 +14,9 @@ namespace cs {
 // `feature` that of the first and 0 behind that of `features - 1`. Outputs are at least `least` and at most `most`:
 // the range of their type, narrowed by the activation.
 // Sums are s32, or f32 that are integers.
+//
+// A factor multiplier / 2^shift is there as a number, too, and so are numbers of float32 below it and above it, both
+// farther away than three roundings take a product.
 struct RequantizeArgs {
     const void* sums;
     Type sum;
@@ -21,6 +24,9 @@ struct RequantizeArgs {
     std::int64_t rows, cols, feature, features;
     bool by_column;
     const std::int32_t *bias, *multipliers, *shifts;  // of each feature
+    const double* factors;
+    const float *below, *above;
+    bool small_factors;  // all are below 2^-8
     std::int32_t zero_point, least, most;
     std::int64_t sums_stride = 0, to_stride = 0;  // elements from one row to the next; 0: cols
 };

@@ -115,6 +115,7 @@ class RequantizingSink final : public Sink<std::int32_t> {
         RequantizeArgs args = args_of(sums, stride, to, to_stride);
         args.rows = cols, args.cols = rows.count, args.by_column = true;
         args.bias += rows.first, args.multipliers += rows.first, args.shifts += rows.first;
+        args.factors += rows.first, args.below += rows.first, args.above += rows.first;
         requantizing_.row->function(args);
     }
 

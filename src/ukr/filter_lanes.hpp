@@ -14,6 +14,12 @@
 
 namespace cs::ukr::CS_ISA {
 
+// Fewer filters than lanes.
+template <class T>
+[[gnu::noinline]] void finish_some(T* to, const T* sums, std::int64_t count, std::int64_t row, Finish<T> finish) {
+    for (std::int64_t r = 0; r < count; ++r) to[r] = finish.rows(sums[r], row + r);
+}
+
 template <class T, int L, int Pixels, class Step = MultiplyAdd>
 void filter_lanes(const FilterLanesArgs& args) {
     using V = vec<T, L>;
@@ -32,13 +38,17 @@ void filter_lanes(const FilterLanesArgs& args) {
 #pragma GCC unroll 16
             for (int p = 0; p < Pixels; ++p) sum[p] = Step::of(weight, broadcast<V>(pixel[p * step]), sum[p]);
         }
+        // Unrolled, so that sums never leave registers; a loop over them would have them in memory from the start.
         const std::int64_t row = strip * L, rows = args.n_rows - row;
+        T* const to = y + row;
+#pragma GCC unroll 16
         for (int p = 0; p < Pixels; ++p) {
-            T* const to = y + p * args.y_stride + row;
             if (rows >= L) {
-                store(to, finish.rows(sum[p], row));
+                store(to + p * args.y_stride, finish.rows(sum[p], row));
             } else {
-                for (std::int64_t r = 0; r < rows; ++r) to[r] = finish.rows(sum[p][r], row + r);
+                T some[L];
+                store(some, sum[p]);
+                finish_some(to + p * args.y_stride, some, rows, row, finish);
             }
         }
     }

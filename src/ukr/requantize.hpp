@@ -30,16 +30,8 @@ inline constexpr double counts_ones = 0x1.8p52;
 
 struct RequantizedRange {  // of outputs before the zero point is added, with counts_ones
     double least, most;
-    std::int32_t zero_point;
+    std::int32_t zero_point, least_output, most_output;
 };
-
-// multiplier / 2^shift, exactly.
-CS_INLINE double factor_of(std::int32_t multiplier, std::int32_t shift) {
-    const std::uint64_t bits = static_cast<std::uint64_t>(1023 - shift) << 52;
-    double power;
-    std::memcpy(&power, &bits, sizeof power);
-    return multiplier * power;
-}
 
 // Intrinsics, because GCC 12 widens halves of a vector and joins them.
 CS_INLINE vec<double, native<double>> as_real(vec<std::int32_t, native<double>> v) {
@@ -85,73 +77,70 @@ CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const 
 
 inline constexpr int of_block = 64;
 
-// Of one feature, or of as many as a block has outputs.
+// Of a feature and those behind it: as numbers, and below and above these.
 struct Factors {
-    double exact[of_block];
-    float below[of_block], above[of_block];  // farther away than three roundings take a product
+    const double* exact;
+    const float *below, *above;
 
-    CS_INLINE void set(std::int64_t i, std::int32_t multiplier, std::int32_t shift) {
-        exact[i] = factor_of(multiplier, shift);
-        const auto near = static_cast<float>(exact[i]);
-        below[i] = near * (1 - 0x1p-22f), above[i] = near * (1 + 0x1p-22f);
+    static CS_INLINE Factors of(const RequantizeArgs& args, std::int64_t feature) {
+        return {args.factors + feature, args.below + feature, args.above + feature};
     }
 };
 
 #ifdef __AVX512BW__
 inline constexpr float counts_ones_of_float = 0x1.8p23f;
 
-// Products from this on count ones. Those of sums with a factor, both of 32 bits, are finite.
-struct Enclosed {
-    vec<std::int32_t, 16> ones, differ;
-};
-
-// As many sums as fill a vector, from the feature `first` on.
-template <bool by_column, class Sum>
-CS_INLINE Enclosed enclose(const Sum* sums, const std::int32_t* bias, const Factors& factors, int first, float least) {
+// 64 neighbouring outputs, which may lie in place of the sums, in the order of `packed_order`; false where one is next
+// to a half, where halves meet an even number that the zero point may make odd.
+//
+// Products count ones, the zero point with them. As bits they are integers in their order, but for negative ones, which
+// small factors do not give: those become 0, which is least of all.
+template <bool by_column, bool small, class Out, class Sum>
+CS_INLINE bool enclose(const Sum* sums, const std::int32_t* bias, Factors factors, RequantizedRange range,
+                       __m512i* outputs) {
     using Sums = vec<std::int32_t, 16>;
     using Real = vec<float, 16>;
-    const auto factor = [&](const float* of) { return by_column ? load<Real>(of + first) : broadcast<Real>(*of); };
-    const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums), Sums);
-    const Sums offset = by_column ? load<Sums>(bias + first) : broadcast<Sums>(*bias);
-    const Real sum = __builtin_convertvector(whole + offset, Real), ones = broadcast<Real>(counts_ones_of_float);
-    const Real below = fma(sum, factor(factors.below), ones), above = fma(sum, factor(factors.above), ones);
-    const auto within = _mm512_maskz_max_ps(0xffff, (__m512)below, _mm512_set1_ps(counts_ones_of_float + least));
-    return {(Sums)within, (Sums)below ^ (Sums)above};
+    const auto ones = broadcast<Real>(counts_ones_of_float + static_cast<float>(range.zero_point));
+    __m512i differ = _mm512_setzero_si512();
+    auto part = [&](int i) {
+        const auto factor = [&](const float* of) { return by_column ? load<Real>(of + 16 * i) : broadcast<Real>(*of); };
+        const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums + 16 * i), Sums);
+        const Sums offset = by_column ? load<Sums>(bias + 16 * i) : broadcast<Sums>(*bias);
+        const Real sum = __builtin_convertvector(whole + offset, Real);
+        const Real below = fma(sum, factor(factors.below), ones), above = fma(sum, factor(factors.above), ones);
+        constexpr int or_apart = 0xf6;  // a | (b ^ c)
+        differ = _mm512_ternarylogic_epi32(differ, (__m512i)below, (__m512i)above, or_apart);
+        const Real within = small ? below : (Real)_mm512_maskz_max_ps(0xffff, (__m512)below, _mm512_setzero_ps());
+        return (__m512i)((Sums)within - 0x4b400000);  // the bits of 1.5 * 2^23
+    };
+    const __m512i a = part(0), b = part(1), c = part(2), d = part(3);
+    if (_mm512_test_epi32_mask(differ, differ) != 0) return false;
+    const __m512i low = _mm512_packs_epi32(a, b), high = _mm512_packs_epi32(c, d);
+    const auto least = _mm512_set1_epi8(static_cast<char>(range.least_output));
+    const auto most = _mm512_set1_epi8(static_cast<char>(range.most_output));
+    if constexpr (std::is_signed_v<Out>)
+        *outputs = _mm512_max_epi8(_mm512_min_epi8(_mm512_packs_epi16(low, high), most), least);
+    else
+        *outputs = _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(low, high), most), least);
+    return true;
 }
 
-// 64 neighbouring outputs, which may lie in place of the sums; false, and nothing is written, where one is next to a
-// half.
-template <bool by_column, class Out, class Sum>
-CS_INLINE bool requantize_block(const Sum* sums, const std::int32_t* bias, const Factors& factors,
-                                RequantizedRange range, Out* to) {
-    const auto least = static_cast<float>(range.least - counts_ones);
-    auto part = [&](int i) { return enclose<by_column>(sums + 16 * i, bias, factors, 16 * i, least); };
-    const Enclosed a = part(0), b = part(1), c = part(2), d = part(3);
-    const auto differ = a.differ | b.differ | c.differ | d.differ;
-    if (_mm512_test_epi32_mask((__m512i)differ, (__m512i)differ) != 0) return false;
-    auto number = [](const Enclosed& v) {  // from the bits of 1.5 * 2^23 on, floats count integers
-        return (__m512i)(v.ones - 0x4b400000);
-    };
-    const auto zero_point = _mm512_set1_epi16(static_cast<short>(range.zero_point));
-    const auto low = _mm512_adds_epi16(_mm512_packs_epi32(number(a), number(b)), zero_point);
-    const auto high = _mm512_adds_epi16(_mm512_packs_epi32(number(c), number(d)), zero_point);
-    const auto most =
-        _mm512_set1_epi8(static_cast<char>(static_cast<int>(range.most - counts_ones) + range.zero_point));
-    __m512i outputs;  // packed within 16 bytes each
-    if constexpr (std::is_signed_v<Out>)
-        outputs = _mm512_min_epi8(_mm512_packs_epi16(low, high), most);
-    else
-        outputs = _mm512_min_epu8(_mm512_packus_epi16(low, high), most);
+// As they lie in the 16 bytes of each part: four of each of the four vectors of sums.
+template <bool by_column, bool small, class Out, class Sum>
+CS_INLINE bool requantize_block(const Sum* sums, const std::int32_t* bias, Factors factors, RequantizedRange range,
+                                Out* to) {
+    __m512i packed;
+    if (!enclose<by_column, small, Out>(sums, bias, factors, range, &packed)) return false;
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    store(to, _mm512_maskz_permutexvar_epi32(0xffff, order, outputs));
+    store(to, _mm512_maskz_permutexvar_epi32(0xffff, order, packed));
     return true;
 }
 #endif
 
 // Neighbouring outputs, at most a block of them where they are of as many features; the last ones by way of memory that
 // is there.
-template <bool by_column, class Out, class Sum>
-CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::int32_t* bias, const Factors& factors,
+template <bool by_column, bool small, class Out, class Sum>
+CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::int32_t* bias, Factors factors,
                               RequantizedRange range, Out* to) {
     constexpr int at_once = 2 * native<double>;
     std::int64_t i = 0;
@@ -163,7 +152,7 @@ CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::in
     };
 #ifdef __AVX512BW__
     while (i + of_block <= count) {
-        if (requantize_block<by_column, Out>(sums + i, bias, factors, range, to + i))
+        if (requantize_block<by_column, small, Out>(sums + i, bias, factors, range, to + i))
             i += of_block;
         else
             exactly(i + of_block);
@@ -184,7 +173,8 @@ CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::in
 }
 
 CS_INLINE RequantizedRange range_of(const RequantizeArgs& args) {
-    return {counts_ones + (args.least - args.zero_point), counts_ones + (args.most - args.zero_point), args.zero_point};
+    return {counts_ones + (args.least - args.zero_point), counts_ones + (args.most - args.zero_point), args.zero_point,
+            args.least, args.most};
 }
 
 // The first `count` lanes.
@@ -219,30 +209,33 @@ CS_INLINE void requantize_pairs(const FoldArgs& windows, const std::int32_t* fro
     }
 }
 
-template <class Out, class Sum>
-void requantize_sums(const RequantizeArgs& given) {
-    const RequantizeArgs args = given;  // which no store may change
+template <bool small, class Out, class Sum>
+CS_INLINE void requantize_rows(const RequantizeArgs& args, const Sum* sums, Out* to) {
     const RequantizedRange range = range_of(args);
-    const Sum* const sums = static_cast<const Sum*>(args.sums);
-    Out* const to = static_cast<Out*>(args.to);
     const std::int64_t step = row_step(args.sums_stride, args), to_step = row_step(args.to_stride, args);
-    Factors factors;
     if (!args.by_column) {
         std::int64_t feature = args.feature;
         for (std::int64_t r = 0; r < args.rows; ++r) {
-            factors.set(0, args.multipliers[feature], args.shifts[feature]);
-            requantize_run<false>(sums + r * step, args.cols, args.bias + feature, factors, range, to + r * to_step);
+            requantize_run<false, small>(sums + r * step, args.cols, args.bias + feature, Factors::of(args, feature),
+                                         range, to + r * to_step);
             if (++feature == args.features) feature = 0;
         }
         return;
     }
     for (std::int64_t first = 0; first < args.cols; first += of_block) {
         const std::int64_t count = args.cols - first < of_block ? args.cols - first : of_block;
-        for (std::int64_t i = 0; i < count; ++i) factors.set(i, args.multipliers[first + i], args.shifts[first + i]);
         for (std::int64_t r = 0; r < args.rows; ++r)
-            requantize_run<true>(sums + r * step + first, count, args.bias + first, factors, range,
-                                 to + r * to_step + first);
+            requantize_run<true, small>(sums + r * step + first, count, args.bias + first, Factors::of(args, first),
+                                        range, to + r * to_step + first);
     }
+}
+
+template <class Out, class Sum>
+void requantize_sums(const RequantizeArgs& given) {
+    const RequantizeArgs args = given;  // which no store may change
+    const Sum* const sums = static_cast<const Sum*>(args.sums);
+    Out* const to = static_cast<Out*>(args.to);
+    args.small_factors ? requantize_rows<true>(args, sums, to) : requantize_rows<false>(args, sums, to);
 }
 
 #else
@@ -313,8 +306,7 @@ void requantize_lines(const FoldArgs& windows, const RequantizeArgs& args) {
     for (std::int64_t line = 0; line < windows.lines; ++line, from += windows.from_line, to += windows.to_line) {
 #ifdef __FMA__
         if (windows.step == 2 && windows.cols == 2 && windows.col_step == 1) {
-            requantize_pairs<Rows>(windows, from, args.bias[feature],
-                                   factor_of(args.multipliers[feature], args.shifts[feature]), range_of(args), to);
+            requantize_pairs<Rows>(windows, from, args.bias[feature], args.factors[feature], range_of(args), to);
         } else
 #endif
         {
