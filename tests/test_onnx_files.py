@@ -136,6 +136,18 @@ def test_shapes_of_too_many_axes():
     assert not cs.onnx.rewrite(model).graph.value_info
 
 
+@pytest.mark.parametrize("entry", ["load", "report", "rewrite"])
+def test_axes_that_no_shape_has(entry, tmp_path):
+    """ONNX's inference of shapes ends the process for the axis 2**31, which it takes for -2**31."""
+    sizes = [tensor(name, 3, 4) for name in ("x", "w", "b")]
+    node = helper.make_node("LayerNormalization", ["x", "w", "b"], ["y", "mean", "deviation"], axis=2**31)
+    onnx.save(model_of([node], sizes, [tensor("y", 3, 4)], opset=17), tmp_path / "m.onnx")
+    try:
+        assert getattr(cs.onnx, entry)(tmp_path / "m.onnx") is not None
+    except ValueError as error:
+        assert "axis" in str(error)
+
+
 def test_products_of_large_constants_wait():
     """Two constants that are small in the file may take for ever to multiply."""
     nodes = [helper.make_node("ConstantOfShape", ["n"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["b"]),

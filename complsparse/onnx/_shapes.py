@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import onnx
@@ -18,14 +19,28 @@ def inferred(proto: Any) -> Any:
     """A checked model with the shapes that can be inferred; where nothing can, the model itself.
 
     ONNX takes as much memory as a file asks for, where it follows what is computed of shapes (`data_prop`), and where a
-    shape is declared to have so many axes: neither is asked of it.
+    shape is declared to have so many axes: neither is asked of it. Nor are axes with numbers that it cuts off to 32 bits:
+    it writes to the memory that they then stand for.
     """
     values = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
     if any(math.prod(d.dim_value for d in value.type.tensor_type.shape.dim) > _MOST_DECLARED for value in values):
         return proto
+    nodes = (*proto.graph.node, *(node for function in proto.functions for node in function.node))
+    if any(not -(2**31) <= axis < 2**31 for axis in _axes(nodes)):
+        return proto
     with contextlib.suppress(Exception):  # of classes of its own: more than 2 GB, unknown operators, what does not fit
         return onnx.shape_inference.infer_shapes(proto)
     return proto
+
+
+def _axes(nodes: Any) -> Iterator[int]:
+    """The numbers of axes that nodes name, and those of their subgraphs."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.name in ("axis", "axes"):
+                yield from (attribute.i, *attribute.ints)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _axes(graph.node)
 
 
 def sizes_of(proto: Any) -> Sizes:
