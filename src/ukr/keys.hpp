@@ -113,8 +113,10 @@ using Mask = std::uint32_t;
 template <class V>
 CS_INLINE Mask bits_of(V lanes) {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64 && sizeof(lanes[0]) == 4) return _mm512_movepi32_mask((__m512i)lanes);
-    if constexpr (sizeof(V) == 64 && sizeof(lanes[0]) == 8) return _mm512_movepi64_mask((__m512i)lanes);
+    if constexpr (sizeof(V) == 64 && sizeof(lanes[0]) == 4)
+        return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes);
+    if constexpr (sizeof(V) == 64 && sizeof(lanes[0]) == 8)
+        return _mm512_test_epi64_mask((__m512i)lanes, (__m512i)lanes);
 #endif
 #if defined(__AVX2__)
     if constexpr (sizeof(V) == 32 && sizeof(lanes[0]) == 4) return static_cast<Mask>(_mm256_movemask_ps((__m256)lanes));

@@ -52,9 +52,9 @@ void largest_of_windows(const PlanesArgs& given) {
             for (int r = 0; r < Shared; ++r)
                 numbers = numbers_in(numbers_in(numbers, sum[r][0], sum[r][1]), sum[r][2], sum[r][3]);
             if (numbers == all)
-                fold(greater<V>);
+                fold([](V a, V b) { return greater(a, b); });
             else
-                fold(Larger::of<V>);
+                fold([](V a, V b) { return Larger::of(a, b); });
         }
     }
 }
