@@ -288,7 +288,7 @@ def test_channels_as_pixels(order, size):
     c, h, w = 2, 4, 5
     x = np.random.default_rng(0).standard_normal((2, c * size**2, h, w)).astype(np.float32)
     net = nn.Sequential([nn.DepthToSpace(size, order=order)])
-    assert [step.kernel for step in net.plan(x.shape).steps] == ["permute"]
+    assert [step.kernel for step in net.plan(x.shape).steps] == ["permute" if size > 1 else "copy"]
     y = net(x)
     assert y.shape == (2, c, h * size, w * size)
     for n, k, i, j in itertools.product(*map(range, y.shape)):

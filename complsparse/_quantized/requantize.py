@@ -212,7 +212,8 @@ class Ending:
         out = checked_scale(out_scale, "out_scale")
         self.zero_point = checked_zero_point(out_zero_point, self.dtype, "out_zero_point")
         with np.errstate(over="ignore"):
-            self.scaling = with_bounds(*factors(units / out))
+            self.multipliers, self.shifts = factors(units / out)
+        self.scaling = with_bounds(self.multipliers, self.shifts)
         self.least, self.most = range_of(self.dtype)
         if self.activation is not None:
             self.least = self.zero_point

@@ -19,8 +19,8 @@ def inferred(proto: Any) -> Any:
     """A checked model with the shapes that can be inferred; where nothing can, the model itself.
 
     ONNX takes as much memory as a file asks for, where it follows what is computed of shapes (`data_prop`), and where a
-    shape is declared to have so many axes: neither is asked of it. Nor are axes with numbers that it cuts off to 32 bits:
-    it writes to the memory that they then stand for.
+    shape is declared to have so many axes: neither is asked of it. Nor are axes with numbers beyond 32 bits: it
+    cuts them off, and writes to the memory that they then stand for.
     """
     values = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
     if any(math.prod(d.dim_value for d in value.type.tensor_type.shape.dim) > _MOST_DECLARED for value in values):
