@@ -113,7 +113,7 @@ def find(cs: Any, row: Row) -> Product | Sampled | Task | None:
     """What runs the row while its ISA level is the one in use; None where nothing was found. `cs` is the library."""
     rows, columns = row["tile"]
     if row["layout"] == "vectors":  # the tile: vectors at once, and the most winners that it holds (0: any number)
-        return Task(64, columns, 4 * rows) if columns else Task(1024, 102)
+        return Task(64, min(columns, 32), 4 * rows) if columns else Task(1024, 102)
     dtype, core = dtype_of(row), cs._core
     found = matrices(core.cache_sizes()["l2"])
     if row["op"] == "sampled":
