@@ -13,7 +13,7 @@ namespace cs::ukr::CS_ISA {
 struct Larger {
     template <class V>
     static CS_INLINE V of(V a, V b) {
-        const V larger = greater(a, b);  // a NaN in a stays: nothing is larger
+        const V larger = greater_of(b, a);  // a NaN in a stays: nothing is larger
         return b != b ? b : larger;
     }
     template <class V, class T>

@@ -59,53 +59,6 @@ CS_INLINE vec<Ranked<T>, key_lanes<Key<T>>> load_ranked(const T* from) {
         return load<vec<Ranked<T>, L>>(from);
 }
 
-// max and min as x86 has them: where a lane is NaN, or both are equal, that of b.
-template <class V>
-CS_INLINE V greater_of(V a, V b) {
-    [[maybe_unused]] constexpr bool is_float = std::is_same_v<V, vec<float, sizeof(V) / 4>>;
-    [[maybe_unused]] constexpr bool is_double = std::is_same_v<V, vec<double, sizeof(V) / 8>>;
-#if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) {
-        if constexpr (is_float) return _mm512_maskz_max_ps(0xffff, a, b);
-        if constexpr (is_double) return _mm512_maskz_max_pd(0xff, a, b);
-        if constexpr (sizeof(a[0]) == 4) return (V)_mm512_maskz_max_epi32(0xffff, (__m512i)a, (__m512i)b);
-        if constexpr (sizeof(a[0]) == 8) return (V)_mm512_maskz_max_epi64(0xff, (__m512i)a, (__m512i)b);
-    }
-#endif
-#if defined(__AVX2__)
-    if constexpr (sizeof(V) == 32 && is_float) return _mm256_max_ps(a, b);
-    if constexpr (sizeof(V) == 32 && is_double) return _mm256_max_pd(a, b);
-    if constexpr (sizeof(V) == 32 && sizeof(a[0]) == 4) return (V)_mm256_max_epi32((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    if constexpr (sizeof(V) == 16 && is_float) return _mm_max_ps(a, b);
-    if constexpr (sizeof(V) == 16 && is_double) return _mm_max_pd(a, b);
-#endif
-    return a > b ? a : b;
-}
-
-template <class V>
-CS_INLINE V lesser_of(V a, V b) {
-    [[maybe_unused]] constexpr bool is_float = std::is_same_v<V, vec<float, sizeof(V) / 4>>;
-    [[maybe_unused]] constexpr bool is_double = std::is_same_v<V, vec<double, sizeof(V) / 8>>;
-#if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) {
-        if constexpr (is_float) return _mm512_maskz_min_ps(0xffff, a, b);
-        if constexpr (is_double) return _mm512_maskz_min_pd(0xff, a, b);
-        if constexpr (sizeof(a[0]) == 4) return (V)_mm512_maskz_min_epi32(0xffff, (__m512i)a, (__m512i)b);
-        if constexpr (sizeof(a[0]) == 8) return (V)_mm512_maskz_min_epi64(0xff, (__m512i)a, (__m512i)b);
-    }
-#endif
-#if defined(__AVX2__)
-    if constexpr (sizeof(V) == 32 && is_float) return _mm256_min_ps(a, b);
-    if constexpr (sizeof(V) == 32 && is_double) return _mm256_min_pd(a, b);
-    if constexpr (sizeof(V) == 32 && sizeof(a[0]) == 4) return (V)_mm256_min_epi32((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    if constexpr (sizeof(V) == 16 && is_float) return _mm_min_ps(a, b);
-    if constexpr (sizeof(V) == 16 && is_double) return _mm_min_pd(a, b);
-#endif
-    return a < b ? a : b;
-}
-
 // One bit per lane.
 using Mask = std::uint32_t;
 

@@ -52,7 +52,7 @@ void largest_of_windows(const PlanesArgs& given) {
             for (int r = 0; r < Shared; ++r)
                 numbers = numbers_in(numbers_in(numbers, sum[r][0], sum[r][1]), sum[r][2], sum[r][3]);
             if (numbers == all)
-                fold([](V a, V b) { return greater(a, b); });
+                fold([](V a, V b) { return greater_of(b, a); });
             else
                 fold([](V a, V b) { return Larger::of(a, b); });
         }

@@ -50,7 +50,7 @@ CS_INLINE vec<Out, 2 * native<double>> requantize_vectors(const Sums (&sums)[2],
     using Both = vec<std::int32_t, 2 * half>;
     auto part = [&](int i) {
         const Real scaled = fma(as_real(sums[i] + offsets[i]), factors[i], broadcast<Real>(counts_ones));
-        return (Both)at_most(at_least(scaled, broadcast<Real>(range.least)), broadcast<Real>(range.most));
+        return (Both)lesser_of(greater_of(scaled, broadcast<Real>(range.least)), broadcast<Real>(range.most));
     };
     Both low;  // the lower 32 bits of each
     for (int i = 0; i < 2 * half; ++i) low[i] = 2 * i;

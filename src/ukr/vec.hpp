@@ -10,7 +10,7 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__AVX__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -267,41 +267,49 @@ CS_INLINE V fma(V a, V b, V c) {
     return static_cast<V>(a * b + c);  // a narrow integer was widened
 }
 
-// LaneMask that are numbers, cut off. Intrinsics: GCC 12 compares and blends what is written with GNU vectors.
+// max and min as x86 has them: where a lane is NaN, or both are equal, that of b. Intrinsics: GCC 12 compares and
+// blends what is written with GNU vectors.
 template <class V>
-CS_INLINE V at_least(V a, V least) {
-#ifdef __AVX512F__
-    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_max_pd(0xff, a, least);
+CS_INLINE V greater_of(V a, V b) {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<V, vec<float, 16>>) return _mm512_maskz_max_ps(0xffff, a, b);
+    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_max_pd(0xff, a, b);
+    if constexpr (std::is_same_v<V, vec<std::int32_t, 16>>)
+        return (V)_mm512_maskz_max_epi32(0xffff, (__m512i)a, (__m512i)b);
+    if constexpr (std::is_same_v<V, vec<std::int64_t, 8>>)
+        return (V)_mm512_maskz_max_epi64(0xff, (__m512i)a, (__m512i)b);
 #endif
-#ifdef __AVX__
-    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_max_pd(a, least);
+#if defined(__AVX2__)
+    if constexpr (std::is_same_v<V, vec<float, 8>>) return _mm256_max_ps(a, b);
+    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_max_pd(a, b);
+    if constexpr (std::is_same_v<V, vec<std::int32_t, 8>>) return (V)_mm256_max_epi32((__m256i)a, (__m256i)b);
 #endif
-    return a < least ? least : a;
+#if defined(__SSE2__)
+    if constexpr (std::is_same_v<V, vec<float, 4>>) return _mm_max_ps(a, b);
+    if constexpr (std::is_same_v<V, vec<double, 2>>) return _mm_max_pd(a, b);
+#endif
+    return a > b ? a : b;
 }
 template <class V>
-CS_INLINE V at_most(V a, V most) {
-#ifdef __AVX512F__
-    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_min_pd(0xff, a, most);
+CS_INLINE V lesser_of(V a, V b) {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<V, vec<float, 16>>) return _mm512_maskz_min_ps(0xffff, a, b);
+    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_min_pd(0xff, a, b);
+    if constexpr (std::is_same_v<V, vec<std::int32_t, 16>>)
+        return (V)_mm512_maskz_min_epi32(0xffff, (__m512i)a, (__m512i)b);
+    if constexpr (std::is_same_v<V, vec<std::int64_t, 8>>)
+        return (V)_mm512_maskz_min_epi64(0xff, (__m512i)a, (__m512i)b);
 #endif
-#ifdef __AVX__
-    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_min_pd(a, most);
+#if defined(__AVX2__)
+    if constexpr (std::is_same_v<V, vec<float, 8>>) return _mm256_min_ps(a, b);
+    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_min_pd(a, b);
+    if constexpr (std::is_same_v<V, vec<std::int32_t, 8>>) return (V)_mm256_min_epi32((__m256i)a, (__m256i)b);
 #endif
-    return a > most ? most : a;
-}
-
-// b where it is greater, else a, which may be NaN. Intrinsics: GCC 12 compares and blends here, too.
-template <class V>
-CS_INLINE V greater(V a, V b) {
-#ifdef __AVX512F__
-    if constexpr (std::is_same_v<V, vec<float, 16>>) return _mm512_maskz_max_ps(0xffff, b, a);
-    if constexpr (std::is_same_v<V, vec<double, 8>>) return _mm512_maskz_max_pd(0xff, b, a);
+#if defined(__SSE2__)
+    if constexpr (std::is_same_v<V, vec<float, 4>>) return _mm_min_ps(a, b);
+    if constexpr (std::is_same_v<V, vec<double, 2>>) return _mm_min_pd(a, b);
 #endif
-#ifdef __AVX__
-    if constexpr (std::is_same_v<V, vec<float, 4>>) return _mm_max_ps(b, a);
-    if constexpr (std::is_same_v<V, vec<float, 8>>) return _mm256_max_ps(b, a);
-    if constexpr (std::is_same_v<V, vec<double, 4>>) return _mm256_max_pd(b, a);
-#endif
-    return b > a ? b : a;
+    return a < b ? a : b;
 }
 
 #ifdef __AVX512F__
