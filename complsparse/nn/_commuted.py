@@ -8,7 +8,7 @@ from typing import Any
 
 from complsparse.nn._convolution import Conv2d
 from complsparse.nn._elementwise import ActivationLayer
-from complsparse.nn._passes import Network, Node, _readers, _without_idle
+from complsparse.nn._passes import Network, Node, _without_idle, readers
 from complsparse.nn._resize import Resize
 from complsparse.nn._values import Spec
 
@@ -47,7 +47,7 @@ def _changes_places(network: Network, specs: list[Any], node: Node) -> bool:
     if not isinstance(layer, Conv2d) or layer.groups != 1 or layer.channel != 1:
         return False
     before = network.nodes[node.inputs[0]]
-    if not isinstance(before.layer, Resize) or _readers(network, node.inputs[0]) != 1:
+    if not isinstance(before.layer, Resize) or readers(network, node.inputs[0]) != 1:
         return False
     x, resized = specs[before.inputs[0]], specs[node.inputs[0]]
     if not isinstance(x, Spec) or not x.is_dense or x.dtype is not None or len(x.whole) != 4:

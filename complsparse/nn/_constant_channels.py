@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from complsparse._matrix.matrix import ComplementaryMatrix
 from complsparse.nn._convolution import _Convolution
 from complsparse.nn._elementwise import activated
-from complsparse.nn._passes import Network, _readers
+from complsparse.nn._passes import Network, readers
 
 
 def without_constant_channels(network: Network) -> Network:
     """Of depthwise convolutions between two others. Linear in the weights."""
     nodes = list(network.nodes)
     for i, node in enumerate(nodes):
-        if len(node.inputs) != 1 or len(nodes[node.inputs[0]].inputs) != 1 or _readers(network, i) != 1:
+        if len(node.inputs) != 1 or len(nodes[node.inputs[0]].inputs) != 1 or readers(network, i) != 1:
             continue
         before, between = node.inputs[0], nodes[node.inputs[0]]
         first = between.inputs[0]
-        if _readers(network, before) != 1 or _readers(network, first) != 1:
+        if readers(network, before) != 1 or readers(network, first) != 1:
             continue
         made = _smaller(nodes[first].layer, between.layer, node.layer)
         if made is not None:

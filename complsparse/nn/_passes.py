@@ -53,7 +53,7 @@ def joined(network: Network, joins: tuple[Join, ...]) -> Network:
         moved = list(range(len(nodes)))  # who gives the value of each node
         for i, node in enumerate(network.nodes):
             nodes[i] = node._replace(inputs=tuple(moved[j] for j in node.inputs))
-            if node.layer is None or len(node.inputs) != 1 or _readers(network, node.inputs[0]) != 1:
+            if node.layer is None or len(node.inputs) != 1 or readers(network, node.inputs[0]) != 1:
                 continue
             before = moved[node.inputs[0]]
             joined = join(nodes[before].layer, node.layer)
@@ -86,7 +86,7 @@ def with_zeros(before: Layer | None, layer: Layer | None) -> Layer | None:
     return layer.padded(widths[:n], widths[n:])  # type: ignore[no-any-return]
 
 
-def _readers(network: Network, number: int) -> int:
+def readers(network: Network, number: int) -> int:
     return sum(node.inputs.count(number) for node in network.nodes) + network.outputs.count(number)
 
 

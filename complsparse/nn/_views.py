@@ -13,7 +13,7 @@ from complsparse.nn._attention import Attention, PlacedAttention, Strided, by_he
 from complsparse.nn._elementwise import Softmax
 from complsparse.nn._moving import Identity, Reshape, Squeeze, Transpose, Unsqueeze
 from complsparse.nn._pairs import Add, Div, MatMul, Mul
-from complsparse.nn._passes import Network, Node, _readers, _without_idle
+from complsparse.nn._passes import Network, Node, _without_idle, readers
 from complsparse.nn._shapes import Flatten
 from complsparse.nn._values import Shape, Spec
 
@@ -54,7 +54,7 @@ class _Tracing:
 
     def _only(self, i: int, kind: Any) -> bool:
         """Whether a node is of this kind, and has one reader."""
-        return isinstance(self._node(i).layer, kind) and _readers(self.network, i) == 1
+        return isinstance(self._node(i).layer, kind) and readers(self.network, i) == 1
 
     def _number(self, i: int) -> float | None:
         known = self.specs[i].known if isinstance(self.specs[i], Spec) else None
@@ -81,7 +81,7 @@ class _Tracing:
         softmax: Any = self._node(shares).layer
         ndim = len(self.specs[shares].whole)
         (scores,) = self._node(shares).inputs
-        if softmax.axis % ndim != ndim - 1 or _readers(self.network, scores) != 1:
+        if softmax.axis % ndim != ndim - 1 or readers(self.network, scores) != 1:
             return None
         wanted = self.specs[scores].whole
         options: list[tuple[int, int | None]] = [(scores, None)]
@@ -152,7 +152,7 @@ class _Tracing:
     def _moved(self, i: int, view: View) -> tuple[int, Spec, Strided]:
         """The last of the nodes that only move a result, its spec, and where the result lies in its array."""
         chain = [i]
-        while chain[-1] not in self.network.outputs and _readers(self.network, chain[-1]) == 1:
+        while chain[-1] not in self.network.outputs and readers(self.network, chain[-1]) == 1:
             reader = next(j for j, node in enumerate(self.network.nodes) if chain[-1] in node.inputs)
             if not isinstance(self._node(reader).layer, _MOVING) or self._node(reader).inputs[0] != chain[-1]:
                 break
