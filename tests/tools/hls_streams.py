@@ -32,6 +32,7 @@ class Circuit:
         self.block, self.engine, self.folder = block, engine_of(block), pathlib.Path(folder)
         self.top = f"block{block.number}"
         self.files = [f"rtl/{self.top}.v"]
+        (self.folder / "build").mkdir(exist_ok=True)  # Verilator makes one folder, not the one above it
         self.table = self.folder / "rtl" / f"table{block.number}.hex"
         self.step = self.folder / "build" / f"step{block.number}.v"
         if kind_of(block) in STEPS:
