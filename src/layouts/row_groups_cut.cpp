@@ -13,6 +13,11 @@ namespace {
 constexpr std::int64_t most_panel_rows = 2048;  // sums of a panel stay in L2 between blocks
 constexpr std::int64_t least_panel_rows = 128;  // shorter panels sort too few rows into a run
 
+// Rows that share their columns read a row of x for all of them, wherever it lies.
+std::int64_t most_bytes_of(const RowGroupsRow& row) {
+    return row.shared_rows > 0 || is_of_bytes(row.types) ? 256 : static_cast<std::int64_t>(costs().groups_tile_bytes);
+}
+
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
@@ -37,12 +42,11 @@ std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_co
 
 Tiles tiles_of(const Subject& subject, int shared_rows) {
     Tiles tiles;
-    // Rows that share their columns read a row of x for all of them, wherever it lies.
-    const double most_bytes = shared_rows > 0 || is_of_bytes(subject.types) ? 256 : costs().groups_tile_bytes;
     for (const auto& registered : rows_of(&Table::row_groups, subject.levels)) {
         const RowGroupsRow& row = *registered.row;
         if (row.types != subject.types || row.shared_rows != shared_rows) continue;
-        if (row.tile_cols * bytes_of(row.types.x) > most_bytes) continue;
+        // Where permutes are slow, so are the tiles that have no other way.
+        if (row.come == Values::spread && row.tile_cols * bytes_of(row.types.x) > most_bytes_of(row)) continue;
         auto same = std::find_if(tiles.begin(), tiles.end(),
                                  [&](const auto& other) { return other.row->tile_cols == row.tile_cols; });
         if (same == tiles.end())
@@ -63,6 +67,11 @@ Tiles tiles_of(const Subject& subject, int shared_rows) {
     return kept;
 }
 
+std::int64_t blocked_bytes(const Tiles& tiles) {
+    const RowGroupsRow& widest = *tiles.back().row;
+    return std::min(std::int64_t{widest.tile_cols} * bytes_of(widest.types.x), most_bytes_of(widest));
+}
+
 int shared_rows_for(const Subject& subject, Batch batch, int of_pattern) {
     const bool wide = typical_columns(batch) >= 64;
     const RowGroupsRow* best = nullptr;
@@ -81,6 +90,7 @@ int shared_rows_for(const Subject& subject, Batch batch, int of_pattern) {
 Cover cover_of(const Tiles& tiles, int lanes, std::int64_t n) {
     Cover cover;
     const TileCut cut(tiles, n);
+    cover.widest = cut.widest();
     for (std::int64_t number = 0; number < cut.count(); ++number) {
         const auto [row, first] = cut[number];
         // A register may hold a narrow tile of several rows that share their columns.

@@ -14,6 +14,7 @@ static constexpr RowGroupsRow row_groups_tiles[] = {
     row_groups_row<float, 8, 1, 0, 1, Values::broadcast>,
     row_groups_row<float, 16, 1, 0, 1, Values::broadcast>,
     row_groups_row<float, 16, 2, 0, 1, Values::broadcast>,
+    row_groups_row<float, 16, 3, 0, 1, Values::broadcast>,
     row_groups_row<double, 8, 1>,
     row_groups_row<double, 8, 2>,
     row_groups_row<std::int64_t, 8, 1>,
