@@ -66,7 +66,17 @@ def test_every_width_gives_the_bits_of_the_widest_and_writes_nothing_else(loops,
         _core.set_cost_constants(constants)
 
 
-@pytest.mark.parametrize("n", [4, 16, 37, 64, 100])
+def starting_at(x, offset):
+    """A copy whose first element is so many bytes behind the start of a cache line."""
+    memory = np.empty(x.nbytes + 128, np.uint8)
+    first = -memory.ctypes.data % 64 + offset
+    copy = memory[first : first + x.nbytes].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+# Rows of 80, 96 and 112 floats that begin at cache lines are read where they lie, by tiles of fewer columns.
+@pytest.mark.parametrize("n", [4, 16, 37, 48, 64, 80, 96, 100, 112, 144])
 def test_loops_of_row_groups_give_the_same_bits(isa, n):
     matrix = drawn(1, np.float32, (140, 1100))
     x = np.random.default_rng(6).standard_normal((1100, n)).astype(np.float32)
@@ -75,12 +85,33 @@ def test_loops_of_row_groups_give_the_same_bits(isa, n):
         for loops in LOOPS:
             _core.set_cost_constants(loops)
             plan = next(plans(cs.from_scipy(matrix), n, np.float32, False))
-            found[plan.microkernel] = plan(x)
+            for offset in (0, 4):
+                found[plan.microkernel, offset] = plan(starting_at(x, offset))
     finally:
         _core.set_cost_constants(constants)
-    assert isa not in ("avx512", "avx512vnni", "avx512vbmi", "amx") or len(found) == 2
+    assert isa not in ("avx512", "avx512vnni", "avx512vbmi", "amx") or len(found) == 4
     for y in found.values():
         np.testing.assert_array_equal(y, next(iter(found.values())))
+
+
+def test_columns_of_a_wider_array_are_read_where_they_lie():
+    """Rows apart by more than the batch is wide, the second of two batches of one array, and rows from the last on."""
+    matrix = drawn(1, np.float32, (140, 1100))
+    W, constants = cs.from_scipy(matrix), _core.cost_constants()
+    wide = starting_at(np.random.default_rng(7).standard_normal((1100, 112)).astype(np.float32), 0)
+    _core.set_cost_constants(LOOPS[1])
+    try:
+        for x in (
+            wide[:, :48],
+            wide[:, 48:],
+            wide[:, 64:96],
+            wide[::-1, :80],
+            np.broadcast_to(wide[:1, :80], (1100, 80)),
+        ):
+            plan = next(plans(W, x.shape[1], np.float32, False))
+            np.testing.assert_array_equal(plan(x), plan(x.copy()))
+    finally:
+        _core.set_cost_constants(constants)
 
 
 def test_a_band_finds_its_rows_of_x_in_l1():

@@ -44,6 +44,7 @@ struct GroupsArgs {
     const Column* columns;      // where each entry's row of x lies; per entry, or per group that shares it
     const void* values;
     const void* x;
+    std::int64_t x_step;  // bytes between its rows over column_unit; for micro-kernels that read rows that lie apart
     const void* from;
     void* to;
     std::int64_t from_stride, to_stride;  // elements between rows
@@ -52,7 +53,8 @@ struct GroupsArgs {
     bool last;                            // the last block, and what is stored is not `from`: every row is stored
     Epilogue finish;                      // of the last block; bias: of the panel's rows
 };
-// Columns are column * column_unit, relative to the block; x has one tile row per column of the block, without gaps.
+// Columns are column * column_unit, relative to the block; x has one tile row per column of the block, without gaps but
+// where the micro-kernel reads rows that lie apart.
 using RowGroupsArgs = GroupsArgs<std::uint16_t>;
 using RowGroupsFunction = void (*)(const RowGroupsArgs&);
 
@@ -68,6 +70,7 @@ struct RowGroupsRow {
     bool stores_first;  // columns alone, where a tile is not full
     RowGroupsFunction function;
     Values come = Values::spread;
+    bool reads_apart = false;  // x_step may be any
     Activations takes = up_to_relu6;
 };
 

@@ -88,15 +88,22 @@ class GroupsProduct {
 
         bool is_full() const { return cols.count == row.tile_cols; }
 
-        // x where it lies, if that is as a packed tile would: full, aligned, without gaps.
+        // x where it lies: as a packed tile would, or in rows that lie apart, if L1 holds a block of them.
         const X* x_in_place() const {
             const DenseView* const x = source.view();
-            if (x == nullptr || !held.used.empty() || !is_full() || x->col_stride != 1 ||
-                x->row_stride != row.tile_cols)
-                return nullptr;
+            if (x == nullptr || !held.used.empty() || !is_full() || x->col_stride != 1) return nullptr;
+            if (x->row_stride != row.tile_cols && !(row.reads_apart && stays_in_l1(x->row_stride))) return nullptr;
             const X* const first = element<const X>(*x, 0, cols.first);
             const std::size_t alignment = std::min(static_cast<std::size_t>(row.tile_cols) * sizeof(X), cache_line);
             return reinterpret_cast<std::uintptr_t>(first) % alignment == 0 ? first : nullptr;
+        }
+
+        // Whole lines, whose sets in L1 differ: of four, eight, ... lines half of them or more would stay empty. And on
+        // no more pages than it knows beside those of the sums.
+        bool stays_in_l1(std::int64_t stride) const {
+            constexpr std::int64_t line = cache_line / sizeof(X), most_bytes = 56 * 4096;
+            return stride > 0 && stride % line == 0 && stride / line % 4 != 0 &&
+                   held.block_cols * stride * std::int64_t{sizeof(X)} <= most_bytes;
         }
 
         void multiply_panel(std::int64_t panel, bool pack) const {
@@ -113,6 +120,7 @@ class GroupsProduct {
                 for (std::int64_t r = 0; r < rows.count; ++r)
                     std::fill_n(partial + r * (partial == sums ? width : y.row_stride), width, starts[rows.first + r]);
             const X* const in_place = x_in_place();
+            const std::int64_t x_stride = in_place != nullptr ? source.view()->row_stride : width;
             if (sink.in_place()) fetch_outputs<Y>(sink.view(), rows, cols);
             for (std::int64_t block = 0; block < held.n_blocks; ++block) {
                 const Range columns{block * held.block_cols,
@@ -123,7 +131,8 @@ class GroupsProduct {
                     source.pack_tile(columns, cols, width, held.used.empty() ? nullptr : held.used.data(), packed);
                 const bool last = block == held.n_blocks - 1;
                 auto args = held.args_of<W>(part, held.columns.data());
-                args.x = in_place != nullptr ? in_place + columns.first * width : packed;
+                args.x = in_place != nullptr ? in_place + columns.first * x_stride : packed;
+                args.x_step = x_stride * std::int64_t{sizeof(X)} / column_unit;
                 args.from = partial;
                 args.from_stride = partial == sums ? width : y.row_stride;
                 args.to = last && direct ? y_part : partial;

@@ -61,7 +61,7 @@ inline constexpr RowGroupsRow quads_row{
     Lanes* NV,
     Shared,
     cycles_of_entry(NV, Shared, 1) * instructions_of_quad,
-    RowGroups<std::int32_t, Lanes, NV, Shared, 1, std::uint16_t, DotQuads, Values::spread>::stores_first,
+    RowGroups<std::int32_t, Lanes, NV, Shared, 1, std::uint16_t, DotQuads, Values::spread, false>::stores_first,
     row_groups<std::int32_t, Lanes, NV, Shared, 1, std::uint16_t, DotQuads>};
 
 }  // namespace cs::ukr::CS_ISA
