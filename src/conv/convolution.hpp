@@ -12,6 +12,7 @@
 #include "base/epilogue.hpp"
 #include "base/views.hpp"
 #include "base/workspace.hpp"
+#include "kernels/interleave.hpp"
 #include "layouts/layout.hpp"
 #include "layouts/matrix.hpp"
 
@@ -44,6 +45,13 @@ struct PoolWindow {
     bool is_one_pixel() const { return rows * cols == 1; }
 };
 
+// Images of 8-bit numbers of which four channels are to be one; each number ^ flip.
+struct Interleaving {
+    ImagesView bytes;
+    std::uint8_t flip;
+    const InterleaveRow* row;
+};
+
 // y has a channel for each row of the filters, and out_rows * out_cols pixels. x and y do not overlap.
 struct ConvOperands {
     ImagesView x, y;
@@ -57,6 +65,8 @@ struct ConvOperands {
     PoolWindow pool{};
     // y is of 8 bits, for a way that requantizes(); finish asks for nothing.
     const Requantizing* requantizing = nullptr;
+    // x has no data, but comes from these, for a way that interleaves().
+    std::optional<Interleaving> interleaving{};
 
     bool has_no_outputs() const { return y.images == 0 || y.channels == 0 || y.height == 0 || y.width == 0; }
 };
@@ -73,6 +83,8 @@ class Convolution {
     virtual std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const = 0;
     // Whether outputs of 8 bits can be asked for.
     virtual bool requantizes() const { return false; }
+    // Whether images can be interleaved as they are read.
+    virtual bool interleaves() const { return false; }
     // Whether the largest outputs of windows can be asked for, and that costs less than a pool of the outputs.
     virtual bool pools(PoolWindow) const { return false; }
     // Whether some rows of the outputs can be asked for.

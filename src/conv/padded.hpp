@@ -38,6 +38,14 @@ class Padded {
         std::int64_t first, count, x_first = 0;
     };
     Rows strip(std::int64_t number) const { return {first_row(number), rows_of(number)}; }
+    // Rows of an image of such a height that the copy for these outputs reads.
+    Range rows_read(Rows rows, std::int64_t height) const {
+        const Sliding& s = shape_.sliding;
+        const std::int64_t top = rows.first * s.stride_rows - s.top - rows.x_first;
+        const std::int64_t last = top + (rows.count + down_.shift - 1) * s.stride_rows + down_.phases;
+        const std::int64_t first = std::clamp<std::int64_t>(top, 0, height);
+        return {first, std::clamp(last, first, height) - first};
+    }
 
     // Elements from the strip's first on to what its output pixel (0, 0) meets at (channel, tap); and from one output
     // pixel to the next, and to that in the next row.

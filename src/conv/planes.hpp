@@ -19,6 +19,7 @@
 #include "conv/bands.hpp"
 #include "conv/convolution.hpp"
 #include "conv/padded.hpp"
+#include "conv/quad_images.hpp"
 #include "kernels/fold.hpp"
 #include "kernels/move.hpp"
 #include "tiles/requantizing_sink.hpp"
@@ -62,11 +63,12 @@ class PlanesConvolution final : public Convolution {
           padded_(shape, false) {}
 
     bool requantizes() const override { return std::is_same_v<Y, std::int32_t>; }
+    bool interleaves() const override { return shape().of_quads; }
     bool takes_rows() const override { return true; }
     std::int64_t layout_bytes() const override { return loop_.layout_bytes(); }
 
     std::int64_t workspace_bytes(const ConvOperands& operands, int threads) const override {
-        return threads * worker_bytes(bands_of(operands.pool));
+        return threads * worker_bytes(operands, bands_of(operands.pool));
     }
 
     // Strips end between windows, and bands of whole windows take about as many tiles as others.
@@ -82,13 +84,12 @@ class PlanesConvolution final : public Convolution {
         const std::int64_t n_strips = padded_.n_strips(all), each = padded_.strip_rows();
         const Bands bands = bands_of(operands.pool);
         auto task = [&](std::int64_t number, int worker) {
-            unsigned char* const memory = workspace.memory + worker * worker_bytes(bands);
+            unsigned char* const memory = workspace.memory + worker * worker_bytes(operands, bands);
             const std::int64_t first_row = number % n_strips * each, n_rows = std::min(each, all - first_row);
             const Strip strip{number / n_strips, first_row,
                               reinterpret_cast<X*>(memory + loop_.own_bytes() + sums_bytes(bands)), memory};
             auto* const sums = reinterpret_cast<Y*>(memory + loop_.own_bytes());
-            padded_.template copy<X>(operands.x, strip.image, {operands.y_first + first_row, n_rows, operands.x_first},
-                                     move_, static_cast<X>(operands.pad), strip.copy);
+            copy(operands, strip, {operands.y_first + first_row, n_rows, operands.x_first});
             const std::int64_t tall = operands.pool.rows, rows = n_rows / tall * tall;
             const std::int64_t last = positions(padded_, sliding(), rows);
             for (std::int64_t first = 0; first < last; first += bands.step)
@@ -108,8 +109,33 @@ class PlanesConvolution final : public Convolution {
     std::int64_t strip_bytes() const {  // the last tile reads beyond it
         return round_to_lines(padded_.elements() + loop_.most_cols(), sizeof(X)) * std::int64_t{sizeof(X)};
     }
-    std::int64_t worker_bytes(const Bands& bands) const {
-        return loop_.own_bytes() + sums_bytes(bands) + strip_bytes();
+    std::int64_t worker_bytes(const ConvOperands& operands, const Bands& bands) const {
+        const std::int64_t plane = operands.interleaving ? operands.x.height * operands.x.width : 0;
+        return loop_.own_bytes() + sums_bytes(bands) + strip_bytes() +
+               round_to_lines(plane, sizeof(X)) * std::int64_t{sizeof(X)};
+    }
+
+    void copy(const ConvOperands& operands, const Strip& strip, Padded::Rows rows) const {
+        const X fill = static_cast<X>(operands.pad);
+        if constexpr (std::is_same_v<X, std::int32_t>)
+            if (operands.interleaving) return interleave(operands, strip, rows, fill);
+        padded_.template copy<X>(operands.x, strip.image, rows, move_, fill, strip.copy);
+    }
+    // A plane of quads at a time, by way of memory that L1 holds.
+    void interleave(const ConvOperands& operands, const Strip& strip, Padded::Rows rows, X fill) const {
+        const Interleaving& from = *operands.interleaving;
+        auto* const plane =
+            reinterpret_cast<std::uint32_t*>(reinterpret_cast<unsigned char*>(strip.copy) + strip_bytes());
+        const Range read = padded_.rows_read(rows, operands.x.height);
+        rows.x_first += read.first;
+        ImagesView quads = operands.x;
+        quads.data = plane;
+        quads.images = quads.channels = 1;
+        quads.height = read.count;
+        for (std::int64_t quad = 0; quad < operands.x.channels; ++quad) {
+            interleave_rows(from.bytes, strip.image, quad, read, from.flip, *from.row, plane, quads.row_stride, 1);
+            padded_.copy(quads, 0, rows, move_, fill, strip.copy + padded_.offset(quad, 0));
+        }
     }
     // Sums of a band, and the largest of them where they are pooled.
     std::int64_t sums_bytes(const Bands& bands) const {

@@ -41,34 +41,41 @@ ImagesView quads_in(const ImagesView& bytes, void* memory) {
     return quads;
 }
 
+// All pixels at once where they lie in a row, else by rows.
+void interleave_rows(const ImagesView& bytes, std::int64_t image, std::int64_t quad, Range rows, std::uint8_t flip,
+                     const InterleaveRow& row, std::uint32_t* to, std::int64_t row_stride, std::int64_t col_stride) {
+    const std::uint8_t* const first = static_cast<const std::uint8_t*>(bytes.data) + image * bytes.image_stride +
+                                      quad * quad_cols * bytes.channel_stride + rows.first * bytes.row_stride;
+    const std::int64_t channels = std::min(quad_cols, bytes.channels - quad * quad_cols);
+    const bool flat = rows.count <= 1 || bytes.row_stride == bytes.width * bytes.col_stride;
+    const std::int64_t lines = flat ? 1 : rows.count, cols = flat ? rows.count * bytes.width : bytes.width;
+    for (std::int64_t line = 0; line < lines; ++line) {
+        const std::uint8_t* const at = first + line * bytes.row_stride;
+        std::uint32_t* const out = to + line * row_stride;
+        if (bytes.col_stride == 1 && col_stride == 1) {
+            row.function({at, out, channels, cols, bytes.channel_stride, cols, flip});
+            continue;
+        }
+        for (std::int64_t col = 0; col < cols; ++col) {
+            std::uint32_t value = 0;
+            for (std::int64_t r = 0; r < channels; ++r)
+                value |= static_cast<std::uint32_t>(at[col * bytes.col_stride + r * bytes.channel_stride] ^ flip)
+                         << 8 * r;
+            out[col * col_stride] = value;
+        }
+    }
+}
+
 void interleave_images(const ImagesView& bytes, const ImagesView& quads, std::uint8_t flip, const InterleaveRow& row,
                        int threads) {
     const auto* const from = static_cast<const std::uint8_t*>(bytes.data);
     auto* const to = static_cast<std::uint32_t*>(quads.data);
     const std::int64_t channels = quads.channels;
-    const bool flat = bytes.height <= 1 || bytes.row_stride == bytes.width * bytes.col_stride;
-    // A quad of channels of one image: all its pixels at once where they lie in a row, else by rows.
     auto plane = [&](std::int64_t number, int) {
         const std::int64_t image = number / channels, quad = number % channels;
-        const std::uint8_t* const first = from + image * bytes.image_stride + quad * quad_cols * bytes.channel_stride;
-        std::uint32_t* const start = to + image * quads.image_stride + quad * quads.channel_stride;
-        const std::int64_t rows = std::min(quad_cols, bytes.channels - quad * quad_cols);
-        const std::int64_t lines = flat ? 1 : bytes.height, cols = flat ? bytes.height * bytes.width : bytes.width;
-        for (std::int64_t line = 0; line < lines; ++line) {
-            const std::uint8_t* const at = first + line * bytes.row_stride;
-            std::uint32_t* const out = start + line * quads.row_stride;
-            if (bytes.col_stride == 1 && quads.col_stride == 1) {
-                row.function({at, out, rows, cols, bytes.channel_stride, cols, flip});
-                continue;
-            }
-            for (std::int64_t col = 0; col < cols; ++col) {
-                std::uint32_t value = 0;
-                for (std::int64_t r = 0; r < rows; ++r)
-                    value |= static_cast<std::uint32_t>(at[col * bytes.col_stride + r * bytes.channel_stride] ^ flip)
-                             << 8 * r;
-                out[col * quads.col_stride] = value;
-            }
-        }
+        interleave_rows(bytes, image, quad, {0, bytes.height}, flip, row,
+                        to + image * quads.image_stride + quad * quads.channel_stride, quads.row_stride,
+                        quads.col_stride);
     };
     if (bytes.channel_stride != 1 || bytes.channels <= 1) {
         parallel_for(bytes.images * channels, threads, plane);

@@ -6,6 +6,7 @@
 
 #include "base/views.hpp"
 #include "kernels/interleave.hpp"
+#include "tiles/source.hpp"
 
 namespace cs {
 
@@ -15,6 +16,10 @@ bool are_quads(const ImagesView& bytes);
 ImagesView as_quads(const ImagesView& bytes);
 // A copy in this memory: channels together where they are so in `bytes`, else pixels.
 ImagesView quads_in(const ImagesView& bytes, void* memory);
+// Some rows of four channels of an image, the first of which is 4 * quad, as rows of quads. Channels beyond the last
+// are zero.
+void interleave_rows(const ImagesView& bytes, std::int64_t image, std::int64_t quad, Range rows, std::uint8_t flip,
+                     const InterleaveRow& row, std::uint32_t* to, std::int64_t row_stride, std::int64_t col_stride);
 // Fills the copy; each number ^ flip. Channels beyond the last are zero.
 void interleave_images(const ImagesView& bytes, const ImagesView& quads, std::uint8_t flip, const InterleaveRow& row,
                        int threads);

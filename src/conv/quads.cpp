@@ -173,7 +173,7 @@ class QuadsConvolution final : public Convolution {
             of.x.images = of.y.images = count;
             if (images.in_place) {
                 of.x.data = static_cast<char*>(operands.x.data) + first * operands.x.image_stride;
-            } else {
+            } else if (!of.interleaving) {
                 ImagesView from = operands.x;
                 from.data = static_cast<char*>(operands.x.data) + first * operands.x.image_stride;
                 from.images = count;
@@ -189,11 +189,14 @@ class QuadsConvolution final : public Convolution {
     }
 
    private:
-    // Images as quads: read where they lie, or copied.
+    // Images as quads: read where they lie, or by a way that interleaves them, or copied.
     struct Images {
         bool in_place;
         std::int64_t at_once, bytes;
     };
+    bool interleaves(const ImagesView& x) const {
+        return way_->interleaves() && !of_taps_ && x.col_stride == 1 && x.channels > 1;
+    }
 
     bool is_signed() const { return shape().types.x == Type::s8; }
     std::uint8_t flip() const { return is_signed() ? 0x80 : 0; }
@@ -204,6 +207,7 @@ class QuadsConvolution final : public Convolution {
     Images images_of(const ConvOperands& operands) const {
         const ImagesView& x = operands.x;
         if (!is_signed() && !of_taps_ && are_quads(x)) return {true, std::max<std::int64_t>(1, x.images), 0};
+        if (interleaves(x)) return {false, std::max<std::int64_t>(1, x.images), 0};
         const std::int64_t quads = (x.channels + quad_cols - 1) / quad_cols * x.height * x.width;
         constexpr std::int64_t some = 1 << 18;  // bytes
         const std::int64_t at_once = std::clamp<std::int64_t>(some / std::max<std::int64_t>(1, 4 * quads), 1,
@@ -217,6 +221,8 @@ class QuadsConvolution final : public Convolution {
         of.pad = static_cast<std::int32_t>(0x01010101u *
                                            (static_cast<std::uint8_t>(operands.pad) ^ static_cast<unsigned>(flip())));
         of.x.images = of.y.images = std::min(images.at_once, operands.x.images);
+        if (!images.in_place && interleaves(operands.x))
+            of.interleaving = Interleaving{operands.x, flip(), &interleave_};
         return of;
     }
 
