@@ -90,49 +90,62 @@ struct Factors {
 #ifdef __AVX512BW__
 inline constexpr float counts_ones_of_float = 0x1.8p23f;
 
-// 64 neighbouring outputs, which may lie in place of the sums, in the order of `packed_order`; false where one is next
-// to a half, where halves meet an even number that the zero point may make odd.
+// Four vectors of sums as 64 outputs, in the order of `packed_place`; false where one is next to a half, where halves
+// meet an even number that the zero point may make odd. of(i): the sums of part i with their bias, and the factors
+// below and above. small: all factors are below 2^-8.
 //
 // Products count ones, the zero point with them. As bits they are integers in their order, but for negative ones, which
 // small factors do not give: those become 0, which is least of all.
-template <bool by_column, bool small, class Out, class Sum>
-CS_INLINE bool enclose(const Sum* sums, const std::int32_t* bias, Factors factors, RequantizedRange range,
-                       __m512i* outputs) {
+template <class Of>
+CS_INLINE bool enclose(Of of, bool is_signed, bool small, RequantizedRange range, __m512i* outputs) {
     using Sums = vec<std::int32_t, 16>;
     using Real = vec<float, 16>;
     const auto ones = broadcast<Real>(counts_ones_of_float + static_cast<float>(range.zero_point));
     __m512i differ = _mm512_setzero_si512();
-    auto part = [&](int i) {
-        const auto factor = [&](const float* of) { return by_column ? load<Real>(of + 16 * i) : broadcast<Real>(*of); };
-        const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums + 16 * i), Sums);
-        const Sums offset = by_column ? load<Sums>(bias + 16 * i) : broadcast<Sums>(*bias);
-        const Real sum = __builtin_convertvector(whole + offset, Real);
-        const Real below = fma(sum, factor(factors.below), ones), above = fma(sum, factor(factors.above), ones);
+    auto part = [&](auto i) {
+        const auto [whole, factor_below, factor_above] = of(i);
+        const Real sum = __builtin_convertvector(whole, Real);
+        const Real below = fma(sum, factor_below, ones), above = fma(sum, factor_above, ones);
         constexpr int or_apart = 0xf6;  // a | (b ^ c)
         differ = _mm512_ternarylogic_epi32(differ, (__m512i)below, (__m512i)above, or_apart);
         const Real within = small ? below : (Real)_mm512_maskz_max_ps(0xffff, (__m512)below, _mm512_setzero_ps());
         return (__m512i)((Sums)within - 0x4b400000);  // the bits of 1.5 * 2^23
     };
-    const __m512i a = part(0), b = part(1), c = part(2), d = part(3);
+    const __m512i a = part(std::integral_constant<int, 0>{}), b = part(std::integral_constant<int, 1>{}),
+                  c = part(std::integral_constant<int, 2>{}), d = part(std::integral_constant<int, 3>{});
     if (_mm512_test_epi32_mask(differ, differ) != 0) return false;
     const __m512i low = _mm512_packs_epi32(a, b), high = _mm512_packs_epi32(c, d);
     const auto least = _mm512_set1_epi8(static_cast<char>(range.least_output));
     const auto most = _mm512_set1_epi8(static_cast<char>(range.most_output));
-    if constexpr (std::is_signed_v<Out>)
-        *outputs = _mm512_max_epi8(_mm512_min_epi8(_mm512_packs_epi16(low, high), most), least);
-    else
-        *outputs = _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(low, high), most), least);
+    *outputs = is_signed ? _mm512_max_epi8(_mm512_min_epi8(_mm512_packs_epi16(low, high), most), least)
+                         : _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(low, high), most), least);
     return true;
 }
 
-// As they lie in the 16 bytes of each part: four of each of the four vectors of sums.
+// Where element i of part p is: four of each part lie in each 16 bytes.
+constexpr int packed_place(int p, int i) { return i / 4 * 16 + p * 4 + i % 4; }
+// A permute of fours that has parts one behind the other.
+CS_INLINE __m512i order_of_parts() { return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15); }
+
+// Neighbouring outputs, which may lie in place of the sums; false as above.
 template <bool by_column, bool small, class Out, class Sum>
 CS_INLINE bool requantize_block(const Sum* sums, const std::int32_t* bias, Factors factors, RequantizedRange range,
                                 Out* to) {
+    using Sums = vec<std::int32_t, 16>;
+    using Real = vec<float, 16>;
+    struct Part {
+        Sums sums;
+        Real below, above;
+    };
+    const auto of = [&](int i) -> Part {
+        const auto factor = [&](const float* f) { return by_column ? load<Real>(f + 16 * i) : broadcast<Real>(*f); };
+        const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums + 16 * i), Sums);
+        const Sums offset = by_column ? load<Sums>(bias + 16 * i) : broadcast<Sums>(*bias);
+        return {whole + offset, factor(factors.below), factor(factors.above)};
+    };
     __m512i packed;
-    if (!enclose<by_column, small, Out>(sums, bias, factors, range, &packed)) return false;
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    store(to, _mm512_maskz_permutexvar_epi32(0xffff, order, packed));
+    if (!enclose(of, std::is_signed_v<Out>, small, range, &packed)) return false;
+    store(to, _mm512_maskz_permutexvar_epi32(0xffff, order_of_parts(), packed));
     return true;
 }
 #endif
@@ -188,26 +201,73 @@ CS_INLINE void store_outputs(Out* to, std::int64_t count, V outputs) {
 #endif
 }
 
-// A line of windows of two columns, two apart: sums stay in registers.
-template <int Rows, class Out>
-CS_INLINE void requantize_pairs(const FoldArgs& windows, const std::int32_t* from, std::int32_t bias, double factor,
-                                RequantizedRange range, Out* to) {
-    constexpr int half = native<double>, at_once = 2 * half;
+// Sums of one feature as outputs, by float64.
+template <class Out, class Largest>
+CS_INLINE auto requantize_exactly(Largest largest, std::int32_t bias, double factor, RequantizedRange range) {
+    constexpr int half = native<double>;
     using Sums = vec<std::int32_t, half>;
     using Real = vec<double, half>;
     const Sums offsets[2] = {broadcast<Sums>(bias), broadcast<Sums>(bias)};
     const Real factors[2] = {broadcast<Real>(factor), broadcast<Real>(factor)};
+    Sums sums[2];
+    std::memcpy(sums, &largest, sizeof largest);
+    return requantize_vectors<Out>(sums, offsets, factors, range);
+}
+
+// A line of windows of two columns, two apart: sums stay in registers.
+template <int Rows, class Out>
+CS_INLINE void requantize_pairs(const FoldArgs& windows, const std::int32_t* from, std::int32_t bias, double factor,
+                                RequantizedRange range, Out* to) {
+    constexpr int at_once = 2 * native<double>;
     for (std::int64_t i = 0; i < windows.n; i += at_once) {
         const auto largest = fold_pairs<Larger, Rows, vec<std::int32_t, at_once>>(windows, from + 2 * i);
-        Sums sums[2];
-        std::memcpy(sums, &largest, sizeof largest);
-        const auto outputs = requantize_vectors<Out>(sums, offsets, factors, range);
+        const auto outputs = requantize_exactly<Out>(largest, bias, factor, range);
         if (i + at_once <= windows.n)
             store(to + i, outputs);
         else
             store_outputs(to + i, windows.n - i, outputs);
     }
 }
+
+#ifdef __AVX512BW__
+inline constexpr int lines_of_block = 4;
+
+// As many of these lines as a block has vectors, of neighbouring features: their outputs are one block.
+template <int Rows, class Out>
+CS_INLINE void requantize_lines_of_pairs(const FoldArgs& windows, const std::int32_t* from, const std::int32_t* bias,
+                                         Factors factors, bool small, RequantizedRange range, Out* to) {
+    using Sums = vec<std::int32_t, 16>;
+    using Real = vec<float, 16>;
+    using Outputs = vec<Out, 16>;
+    struct Part {
+        Sums sums;
+        Real below, above;
+    };
+    for (std::int64_t i = 0; i < windows.n; i += 16) {
+        Sums largest[lines_of_block];
+#pragma GCC unroll 4
+        for (int l = 0; l < lines_of_block; ++l)
+            largest[l] = fold_pairs<Larger, Rows, Sums>(windows, from + l * windows.from_line + 2 * i);
+        const auto of = [&](int l) -> Part {
+            return {largest[l] + broadcast<Sums>(bias[l]), broadcast<Real>(factors.below[l]),
+                    broadcast<Real>(factors.above[l])};
+        };
+        __m512i packed;
+        const std::int64_t count = windows.n - i < 16 ? windows.n - i : 16;
+        if (__builtin_expect(!enclose(of, std::is_signed_v<Out>, small, range, &packed), 0)) {
+            for (int l = 0; l < lines_of_block; ++l)
+                store_outputs(to + l * windows.to_line + i, count,
+                              requantize_exactly<Out>(largest[l], bias[l], factors.exact[l], range));
+            continue;
+        }
+        const __m512i in_order = _mm512_maskz_permutexvar_epi32(0xffff, order_of_parts(), packed);
+        store_outputs(to + i, count, (Outputs)_mm512_castsi512_si128(in_order));
+        store_outputs(to + windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 1));
+        store_outputs(to + 2 * windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 2));
+        store_outputs(to + 3 * windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 3));
+    }
+}
+#endif
 
 template <bool small, class Out, class Sum>
 CS_INLINE void requantize_rows(const RequantizeArgs& args, const Sum* sums, Out* to) {
@@ -302,10 +362,22 @@ void requantize_lines(const FoldArgs& windows, const RequantizeArgs& args) {
     constexpr std::int64_t at_once = 64;
     const std::int32_t* from = static_cast<const std::int32_t*>(windows.from);
     Out* to = static_cast<Out*>(windows.to);
-    std::int64_t feature = args.feature;
-    for (std::int64_t line = 0; line < windows.lines; ++line, from += windows.from_line, to += windows.to_line) {
+    std::int64_t feature = args.feature, line = 0;
+#ifdef __AVX512BW__
+    if (are_pairs(windows)) {
+        const RequantizedRange range = range_of(args);
+        for (; line + lines_of_block <= windows.lines && feature + lines_of_block <= args.features;
+             line += lines_of_block, feature += lines_of_block) {
+            requantize_lines_of_pairs<Rows>(windows, from, args.bias + feature, Factors::of(args, feature),
+                                            args.small_factors, range, to);
+            from += lines_of_block * windows.from_line, to += lines_of_block * windows.to_line;
+        }
+        if (feature == args.features) feature = 0;
+    }
+#endif
+    for (; line < windows.lines; ++line, from += windows.from_line, to += windows.to_line) {
 #ifdef __FMA__
-        if (windows.step == 2 && windows.cols == 2 && windows.col_step == 1) {
+        if (are_pairs(windows)) {
             requantize_pairs<Rows>(windows, from, args.bias[feature], args.factors[feature], range_of(args), to);
         } else
 #endif
