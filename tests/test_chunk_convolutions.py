@@ -7,7 +7,15 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from at_once import is_right_everywhere
-from byte_images import exact_convolution, filters_with_scale, units_of_filters
+from byte_images import (
+    activations,
+    as_layout,
+    as_nchw,
+    exact_convolution,
+    filters_with_scale,
+    requantized,
+    units_of_filters,
+)
 from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_array_equal
 
@@ -33,31 +41,6 @@ def _costs():
     _core.set_cost_constants(FREE)  # whatever the pattern
     yield
     _core.set_cost_constants(KNOWN)
-
-
-def activations(rng, shape, dtype):
-    info = np.iinfo(dtype)
-    x = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
-    return np.where(rng.random(shape) < 0.2, rng.choice([info.min, info.max], shape), x).astype(dtype)
-
-
-def as_layout(x, layout):
-    return x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-
-
-def as_nchw(y, layout):
-    return y if layout == "NCHW" else y.transpose(0, 3, 1, 2)
-
-
-def requantized(sums, multipliers, shifts, zero_point, dtype):
-    """Products of 24 and 31 bits, rounded half to even, in int64; sums (N, M, H, W)."""
-    multipliers, shifts = (np.asarray(of)[:, None, None].astype(np.int64) for of in (multipliers, shifts))
-    scaled = sums * multipliers
-    low, half = scaled & ((1 << shifts) - 1), 1 << (shifts - 1)
-    ones = scaled >> shifts
-    ones += (low > half) | ((low == half) & (ones % 2 == 1))
-    info = np.iinfo(dtype)
-    return np.clip(ones + zero_point, info.min, info.max)
 
 
 GEOMETRIES = (  # kernel, stride, padding, dilation

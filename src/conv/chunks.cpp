@@ -35,6 +35,8 @@ class ChunksLoop {
     std::int64_t sums_bytes() const { return cache_sizes().l1d * 2 / 3; }
     std::int64_t own_bytes() const { return row_.most_tiles * chunk_bytes; }
     std::int64_t layout_bytes() const { return layout_.bytes(); }
+    bool gives_outputs() const { return false; }
+    void give_outputs(std::int64_t, const std::int32_t*, std::int32_t*, const PlanesOutputs&) const {}
 
     void multiply(std::int64_t panel, const std::int32_t* x, std::int64_t positions, std::int32_t* sums,
                   std::int64_t width, unsigned char* own) const {

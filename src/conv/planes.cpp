@@ -3,6 +3,7 @@
 #include "kernels/planes.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <mutex>
 #include <utility>
@@ -32,6 +33,16 @@ double cost_of_tile(const PlanesRow& row, std::int64_t pixels, double lanes) {
                                           : vectors * 0.52 + 0.55);
 }
 
+// And of all entries of a row with the end of its sums, where they become outputs in registers: so many cycles for a
+// piece of a tile, or for a small rest that other rows share a store with.
+double cost_of_row(const PlanesRow& row, std::int64_t pixels, double lanes, double entries) {
+    const double cost = entries * cost_of_tile(row, pixels, lanes);
+    if (row.of_outputs == nullptr) return cost;
+    const double vectors = row.tile_cols / lanes, pieces = std::floor(vectors / 4), rest = vectors - 4 * pieces;
+    return cost +
+           std::ceil(static_cast<double>(pixels) / row.tile_cols) * (15 * pieces + (rest > 2 ? 15 : 22 * rest / 4));
+}
+
 int lanes_of(const std::vector<Tile>& tiles) {
     int least = tiles.front().row->tile_cols;
     for (const Tile& tile : tiles) least = std::min(least, tile.row->tile_cols);
@@ -56,10 +67,11 @@ std::vector<Tile> tiles_of(Subject& subject, Types loops) {
     return found;
 }
 
-Tile best_tile(const std::vector<Tile>& tiles, std::int64_t pixels) {
+// entries: of a row.
+Tile best_tile(const std::vector<Tile>& tiles, std::int64_t pixels, double entries) {
     const double lanes = lanes_of(tiles);
     return *std::min_element(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) {
-        return cost_of_tile(*a.row, pixels, lanes) < cost_of_tile(*b.row, pixels, lanes);
+        return cost_of_row(*a.row, pixels, lanes, entries) < cost_of_row(*b.row, pixels, lanes, entries);
     });
 }
 
@@ -82,20 +94,31 @@ class GroupsLoop {
     std::int64_t layout_bytes() const { return layout_.bytes(); }
 
     void multiply(std::int64_t panel, const X* x, std::int64_t, Y* sums, std::int64_t width, unsigned char*) const {
-        const RowGroupsLayout& held = layout_.groups;
-        for (std::int64_t block = 0; block < held.n_blocks; ++block) {
-            auto args = layout_.args_of<typename P::W>(panel, block);
-            args.x = x;
-            args.from = args.to = sums;
-            args.from_stride = args.to_stride = width;
-            args.to_cols = row_.tile_cols;
-            args.first = block == 0;
-            args.last = false;
-            function_(args);
-        }
+        for (std::int64_t block = 0; block < layout_.groups.n_blocks; ++block)
+            function_(args_of(panel, block, x, sums, width));
+    }
+
+    bool gives_outputs() const { return row_.of_outputs != nullptr && layout_.places == 1; }
+    void give_outputs(std::int64_t panel, const X* x, Y* sums, const PlanesOutputs& outputs) const {
+        const std::int64_t last = layout_.groups.n_blocks - 1;
+        for (std::int64_t block = 0; block < last; ++block) function_(args_of(panel, block, x, sums, row_.tile_cols));
+        auto args = args_of(panel, last, x, sums, row_.tile_cols);
+        args.last = true;
+        row_.of_outputs(args, outputs);
     }
 
    private:
+    PlanesArgs args_of(std::int64_t panel, std::int64_t block, const X* x, Y* sums, std::int64_t width) const {
+        auto args = layout_.args_of<typename P::W>(panel, block);
+        args.x = x;
+        args.from = args.to = sums;
+        args.from_stride = args.to_stride = width;
+        args.to_cols = row_.tile_cols;
+        args.first = block == 0;
+        args.last = false;
+        return args;
+    }
+
     const PlanesRow& row_;
     const PlanesFunction function_;
     PlanesLayout layout_;
@@ -218,13 +241,17 @@ bool serves(const ConvShape& shape) {
            has_short_offsets(Padded(shape, false));
 }
 
+double entries_of_row(const Subject& subject) {
+    return subject.operand.nnz() / static_cast<double>(std::max<std::int64_t>(1, subject.operand.outer()));
+}
+
 std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     if (index_in(Supported{}, subject.types) == Supported::count || !serves(shape)) return {};
     const std::vector<Tile> tiles = tiles_of(subject, shape.loops());
     if (tiles.empty()) return {};
     const Padded padded(shape, false);
     const std::int64_t pixels = positions(padded, shape.sliding, padded.rows_of(0));
-    const PlanesRow& row = *best_tile(tiles, pixels).row;
+    const PlanesRow& row = *best_tile(tiles, pixels, entries_of_row(subject)).row;
     return subject.operand.nnz() * cost_of_tile(row, pixels, lanes_of(tiles)) * static_cast<double>(padded.n_strips()) +
            cost_of_moving(padded, subject, shape, shape.channels_last);
 }
@@ -233,7 +260,8 @@ std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& 
     const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
     Subject subject(matrix, Side::rows, shape.types);
     const Padded padded(shape, false);
-    const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding, padded.rows_of(0)));
+    const Tile tile = best_tile(tiles_of(subject, shape.loops()), positions(padded, shape.sliding, padded.rows_of(0)),
+                                entries_of_row(subject));
     const StoredMatrix& rows = subject.operand.by_output();
     PlanesLayout layout =
         derive(rows, shape, padded, tile.row->shared_rows, block_cols(rows, shape, padded, *tile.row), {});

@@ -22,6 +22,7 @@
 #include "conv/quad_images.hpp"
 #include "kernels/fold.hpp"
 #include "kernels/move.hpp"
+#include "kernels/planes.hpp"
 #include "tiles/requantizing_sink.hpp"
 
 namespace cs {
@@ -47,7 +48,9 @@ bool ends_behind_pool(const Epilogue& finish, std::int64_t rows) {
 // - own_bytes: memory of each worker, on a cache line;
 // - layout_bytes;
 // - multiply(panel, x, positions, sums, width, own): sums[row * width + i] of the panel's rows and whole tiles of
-//   positions i, of which x is the first one in the strip.
+//   positions i, of which x is the first one in the strip;
+// - gives_outputs(): whether sums of 8-bit products can leave registers as outputs, a tile at a time, by
+//   give_outputs(panel, x, sums, outputs), which may use a tile of sums.
 template <class P, class Loop>
 class PlanesConvolution final : public Convolution {
     using X = typename P::X;
@@ -92,6 +95,8 @@ class PlanesConvolution final : public Convolution {
             copy(operands, strip, {operands.y_first + first_row, n_rows, operands.x_first});
             const std::int64_t tall = operands.pool.rows, rows = n_rows / tall * tall;
             const std::int64_t last = positions(padded_, sliding(), rows);
+            if constexpr (std::is_same_v<Y, std::int32_t>)
+                if (gives_outputs(operands)) return outputs(operands, strip, last, sums);
             for (std::int64_t first = 0; first < last; first += bands.step)
                 for (std::int64_t panel = 0; panel < loop_.n_panels(); ++panel)
                     band(operands, strip, panel, {first, std::min(bands.step, last - first)}, bands, sums);
@@ -200,6 +205,44 @@ class PlanesConvolution final : public Convolution {
         for (std::int64_t line = 0; line < n_lines; line += flat ? n_lines : 1, at += y.row_stride)
             move_.finish(
                 {at, at, rows.count, flat ? n_lines * y.width : y.width, y.channel_stride, y.channel_stride, finish});
+    }
+
+    // Of 8 bits, rows of y one behind the other.
+    bool gives_outputs(const ConvOperands& operands) const {
+        const ImagesView& y = operands.y;
+        return operands.requantizing != nullptr && operands.pool.is_one_pixel() && y.col_stride == 1 &&
+               (y.height == 1 || y.row_stride == y.width) && loop_.gives_outputs();
+    }
+    void outputs(const ConvOperands& operands, const Strip& strip, std::int64_t last, Y* sums) const {
+        const ImagesView& y = operands.y;
+        auto* const to = static_cast<std::uint8_t*>(y.data) + strip.image * y.image_stride + strip.first_row * y.width;
+        RequantizeArgs how = operands.requantizing->how;
+        how.to_stride = y.channel_stride;
+        PlanesOutputs outputs{&how, {}};
+        for (std::int64_t first = 0; first < last; first += loop_.tile_cols()) {
+            keep_outputs({first, std::min(loop_.tile_cols(), last - first)}, outputs);
+            const std::int64_t before = first / padded_.pitch() * y.width + std::min(first % padded_.pitch(), y.width);
+            for (std::int64_t panel = 0; panel < loop_.n_panels(); ++panel) {
+                how.feature = panel * loop_.panel_rows();
+                how.to = to + how.feature * y.channel_stride + before;
+                loop_.give_outputs(panel, strip.copy + first, sums, outputs);
+            }
+        }
+    }
+    // Which of these positions are no margins.
+    void keep_outputs(Range cols, PlanesOutputs& outputs) const {
+        constexpr std::int64_t each = PlanesOutputs::piece_cols;
+        for (PlanesOutputs::Piece& piece : outputs.pieces) {
+            const std::int64_t n = std::clamp<std::int64_t>(cols.count, 0, each), pitch = padded_.pitch();
+            piece.count = 0;
+            for (std::int64_t at = 0; at < n;) {
+                const std::int64_t col = (cols.first + at) % pitch;
+                const std::int64_t until = std::min(n, at + std::max<std::int64_t>(0, sliding().out_cols - col));
+                for (std::int64_t i = at; i < until; ++i) piece.places[piece.count++] = static_cast<std::uint8_t>(i);
+                at += pitch - col;
+            }
+            cols = {cols.first + n, cols.count - n};
+        }
     }
 
     struct Line {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/types.hpp"
+#include "kernels/requantize.hpp"
 #include "kernels/row_groups.hpp"
 
 namespace cs {
@@ -19,12 +20,26 @@ using PlanesArgs = GroupsArgs<std::uint32_t>;  // columns are elements from x on
 inline constexpr int window_outputs = 4;
 using PlanesFunction = void (*)(const PlanesArgs&);
 
+// Sums of 8-bit products that become outputs where they end: of the last block. Of a tile's elements some are outputs,
+// which lie one behind the other; a piece of a tile is `piece_cols` of them.
+struct PlanesOutputs {
+    static constexpr int piece_cols = 64, most_pieces = 2;
+    struct Piece {
+        std::uint8_t places[piece_cols];  // in the piece
+        int count;
+    };
+    const RequantizeArgs* how;  // to, to_stride: of the panel's first row; feature: its
+    Piece pieces[most_pieces];
+};
+using PlanesOutputsFunction = void (*)(const PlanesArgs&, const PlanesOutputs&);
+
 struct PlanesRow {
     Types types;
     int tile_cols;    // elements of a run
     int shared_rows;  // as RowGroupsRow's
     PlanesFunction function;
-    PlanesFunction of_windows;  // of one part alone, without a `finish`; null where the row has none
+    PlanesFunction of_windows;                   // of one part alone, without a `finish`; null where the row has none
+    PlanesOutputsFunction of_outputs = nullptr;  // with sums in `to`, of other blocks and of rows with tails
 };
 
 }  // namespace cs

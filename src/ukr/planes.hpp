@@ -8,6 +8,7 @@
 #include "kernels/planes.hpp"
 #include "ukr/fold.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/outputs.hpp"
 #include "ukr/quads.hpp"
 #include "ukr/row_groups.hpp"
 
@@ -73,11 +74,32 @@ inline constexpr PlanesRow planes_row{uniform(type_of<T>), native<T>* NV, Shared
                                       row_groups<T, native<T>, NV, Shared, 1, std::uint32_t>,
                                       windows_function<T, NV, Shared>()};
 
+#ifdef __AVX512VBMI__
+template <int NV, int Shared>
+void outputs_of_planes(const PlanesArgs& args, const PlanesOutputs& outputs) {
+    row_groups_of<std::int32_t, 16, NV, Shared, 1, std::uint32_t, DotQuads, Values::spread, false>(
+        args, Outputs<NV>::of(outputs));
+}
+#endif
+
+template <int NV, int Shared>
+constexpr PlanesOutputsFunction outputs_function() {
+#ifdef __AVX512VBMI__
+    return outputs_of_planes<NV, Shared>;
+#else
+    return nullptr;
+#endif
+}
+
 // Of quads of 8-bit numbers.
 template <int NV, int Shared = 0>
 inline constexpr PlanesRow quad_planes_row{
-    Types{Type::s8, Type::u8, Type::s32}, native<std::int32_t>* NV, Shared,
-    row_groups<std::int32_t, native<std::int32_t>, NV, Shared, 1, std::uint32_t, DotQuads>, nullptr};
+    Types{Type::s8, Type::u8, Type::s32},
+    native<std::int32_t>* NV,
+    Shared,
+    row_groups<std::int32_t, native<std::int32_t>, NV, Shared, 1, std::uint32_t, DotQuads>,
+    nullptr,
+    outputs_function<NV, Shared>()};
 
 static constexpr PlanesRow planes_of_every_level[] = {
     planes_row<float, 1>,     planes_row<float, 2>,  planes_row<float, 1, 4>, planes_row<float, 2, 4>,

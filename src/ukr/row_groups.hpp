@@ -28,9 +28,16 @@ struct MultiplyAdd {
     }
 };
 
+// What becomes of the sums of rows once they are complete: stored, with what the epilogue says.
+struct StoredSums {
+    static constexpr bool stores = true;
+};
+
 // Shared: the rows of a group, which share their columns; 0: group_rows rows with columns of their own. Column: of 16
-// bits, units of a block of tile rows; of 32, elements. Apart: the tile's rows are x_step units apart.
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step, Values Come, bool Apart>
+// bits, units of a block of tile rows; of 32, elements. Apart: the tile's rows are x_step units apart. Ending: what
+// complete sums become.
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step, Values Come, bool Apart,
+          class Ending = StoredSums>
 struct RowGroups {
     using V = vec<T, Lanes>;
     using Part = vec<T, Lanes / Parts>;  // a row's share of a register
@@ -50,6 +57,7 @@ struct RowGroups {
     std::int64_t from_stride, to_stride, to_cols;
     bool finishes;
     Finish<T> finish;
+    Ending ending{};
 
     // Masks are for nothing with AVX-512; with AVX2 a masked store takes as long as many whole ones.
     static constexpr bool stores_first =
@@ -77,6 +85,24 @@ struct RowGroups {
                 return;
             }
         for (int v = 0; v < NV; ++v) store(at + v * part, sum[v]);
+    }
+    // Complete sums of some rows, and those that a tail will complete.
+    template <int Rows>
+    CS_INLINE void end(const std::uint16_t* rows, V (*sum)[NV]) const {
+        if constexpr (!Ending::stores) {
+            unsigned any = 0;
+#pragma GCC unroll 16
+            for (int r = 0; r < Rows; ++r) any |= rows[r];
+            if ((any & has_tail) == 0) return ending.template rows<Rows>(rows, sum);
+            for (int r = 0; r < Rows; ++r)
+                if ((rows[r] & has_tail) == 0)
+                    ending.template rows<1>(rows + r, sum + r);
+                else
+                    put(rows[r], sum[r]);
+            return;
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) put(rows[r], sum[r]);
     }
     CS_INLINE void take(std::int64_t row, Part (&sum)[NV]) const {
         const T* const at = to + row * to_stride;
@@ -192,8 +218,7 @@ struct RowGroups {
             for (int v = 0; v < NV; ++v)
                 sum[r][v] = First ? V{} : load<V>(from + row_of(rows[r]) * from_stride + v * Lanes);
         steps<Groups>(sum, columns, values, count);
-#pragma GCC unroll 16
-        for (int r = 0; r < Groups * rows_of_group; ++r) put(rows[r], sum[r]);
+        end<Groups * rows_of_group>(rows, sum);
     }
 
     template <int Groups, bool First>
@@ -236,22 +261,28 @@ struct RowGroups {
                 const Part value = broadcast<Part>(*values);
                 for (int v = 0; v < NV; ++v) sum[v] = Step::of(value, x_row(*columns, v), sum[v]);
             }
-            put(tail->row, sum);
+            if constexpr (Ending::stores)
+                put(tail->row, sum);
+            else
+                ending.template rows<1>(&tail->row, &sum);
         }
     }
 };
 
-template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step, Values Come, bool Apart>
-void row_groups_of(const GroupsArgs<Column>& args) {
-    const RowGroups<T, Lanes, NV, Shared, Parts, Column, Step, Come, Apart> tile{static_cast<const char*>(args.x),
-                                                                                 static_cast<std::size_t>(args.x_step),
-                                                                                 static_cast<const T*>(args.from),
-                                                                                 static_cast<T*>(args.to),
-                                                                                 args.from_stride,
-                                                                                 args.to_stride,
-                                                                                 args.to_cols,
-                                                                                 !args.finish.changes_nothing(),
-                                                                                 Finish<T>::of(args.finish)};
+template <class T, int Lanes, int NV, int Shared, int Parts, class Column, class Step, Values Come, bool Apart,
+          class Ending = StoredSums>
+void row_groups_of(const GroupsArgs<Column>& args, const Ending& ending = {}) {
+    const RowGroups<T, Lanes, NV, Shared, Parts, Column, Step, Come, Apart, Ending> tile{
+        static_cast<const char*>(args.x),
+        static_cast<std::size_t>(args.x_step),
+        static_cast<const T*>(args.from),
+        static_cast<T*>(args.to),
+        args.from_stride,
+        args.to_stride,
+        args.to_cols,
+        !args.finish.changes_nothing(),
+        Finish<T>::of(args.finish),
+        ending};
     if (args.first)
         tile.template run<true>(args);
     else

@@ -26,6 +26,32 @@ def exact_convolution(x, filters, stride, padding, dilation, pad):
     return y
 
 
-def filters_with_scale(F):
-    scale = np.linspace(0.5, 2, len(F)).astype(np.float32) / 127
+def filters_with_scale(F, scale=None):
+    if scale is None:
+        scale = np.linspace(0.5, 2, len(F)).astype(np.float32) / 127
     return cs._matrix._restore({**cs.from_filters(F)._state(), "scale": scale})
+
+
+def activations(rng, shape, dtype):
+    info = np.iinfo(dtype)
+    x = rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+    return np.where(rng.random(shape) < 0.2, rng.choice([info.min, info.max], shape), x).astype(dtype)
+
+
+def as_layout(x, layout):
+    return x if layout == "NCHW" else np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def as_nchw(y, layout):
+    return y if layout == "NCHW" else y.transpose(0, 3, 1, 2)
+
+
+def requantized(sums, multipliers, shifts, zero_point, dtype):
+    """Products of 24 and 31 bits, rounded half to even, in int64; sums (N, M, H, W)."""
+    multipliers, shifts = (np.asarray(of)[:, None, None].astype(np.int64) for of in (multipliers, shifts))
+    scaled = sums * multipliers
+    low, half = scaled & ((1 << shifts) - 1), 1 << (shifts - 1)
+    ones = scaled >> shifts
+    ones += (low > half) | ((low == half) & (ones % 2 == 1))
+    info = np.iinfo(dtype)
+    return np.clip(ones + zero_point, info.min, info.max)
