@@ -200,7 +200,7 @@ def test_dense_convolutions_of_single_channels(size, channels, each, attributes,
     }
     text = f"""g (float[n, 4, {h}, {w}] x) => (float[n, 16, a, b] y) {{
         p = Conv(x, V) c = Conv<group = {channels}, {attributes}>(p, F, b) r = {activation} y = Conv(r, W) }}"""
-    ops = ["SparseConv", "DepthwiseConv", *["Identity"] * ("Identity" in activation), "SparseConv"]
+    ops = ["ConvChain", "Identity", "SparseConv"] if "Identity" in activation else ["ConvChain"]
     for images in (0, 1, 3):
         x = rng.standard_normal((images, 4, h, w)).astype(np.float32)
         check(model_of(text, constants), x, ops, threads, sparsity=0.5)
@@ -217,7 +217,7 @@ def test_dense_convolutions_of_few_channels_come_along(channels, kernel, ours):
     constants = {"F": F, "b": rng.standard_normal(6).astype(np.float32), "W": sparse_array(rng, (16, 6, 1, 1), 0.3),
                  "pads": np.array([0, 0, 0, 0, 0, 0, 1, 1])}  # fmt: skip
     x = rng.standard_normal((2, channels, 20, 21)).astype(np.float32)
-    ops = ["SparseConv", "SparseConv"] if ours else ["Pad", "Conv", "Relu", "SparseConv"]
+    ops = ["ConvChain"] if ours else ["Pad", "Conv", "Relu", "SparseConv"]
     rewritten, _ = check(model_of(text, constants), x, ops, sparsity=0.5)
     values = [t for t in rewritten.graph.initializer if t.name == "F/values"]
     assert [tuple(t.dims) for t in values] == [(F.size,)] * ours
@@ -340,7 +340,59 @@ def test_convolutions_pay_together(channels, inner, size, density, ours):
         nodes.append(f"q{i} = Conv<group = {inner}, pads = [1, 1, 1, 1]>(r{i}, F{i}) y{i + 1} = Conv(q{i}, W{i})")
     shape = f"float[1, {channels}, {size}, {size}]"
     model = model_of(f"g ({shape} y0) => ({shape} y2) {{ {' '.join(nodes)} }}", constants)
-    assert ours_in(cs.onnx.rewrite(model)) == ["SparseConv", "DepthwiseConv", "SparseConv"] * 2 * ours
+    assert ours_in(cs.onnx.rewrite(model)) == ["ConvChain"] * ours
+
+
+def convolutions(rng, size, depths=(8, 24, 24, 16), every=False):
+    """Three convolutions in a row, the second one of single channels; every: others read their results, too."""
+    constants = {
+        "V": sparse_array(rng, (depths[1], depths[0], 1, 1), 0.3),
+        "F": rng.standard_normal((depths[2], 1, 3, 3)).astype(np.float32),
+        "W": sparse_array(rng, (depths[3], depths[2], 1, 1), 0.3),
+        "b": rng.standard_normal(depths[1]).astype(np.float32),
+        "c": rng.standard_normal(depths[3]).astype(np.float32),
+    }
+    more = [f", float[n, {depths[i]}, a{i}, b{i}] {name}" for i, name in ((1, "r"), (2, "q"))] if every else []
+    height, width = size
+    text = f"""g (float[n, {depths[0]}, {height}, {width}] x) => (float[n, {depths[3]}, a, b] y{"".join(more)}) {{
+        p = Conv(x, V, b) r = Relu(p) q = Conv<group = {depths[1]}, pads = [1, 1, 1, 1], strides = [2, 2]>(r, F)
+        y = Conv(q, W, c) }}"""
+    return model_of(text, constants)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("size", "depths"),
+    [((9, 11), (8, 24, 24, 16)), ((1, 1), (8, 24, 48, 16)), ((112, 113), (16, 64, 64, 24))],  # the last one by bands
+)
+def test_convolutions_that_follow_one_another_are_one_node(size, depths, threads):
+    """With the bits that nodes of their own have."""
+    for images in (0, 1, 3):
+        x = np.random.default_rng(28).standard_normal((images, depths[0], *size)).astype(np.float32)
+        model = convolutions(np.random.default_rng(27), size, depths)
+        _, (y,) = check(model, x, ["ConvChain"], threads, sparsity=0.5)
+        apart = convolutions(np.random.default_rng(27), size, depths, every=True)
+        _, found = check(apart, x, ["SparseConv", "DepthwiseConv", "SparseConv"], threads, sparsity=0.5)
+        assert np.array_equal(y, found[0])
+
+
+def test_chains_of_signals():
+    rng = np.random.default_rng(29)
+    text = """g (float[n, 8, 40] x) => (float[n, 6, l] y) {
+        p = Conv<pads = [1, 1]>(x, V) r = LeakyRelu<alpha = 0.2>(p) y = Conv<strides = [2]>(r, W) }"""
+    constants = {"V": sparse_array(rng, (12, 8, 3), 0.3), "W": sparse_array(rng, (6, 12, 5), 0.2)}
+    check(model_of(text, constants), rng.standard_normal((2, 8, 40)).astype(np.float32), ["ConvChain"], sparsity=0.5)
+
+
+def test_chains_end_where_several_nodes_read():
+    """Of two branches, before which a Pad goes where all that read it do."""
+    rng = np.random.default_rng(30)
+    text = """g (float[n, 8, 9, 11] x) => (float[n, 6, 9, 11] y, float[n, 6, 9, 11] z) {
+        p = Conv(x, V) q = Pad(p, pads) r = Conv(q, W) y = Conv(r, U) s = Conv(q, W) t = Abs(s) z = Conv(t, U) }"""
+    constants = {"V": sparse_array(rng, (12, 8, 1, 1), 0.3), "W": sparse_array(rng, (5, 12, 3, 3), 0.2),
+                 "U": sparse_array(rng, (6, 5, 1, 1), 0.4), "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}  # fmt: skip
+    check(model_of(text, constants), rng.standard_normal((2, 8, 9, 11)).astype(np.float32),
+          ["SparseConv", "ConvChain", "SparseConv", "Abs", "SparseConv"], sparsity=0.5)  # fmt: skip
 
 
 def test_images_of_many_sizes_on_one_session():
@@ -423,7 +475,8 @@ def test_networks_that_shipped_sparse(name, threads, data_folder):
     if not path.is_file():
         pytest.skip("not run: the networks are not in the data folder")
     rewritten = cs.onnx.rewrite(path, sparsity=0.5, all_convolutions=True)
-    assert len(ours_in(rewritten)) >= 30
+    layers = [a.i for node in rewritten.graph.node for a in node.attribute if a.name == "layers"]
+    assert sum(layers) >= 30
     theirs, ours = session_of(str(path), ours=False), session_of(rewritten, threads)
     (of,) = theirs.get_inputs()
     x = np.random.default_rng(10).random(of.shape, dtype=np.float32)
@@ -639,6 +692,80 @@ def test_images_of_other_channels_than_filters_are_refused():
     for channels in (0, 3):
         with pytest.raises(Exception, match=f"{channels} channels for 2 filters"):
             session.run(None, {"x": np.zeros((1, channels, 5, 5), np.float32)})
+
+
+def chain(attributes=None, drop=(), **changes):
+    """A model of a node of two layers, with other constants or attributes than it should have."""
+    arrays = {
+        "p": np.array([0, 1, 3], np.int64), "c": np.array([2, 0, 3], np.int32), "v": np.array([1, 2, 3], np.float32),
+        "f": np.ones(8, np.float32), "b": np.zeros(2, np.float32),
+    } | changes  # fmt: skip
+    given = {"layers": 2, "n_inputs": [3, 2], "input_size_0": 4}
+    for i in range(2):
+        given |= {f"axes_{i}": 2, f"kernel_shape_{i}": [2, 2], f"strides_{i}": [1, 1], f"dilations_{i}": [1, 1],
+                  f"pads_{i}": [0] * 4, f"activation_{i}": "none", f"parameter_{i}": 0.0}  # fmt: skip
+    given = {name: value for name, value in (given | (attributes or {})).items() if name not in drop}
+    n_inputs = given.pop("n_inputs", None)  # a name that make_node has for itself
+    node = onnx.helper.make_node("ConvChain", ["x", "p", "c", "v", "f", "b"], ["y"], domain="ai.complsparse", **given)
+    if n_inputs is not None:
+        node.attribute.append(onnx.helper.make_attribute("n_inputs", n_inputs))
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c0", "h", "w"])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
+    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
+    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+
+def test_a_chain_that_is_well_formed():
+    """Filters that find x[1, 0], and 2 x[0, 0] + 3 x[1, 1]; and then sums over 2 x 2 pixels."""
+    x = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
+    (y,) = session_of(chain()).run(None, {"x": x})
+    assert y.ravel().tolist() == [3 + 4 + 6 + 7, 2 * (0 + 1 + 3 + 4) + 3 * (4 + 5 + 7 + 8)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"attributes": {"layers": 0}}, "layers says 0 of 6 inputs"),
+        ({"attributes": {"layers": 2**62}}, "layers says"),
+        ({"attributes": {"layers": 3}}, "n_inputs has 2 integers, not 3"),
+        ({"attributes": {"n_inputs": [3, 1]}}, "adds up to less"),
+        ({"attributes": {"n_inputs": [3, 3]}}, "says 3 for a layer, of 2 that are left"),
+        ({"attributes": {"n_inputs": [5, 0]}}, "says 5 for a layer"),
+        ({"attributes": {"n_inputs": [0, 5]}}, "says 0 for a layer"),
+        ({"attributes": {"n_inputs": [-1, 6]}}, "says -1 for a layer"),
+        ({"attributes": {"n_inputs": [2, 3]}}, "filters has|[Tt]ype"),
+        ({"attributes": {"axes_1": 1, "kernel_shape_1": [2], "strides_1": [1], "dilations_1": [1], "pads_1": [0, 0]},
+          "f": np.ones(4, np.float32)}, "as many axes"),
+        ({"attributes": {"pads_1": [1]}}, "pads_1 has 1 integers, not 4"),
+        ({"attributes": {"activation_1": "softplus"}}, "activation is none of"),
+        ({"drop": ("kernel_shape_1",)}, "kernel_shape_1"),
+        ({"drop": ("input_size_0",)}, "input_size_0"),
+        ({"drop": ("layers",)}, "layers"),
+        ({"drop": ("n_inputs",)}, "n_inputs"),
+        ({"c": np.array([2, 0, 4], np.int32)}, "a column is outside"),
+        ({"f": np.ones(7, np.float32)}, "7 numbers for kernels of 4 taps"),
+        ({"b": np.zeros(3, np.float32)}, "bias has 3 entries for 2 outputs"),
+    ],
+)  # fmt: skip
+def test_malformed_chains_are_refused(changes, words):
+    with pytest.raises(Exception, match=words):
+        session_of(chain(**changes))
+
+
+def test_images_that_do_not_fit_a_chain_are_refused():
+    session = session_of(chain())
+    with pytest.raises(Exception, match="1 channels in the second"):
+        session.run(None, {"x": np.zeros((1, 2, 5, 5), np.float32)})
+    with pytest.raises(Exception, match="is larger than an image of 1"):  # that the first layer leaves
+        session.run(None, {"x": np.zeros((1, 1, 2, 5), np.float32)})
+    session = session_of(chain(f=np.ones(12, np.float32), b=np.zeros(3, np.float32)))
+    with pytest.raises(Exception, match="2 channels for 3 filters"):
+        session.run(None, {"x": np.zeros((1, 1, 5, 5), np.float32)})
+    session = session_of(chain({"pads_0": [2**20 - 1] * 4}))
+    with pytest.raises(Exception, match="outputs of 2 x 2097151 x 2097151"):
+        session.run(None, {"x": np.zeros((1, 1, 2, 2), np.float32)})
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from complsparse.onnx._chains import chained
 from complsparse.onnx._constants import Constants, attributes_of
 from complsparse.onnx._library import DOMAIN
 from complsparse.onnx._our_layers import Layer, activation_of
@@ -28,6 +29,7 @@ class EditedGraph:
         self.reader = {name: node for node in self.nodes for name in node.input}
         self.writer = {name: node for node in self.nodes for name in node.output}
         self.dropped: set[int] = set()  # nodes, by identity
+        self.passed_by: set[int] = set()  # those that go where nobody else reads them
         self.taken = {name for node in self.nodes for name in (*node.input, *node.output)} | set(self.readers)
 
     def only_reader(self, node: Any) -> Any | None:
@@ -64,8 +66,7 @@ class EditedGraph:
         around = constants[0].reshape(2, -1)
         if around.shape[1] != 2 + axes or around[:, :2].any() or around.min() < 0:
             return name, layer
-        if self.readers[name] == 1:
-            self.dropped.add(id(pad))
+        self.passed_by.add(id(pad))
         pads = [int(n) for n in around[:, 2:].ravel() + np.array(layer.attributes["pads"])]
         return pad.input[0], layer._replace(attributes=layer.attributes | {"pads": pads})
 
@@ -139,9 +140,14 @@ class EditedGraph:
         return added if added is not None and added.shape == (outputs,) and added.dtype == np.float32 else None
 
     def finish(self) -> set[str]:
-        """Nodes that were replaced go, and initializers that nobody reads any more. The names that are read."""
+        """Nodes that were replaced go, and initializers that nobody reads any more; ours that follow one another become
+        chains. The names that are read."""
         kept = [node for node in self.nodes if id(node) not in self.dropped]
         read = {name for node in kept for name in _names_read(node)} | {value.name for value in self.graph.output}
+        kept = [node for node in kept if id(node) not in self.passed_by or node.output[0] in read]
+        readers = Counter(name for node in kept for name in _names_read(node))
+        readers.update(value.name for value in self.graph.output)
+        kept, read = chained(kept, readers), set(readers)
         held = {tensor.name for tensor in self.graph.initializer}
         _replace(self.graph.node, kept)
         _replace(self.graph.initializer, [tensor for tensor in self.graph.initializer if tensor.name in read])

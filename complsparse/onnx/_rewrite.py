@@ -38,7 +38,8 @@ def rewrite(model: Any, *, sparsity: float = 0.7, all_convolutions: bool = False
         The nodes `SparseMatMul` and `SparseConv` of the domain ``ai.complsparse`` in the place of those whose weights
         are constant, of type float32 and sparse, with what follows them of a bias, Relu, Clip from 0 to 6, LeakyRelu,
         HardSwish, Gelu, Sigmoid or Tanh, and zeros that a Pad puts around their images; `DepthwiseConv` in the place
-        of convolutions of single channels among them. Convolutions in groups of several channels, and those padded by
+        of convolutions of single channels among them; `ConvChain` in the place of several of which each alone reads
+        what the one before it makes. Convolutions in groups of several channels, and those padded by
         a rule (``auto_pad``), stay. Other nodes, inputs and outputs are as they were; initializers that are inputs as
         well are constants.
 

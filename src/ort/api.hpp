@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ort/abi.hpp"
+#include "tiles/source.hpp"
 
 namespace cs::ort {
 
@@ -89,6 +90,36 @@ class Api {
     }
 
     const Functions& functions_;
+};
+
+// What a node says of one of its layers: attributes whose names end in a suffix, and some of the inputs behind x. May
+// throw std::invalid_argument.
+class LayerInfo {
+   public:
+    // Of the only layer of a node.
+    LayerInfo(const Api& api, const KernelInfo* info)
+        : LayerInfo(api, info, std::string(), {1, static_cast<std::int64_t>(api.n_inputs(info)) - 1}) {}
+    LayerInfo(const Api& api, const KernelInfo* info, std::string suffix, Range inputs)
+        : api_(api), info_(info), suffix_(std::move(suffix)), inputs_(inputs) {}
+
+    std::int64_t n_inputs() const { return inputs_.count; }
+    Tensor constant_input(std::int64_t i, ElementType type, const char* name) const {
+        return api_.constant_input(info_, static_cast<std::size_t>(inputs_.first + i), type, name);
+    }
+    std::int64_t integer(const char* name) const { return api_.integer(info_, named(name).c_str()); }
+    std::vector<std::int64_t> integers(const char* name, std::size_t length) const {
+        return api_.integers(info_, named(name).c_str(), length);
+    }
+    float number(const char* name) const { return api_.number(info_, named(name).c_str()); }
+    std::string text(const char* name) const { return api_.text(info_, named(name).c_str()); }
+
+   private:
+    std::string named(const char* name) const { return name + suffix_; }
+
+    const Api& api_;
+    const KernelInfo* const info_;
+    const std::string suffix_;
+    const Range inputs_;
 };
 
 }  // namespace cs::ort

@@ -8,6 +8,7 @@ namespace cs::ort {
 namespace {
 
 constexpr std::int64_t most_pixels = (std::int64_t{1} << 31) - 1;
+constexpr std::int64_t most_entries = std::int64_t{1} << 40;  // of an image: so that bytes of some are numbers
 
 ImagesView planes(void* data, std::int64_t n, std::int64_t channels, std::int64_t height, std::int64_t width) {
     return {data, n, channels, height, width, channels * height * width, height * width, width, 1};
@@ -23,11 +24,10 @@ std::int64_t Geometry::Axis::out(std::int64_t size) const {
     return left / stride + 1;
 }
 
-Geometry::Geometry(const Api& api, const KernelInfo* info)
-    : n_axes_(static_cast<std::size_t>(api.integer(info, "axes"))) {
+Geometry::Geometry(const LayerInfo& info) : n_axes_(static_cast<std::size_t>(info.integer("axes"))) {
     if (n_axes_ < 1 || n_axes_ > 2) throw std::invalid_argument("attribute axes is not 1 or 2");
-    const auto kernel = api.integers(info, "kernel_shape", n_axes_), stride = api.integers(info, "strides", n_axes_),
-               dilation = api.integers(info, "dilations", n_axes_), pads = api.integers(info, "pads", 2 * n_axes_);
+    const auto kernel = info.integers("kernel_shape", n_axes_), stride = info.integers("strides", n_axes_),
+               dilation = info.integers("dilations", n_axes_), pads = info.integers("pads", 2 * n_axes_);
     for (std::size_t i = 0; i < n_axes_; ++i) {
         Axis& axis = axes_[i + 2 - n_axes_];
         axis = {kernel[i], stride[i], dilation[i], pads[i], pads[n_axes_ + i]};
@@ -54,7 +54,11 @@ ImagesView Geometry::images(const Tensor& x) const {
 }
 
 ImagesView Geometry::outputs(const ImagesView& x, std::int64_t channels, const Sliding& sliding) const {
-    return planes(nullptr, x.images, channels, sliding.out_rows, sliding.out_cols);
+    const std::int64_t height = sliding.out_rows, width = sliding.out_cols;
+    if (height > most_pixels / width || channels > most_entries / (height * width))
+        throw std::invalid_argument("outputs of " + std::to_string(channels) + " x " + std::to_string(height) + " x " +
+                                    std::to_string(width));
+    return planes(nullptr, x.images, channels, height, width);
 }
 
 Shape Geometry::shape(const ImagesView& y) const {

@@ -24,5 +24,6 @@ class Kernel {
 std::unique_ptr<const Kernel> make_product(const Api& api, const KernelInfo* info);
 std::unique_ptr<const Kernel> make_convolution(const Api& api, const KernelInfo* info);
 std::unique_ptr<const Kernel> make_depthwise(const Api& api, const KernelInfo* info);
+std::unique_ptr<const Kernel> make_chain(const Api& api, const KernelInfo* info);
 
 }  // namespace cs::ort

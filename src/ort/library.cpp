@@ -25,7 +25,8 @@ using Make = std::unique_ptr<const Kernel> (*)(const Api& api, const KernelInfo*
 struct Operator : CustomOp {
     const char* name;
     Make make;
-    std::vector<ElementType> inputs;  // of which the last one, the bias, may be missing
+    std::vector<ElementType> inputs;
+    Characteristic last;  // input: the bias, which may be missing, or as many as there are
     int threads;
 };
 
@@ -67,7 +68,7 @@ Status* compute(void* kernel, KernelContext* context) {
     });
 }
 
-Operator make_operator(const char* name, Make make, std::vector<ElementType> inputs, int threads) {
+Operator make_operator(const char* name, Make make, std::vector<ElementType> inputs, Characteristic last, int threads) {
     Operator made{};
     made.version = api_version;
     made.GetName = [](const CustomOp* op) { return operator_of(op).name; };
@@ -78,8 +79,10 @@ Operator make_operator(const char* name, Make make, std::vector<ElementType> inp
     made.GetOutputTypeCount = [](const CustomOp*) { return std::size_t{1}; };
     made.KernelDestroy = destroy;
     made.GetInputCharacteristic = [](const CustomOp* op, std::size_t i) {
-        return i + 1 == operator_of(op).inputs.size() ? optional_operand : required_operand;
+        return i + 1 == operator_of(op).inputs.size() ? operator_of(op).last : required_operand;
     };
+    made.GetVariadicInputMinArity = [](const CustomOp*) { return 1; };
+    made.GetVariadicInputHomogeneity = [](const CustomOp*) { return 0; };  // of several types
     made.GetOutputCharacteristic = [](const CustomOp*, std::size_t) { return required_operand; };
     made.GetInputMemoryType = [](const CustomOp*, std::size_t) { return default_memory; };
     made.CreateKernelV2 = create;
@@ -89,6 +92,7 @@ Operator make_operator(const char* name, Make make, std::vector<ElementType> inp
     made.name = name;
     made.make = make;
     made.inputs = std::move(inputs);
+    made.last = last;
     made.threads = threads;
     return made;
 }
@@ -98,9 +102,11 @@ class Domain {
    public:
     Domain(const Api& api, int threads)
         : operators_{
-              make_operator("SparseMatMul", make_product, sparse_inputs, threads),
-              make_operator("SparseConv", make_convolution, sparse_inputs, threads),
-              make_operator("DepthwiseConv", make_depthwise, {float32_type, float32_type, float32_type}, threads)} {
+              make_operator("SparseMatMul", make_product, sparse_inputs, optional_operand, threads),
+              make_operator("SparseConv", make_convolution, sparse_inputs, optional_operand, threads),
+              make_operator("DepthwiseConv", make_depthwise, {float32_type, float32_type, float32_type},
+                            optional_operand, threads),
+              make_operator("ConvChain", make_chain, {float32_type, undefined_type}, variadic_operand, threads)} {
         api.call(CreateCustomOpDomain{}, domain_name, &domain_);
         for (const Operator& op : operators_)
             api.call(CustomOpDomain_Add{}, domain_, static_cast<const CustomOp*>(&op));
@@ -111,7 +117,7 @@ class Domain {
    private:
     static inline const std::vector<ElementType> sparse_inputs{float32_type, int64_type, int32_type, float32_type,
                                                                float32_type};
-    const Operator operators_[3];
+    const Operator operators_[4];
     CustomOpDomain* domain_ = nullptr;
 };
 

@@ -13,10 +13,10 @@ namespace {
 
 class ProductKernel final : public Kernel {
    public:
-    ProductKernel(const Api& api, const KernelInfo* info) : weights_(api, info) {}
+    ProductKernel(const Api& api, const KernelInfo* info) : weights_(LayerInfo(api, info)) {}
 
     void run(const Api& api, KernelContext* context) const override {
-        const Tensor x = api.input(context, x_input);
+        const Tensor x = api.input(context, 0);
         const StoredMatrix& stored = weights_.matrix().stored();
         const std::size_t last = x.shape.axes - 1;
         if (x.shape.axes == 0 || x.shape.sizes[last] != stored.cols)

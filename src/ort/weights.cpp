@@ -38,14 +38,13 @@ const char* words(const CsrReport& report) {
 
 }  // namespace
 
-Weights::Weights(const Api& api, const KernelInfo* info)
-    : matrix_(read(api, info)), finish_(api, info, bias_input, matrix_.stored().rows) {}
+Weights::Weights(const LayerInfo& info) : matrix_(read(info)), finish_(info, bias_input, matrix_.stored().rows) {}
 
-StoredMatrix Weights::read(const Api& api, const KernelInfo* info) {
-    copy<std::int64_t>(api.constant_input(info, row_ptr_input, int64_type, "row_ptr"), row_ptr_);
-    copy<std::int32_t>(api.constant_input(info, columns_input, int32_type, "columns"), columns_);
-    copy<float>(api.constant_input(info, values_input, float32_type, "values"), values_);
-    const std::int64_t cols = api.integer(info, "input_size");
+StoredMatrix Weights::read(const LayerInfo& info) {
+    copy<std::int64_t>(info.constant_input(row_ptr_input, int64_type, "row_ptr"), row_ptr_);
+    copy<std::int32_t>(info.constant_input(columns_input, int32_type, "columns"), columns_);
+    copy<float>(info.constant_input(values_input, float32_type, "values"), values_);
+    const std::int64_t cols = info.integer("input_size");
     if (row_ptr_.empty()) throw std::invalid_argument("weights: row_ptr is empty");
     const auto rows = static_cast<std::int64_t>(row_ptr_.size()) - 1;
     if (cols > std::numeric_limits<std::int32_t>::max() || rows > std::numeric_limits<std::int32_t>::max())
@@ -60,14 +59,14 @@ StoredMatrix Weights::read(const Api& api, const KernelInfo* info) {
     return {rows, cols, row_ptr_.data(), columns_.data(), values_.data(), Type::f32};
 }
 
-Finish::Finish(const Api& api, const KernelInfo* info, std::size_t bias_input, std::int64_t outputs) {
-    if (api.n_inputs(info) > bias_input) {
-        copy<float>(api.constant_input(info, bias_input, float32_type, "bias"), bias_);
+Finish::Finish(const LayerInfo& info, std::int64_t bias_input, std::int64_t outputs) {
+    if (info.n_inputs() > bias_input) {
+        copy<float>(info.constant_input(bias_input, float32_type, "bias"), bias_);
         if (static_cast<std::int64_t>(bias_.size()) != outputs)
             throw std::invalid_argument("bias has " + std::to_string(bias_.size()) + " entries for " +
                                         std::to_string(outputs) + " outputs");
     }
-    const std::string name = api.text(info, "activation");
+    const std::string name = info.text("activation");
     const auto* const names = std::begin(activation_names.name);
     const auto* const found = std::find_if(names, std::end(activation_names.name), [&](const auto& known) {
         const char* const end = std::find(std::begin(known), std::end(known), '\0');
@@ -76,7 +75,7 @@ Finish::Finish(const Api& api, const KernelInfo* info, std::size_t bias_input, s
     if (found == std::end(activation_names.name))
         throw std::invalid_argument("attribute activation is none of: " + std::string(activation_list));
     epilogue_.activation = static_cast<Activation>(found - names);
-    epilogue_.parameter = static_cast<double>(api.number(info, "parameter"));
+    epilogue_.parameter = static_cast<double>(info.number("parameter"));
 }
 
 }  // namespace cs::ort

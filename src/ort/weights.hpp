@@ -14,15 +14,15 @@
 
 namespace cs::ort {
 
-// The inputs of a node: first what it is applied to, then these.
-enum Input : std::size_t { x_input, row_ptr_input, columns_input, values_input, bias_input };
+// The inputs of a sparse layer, behind what it is applied to.
+enum Input : std::int64_t { row_ptr_input, columns_input, values_input, bias_input };
 
 // What is done to outputs: attributes activation and parameter, and a bias if the node has that input.
 class Finish {
    public:
     Finish() = default;
     // May throw std::invalid_argument.
-    Finish(const Api& api, const KernelInfo* info, std::size_t bias_input, std::int64_t outputs);
+    Finish(const LayerInfo& info, std::int64_t bias_input, std::int64_t outputs);
 
     // Of the bias that lies here.
     Epilogue epilogue() const {
@@ -39,13 +39,13 @@ class Finish {
 class Weights {
    public:
     // May throw std::invalid_argument.
-    Weights(const Api& api, const KernelInfo* info);
+    explicit Weights(const LayerInfo& info);
 
     const Matrix& matrix() const { return matrix_; }
     Epilogue finish() const { return finish_.epilogue(); }
 
    private:
-    StoredMatrix read(const Api& api, const KernelInfo* info);
+    StoredMatrix read(const LayerInfo& info);
 
     std::vector<std::int64_t> row_ptr_;
     std::vector<std::int32_t> columns_;
