@@ -30,9 +30,9 @@ struct CostConstants {
     // come from beyond L2; an element of x or y where rows are not contiguous.
     double x_vector = 6.4, y_vector = 2.4, y_ragged_vector = 1, far_vector = 2.6, row_moved = 0.19;
     // Stored rows: per entry and per row and pass, a row whose end is unforeseen, per entry and vector, from L2
-    // besides.
+    // besides; a vector of a row's outputs.
     double stored_pass = 1.7, stored_row_pass = 0.4, stored_unforeseen = 8, stored_vector = 1;
-    double stored_far_vector = 0.36;
+    double stored_far_vector = 0.36, stored_output = 1;
     // Routed layers: per micro-operation of one column and of tiles, by the rows of a block; a step that waits for its
     // own sums; a unit; a column of x; to transpose a row of x or y.
     double routed_column = 0.17, routed_one = 0.38, routed_two = 0.32, routed_four = 0.51, routed_wait = 5.3;

@@ -215,7 +215,7 @@ std::optional<double> cost(Subject& subject, const Request& request) {
     const double far = stay ? 0 : 1 - subject.known(reuse_of)[width_of(in_l1 | 1) - 1];
     const double row_pass = c.stored_row_pass + subject.known(unforeseen_ends) * c.stored_unforeseen;
     return (c.call + (nnz * c.stored_pass + rows * row_pass) * passes.count +
-            (nnz * (c.stored_vector + far * c.stored_far_vector) + rows) * passes.registers) /
+            (nnz * (c.stored_vector + far * c.stored_far_vector) + rows * c.stored_output) * passes.registers) /
            n;
 }
 
@@ -236,7 +236,7 @@ std::optional<double> cost_of_listed(Subject& subject, const Request& request) {
     const Passes passes = passes_of(typical_columns(request.batch), subject.lanes(), row->tile_cols);
     const double row_pass = c.stored_row_pass + c.stored_unforeseen;
     return (c.call + (nnz * c.stored_pass + rows * row_pass) * passes.count +
-            (nnz * c.stored_vector + rows) * passes.registers) /
+            (nnz * c.stored_vector + rows * c.stored_output) * passes.registers) /
            n;
 }
 

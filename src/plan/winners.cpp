@@ -17,6 +17,7 @@ struct WinnersModel {
     bool finite;
     double of_one_vector, per_vector, per_winner;  // per_vector: of several
     double written_out_per_vector[n_batches], written_out_per_winner[n_batches];
+    double to_rows[n_batches];  // of a vector written out, where rows of y are contiguous
 };
 
 namespace {
@@ -25,6 +26,13 @@ namespace {
 Batch written_out_batch(std::int64_t n) { return batch_of(n, false, false); }
 
 bool values_are_finite(Subject& subject) { return is_finite(subject.matrix.stored()); }
+
+// What y takes on its way to contiguous rows: its share of what both operands take more than where none has such.
+double moved_to_rows(Subject& subject, const Option& option, std::int64_t n) {
+    const auto of_both = option.kind->cost(subject, {batch_of(n, true, false)});
+    const double out = static_cast<double>(subject.operand.outer()), in = static_cast<double>(subject.operand.inner());
+    return of_both && in + out > 0 ? (*of_both - option.cost) * out / (in + out) : 0;
+}
 
 WinnersModel estimate(Subject& subject) {
     WinnersModel made{};
@@ -42,6 +50,7 @@ WinnersModel estimate(Subject& subject) {
         const Batch batch = written_out_batch(i == 0 ? 1 : batch_widths[i - 1].least);
         const Option best = dense_options(subject, batch).front();
         made.written_out_per_vector[static_cast<int>(batch)] = best.cost + zeros;
+        made.to_rows[static_cast<int>(batch)] = i == 0 ? 0 : moved_to_rows(subject, best, batch_widths[i - 1].least);
         made.written_out_per_winner[static_cast<int>(batch)] = batch == Batch::one_column ? costs().written_winner
                                                                : searched                 ? costs().searched_winner
                                                                                           : costs().tiled_winner;
@@ -93,7 +102,8 @@ Costs costs_of(const WinnersModel& model, const PlanRequest& request) {
                     (request.n == 1 ? model.of_one_vector : model.per_vector) + winners * model.per_winner;
     const auto batch = static_cast<int>(written_out_batch(request.n));
     if (!found.winners_only)
-        found.written_out = model.written_out_per_vector[batch] + winners * model.written_out_per_winner[batch];
+        found.written_out = model.written_out_per_vector[batch] + winners * model.written_out_per_winner[batch] +
+                            (request.contiguous_rows ? model.to_rows[batch] : 0);
     return found;
 }
 
