@@ -84,6 +84,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         DenseView y
         Epilogue finish
         const Requantizing* requantizing
+        cbool widens
 
     cdef cppclass Choice:
         cbool requantizes()

@@ -293,6 +293,24 @@ def test_products_with_floats(isa, form, w, x):
         assert_close(multiply(W, X), A, X, result, back=lambda y: back(np.eye(len(y)), y))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_tiles_are_filled_with_the_numbers_that_a_copy_in_float32_has(isa, form):
+    """To the bit, whatever the layout, the batch and the order; beside numbers that are not x's."""
+    multiply, _ = FORMS[form]
+    rng = np.random.default_rng(4)
+    unused = dense((70, 200), density=0.05, seed=4)
+    unused[:, ::2] = 0
+    blocks, _ = cs.prune(dense((64, 128), density=1, seed=5), set_size=16, block=(4, 1))
+    for W in (cs.from_dense(unused), blocks, cs.random((80, 256), set_size=16, rng=6), cs.from_dense(np.eye(3, 5))):
+        for n in (1, 2, 3, 4, 7, 8, 15, 16, 33, 64, 100, 130):
+            memory = rng.standard_normal((2 * W.shape[1], 2 * n + 6)).astype(BF16)
+            plain = np.ascontiguousarray(memory[: W.shape[1], 3 : 3 + n])
+            for X in (plain, np.asfortranarray(plain), memory[::2, 3 : 3 + n], memory[::-2, : 2 * n : 2]):
+                assert_array_equal(multiply(W, X), multiply(W, X.astype(np.float32)))
+    with pytest.raises(ValueError, match="shares memory"):
+        cs.matmul(cs.from_dense(np.eye(4, dtype=np.float32)), plain[:4, :2], out=plain.view(np.float32)[:4, :2])
+
+
 def test_a_matrix_larger_than_the_cache():
     """Large enough for the layouts that keep values in 2 bytes: the bits are those of the float32 matrix."""
     W = cs.random((4096, 4096), set_size=8, dtype="bfloat16", rng=0)

@@ -121,13 +121,16 @@ cdef inline bint is_view(cnp.ndarray a, int type_num, bint swap, DenseView* view
 
     A vector is one column; `swap` gives the transposed view of a matrix. No division: it would cost as much as all else.
     """
-    cdef int ndim = cnp.PyArray_NDIM(a), row_axis = ndim == 2 and swap, shift = element_shift(type_num)
+    return native_num(a) == type_num and is_view_of(a, element_shift(type_num), swap, view)
+
+
+cdef inline bint is_view_of(cnp.ndarray a, int shift, bint swap, DenseView* view) noexcept:
+    """Likewise of any type whose elements have 1 << shift bytes."""
+    cdef int ndim = cnp.PyArray_NDIM(a), row_axis = ndim == 2 and swap
     cdef cnp.npy_intp* dims = cnp.PyArray_DIMS(a)
     cdef cnp.npy_intp* strides = cnp.PyArray_STRIDES(a)
     cdef cnp.npy_intp all_strides
     if ndim < 1 or ndim > 2 or not cnp.PyArray_ISBEHAVED_RO(a):
-        return False
-    if native_num(a) != type_num:
         return False
     view.data = cnp.PyArray_DATA(a)
     view.rows, view.row_stride = dims[row_axis], strides[row_axis] >> shift
@@ -155,9 +158,14 @@ cdef inline void extent(const DenseView& a, int shift, uintptr_t* first, uintptr
 
 cdef inline bint apart(const DenseView& a, int a_num, const DenseView& b, int b_num) noexcept:
     """Certainly no common memory."""
+    return are_apart(a, element_shift(a_num), b, element_shift(b_num))
+
+
+cdef inline bint are_apart(const DenseView& a, int a_shift, const DenseView& b, int b_shift) noexcept:
+    """Likewise of elements of 1 << shift bytes."""
     cdef uintptr_t a_first, a_last, b_first, b_last
-    extent(a, element_shift(a_num), &a_first, &a_last)
-    extent(b, element_shift(b_num), &b_first, &b_last)
+    extent(a, a_shift, &a_first, &a_last)
+    extent(b, b_shift, &b_first, &b_last)
     return a_last <= b_first or b_last <= a_first
 
 

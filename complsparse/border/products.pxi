@@ -65,9 +65,11 @@ cdef inline bint is_half(cnp.ndarray x):
     return True
 
 
-cdef inline bint is_short_half(Operand W, cnp.ndarray x, object out):
-    """Whether x is of 16-bit floats that are read as float32, and so few that a copy of all costs little."""
-    if W.w_num != cnp.NPY_FLOAT32 or cnp.PyArray_SIZE(x) > 1 << 20 or not is_half(x):
+cdef inline bint is_half_to_read(Operand W, cnp.ndarray x, object out):
+    """Whether x is of 16-bit floats that are read as float32: float16 if so few that a copy of all costs little."""
+    if W.w_num != cnp.NPY_FLOAT32 or not is_half(x):
+        return False
+    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT16 and cnp.PyArray_SIZE(x) > 1 << 20:
         return False
     if out is None:
         return True
@@ -88,19 +90,24 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
         return None
     cdef cnp.ndarray x = dense, y
     cdef int number = product_of(W.w_num, native_num(x))
+    cdef bint widens = False  # bfloat16, which tiles take as it is
     if number < 0:
-        if not is_short_half(W, x, out):
+        if not is_half_to_read(W, x, out):
             return None
-        x = x.astype(np.float32)
+        widens = cnp.PyArray_TYPE(x) == _bfloat16_num
+        if not widens:
+            x = x.astype(np.float32)
         number = product_of(W.w_num, cnp.NPY_FLOAT32)
+    cdef int x_shift = 1 if widens else element_shift(x_nums[number])
     cdef int type_num = y_nums[number], ndim = cnp.PyArray_NDIM(x)
     cdef int64_t inner = W.rows if from_right else W.cols
     cdef int64_t outer = W.cols if from_right else W.rows
     cdef c.Operands operands
     cdef DenseView* x_view = &operands.x
     cdef DenseView* y_view = &operands.y
-    if not is_view(x, x_nums[number], swap, x_view) or x_view.rows != inner:
+    if not is_view_of(x, x_shift, swap, x_view) or x_view.rows != inner:
         return None
+    operands.widens = widens
     cdef CPlan plan = plan_for(W, number, from_right, x_view.cols, -1, _deterministic, x_view.col_stride == 1)
     cdef cnp.npy_intp dims[2]
     if ndim == 1:
@@ -118,7 +125,7 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
             return None
         if y_view.rows != outer or y_view.cols != x_view.cols:
             return None
-        if repeats(y_view[0]) or not apart(y_view[0], type_num, x_view[0], x_nums[number]):
+        if repeats(y_view[0]) or not are_apart(y_view[0], element_shift(type_num), x_view[0], x_shift):
             return None
     if not bias_fits(bias, type_num, outer, y_view[0], &operands.finish):
         return None

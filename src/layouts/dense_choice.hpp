@@ -17,6 +17,7 @@
 #include "tiles/requantizing_sink.hpp"
 #include "tiles/sink.hpp"
 #include "tiles/source.hpp"
+#include "tiles/widened.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
@@ -74,6 +75,8 @@ class DenseChoice : public Choice {
     auto with_source(const Operands& operands, Body body) const {
         if (operands.winners != nullptr) return body(WinnersSource<X>(*operands.winners));
         if (operands.patches != nullptr) return body(PatchesSource<X>(*operands.patches));
+        if constexpr (std::is_same_v<X, float>)
+            if (operands.widens) return body(WidenedSource(operands.x, *move_x_));
         return body(DenseSource<X>(operands.x, *move_x_));
     }
 

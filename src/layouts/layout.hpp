@@ -38,6 +38,8 @@ struct Operands {
     const PatchesView* patches = nullptr;
     // y is of 8 bits, for a choice that requantizes(); finish asks for nothing.
     const Requantizing* requantizing = nullptr;
+    // x is of bfloat16, for a product of float32.
+    bool widens = false;
 
     std::int64_t vectors() const { return y.cols; }
 };

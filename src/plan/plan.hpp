@@ -38,8 +38,8 @@ struct Plan {
     std::int64_t workspace_bytes(const Operands& operands) const {
         return operands.y.rows > 0 && operands.y.cols > 0 ? choice->workspace_bytes(operands) : 0;
     }
-    // A plan that fits these operands: where the plan's own choice wants contiguous rows and they have none, the choice
-    // for any strides, its layout built. May throw as make_plan().
+    // A plan that fits these operands: where the plan's own choice wants contiguous rows of its type and they have
+    // none, the choice for any strides, its layout built. May throw as make_plan().
     Plan fit(const Operands& operands) const { return fits(operands) ? *this : for_any_strides(operands.vectors()); }
 
     const std::string& name() const { return choice->name(); }  // of the micro-kernel
@@ -48,7 +48,8 @@ struct Plan {
    private:
     bool fits(const Operands& operands) const {
         return !choice->reads_in_place() || operands.winners != nullptr || operands.y.cols == 1 ||
-               (operands.patches == nullptr && operands.x.col_stride == 1 && operands.y.col_stride == 1);
+               (operands.patches == nullptr && !operands.widens && operands.x.col_stride == 1 &&
+                operands.y.col_stride == 1);
     }
     Plan for_any_strides(std::int64_t vectors) const;
 };
