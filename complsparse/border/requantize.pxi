@@ -114,6 +114,9 @@ cdef int fill_requantizing(c.Requantizing* requantizing, cnp.ndarray y, tuple en
 
 
 cdef int64_t _most_sums = 2**17  # what is requantised behind a product at once: they stay in L2
+# From so many vectors on, a layout whose sums lie feature by feature gains more than it costs to turn its outputs, a byte
+# each: they are chosen as for rows of features.
+cdef int64_t _turned = 64
 
 
 cdef bint requantized_product(Operand W, int number, c.Operands* operands, const c.RequantizeArgs& how,
@@ -128,7 +131,7 @@ cdef bint requantized_product(Operand W, int number, c.Operands* operands, const
     cdef cnp.ndarray sums
     cdef int64_t n = operands.x.cols
     cdef Type out = <Type> _type_of[cnp.PyArray_TYPE(y)]
-    cdef CPlan plan = plan_for(W, number, False, n, -1, _deterministic, operands.x.col_stride == 1)
+    cdef CPlan plan = plan_for(W, number, False, n, -1, _deterministic, operands.x.col_stride == 1 or n >= _turned)
     operands.winners = NULL
     operands.finish.bias = NULL
     operands.finish.activation = c.Activation.none
