@@ -174,6 +174,22 @@ def test_convolutions(onnx, tmp_path):
     assert first.sizes_known
 
 
+def test_layers_that_simplifiers_wrote_anew_keep_their_names(onnx, tmp_path):
+    """A Pad becomes a part of the convolution behind it, and an addition its bias."""
+    text = """agraph (float[1, 6, 9, 9] x) => (float[1, 4, 9, 9] y) {
+        [pad] p = Pad(x, pads) [channels] c = Conv<group = 6>(p, F) [filters] f = Conv(c, W) [sum] y = Add(f, b) }"""
+    constants = {"F": dense(6, 1, 3, 3), "W": pruned(4, 6, 0.2)[:, :, None, None], "b": dense(4, 1, 1),
+                 "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}  # fmt: skip
+    graph = onnx.parser.parse_graph(text)
+    graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 20)]), path)
+    assert cs.onnx.load(path).names == ["channels", "sum"]
+    channels, filters = cs.onnx.report(path).layers
+    assert channels.runs_on == "dense: depthwise"
+    assert filters.runs_on.startswith("sparse: ")
+
+
 def test_sizes_that_are_not_known(onnx, tmp_path, capsys):
     nodes = [("MatMul", ["x", "w"], ["y"], {})]
     path = saved(onnx, tmp_path / "m.onnx", nodes, {"x": ["batch", 40]}, ["y"], w=pruned(40, 64))

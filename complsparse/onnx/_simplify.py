@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +110,11 @@ def _check_functions(proto: Any) -> None:
 
 def _plain(model: ir.Model, read: Model) -> Plain:
     versions = {("" if d == "ai.onnx" else d): v for d, v in model.graph.opset_imports.items()}
+    # Nodes that simplifiers made have names that nobody gave: theirs are those of whose results they make.
+    given = {node.name for node in read.proto.graph.node}
+    writers = {name: node.name for node in read.proto.graph.node for name in node.output if node.name}
     nodes = [_op(node, versions) for node in model.graph]
+    nodes = [op if op.name in given else replace(op, name=writers.get(op.outputs[0], op.name)) for op in nodes]
     constants: dict[str, Any] = dict(read.sparse)
     read_by_nodes = [value for node in model.graph for value in node.inputs if value is not None]
     for value in (*model.graph.initializers.values(), *read_by_nodes):  # not all of the latter are among the former
