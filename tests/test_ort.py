@@ -395,6 +395,73 @@ def test_chains_end_where_several_nodes_read():
           ["SparseConv", "ConvChain", "SparseConv", "Abs", "SparseConv"], sparsity=0.5)  # fmt: skip
 
 
+@pytest.mark.parametrize("block", [1, 2, 3])
+@pytest.mark.parametrize("mode", ["DCR", "CRD", None])
+@pytest.mark.parametrize("images", [0, 1, 3])
+def test_pixels_that_move_from_channels_to_space(block, mode, images):
+    """Of images that our nodes make, through sums of them."""
+    rng = np.random.default_rng(31)
+    n = 5 * block**2
+    attributes = f"blocksize = {block}{'' if mode is None else f', mode = {chr(34)}{mode}{chr(34)}'}"
+    text = f"""g (float[n, 8, 7, 19] x) => (float[n, 5, h, w] y) {{
+        p = Conv(x, W) a = Abs(p) s = Add(p, a) r = Relu(s) y = DepthToSpace<{attributes}>(r) }}"""
+    model = model_of(text, {"W": sparse_array(rng, (n, 8, 1, 1), 0.3)})
+    x = rng.standard_normal((images, 8, 7, 19)).astype(np.float32)
+    rewritten, (y,) = check(model, x, ["SparseConv", "Abs", "Add", "Relu", "DepthToSpace"], sparsity=0.5)
+    assert rewritten.graph.node[-1].domain == "ai.complsparse"
+    # Again, by NumPy, of what is before the last node.
+    moved = onnx.ModelProto.FromString(rewritten.SerializeToString())
+    moved.graph.output[0].name = "r"
+    moved.graph.output[0].type.tensor_type.ClearField("shape")
+    del moved.graph.node[-1]
+    (r,) = session_of(moved).run(None, {"x": x})
+    if mode == "CRD":
+        parts = r.reshape(images, 5, block, block, 7, 19).transpose(0, 1, 4, 2, 5, 3)
+    else:
+        parts = r.reshape(images, block, block, 5, 7, 19).transpose(0, 3, 4, 1, 5, 2)
+    assert np.array_equal(y, parts.reshape(images, 5, 7 * block, 19 * block))
+
+
+def test_pixels_of_other_images_move_as_before():
+    text = """g (float[1, 8, 3, 5] x, float[1, 4, 3, 5] i) => (float[1, 2, 6, 10] y, float[1, 4, 3, 5] z) {
+        y = DepthToSpace<blocksize = 2>(x) z = Conv(i, W) }"""
+    model = model_of(text, {"W": sparse_array(np.random.default_rng(32), (4, 4, 1, 1), 0.2)})
+    rewritten = cs.onnx.rewrite(model, all_convolutions=True)
+    assert ours_in(rewritten) == ["SparseConv"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"blocksize": 0}, "blocksize is not 1 to 1024"),
+        ({"blocksize": 2**40}, "blocksize is not 1 to 1024"),
+        ({"mode": "RGB"}, "neither DCR nor CRD"),
+        ({"mode": None}, "mode"),
+        ({"blocksize": None}, "blocksize"),
+    ],
+)
+def test_malformed_moves_of_pixels_are_refused(attributes, words):
+    with pytest.raises(Exception, match=words):
+        session_of(moves_of_pixels(**attributes))
+
+
+def test_images_that_do_not_fit_moves_of_pixels_are_refused():
+    session = session_of(moves_of_pixels())
+    for shape in [(1, 6, 2, 2), (4, 4, 4)]:
+        with pytest.raises(Exception, match="no multiple of 4"):
+            session.run(None, {"x": np.zeros(shape, np.float32)})
+
+
+def moves_of_pixels(**attributes):
+    """A model of one node of ours."""
+    node = onnx.helper.make_node("DepthToSpace", ["x"], ["y"], domain="ai.complsparse",
+                                 **({"blocksize": 2, "mode": "DCR"} | attributes))  # fmt: skip
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy")
+    graph = onnx.helper.make_graph([node], "g", [x], [y])
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
+    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+
 def test_images_of_many_sizes_on_one_session():
     """More than the ways that a node keeps, and back to the first."""
     rng = np.random.default_rng(9)

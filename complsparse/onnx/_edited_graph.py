@@ -17,6 +17,8 @@ from complsparse.onnx._library import DOMAIN
 from complsparse.onnx._our_layers import Layer, activation_of
 from complsparse.onnx._shapes import Sizes
 
+_ELEMENTWISE = ("Add", "Clip", "Relu")  # whose results have the type of what they read first
+
 
 class EditedGraph:
     """A graph that is being rewritten."""
@@ -127,6 +129,22 @@ class EditedGraph:
             layer.operator, inputs, [y], name=node.name, domain=DOMAIN,
             activation=name, parameter=parameter, **layer.attributes,
         )  # fmt: skip
+
+    def take_shuffles(self) -> None:
+        """Pixels that move from channels to space, of images that nodes of ours make."""
+        written = {name: node for node in self.nodes if id(node) not in self.dropped for name in node.output}
+        for node in list(self.nodes):
+            if node.op_type != "DepthToSpace" or not is_plain(node):
+                continue
+            before = written.get(node.input[0])
+            while before is not None and before.op_type in _ELEMENTWISE and is_plain(before):
+                before = written.get(before.input[0])
+            given = {"mode": b"DCR"} | attributes_of(node)
+            known = isinstance(given.get("blocksize"), int) and given["mode"] in (b"DCR", b"CRD")
+            if known and before is not None and before.domain == DOMAIN:
+                ours = onnx.helper.make_node("DepthToSpace", node.input, node.output, name=node.name, domain=DOMAIN,
+                                             blocksize=given["blocksize"], mode=given["mode"])  # fmt: skip
+                self.put(node, [ours])
 
     def put(self, node: Any, others: list[Any]) -> None:
         """In the place of a node."""

@@ -39,9 +39,9 @@ def rewrite(model: Any, *, sparsity: float = 0.7, all_convolutions: bool = False
         are constant, of type float32 and sparse, with what follows them of a bias, Relu, Clip from 0 to 6, LeakyRelu,
         HardSwish, Gelu, Sigmoid or Tanh, and zeros that a Pad puts around their images; `DepthwiseConv` in the place
         of convolutions of single channels among them; `ConvChain` in the place of several of which each alone reads
-        what the one before it makes. Convolutions in groups of several channels, and those padded by
-        a rule (``auto_pad``), stay. Other nodes, inputs and outputs are as they were; initializers that are inputs as
-        well are constants.
+        what the one before it makes; and `DepthToSpace` behind them. Convolutions in groups of several channels, and
+        those padded by a rule (``auto_pad``), stay. Other nodes, inputs and outputs are as they were; initializers that
+        are inputs as well are constants.
 
     Raises
     ------
@@ -95,6 +95,7 @@ def _rewritten(model: Model, sparsity: float, all_convolutions: bool) -> Any:
             graph.replace(node, layer)
         else:
             graph.replace_behind(node, layer, resize, sizes)
+    graph.take_shuffles()
     restore(model, graph.finish())
     proto.ir_version = max(proto.ir_version, _FORMAT)
     if DOMAIN not in {imported.domain for imported in proto.opset_import}:

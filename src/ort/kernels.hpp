@@ -25,5 +25,6 @@ std::unique_ptr<const Kernel> make_product(const Api& api, const KernelInfo* inf
 std::unique_ptr<const Kernel> make_convolution(const Api& api, const KernelInfo* info);
 std::unique_ptr<const Kernel> make_depthwise(const Api& api, const KernelInfo* info);
 std::unique_ptr<const Kernel> make_chain(const Api& api, const KernelInfo* info);
+std::unique_ptr<const Kernel> make_depth_to_space(const Api& api, const KernelInfo* info);
 
 }  // namespace cs::ort

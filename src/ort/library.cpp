@@ -101,12 +101,12 @@ Operator make_operator(const char* name, Make make, std::vector<ElementType> inp
 class Domain {
    public:
     Domain(const Api& api, int threads)
-        : operators_{
-              make_operator("SparseMatMul", make_product, sparse_inputs, optional_operand, threads),
-              make_operator("SparseConv", make_convolution, sparse_inputs, optional_operand, threads),
-              make_operator("DepthwiseConv", make_depthwise, {float32_type, float32_type, float32_type},
-                            optional_operand, threads),
-              make_operator("ConvChain", make_chain, {float32_type, undefined_type}, variadic_operand, threads)} {
+        : operators_{make_operator("SparseMatMul", make_product, sparse_inputs, optional_operand, threads),
+                     make_operator("SparseConv", make_convolution, sparse_inputs, optional_operand, threads),
+                     make_operator("DepthwiseConv", make_depthwise, {float32_type, float32_type, float32_type},
+                                   optional_operand, threads),
+                     make_operator("ConvChain", make_chain, {float32_type, undefined_type}, variadic_operand, threads),
+                     make_operator("DepthToSpace", make_depth_to_space, {float32_type}, required_operand, threads)} {
         api.call(CreateCustomOpDomain{}, domain_name, &domain_);
         for (const Operator& op : operators_)
             api.call(CustomOpDomain_Add{}, domain_, static_cast<const CustomOp*>(&op));
@@ -117,7 +117,7 @@ class Domain {
    private:
     static inline const std::vector<ElementType> sparse_inputs{float32_type, int64_type, int32_type, float32_type,
                                                                float32_type};
-    const Operator operators_[4];
+    const Operator operators_[5];
     CustomOpDomain* domain_ = nullptr;
 };
 
