@@ -3,6 +3,7 @@
 
 import pathlib
 import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -585,6 +586,29 @@ def test_a_session_serves_several_threads():
     for worker in workers:
         worker.join()
     assert not wrong
+
+
+def test_the_library_stays_loaded():
+    """Sessions come and go, one at a time, more of them than a process has keys of threads."""
+    code = """if True:
+        import onnx, onnxruntime, sys
+        import numpy as np
+        import complsparse as cs
+        data, x = sys.stdin.buffer.read(), np.ones((1, 40), np.float32)
+        for _ in range(1100):
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            cs.onnx.register(options)
+            session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
+            session.run(None, {"x": x})
+            del session, options
+        print(sum("complsparse_ort" in line for line in open("/proc/self/maps")) > 0)"""
+    model = model_of("g (float[n, 40] x) => (float[n, 24] y) { y = MatMul(x, W) }",
+                     {"W": sparse_array(np.random.default_rng(0), (40, 24))})  # fmt: skip
+    data = cs.onnx.rewrite(model).SerializeToString()
+    ran = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr.decode()[-2000:]
+    assert ran.stdout.decode().strip() == "True"
 
 
 # --- models that are not what they should be -------------------------------------------------------------------------

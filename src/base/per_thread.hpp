@@ -21,7 +21,7 @@ class PerThread {
 
     // Null where there is no memory for it.
     T* find() noexcept {
-        void* const kept = pthread_getspecific(key_);
+        void* const kept = refused_ == 0 ? pthread_getspecific(key_) : nullptr;  // without a key: that of others
         return kept != nullptr ? static_cast<T*>(kept) : make();
     }
 
