@@ -366,6 +366,14 @@ def test_winners_are_read_as_winners():
     assert kernels.count("expand") <= 1  # what a convolution writes out where the winners are too many
 
 
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.Tanh(), nn.GELU()])
+@pytest.mark.parametrize("shape", [(1, 0), (0, 4), (2, 8, 0, 3)])
+def test_activations_of_nothing(layer, shape):
+    """Rows of no entries: a loop that counted them down had no end."""
+    x = np.zeros(shape, dtype=np.float32)
+    assert nn.Sequential([layer])(x).shape == shape
+
+
 @pytest.mark.parametrize("layer", [nn.ReLU(), nn.Softmax(), nn.MaxPool2d(2), nn.BatchNorm(np.zeros(4), np.ones(4))])
 def test_layers_that_want_zeros_get_them(layer):
     rng = np.random.default_rng(0)

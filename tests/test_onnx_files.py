@@ -147,6 +147,27 @@ def test_axes_that_no_shape_has(tmp_path):
         cs.onnx.load(path)(draw(3, 4), draw(3, 4), draw(3, 4))
 
 
+def test_what_onnx_infers_no_shapes_of(tmp_path):
+    """Sizes below zero, and text whose type is not known, end the process there."""
+    path = tmp_path / "m.onnx"
+    values = [tensor("x", 2, 2), tensor("i", 2, -2, kind=TensorProto.INT64)]
+    onnx.save(model_of([helper.make_node("GatherND", ["x", "i"], ["y"])], values, [tensor("y", 2)], opset=13), path)
+    assert cs.onnx.rewrite(path).graph.node[0].op_type == "GatherND"
+    node = helper.make_node("RegexFullMatch", ["x"], ["y"], pattern="a")
+    text = [helper.make_empty_tensor_value_info("x")]
+    onnx.save(model_of([node], text, [tensor("y", 3, kind=TensorProto.BOOL)], opset=20), path)
+    assert cs.onnx.rewrite(path).graph.node[0].op_type == "RegexFullMatch"
+    assert "RegexFullMatch" in cs.onnx.report(path).refused
+
+
+def test_norms_of_numbers_are_refused():
+    nodes = [helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+             helper.make_node("LayerNormalization", ["s", "w"], ["y"])]  # fmt: skip
+    model = model_of(nodes, [tensor("x", 2, 3)], [tensor("y")], opset=17, w=np.ones(1, np.float32))
+    with pytest.raises(ValueError, match="without axes"):
+        cs.onnx.load(model)(draw(2, 3))
+
+
 def test_products_of_large_constants_wait():
     """Two constants that are small in the file may take for ever to multiply."""
     nodes = [helper.make_node("ConstantOfShape", ["n"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["b"]),

@@ -588,7 +588,7 @@ def test_a_session_serves_several_threads():
     assert not wrong
 
 
-def test_the_library_stays_loaded():
+def test_the_library_stays_loaded(tmp_path):
     """Sessions come and go, one at a time, more of them than a process has keys of threads."""
     code = """if True:
         import onnx, onnxruntime, sys
@@ -606,7 +606,10 @@ def test_the_library_stays_loaded():
     model = model_of("g (float[n, 40] x) => (float[n, 24] y) { y = MatMul(x, W) }",
                      {"W": sparse_array(np.random.default_rng(0), (40, 24))})  # fmt: skip
     data = cs.onnx.rewrite(model).SerializeToString()
-    ran = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False, timeout=300)
+    # Not in the source tree, whose package would come before the one that is installed.
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input=data, cwd=tmp_path, capture_output=True, check=False, timeout=300
+    )
     assert ran.returncode == 0, ran.stderr.decode()[-2000:]
     assert ran.stdout.decode().strip() == "True"
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from complsparse.nn._values import Shape
 
 
+def _axes_from(axis: int, ndim: int) -> tuple[int, ...]:
+    if not ndim:
+        raise ValueError(f"axis={axis} of an array without axes")
+    return tuple(range(axis % ndim, ndim))
+
+
 def _scaled(y: Any, weight: Any, bias: Any) -> Any:
     y = y if weight is None else y * weight.astype(y.dtype)
     return y if bias is None else y + bias.astype(y.dtype)
@@ -70,7 +76,7 @@ class LayerNorm(_Norm):
     def function(
         x: Any, *, weight: Array | None = None, bias: Array | None = None, axis: int = -1, eps: float = 1e-5
     ) -> Any:
-        axes = tuple(range(axis % x.ndim, x.ndim))
+        axes = _axes_from(axis, x.ndim)
         centred = x - np.mean(x, axis=axes, keepdims=True)
         spread = np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + x.dtype.type(eps))
         return _scaled(centred / spread, weight, bias)
@@ -83,5 +89,5 @@ class RMSNorm(_Norm):
 
     @staticmethod
     def function(x: Any, *, weight: Array | None = None, axis: int = -1, eps: float = 1e-5) -> Any:
-        axes = tuple(range(axis % x.ndim, x.ndim))
+        axes = _axes_from(axis, x.ndim)
         return _scaled(x / np.sqrt(np.mean(np.square(x), axis=axes, keepdims=True) + x.dtype.type(eps)), weight, None)

@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 _MOST_DECLARED = 2**24  # entries of a value
+_OF_TEXT = {"RegexFullMatch", "StringConcat", "StringSplit", "StringNormalizer"}
 
 Sizes = dict[str, list[int | None]]
 
@@ -20,13 +21,15 @@ def inferred(proto: Any) -> Any:
 
     ONNX takes as much memory as a file asks for, where it follows what is computed of shapes (`data_prop`), and where a
     shape is declared to have so many axes: neither is asked of it. Nor are axes with numbers beyond 32 bits: it
-    cuts them off, and writes to the memory that they then stand for.
+    cuts them off, and writes to the memory that they then stand for. Sizes below zero move it to memory before an
+    array, and operators on text read types that are not known.
     """
     values = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
-    if any(math.prod(d.dim_value for d in value.type.tensor_type.shape.dim) > _MOST_DECLARED for value in values):
+    shapes = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in values]
+    if any(min(shape, default=0) < 0 or math.prod(shape) > _MOST_DECLARED for shape in shapes):
         return proto
     nodes = (*proto.graph.node, *(node for function in proto.functions for node in function.node))
-    if any(not -(2**31) <= axis < 2**31 for axis in _axes(nodes)):
+    if any(not -(2**31) <= axis < 2**31 for axis in _axes(nodes)) or any(node.op_type in _OF_TEXT for node in nodes):
         return proto
     with contextlib.suppress(Exception):  # of classes of its own: more than 2 GB, unknown operators, what does not fit
         return onnx.shape_inference.infer_shapes(proto)
