@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Networks: the result is that of the functions one by one, whatever is fused and wherever values lie."""
 
+import subprocess
+import sys
 import threading
 
 import hypothesis.strategies as st
@@ -366,12 +368,44 @@ def test_winners_are_read_as_winners():
     assert kernels.count("expand") <= 1  # what a convolution writes out where the winners are too many
 
 
-@pytest.mark.parametrize("layer", [nn.ReLU(), nn.Tanh(), nn.GELU()])
-@pytest.mark.parametrize("shape", [(1, 0), (0, 4), (2, 8, 0, 3)])
-def test_activations_of_nothing(layer, shape):
-    """Rows of no entries: a loop that counted them down had no end."""
-    x = np.zeros(shape, dtype=np.float32)
-    assert nn.Sequential([layer])(x).shape == shape
+NOTHING = """
+import sys
+import numpy as np
+from complsparse import nn
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+step = {
+    "relu": [nn.ReLU()],
+    "tanh": [nn.Tanh()],
+    "gelu": [nn.GELU()],
+    "dense convolution": [nn.Conv2d(ones(4, 8, 1, 1), bias=ones(4)), nn.ReLU()],
+    "depthwise": [nn.Conv2d(ones(8, 1, 3, 3), padding=1, groups=8, bias=ones(8)), nn.ReLU()],
+    "linear": [nn.Flatten(), nn.Linear(ones(5, 0), bias=ones(5)), nn.ReLU()],
+}
+layers, shape = step[sys.argv[1]], eval(sys.argv[2])
+print(nn.Sequential(layers)(np.zeros(shape, np.float32)).shape)
+"""
+NO_PIXELS = [(2, 8, 0, 3), (1, 8, 3, 0), (0, 8, 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("step", "shape", "result"),
+    [
+        *((step, shape, shape) for step in ("relu", "tanh", "gelu") for shape in [(1, 0), (0, 4), *NO_PIXELS]),
+        *(("dense convolution", shape, (shape[0], 4, *shape[2:])) for shape in NO_PIXELS),
+        *(("depthwise", shape, shape) for shape in NO_PIXELS),
+        ("linear", (2, 8, 0, 3), (2, 5)),
+    ],
+)  # fmt: skip
+def test_steps_on_nothing_end(step, shape, result, tmp_path):
+    """In a process of its own: where a loop over rows without entries has no end, nothing else can stop it."""
+    ran = subprocess.run(
+        [sys.executable, "-c", NOTHING, step, str(shape)], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.strip() == str(result)
 
 
 @pytest.mark.parametrize("layer", [nn.ReLU(), nn.Softmax(), nn.MaxPool2d(2), nn.BatchNorm(np.zeros(4), np.ones(4))])

@@ -125,7 +125,7 @@ class ActivationStep final : public Step {
 
     void run(const Frame& frame) const override {
         const std::int64_t n = frame.samples.count * n_;
-        if (n > 0) finish_rows_({frame.at(x_), frame.at(y_), 1, n, n, n, finish_});
+        finish_rows_({frame.at(x_), frame.at(y_), 1, n, n, n, finish_});
     }
     double work() const override { return 2 * static_cast<double>(n_); }
 

@@ -325,7 +325,7 @@ inline void finish_row(const T* from, T* to, std::int64_t c, std::int64_t cols, 
 template <class T, int Lanes, class Apply>
 inline void finish_lines(const FinishArgs& args, const T* from, T* to, const T* bias, Apply apply) {
     std::int64_t line = 0;
-    if (args.to_line == args.cols && args.from_line >= args.cols) {
+    if (args.cols > 0 && args.to_line == args.cols && args.from_line >= args.cols) {
         const std::int64_t reach = (args.cols + Lanes - 1) / Lanes * Lanes;
         for (; (args.lines - line) * args.cols >= reach + args.cols; ++line, from += args.from_line, to += args.to_line)
             finish_row<T, Lanes>(from, to, 0, reach, bias, apply);
