@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from at_once import is_right_everywhere
 from byte_images import (
+    DTYPES,
     activations,
     as_layout,
     as_nchw,
+    check_outputs,
     exact_convolution,
-    filters_with_scale,
-    requantized,
+    problems,
     units_of_filters,
 )
 from hypothesis import HealthCheck, given, settings
@@ -21,9 +22,7 @@ from numpy.testing import assert_array_equal
 
 import complsparse as cs
 from complsparse import _core, nn
-from complsparse._quantized.requantize import factors
 
-DTYPES = (np.uint8, np.int8)
 KNOWN = _core.cost_constants()
 FREE = {"image_chunk_tile": 0.0, "image_block_tile": 0.0}
 DEAR = {"image_chunk_tile": 1e9}
@@ -78,44 +77,13 @@ def test_sums(geometry, height):
             assert_array_equal(as_nchw(y, layout), wanted)
 
 
-@st.composite
-def problems(draw):
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    kernel, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
-    dilation, padding = draw(st.integers(1, 2)), draw(st.integers(0, 3))
-    reach = dilation * (kernel - 1) + 1
-    size = [draw(st.integers(max(1, reach - 2 * padding), 40)) for _ in range(2)]
-    filters, channels = draw(st.integers(1, 70)), draw(st.integers(1, 40))
-    height, density = draw(st.sampled_from([1, 4, 8, 16, 32])), draw(st.sampled_from([0, 0.06, 0.3, 1]))
-    F = units_of_filters(rng, (filters, channels, kernel, kernel), height, density)
-    x = activations(rng, (draw(st.integers(1, 3)), channels, *size), draw(st.sampled_from(DTYPES)))
-    return rng, F, x, stride, padding, dilation
-
-
 @needs_chunks
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(problems(), st.sampled_from(["NCHW", "NHWC"]), st.integers(1, 3))
-def test_outputs_of_8_bits(problem, layout, n_threads):
-    """Any zero point around the image, bias, both kinds of outputs, into memory that is not contiguous."""
-    rng, F, x, stride, padding, dilation = problem
-    W = filters_with_scale(F)
-    zero_point, out_dtype = int(activations(rng, (), x.dtype)), DTYPES[int(rng.integers(2))]
-    bias = rng.uniform(-300, 300, len(F))
-    scale = W.scale.astype(np.float64)
-    sums = exact_convolution(x, F, stride, padding, dilation, zero_point)
-    sums -= zero_point * F.astype(np.int64).sum((1, 2, 3))[:, None, None]
-    sums += np.rint(bias / scale).astype(np.int64)[:, None, None]
-    wanted = requantized(sums, *factors(scale / 9.0), 3, out_dtype)
-    how = {"x_scale": 1.0, "x_zero_point": zero_point, "bias": bias, "out_scale": 9.0, "out_zero_point": 3}
-    how["out_dtype"] = out_dtype
-    how |= {"stride": stride, "padding": padding, "dilation": dilation, "layout": layout}
+@given(problems([1, 4, 8, 16, 32], 40), st.sampled_from(DTYPES), st.sampled_from(["NCHW", "NHWC"]), st.integers(1, 3))
+def test_outputs_of_8_bits(problem, out_dtype, layout, n_threads):
+    rng, F, x, geometry = problem
     with cs.num_threads(n_threads):
-        y = cs.qconv2d(as_layout(x, layout), W, **how)
-        assert_array_equal(as_nchw(y, layout), wanted)
-        room = np.full((*y.shape[:-1], 2 * y.shape[-1]), 7, out_dtype)
-        cs.qconv2d(as_layout(x, layout), W, out=room[..., ::2], **how)
-    assert_array_equal(as_nchw(room[..., ::2], layout), wanted)
-    assert (room[..., 1::2] == 7).all()
+        check_outputs(rng, F, x, out_dtype, out_scale=9.0, layout=layout, **geometry)
 
 
 def kernel_names(net, x):
