@@ -711,8 +711,6 @@ def test_a_value_that_bfloat16_does_not_hold(isa):
 
 # --- choosing --------------------------------------------------------------------------------------------------------
 
-# The least numbers of columns of kinds of batches, as layouts/batch.hpp has them.
-WIDTHS = (2, 3, 4, 5, 8, 9, 12, 13, 16, 17, 20, 24, 25, 32, 33, 40, 49, 64, 65, 80, 97, 128, 129, 193)
 REQUESTS = tuple(itertools.product((1, 2, 4, 11, 12, 15, 16, 31, 32, 130), (False, True)))
 
 
@@ -730,7 +728,7 @@ def test_choice_does_not_depend_on_what_was_asked_before(matrix):
         return f.microkernel, Y.tobytes()
 
     def kind(n, batch_major):  # requests that share a choice
-        return bisect.bisect(WIDTHS, n), batch_major and n > 1
+        return bisect.bisect(_core.batch_widths(), n), batch_major and n > 1
 
     levels = cs.isa_levels()
     fresh = {}

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Which plan C++ makes for a matrix and a batch, and what it could have chosen instead.
 
-# Where another kind of batch begins, for which another choice may be cheaper.
-cdef tuple _described_batches = (1, *[c.batch_widths[i].least for i in range(c.n_batch_widths)])
+def batch_widths():
+    """Where other kinds of batches begin, for which another choice may be cheaper: the least numbers of columns."""
+    cdef int i
+    return tuple([c.batch_widths[i].least for i in range(c.n_batch_widths)])
+
+
+cdef tuple _described_batches = (1, *batch_widths())
 
 
 cdef object add_choice(list found, n, str name, str reason):
