@@ -457,10 +457,7 @@ def moves_of_pixels(**attributes):
     """A model of one node of ours."""
     node = onnx.helper.make_node("DepthToSpace", ["x"], ["y"], domain="ai.complsparse",
                                  **({"blocksize": 2, "mode": "DCR"} | attributes))  # fmt: skip
-    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy")
-    graph = onnx.helper.make_graph([node], "g", [x], [y])
-    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
-    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    return around(node, {}, None)
 
 
 def test_images_of_many_sizes_on_one_session():
@@ -617,6 +614,19 @@ def test_the_library_stays_loaded(tmp_path):
 # --- models that are not what they should be -------------------------------------------------------------------------
 
 
+IMAGES = ["n", "c", "h", "w"]
+
+
+def around(node, arrays, axes):
+    """A model of a node that reads x and constants and writes y."""
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, axes)
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items() if array is not None]
+    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
+    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
+    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+
+
 def malformed(changes=None, attributes=None, drop=(), operator="SparseMatMul", inputs=None):
     """A model of one node of ours, with other initializers or attributes than it should have."""
     arrays = {
@@ -631,13 +641,7 @@ def malformed(changes=None, attributes=None, drop=(), operator="SparseMatMul", i
         given = geometry | given
     given = {name: value for name, value in given.items() if name not in drop}
     node = onnx.helper.make_node(operator, inputs or ["x", "p", "c", "v", "b"], ["y"], domain="ai.complsparse", **given)
-    shape = ["n", 4] if operator == "SparseMatMul" else ["n", "c0", "h", "w"]
-    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)
-    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
-    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items() if array is not None]
-    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
-    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
-    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    return around(node, arrays, ["n", 4] if operator == "SparseMatMul" else IMAGES)
 
 
 def test_a_node_that_is_well_formed():
@@ -747,12 +751,7 @@ def depthwise(attributes=None, drop=(), **changes):
              "activation": "none", "parameter": 0.0} | (attributes or {})  # fmt: skip
     given = {name: value for name, value in given.items() if name not in drop}
     node = onnx.helper.make_node("DepthwiseConv", ["x", "f", "b"], ["y"], domain="ai.complsparse", **given)
-    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c", "h", "w"])
-    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
-    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
-    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
-    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    return around(node, arrays, IMAGES)
 
 
 def test_a_depthwise_node_that_is_well_formed():
@@ -803,12 +802,7 @@ def chain(attributes=None, drop=(), **changes):
     node = onnx.helper.make_node("ConvChain", ["x", "p", "c", "v", "f", "b"], ["y"], domain="ai.complsparse", **given)
     if n_inputs is not None:
         node.attribute.append(onnx.helper.make_attribute("n_inputs", n_inputs))
-    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", "c0", "h", "w"])
-    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
-    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("ai.complsparse", 1)]
-    graph = onnx.helper.make_graph([node], "g", [x], [y], tensors)
-    return onnx.helper.make_model(graph, ir_version=10, opset_imports=opsets)
+    return around(node, arrays, IMAGES)
 
 
 def test_a_chain_that_is_well_formed():
