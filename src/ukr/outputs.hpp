@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sums of 8-bit products as outputs of 8 bits, while they are in registers: 64 at a time, by float32 as requantize.hpp
+// Sums of 8-bit products as outputs of 8 bits, while they are in registers: 64 at a time, by float32 as enclose.hpp
 // has it. A permute of bytes puts them in order and leaves out those that are none; so a run of elements of which some
 // are margins of an image is one masked store of outputs that lie one behind the other.
 #pragma once
 
 #include "kernels/planes.hpp"
+#include "ukr/parts.hpp"
 #include "ukr/requantize.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -15,7 +16,6 @@ template <int NV>
 struct Outputs {
     static constexpr bool stores = false;
     using Sums = vec<std::int32_t, 16>;
-    using Real = vec<float, 16>;
     static constexpr int n_pieces = (NV + 3) / 4;
     static_assert(n_pieces <= PlanesOutputs::most_pieces);
     static constexpr int vectors_of(int piece) { return NV - 4 * piece < 4 ? NV - 4 * piece : 4; }
@@ -63,7 +63,7 @@ struct Outputs {
                     of_rows[i] = static_cast<std::uint8_t>(piece.places[i % step] + i / step * step);
                 order = load<__m512i>(of_rows);
             }
-            outputs.orders[p] = _mm512_permutexvar_epi8(order, load<__m512i>(packed));
+            outputs.orders[p] = _mm512_maskz_permutexvar_epi8(~std::uint64_t{0}, order, load<__m512i>(packed));
             outputs.kept[p] = piece.count == 0 ? 0 : ~std::uint64_t{0} >> (64 - piece.count);
             outputs.before[p] = before;
             before += piece.count;
@@ -77,11 +77,11 @@ struct Outputs {
     CS_INLINE void store_row(std::uint16_t listed, Bytes bytes) const {
         std::uint8_t* const at = to + row_of(listed) * to_stride + before[P];
         if constexpr (sizeof bytes == 64)
-            _mm512_mask_storeu_epi8(at, kept[P], bytes);
+            _mm512_mask_storeu_epi8(at, kept[P], (__m512i)bytes);
         else if constexpr (sizeof bytes == 32)
-            _mm256_mask_storeu_epi8(at, static_cast<__mmask32>(kept[P]), bytes);
+            _mm256_mask_storeu_epi8(at, static_cast<__mmask32>(kept[P]), (__m256i)bytes);
         else
-            _mm_mask_storeu_epi8(at, static_cast<__mmask16>(kept[P]), bytes);
+            _mm_mask_storeu_epi8(at, static_cast<__mmask16>(kept[P]), (__m128i)bytes);
     }
 
     // One of the rows, by float64.
@@ -94,22 +94,17 @@ struct Outputs {
                 requantize_vector<false, std::int8_t>(sums + 16 * v, bias + row, factors.exact + row, range);
             store(bytes + 16 * v, some);
         }
-        store_row<P>(listed, _mm512_permutexvar_epi8(places[P], load<__m512i>(bytes)));
+        store_row<P>(listed, _mm512_maskz_permutexvar_epi8(~std::uint64_t{0}, places[P], load<__m512i>(bytes)));
     }
 
     // Rows of a block from `rows` on, of which `Count` are there.
     template <int P, int Count>
     CS_INLINE void block(const std::uint16_t* rows, const Sums (*sum)[NV]) const {
         constexpr int each = vectors_of(P);
-        struct Part {
-            Sums sums;
-            Real below, above;
-        };
-        const auto of = [&](auto i) -> Part {
+        const auto of = [&](auto i) {
             constexpr int in_block = decltype(i)::value / each, r = in_block < Count ? in_block : 0;
             const std::int64_t row = row_of(rows[r]);
-            return {sum[r][4 * P + decltype(i)::value % each] + broadcast<Sums>(bias[row]),
-                    broadcast<Real>(factors.below[row]), broadcast<Real>(factors.above[row])};
+            return part_of_feature(sum[r][4 * P + decltype(i)::value % each], bias[row], factors, row);
         };
         __m512i packed;
         if (__builtin_expect(!enclose(of, is_signed, small, range, &packed), 0)) {
@@ -120,18 +115,13 @@ struct Outputs {
             }
             return;
         }
-        const __m512i bytes = _mm512_permutexvar_epi8(orders[P], packed);
-        if constexpr (rows_of_block(P) == 1) {
+        const __m512i bytes = _mm512_maskz_permutexvar_epi8(~std::uint64_t{0}, orders[P], packed);
+        if constexpr (rows_of_block(P) == 1)
             store_row<P>(rows[0], bytes);
-        } else if constexpr (rows_of_block(P) == 2) {
-            store_row<P>(rows[0], _mm512_castsi512_si256(bytes));
-            if constexpr (Count > 1) store_row<P>(rows[1], _mm512_extracti64x4_epi64(bytes, 1));
-        } else {
-            store_row<P>(rows[0], _mm512_castsi512_si128(bytes));
-            if constexpr (Count > 1) store_row<P>(rows[1], _mm512_extracti32x4_epi32(bytes, 1));
-            if constexpr (Count > 2) store_row<P>(rows[2], _mm512_extracti32x4_epi32(bytes, 2));
-            if constexpr (Count > 3) store_row<P>(rows[3], _mm512_extracti32x4_epi32(bytes, 3));
-        }
+        else
+            for_parts<vec<float, 16>, rows_of_block(P)>((vec<float, 16>)bytes, [&](int r, auto of_row) {
+                if (r < Count) store_row<P>(rows[r], of_row);
+            });
     }
 
     template <int P, int Rows>

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Quantising; and requantising, exactly as arith.hpp says, by one FMA in float64 where the level has it: a factor of 31
-// bits and a sum of 32 are exact there, and a number whose last place counts ones, added in the same rounding, has them
-// rounded half to even. It is even itself, as halves are to become; the integer is in its lowest bits. Without an FMA:
-// the functions themselves, a multiplication of 64 bits and shifts.
-//
-// With AVX-512, 64 outputs in float32, twice as many to a register: a sum and a factor are no longer exact there, but
-// rounding keeps order. So sums are multiplied with a number below the factor and with one above it, both farther away
-// than what float32 may take from sum and factor; where both products round to one integer, that is the output's. Where
-// one of the 64 differs, next to a half, they are computed in float64.
+// Requantising, exactly as arith.hpp says, by one FMA in float64 where the level has it: a factor of 31 bits and a sum
+// of 32 are exact there, and a number whose last place counts ones, added in the same rounding, has them rounded half
+// to even. It is even itself, as halves are to become; the integer is in its lowest bits. Without an FMA: the functions
+// themselves, a multiplication of 64 bits and shifts. With AVX-512 64 outputs at a time in float32 (enclose.hpp), and
+// by float64 next to halves alone.
 #pragma once
-
-#include <limits>
 
 #include "complsparse/arith.hpp"
 #include "kernels/requantize.hpp"
+#include "ukr/enclose.hpp"
 #include "ukr/fold.hpp"
 #include "ukr/levels.hpp"
+#include "ukr/parts.hpp"
+#include "ukr/quantize.hpp"
 #include "ukr/vec.hpp"
 
 namespace cs::ukr::CS_ISA {
@@ -25,13 +22,6 @@ CS_INLINE std::int64_t row_step(std::int64_t stride, const RequantizeArgs& args)
 }
 
 #ifdef __FMA__
-
-inline constexpr double counts_ones = 0x1.8p52;
-
-struct RequantizedRange {  // of outputs before the zero point is added, with counts_ones
-    double least, most;
-    std::int32_t zero_point, least_output, most_output;
-};
 
 // Intrinsics, because GCC 12 widens halves of a vector and joins them.
 CS_INLINE vec<double, native<double>> as_real(vec<std::int32_t, native<double>> v) {
@@ -75,69 +65,14 @@ CS_INLINE vec<Out, 2 * native<double>> requantize_vector(const Sum* sums, const 
     return requantize_vectors<Out>(whole, offsets, scales, range);
 }
 
-inline constexpr int of_block = 64;
-
-// Of a feature and those behind it: as numbers, and below and above these.
-struct Factors {
-    const double* exact;
-    const float *below, *above;
-
-    static CS_INLINE Factors of(const RequantizeArgs& args, std::int64_t feature) {
-        return {args.factors + feature, args.below + feature, args.above + feature};
-    }
-};
-
 #ifdef __AVX512BW__
-inline constexpr float counts_ones_of_float = 0x1.8p23f;
-
-// Four vectors of sums as 64 outputs, in the order of `packed_place`; false where one is next to a half, where halves
-// meet an even number that the zero point may make odd. of(i): the sums of part i with their bias, and the factors
-// below and above. small: all factors are below 2^-8.
-//
-// Products count ones, the zero point with them. As bits they are integers in their order, but for negative ones, which
-// small factors do not give: those become 0, which is least of all.
-template <class Of>
-CS_INLINE bool enclose(Of of, bool is_signed, bool small, RequantizedRange range, __m512i* outputs) {
-    using Sums = vec<std::int32_t, 16>;
-    using Real = vec<float, 16>;
-    const auto ones = broadcast<Real>(counts_ones_of_float + static_cast<float>(range.zero_point));
-    __m512i differ = _mm512_setzero_si512();
-    auto part = [&](auto i) {
-        const auto [whole, factor_below, factor_above] = of(i);
-        const Real sum = __builtin_convertvector(whole, Real);
-        const Real below = fma(sum, factor_below, ones), above = fma(sum, factor_above, ones);
-        constexpr int or_apart = 0xf6;  // a | (b ^ c)
-        differ = _mm512_ternarylogic_epi32(differ, (__m512i)below, (__m512i)above, or_apart);
-        const Real within = small ? below : (Real)_mm512_maskz_max_ps(0xffff, (__m512)below, _mm512_setzero_ps());
-        return (__m512i)((Sums)within - 0x4b400000);  // the bits of 1.5 * 2^23
-    };
-    const __m512i a = part(std::integral_constant<int, 0>{}), b = part(std::integral_constant<int, 1>{}),
-                  c = part(std::integral_constant<int, 2>{}), d = part(std::integral_constant<int, 3>{});
-    if (_mm512_test_epi32_mask(differ, differ) != 0) return false;
-    const __m512i low = _mm512_packs_epi32(a, b), high = _mm512_packs_epi32(c, d);
-    const auto least = _mm512_set1_epi8(static_cast<char>(range.least_output));
-    const auto most = _mm512_set1_epi8(static_cast<char>(range.most_output));
-    *outputs = is_signed ? _mm512_max_epi8(_mm512_min_epi8(_mm512_packs_epi16(low, high), most), least)
-                         : _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(low, high), most), least);
-    return true;
-}
-
-// Where element i of part p is: four of each part lie in each 16 bytes.
-constexpr int packed_place(int p, int i) { return i / 4 * 16 + p * 4 + i % 4; }
-// A permute of fours that has parts one behind the other.
-CS_INLINE __m512i order_of_parts() { return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15); }
-
 // Neighbouring outputs, which may lie in place of the sums; false as above.
 template <bool by_column, bool small, class Out, class Sum>
 CS_INLINE bool requantize_block(const Sum* sums, const std::int32_t* bias, Factors factors, RequantizedRange range,
                                 Out* to) {
     using Sums = vec<std::int32_t, 16>;
     using Real = vec<float, 16>;
-    struct Part {
-        Sums sums;
-        Real below, above;
-    };
-    const auto of = [&](int i) -> Part {
+    const auto of = [&](int i) -> PartOfBlock {
         const auto factor = [&](const float* f) { return by_column ? load<Real>(f + 16 * i) : broadcast<Real>(*f); };
         const auto whole = __builtin_convertvector(load<vec<Sum, 16>>(sums + 16 * i), Sums);
         const Sums offset = by_column ? load<Sums>(bias + 16 * i) : broadcast<Sums>(*bias);
@@ -183,11 +118,6 @@ CS_INLINE void requantize_run(const Sum* sums, std::int64_t count, const std::in
     std::memcpy(some_factors, factors.exact + f, of_features * sizeof *some_factors);
     const auto outputs = requantize_vector<by_column, Out>(some_sums, some_bias, some_factors, range);
     std::memcpy(to + i, &outputs, left * sizeof(Out));
-}
-
-CS_INLINE RequantizedRange range_of(const RequantizeArgs& args) {
-    return {counts_ones + (args.least - args.zero_point), counts_ones + (args.most - args.zero_point), args.zero_point,
-            args.least, args.most};
 }
 
 // The first `count` lanes.
@@ -237,21 +167,13 @@ template <int Rows, class Out>
 CS_INLINE void requantize_lines_of_pairs(const FoldArgs& windows, const std::int32_t* from, const std::int32_t* bias,
                                          Factors factors, bool small, RequantizedRange range, Out* to) {
     using Sums = vec<std::int32_t, 16>;
-    using Real = vec<float, 16>;
     using Outputs = vec<Out, 16>;
-    struct Part {
-        Sums sums;
-        Real below, above;
-    };
     for (std::int64_t i = 0; i < windows.n; i += 16) {
         Sums largest[lines_of_block];
 #pragma GCC unroll 4
         for (int l = 0; l < lines_of_block; ++l)
             largest[l] = fold_pairs<Larger, Rows, Sums>(windows, from + l * windows.from_line + 2 * i);
-        const auto of = [&](int l) -> Part {
-            return {largest[l] + broadcast<Sums>(bias[l]), broadcast<Real>(factors.below[l]),
-                    broadcast<Real>(factors.above[l])};
-        };
+        const auto of = [&](int l) { return part_of_feature(largest[l], bias[l], factors, l); };
         __m512i packed;
         const std::int64_t count = windows.n - i < 16 ? windows.n - i : 16;
         if (__builtin_expect(!enclose(of, std::is_signed_v<Out>, small, range, &packed), 0)) {
@@ -261,10 +183,9 @@ CS_INLINE void requantize_lines_of_pairs(const FoldArgs& windows, const std::int
             continue;
         }
         const __m512i in_order = _mm512_maskz_permutexvar_epi32(0xffff, order_of_parts(), packed);
-        store_outputs(to + i, count, (Outputs)_mm512_castsi512_si128(in_order));
-        store_outputs(to + windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 1));
-        store_outputs(to + 2 * windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 2));
-        store_outputs(to + 3 * windows.to_line + i, count, (Outputs)_mm512_maskz_extracti32x4_epi32(0xf, in_order, 3));
+        for_parts<vec<float, 16>, lines_of_block>((vec<float, 16>)in_order, [&](int l, vec<float, 4> outputs) {
+            store_outputs(to + l * windows.to_line + i, count, (Outputs)outputs);
+        });
     }
 }
 #endif
@@ -399,37 +320,6 @@ void requantize_largest(const FoldArgs& given, const RequantizeArgs& how) {
     const FoldArgs windows = given;  // which no store may change
     const RequantizeArgs args = how;
     windows.rows == 2 ? requantize_lines<2, Out>(windows, args) : requantize_lines<0, Out>(windows, args);
-}
-
-// Divided in `Real`. Cut off before they are rounded: between bounds that are integers that is the same, and numbers
-// are small. Then adding a number whose last place counts ones rounds to an integer. NaN is below the least.
-template <class Out, class From, class Real>
-void quantize(const QuantizeArgs& given) {
-    constexpr int at_once = native<Real>;
-    constexpr Real rounder = sizeof(Real) == sizeof(float) ? Real(0x1.8p23) : Real(0x1.8p52);
-    using Outs = vec<Out, at_once>;
-    using Reals = vec<Real, at_once>;
-    const QuantizeArgs args = given;  // which no store may change
-    const From* const from = static_cast<const From*>(args.from);
-    Out* const to = static_cast<Out*>(args.to);
-    const Reals scale = broadcast<Reals>(static_cast<Real>(args.scale));
-    const Reals least = broadcast<Reals>(static_cast<Real>(std::numeric_limits<Out>::min() - args.zero_point));
-    const Reals most = broadcast<Reals>(static_cast<Real>(std::numeric_limits<Out>::max() - args.zero_point));
-    auto outputs = [&](const From* some) {
-        const Reals units = __builtin_convertvector(load<vec<From, at_once>>(some), Reals) / scale;
-        const Reals above = units > least ? units : least;
-        const Reals within = above < most ? above : most;
-        const auto ones = __builtin_convertvector((within + rounder) - rounder, vec<std::int32_t, at_once>);
-        return __builtin_convertvector(ones + args.zero_point, Outs);
-    };
-    std::int64_t i = 0;
-    for (; i + at_once <= args.n; i += at_once) store(to + i, outputs(from + i));
-    if (i == args.n) return;
-    const auto left = static_cast<std::size_t>(args.n - i);
-    From some[at_once]{};
-    std::memcpy(some, from + i, left * sizeof(From));
-    const Outs last = outputs(some);
-    std::memcpy(to + i, &last, left);
 }
 
 template <class Out>
