@@ -27,7 +27,7 @@ class DepthToSpaceKernel final : public Kernel {
         const Tensor x = api.input(context, 0);
         if (x.shape.axes != 4 || x.shape.sizes[1] % (block_ * block_) != 0)
             throw std::invalid_argument("x has " + std::to_string(x.shape.axes) +
-                                        " axes, not 4, or channels that are " + "no multiple of " +
+                                        " axes, not 4, or channels that are no multiple of " +
                                         std::to_string(block_ * block_));
         const auto [images, channels, height, width] =
             std::array{x.shape.sizes[0], x.shape.sizes[1] / (block_ * block_), x.shape.sizes[2], x.shape.sizes[3]};
