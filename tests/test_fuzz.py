@@ -59,6 +59,8 @@ def test_what_is_planted_is_found(tmp_path, monkeypatch):
     ]
     assert "ZeroDivisionError: planted" in report.findings[0].text
     assert signal.SIGSEGV.name in report.findings[1].text
+    assert f'{tmp_path / "planted.py"}", line 14 in planted' in report.findings[1].text, "where it crashed"
+    assert "Extension modules" not in report.findings[1].text
     assert report.cases == 10
     assert "1 crash, 1 error, 1 hang, 1 memory" in report.line()
 
