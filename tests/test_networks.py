@@ -260,19 +260,19 @@ def test_dense_filters_of_few_zeros_store_them(density, stored):
     assert layer._sparse(bound).nnz == pytest.approx(216 * stored, abs=1)
 
 
-def pruned_block(rng, sparse, layout, padding=0, others=False):
-    """A depthwise layer between two: channels 0 and 1 give a number of their own, nobody reads 2 and 3."""
-    first, F, last = draw(rng, (8, 6, 1, 1)), draw(rng, (8, 1, 3, 3)), draw(rng, (5, 8, 1, 1))
+def pruned_block(rng, sparse, layout, padding=0, others=False, n=8):
+    """A depthwise layer of n channels between two: 0 and 1 give a number of their own, nobody reads 2 and 3."""
+    first, F, last = draw(rng, (n, 6, 1, 1)), draw(rng, (n, 1, 3, 3)), draw(rng, (5, n, 1, 1))
     F[:2], last[:, 2:4] = 0, 0
     if sparse:
         first, last = (cs.from_filters(W * (rng.random(W.shape) < 0.8)) for W in (first, last))
     else:
         last[:, 5] = 0
-    biases = [draw(rng, n) for n in (8, 8, 5)]
+    biases = [draw(rng, size) for size in (n, n, 5)]
     g, shape = nn.Graph(), (None, 6, 9, 10) if layout == "NCHW" else (None, 9, 10, 6)
     x = g.input("x", shape)
     a = g.add(nn.Conv2d(first, 1, bias=biases[0], activation="relu", layout=layout), x)
-    b = g.add(nn.Conv2d(F, 3, padding=1, groups=8, bias=biases[1], activation="relu6", layout=layout), a)
+    b = g.add(nn.Conv2d(F, 3, padding=1, groups=n, bias=biases[1], activation="relu6", layout=layout), a)
     y = g.add(nn.Conv2d(last, 1, padding=padding, stride=2, bias=biases[2], layout=layout), b)
     g.output(y, "y")
     if others:
@@ -286,9 +286,11 @@ def draw(rng, shape):
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("sparse", [True, False])
-@pytest.mark.parametrize(("given", "kept"), [({}, 4), ({"padding": 1}, 8), ({"others": True}, 8)])
+@pytest.mark.parametrize(
+    ("given", "kept"), [({}, 4), ({"n": 12}, 8), ({"n": 19}, 15), ({"padding": 1}, 8), ({"others": True}, 8)]
+)
 def test_channels_that_are_one_number_leave_a_network(layout, sparse, given, kept):
-    """Unless others read them, or zeros lie around them."""
+    """Unless others read them, or zeros lie around them; dense filters stay whole eights."""
     rng = np.random.default_rng(9)
     g = pruned_block(rng, sparse, layout, **given)
     x = draw_input(rng, 3, (6, 9, 10) if layout == "NCHW" else (9, 10, 6))
@@ -297,7 +299,7 @@ def test_channels_that_are_one_number_leave_a_network(layout, sparse, given, kep
         assert_allclose(y, wanted, rtol=1e-4, atol=1e-4)
     (step,) = [step for step in g.plan(x.shape).steps if step.kernel == "depthwise"]
     channels = step.writes[0].spec.shape[0 if layout == "NCHW" else -1]
-    assert channels == (kept - (not sparse) if kept < 8 else kept)
+    assert channels == (kept if sparse else -(-kept // 8) * 8)
 
 
 def test_a_network_of_constant_channels_alone_stays():

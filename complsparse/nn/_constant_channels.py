@@ -17,6 +17,10 @@ from complsparse.nn._convolution import _Convolution
 from complsparse.nn._elementwise import activated
 from complsparse.nn._passes import Network, readers
 
+# Dense filters go by so many that share their loads, where their number is a multiple of it: 22 filters of 3 x 3 over
+# three channels took 266 us where 24 take 208 (Granite Rapids).
+_SHARING = 8
+
 
 def without_constant_channels(network: Network) -> Network:
     """Of depthwise convolutions between two others. Linear in the weights."""
@@ -49,6 +53,9 @@ def _smaller(first: Any, depthwise: Any, last: Any) -> tuple[Any, Any, Any] | No
     weights = _columns(last.W, channels)
     constant, read = ~depthwise.W.reshape(channels, -1).any(axis=1), weights.any(axis=0)
     kept: NDArray[Any] = np.logical_and(read, ~constant)
+    if kept.any() and isinstance(first.W, np.ndarray):
+        kept[np.flatnonzero(~kept)[: -int(kept.sum()) % _SHARING]] = True
+        constant &= ~kept
     if kept.all() or not kept.any():
         return None
     biases = np.zeros(channels, depthwise.W.dtype) if depthwise.bias is None else depthwise.bias
