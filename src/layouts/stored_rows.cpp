@@ -43,11 +43,30 @@ class StoredRowsChoice final : public DenseChoice<P> {
         const std::int64_t x_stride = view != nullptr ? view->row_stride : 1;
         const DenseView& y = sink.view();
         const Epilogue finish = sink.in_loop(row_.takes, 0);
+        const std::int64_t strip = strip_of(source.rows(), x_stride, y.cols);
         parallel_shares(stored_.rows, threads, [&](std::int64_t first, std::int64_t last) {
-            row_.function({stored_.row_ptr, stored_.columns, stored_.values, first, last, x, y.data, y.cols, x_stride,
-                           y.row_stride, finish});
+            for (std::int64_t col = 0, n; col < y.cols; col += n) {
+                n = y.cols - col < 2 * strip ? y.cols - col : strip;
+                row_.function({stored_.row_ptr, stored_.columns, stored_.values, first, last,
+                               static_cast<const X*>(x) + col, element<Y>(y, 0, col), n, x_stride, y.row_stride,
+                               finish});
+            }
             sink.finish_rest(row_.takes, {first, last - first}, {0, y.cols});
         });
+    }
+
+    // Columns that all rows take before the next ones: whole passes over a row's entries, whose part of x fills half of
+    // L1. All of them where L1 would not keep the part of one pass, of which rows of some distances share sets; and
+    // where outputs are many, which are stored row by row then.
+    std::int64_t strip_of(std::int64_t rows_of_x, std::int64_t x_stride, std::int64_t columns) const {
+        constexpr std::int64_t sets = 64;  // of L1
+        const std::int64_t pass_bytes = row_.tile_cols * std::int64_t{sizeof(X)};
+        const auto lines_apart = std::gcd(x_stride * std::int64_t{sizeof(X)} / std::int64_t{cache_line}, sets);
+        const auto l1 = cache_sizes().l1d * std::min(lines_apart, pass_bytes / std::int64_t{cache_line}) / lines_apart;
+        const std::int64_t bytes = std::max<std::int64_t>(1, rows_of_x) * pass_bytes;
+        if (bytes > l1 * 3 / 2 || stored_.rows * pass_bytes > cache_sizes().l2 / 8)
+            return std::max<std::int64_t>(1, columns);
+        return std::max<std::int64_t>(1, l1 / 2 / bytes) * row_.tile_cols;
     }
 
     const StoredRowsRow& row_;
