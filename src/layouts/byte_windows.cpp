@@ -157,9 +157,10 @@ double pass_cost(Subject& subject, const ByteWindowsRow& row) {
     const double operations =
         c.byte_step + c.byte_operation * row.operations * row.tile_cols + (row.quarters ? c.byte_unpacked : 0);
     const double units = static_cast<double>(subject.operand.outer()) / row.lanes;
+    const double of_unit = c.byte_unit + (subject.known(order_of).empty() ? 0 : c.byte_scattered * row.lanes);
     return std::max(steps * operations,
                     streaming_cost(steps * static_cast<double>(bytes_of_step(row.lanes, row.quarters)))) +
-           units * row.tile_cols * c.byte_unit;
+           units * row.tile_cols * of_unit;
 }
 
 // The micro-kernels of ascending tiles on the layout that takes the fewest cycles for one column.

@@ -32,8 +32,8 @@ struct ByteWindowsLayout final : Layout {
     std::int64_t slots() const override { return static_cast<std::int64_t>(steps.size()) * (cut.quarters ? 4 : 3) / 6; }
 };
 
-// Rows in the order in which units take them: as they are, or where their counts differ much, those with many entries
-// first, so that the rows of a unit have about as many. Empty: as they are.
+// Rows in the order in which units take them: as they are, or where units of those would take many more steps, rows
+// with many entries first, so that the rows of a unit have about as many. Empty: as they are.
 std::vector<std::uint32_t> order_of_rows(const StoredMatrix& matrix);
 // The steps of all units of rows in this order.
 std::int64_t count_byte_steps(const StoredMatrix& matrix, const std::vector<std::uint32_t>& order, ByteSteps cut);

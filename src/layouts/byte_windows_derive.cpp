@@ -70,19 +70,6 @@ class UnitSteps {
 
 std::int64_t units_of(const StoredMatrix& matrix, int lanes) { return (matrix.rows + lanes - 1) / lanes; }
 
-// Quads that the fullest rows of all units need.
-template <class Row>
-std::int64_t quads_of_units(const StoredMatrix& matrix, Row row) {
-    std::int64_t quads = 0;
-    for (std::int64_t first = 0; first < matrix.rows; first += most_lanes) {
-        std::int64_t most = 0;
-        for (std::int64_t i = first; i < std::min(first + most_lanes, matrix.rows); ++i)
-            most = std::max(most, (entries_of(matrix, row(i)) + byte_quad - 1) / byte_quad);
-        quads += most;
-    }
-    return quads;
-}
-
 // -128 times the sum of the row's weights, modulo 2^32.
 std::int32_t start_of(const StoredMatrix& matrix, std::uint32_t row) {
     const auto* const values = static_cast<const std::int8_t*>(matrix.values);
@@ -100,9 +87,12 @@ std::vector<std::uint32_t> order_of_rows(const StoredMatrix& matrix) {
     std::iota(order.begin(), order.end(), std::uint32_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](std::uint32_t a, std::uint32_t b) { return entries_of(matrix, a) > entries_of(matrix, b); });
-    const std::int64_t sorted = quads_of_units(matrix, [&](std::int64_t i) { return order[as_size(i)]; });
-    // Sums in order are stored a vector at a time.
-    if (20 * quads_of_units(matrix, [](std::int64_t i) { return i; }) <= 21 * sorted) order.clear();
+    // Sums in order are stored a vector at a time, others one by one, which takes as long as so many steps.
+    constexpr std::int64_t of_unit = 8;
+    constexpr ByteSteps cut{most_lanes, 64, false};
+    if (count_byte_steps(matrix, {}, cut) <=
+        count_byte_steps(matrix, order, cut) + of_unit * units_of(matrix, most_lanes))
+        order.clear();
     return order;
 }
 

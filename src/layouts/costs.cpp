@@ -95,6 +95,7 @@ const std::vector<CostField> fields = {
     {"byte_operation", &CostConstants::byte_operation},
     {"byte_unpacked", &CostConstants::byte_unpacked},
     {"byte_unit", &CostConstants::byte_unit},
+    {"byte_scattered", &CostConstants::byte_scattered},
     {"byte_moved", &CostConstants::byte_moved},
     {"quads_in", &CostConstants::quads_in},
     {"quads_out", &CostConstants::quads_out},
@@ -119,7 +120,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 70 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 71 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -37,9 +37,10 @@ struct CostConstants {
     // own sums; a unit; a column of x; to transpose a row of x or y.
     double routed_column = 0.17, routed_one = 0.38, routed_two = 0.32, routed_four = 0.51, routed_wait = 5.3;
     double routed_unit = 7.3, routed_each = 19, routed_row = 0.55;
-    // Byte windows: a step, and each of its operations on a column; its places of four bits; a unit's sums of a column;
-    // an element of a column that is moved where rows are contiguous.
-    double byte_step = 1.5, byte_operation = 0.4, byte_unpacked = 0.9, byte_unit = 6, byte_moved = 0.25;
+    // Byte windows: a step, and each of its operations on a column; its places of four bits; a unit's sums of a column,
+    // and each of them where rows are out of order; an element of a column that is moved where rows are contiguous.
+    double byte_step = 1.5, byte_operation = 0.4, byte_unpacked = 0.9, byte_unit = 6, byte_scattered = 1.9;
+    double byte_moved = 0.25;
     // Quads: sixteen columns of a row of x into a tile and of y out of it; an element of either where rows are not
     // contiguous.
     double quads_in = 3, quads_out = 1, quad_moved = 0.33;
