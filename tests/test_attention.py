@@ -8,7 +8,14 @@ from numpy.testing import assert_allclose
 
 import complsparse as cs
 
-SIZES = [(1, 1, 1, 1), (4, 7, 7, 8), (3, 16, 5, 17), (12, 33, 128, 16), (2, 165, 600, 4)]  # heads, queries, keys, width
+SIZES = [
+    (1, 1, 1, 1),
+    (4, 7, 7, 8),
+    (3, 16, 5, 17),
+    (12, 33, 128, 16),
+    (2, 165, 600, 4),
+    (2, 130, 129, 64),
+]  # heads, queries, keys, width
 
 
 def equation(q, k, v, mask=0.0, scale=None, causal=False):

@@ -473,11 +473,12 @@ def test_few_winners_are_not_written_out():
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("images", [1, 2, 3])
 @pytest.mark.parametrize("of_image", [False, True])
-def test_winners_give_the_same_bits_for_every_number_of_threads(threads, of_image):
+def test_winners_give_the_same_bits_for_every_number_of_threads(threads, of_image, images):
     rng = np.random.default_rng(12)
     S = filters_csr(rng, (64, 32, 3, 3), 0.1, "f4", 8)
-    x = draw(rng, (2, 32, 60, 60), "f4")
+    x = draw(rng, (images, 32, 60, 60), "f4")
     w = cs.kwta(x, 0.05, axis=(1, 2, 3) if of_image else 1)
     results = []
     for n in (1, 2, 4):

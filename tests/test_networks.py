@@ -131,6 +131,38 @@ def test_the_same_bits_for_every_number_of_threads(n, threads):
     assert_array_equal(results[2], results[0])
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_winners_of_few_images_for_every_number_of_threads(n, threads):
+    """Strips of a convolution on winners end where a pool's windows do, for as many threads as there are."""
+    rng = np.random.default_rng(n)
+    layers = [
+        nn.KWinners(6, axis=1),
+        nn.Conv2d(sparse_weights(rng, (64, 64, 5, 5), density=1 / 16)),
+        nn.MaxPool2d(2),
+        nn.KWinners(8, axis=1),
+    ]
+    x = draw_input(rng, n, (64, 15, 14))
+    wanted = nn.Sequential(layers).apply(x)
+    for count in (1, 2, 3, 4):
+        with threads(count):
+            assert_array_equal(nn.Sequential(layers)(x), wanted, err_msg=f"{count} threads")
+
+
+@pytest.mark.parametrize("sizes", [(64, 100, 200), (1, 100, 200), (3, 5, 400_000), (129, 70, 300), (300, 300, 300)])
+def test_dense_products_in_pieces(sizes, threads):
+    """Small ones are cut for our threads: beyond a million multiplications, up to eight."""
+    n, outputs, inputs = sizes
+    rng = np.random.default_rng(3)
+    w, b, x = (rng.standard_normal(shape) for shape in ((outputs, inputs), outputs, (n, inputs)))
+    results = []
+    for count in (1, 2, 4):
+        with threads(count):
+            results.append(nn.Sequential([nn.Linear(w, bias=b), nn.ReLU()])(x))
+            assert_array_equal(results[-1], results[0], err_msg=f"{count} threads")
+    bound = 2 * inputs * np.finfo(float).eps * (np.abs(x) @ np.abs(w.T) + np.abs(b))
+    assert np.all(np.abs(results[0] - np.maximum(x @ w.T + b, 0)) <= bound)
+
+
 def test_more_threads_than_a_plan_was_made_for(threads):
     rng = np.random.default_rng(0)
     net, x = small_network(rng), draw_input(rng, 40, (2, 6, 6))

@@ -43,7 +43,8 @@ double Convolution::work(std::int64_t images) const {
 double Convolution::work_of_winners(double winners, std::int64_t images) const {
     const double of_channel =
         static_cast<double>(matrix_.stored().nnz()) / static_cast<double>(std::max<std::int64_t>(1, shape_.channels));
-    return of_channel * winners + static_cast<double>(matrix_.stored().rows * sliding().pixels() * images);
+    return cost_by_winner * of_channel * winners +
+           static_cast<double>(matrix_.stored().rows * sliding().pixels() * images);
 }
 
 int Convolution::threads_for(const ConvOperands& operands) const {

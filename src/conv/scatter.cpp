@@ -86,8 +86,9 @@ class Scatter final : public Convolution {
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
         // Strips end between windows; outputs that fill none are left out.
-        const std::int64_t tall = operands.pool.rows, each = strip_rows_ / tall * tall;
-        const std::int64_t all = sliding().out_rows / tall * tall, n_strips = (all + each - 1) / each;
+        const std::int64_t tall = operands.pool.rows, all = sliding().out_rows / tall * tall;
+        const std::int64_t each = strip_rows(all / tall, operands.y.images, threads, tall) * tall;
+        const std::int64_t n_strips = all > 0 ? (all + each - 1) / each : 0;
         auto task = [&](std::int64_t number, int worker) {
             Y* const sums = reinterpret_cast<Y*>(workspace.memory + worker * sums_bytes());
             const std::int64_t image = number / n_strips, first = number % n_strips * each;
@@ -97,6 +98,14 @@ class Scatter final : public Convolution {
     }
 
    private:
+    // Rows of windows: as many as there is room for. Where threads are more than images, fewer, so that all threads
+    // have some, though winners between two strips go to both.
+    std::int64_t strip_rows(std::int64_t windows, std::int64_t images, int threads, std::int64_t tall) const {
+        const std::int64_t each = strip_rows_ / tall;
+        if (images == 0 || images >= threads || windows == 0) return each;
+        const std::int64_t of_image = std::min(windows, (threads + images - 1) / images);
+        return std::min(each, (windows + of_image - 1) / of_image);
+    }
     std::int64_t sums_bytes() const { return strip_rows_ * sliding().out_cols * pitch_ * std::int64_t{sizeof(Y)}; }
 
     void derive(const StoredMatrix& filters) {

@@ -82,7 +82,8 @@ class ColumnsChoice final : public Choice {
         const WinnersView& x = *operands.winners;
         const double units =
             static_cast<double>(layout_->n_units) / static_cast<double>(std::max<std::int64_t>(1, layout_->cols));
-        return choose_threads(static_cast<double>(x.starts[x.vectors] - x.starts[0]) * units * layout_->block_rows +
+        return choose_threads(cost_by_winner * static_cast<double>(x.starts[x.vectors] - x.starts[0]) * units *
+                                  layout_->block_rows +
                               static_cast<double>(x.vectors) * static_cast<double>(operands.y.rows));
     }
 

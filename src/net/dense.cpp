@@ -71,7 +71,7 @@ class DenseProductStep final : public Step {
             multiply(blas_.gemv, inputs_, outputs_, weights_, x, beta, y);
         else
             multiply_matrices<T>(blas_.gemm, {'T', weights_, inputs_}, {'N', x, inputs_}, outputs_, n, inputs_, T(1),
-                                 beta, y, outputs_);
+                                 beta, y, outputs_, frame.threads);
         end_.end(y, n * outputs_);
     }
     double work() const override { return static_cast<double>(vectors_ * inputs_ * outputs_); }

@@ -27,10 +27,11 @@ class ContestStep final : public Step {
             return;
         }
         const std::int64_t outer = frame.samples.count * of_sample_.outer;
-        const int threads = frame.threads == 1
-                                ? 1
-                                : static_cast<int>(std::min<std::int64_t>(
-                                      frame.threads, choose_threads_for_entries(vectors * of_sample_.n)));
+        const int threads =
+            frame.threads == 1
+                ? 1
+                : static_cast<int>(std::min<std::int64_t>(
+                      frame.threads, choose_threads(cost_of_competitor * static_cast<double>(vectors * of_sample_.n))));
         // Tasks of whole outer extents; of few of them the calling thread has all.
         const std::int64_t tasks = threads == 1 ? 1 : std::min<std::int64_t>(outer, 4 * threads);
         const std::int64_t room = scratch_bytes(outer);
@@ -49,7 +50,7 @@ class ContestStep final : public Step {
         return threads * scratch_bytes(samples * of_sample_.outer);
     }
 
-    double work() const override { return 4 * static_cast<double>(of_sample_.size()); }
+    double work() const override { return cost_of_competitor * static_cast<double>(of_sample_.size()); }
 
    private:
     // Tasks of fewer vectors may have another micro-kernel.

@@ -216,7 +216,8 @@ void compete(const Contest& contest, ContestHint* hint, void* values, std::int32
     }
     const Work work(contest, values, indices, starts + 1);
     const std::int64_t steps = (vectors + work.step() - 1) / work.step();
-    const int threads = static_cast<int>(std::min<std::int64_t>(steps, choose_threads_for_entries(vectors * n)));
+    const int threads = static_cast<int>(
+        std::min<std::int64_t>(steps, choose_threads(cost_of_competitor * static_cast<double>(vectors * n))));
     ContestHint own;
     if (hint == nullptr) hint = &own;
     if (threads == 1) {

@@ -95,7 +95,7 @@ void multiply_and_compete(const Plan& plan, const Operands& operands, const Cont
     }
     const Strips strips(plan, operands, contest);
     const double weights = static_cast<double>(plan.choice->matrix().stored().nnz());
-    const double work = static_cast<double>(vectors) * (weights + 4 * static_cast<double>(outputs));
+    const double work = static_cast<double>(vectors) * (weights + cost_of_competitor * static_cast<double>(outputs));
     const int threads = static_cast<int>(std::min<std::int64_t>(strips.count(), choose_threads(work)));
     const std::int64_t room = strips.scratch_bytes();
     const Workspace scratch = workspace_of_thread().at_least(room * threads);

@@ -53,10 +53,11 @@ std::int64_t words_of(const VectorsView& x) { return (x.n + 63) / 64; }
 template <class Body>
 void for_vectors(const VectorsView& x, Body body) {
     const std::int64_t vectors = x.outer * x.inner;
-    parallel_shares(vectors, choose_threads_for_entries(vectors * x.n), [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t v = first; v < last; ++v)
-            body(v, v / x.inner * x.outer_stride + v % x.inner * x.inner_stride);
-    });
+    parallel_shares(vectors, choose_threads(cost_of_searched_entry * static_cast<double>(vectors * x.n)),
+                    [&](std::int64_t first, std::int64_t last) {
+                        for (std::int64_t v = first; v < last; ++v)
+                            body(v, v / x.inner * x.outer_stride + v % x.inner * x.inner_stride);
+                    });
 }
 
 template <class T>

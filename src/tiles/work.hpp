@@ -19,8 +19,9 @@ inline int choose_threads(double work) {
     return static_cast<int>(std::min<double>(effective_threads(), work / least_work));
 }
 
-// Of dense vectors that are searched: an entry costs as much as four multiplications.
-inline int choose_threads_for_entries(std::int64_t entries) { return choose_threads(4 * static_cast<double>(entries)); }
+// In multiplications of a product with stored weights: an entry of a dense vector that is searched for what is not
+// zero; one that competes; and a multiplication whose input is a winner, which a loop goes to by its index.
+constexpr double cost_of_searched_entry = 4, cost_of_competitor = 24, cost_by_winner = 8;
 
 // Cuts [0, n) into shares, some for each thread, and calls body(first, last) for each that is not empty.
 template <class Body>
