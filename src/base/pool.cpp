@@ -55,6 +55,18 @@ struct Counted {
 using AtomicCounted = std::atomic<Counted>;
 static_assert(AtomicCounted::is_always_lock_free);
 
+// Tasks of a job that nobody has begun. Threads take them from both ends: where the tasks of one job after another are
+// parts of the same images, in the same order, a caller and its helper find in their caches what they wrote there.
+struct Left {
+    std::uint32_t job;
+    std::uint16_t first, last;
+
+    bool empty() const { return first == last; }
+    std::uint16_t take(int worker) { return worker % 2 == 0 ? first++ : --last; }
+};
+using AtomicLeft = std::atomic<Left>;
+static_assert(AtomicLeft::is_always_lock_free);
+
 // Where one caller at a time puts its tasks. Helpers look at it at any time, also long after its job: what they take
 // belongs to the job that they joined, or they take nothing.
 struct alignas(cache_line) Desk {
@@ -65,20 +77,21 @@ struct alignas(cache_line) Desk {
     // Written before `left`, read after a task was taken of it: until that task is done, they stay.
     Task body = nullptr;
     void* context = nullptr;
-    std::uint32_t n_tasks = 0;
-    alignas(cache_line) AtomicCounted left{Counted{0, 0}};  // tasks that nobody has begun
-    AtomicCounted joined{Counted{0, 0}};                    // threads of the job so far
-    Word done{0};                                           // tasks that helpers have finished
+    alignas(cache_line) AtomicLeft left{Left{0, 0, 0}};
+    AtomicCounted joined{Counted{0, 0}};  // threads of the job so far
+    Word done{0};                         // tasks that helpers have finished
 
-    bool has_work() const { return left.load(std::memory_order_relaxed).count > 0; }
+    bool has_work() const { return !left.load(std::memory_order_relaxed).empty(); }
 
     // Does tasks of job `job` until none is left; how many it did.
     std::uint32_t work(std::uint32_t job, int worker) {
         std::uint32_t did = 0;
-        Counted seen = left.load(std::memory_order_acquire);
-        while (seen.job == job && seen.count > 0) {
-            if (!left.compare_exchange_weak(seen, {job, seen.count - 1}, std::memory_order_acquire)) continue;
-            body(context, n_tasks - seen.count, worker);
+        Left seen = left.load(std::memory_order_acquire);
+        while (seen.job == job && !seen.empty()) {
+            Left rest = seen;
+            const std::uint16_t task = rest.take(worker);
+            if (!left.compare_exchange_weak(seen, rest, std::memory_order_acquire)) continue;
+            body(context, task, worker);
             ++did;
             seen = left.load(std::memory_order_acquire);
         }
@@ -87,11 +100,11 @@ struct alignas(cache_line) Desk {
 
     // A helper's visit.
     void help() {
-        const Counted job = left.load(std::memory_order_acquire);
+        const Left job = left.load(std::memory_order_acquire);
         leave_core(core.load(std::memory_order_relaxed));
         Counted seen = joined.load(std::memory_order_acquire);
         do {
-            if (job.count == 0 || seen.job != job.job) return;
+            if (job.empty() || seen.job != job.job) return;
             if (seen.count >= static_cast<std::uint32_t>(places.load(std::memory_order_relaxed))) return;
         } while (!joined.compare_exchange_weak(seen, {seen.job, seen.count + 1}, std::memory_order_acq_rel));
         const std::uint32_t did = work(job.job, static_cast<int>(seen.count));
@@ -114,22 +127,21 @@ struct alignas(cache_line) Desk {
 
 class Pool {
    public:
-    void run(std::uint32_t n_tasks, int threads, Task body, void* context) {
+    void run(std::uint16_t n_tasks, int threads, Task body, void* context) {
         const std::int64_t start = now_ns();
         Desk* const desk = start < alone_until_.load(std::memory_order_relaxed) ? nullptr : free_desk();
         if (desk == nullptr) {
-            for (std::uint32_t task = 0; task < n_tasks; ++task) body(context, task, 0);
+            for (std::int64_t task = 0; task < n_tasks; ++task) body(context, task, 0);
             return;
         }
         const std::uint32_t job = desk->left.load(std::memory_order_relaxed).job + 1;
         desk->body = body;
         desk->context = context;
-        desk->n_tasks = n_tasks;
         desk->places.store(threads, std::memory_order_relaxed);
         desk->core.store(current_core(), std::memory_order_relaxed);
         desk->done.store(0, std::memory_order_relaxed);
         desk->joined.store({job, 1}, std::memory_order_release);
-        desk->left.store({job, n_tasks}, std::memory_order_release);
+        desk->left.store({job, 0, n_tasks}, std::memory_order_release);
         call_helpers(threads - 1);
         const std::uint32_t did = desk->work(job, 0);
         const std::int64_t worked = now_ns();
@@ -227,9 +239,9 @@ Pool pool;
 }  // namespace
 
 void run_on_pool(std::int64_t n_tasks, int threads, Task body, void* context) {
-    constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+    constexpr std::int64_t most = std::numeric_limits<std::uint16_t>::max();
     if (n_tasks <= most) {
-        pool.run(static_cast<std::uint32_t>(n_tasks), threads, body, context);
+        pool.run(static_cast<std::uint16_t>(n_tasks), threads, body, context);
         return;
     }
     // More tasks than a desk counts: in pieces.
@@ -241,7 +253,7 @@ void run_on_pool(std::int64_t n_tasks, int threads, Task body, void* context) {
     for (std::int64_t first = 0; first < n_tasks; first += most) {
         Piece piece{body, context, first};
         pool.run(
-            static_cast<std::uint32_t>(std::min(most, n_tasks - first)), threads,
+            static_cast<std::uint16_t>(std::min(most, n_tasks - first)), threads,
             [](void* of, std::int64_t task, int worker) {
                 const Piece& p = *static_cast<Piece*>(of);
                 p.body(p.context, p.first + task, worker);

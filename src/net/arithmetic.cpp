@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is done to values element by element, or along one axis; and copies. On one thread within a sample: it is bound
-// by the memory between the layers, and samples have threads of their own.
+// What is done to values element by element, or along one axis; and copies. Samples have threads of their own; within
+// one, sums of images have them, because its rows lie in the caches of the threads that made them, and the rest is done
+// on one: it is bound by the memory between the layers.
 #include "kernels/arithmetic.hpp"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "kernels/registry.hpp"
 #include "net/rows.hpp"
 #include "net/steps.hpp"
+#include "tiles/work.hpp"
 
 namespace cs {
 
@@ -37,6 +39,10 @@ class PairStep final : public Step, public RowsStep {
     }
 
     void run(const Frame& frame) const override {
+        const int threads = frame.samples.count != 1 || frame.threads == 1 || by_rows() == nullptr
+                                ? 1
+                                : std::min(frame.threads, choose_threads(cost_of_pair * work()));
+        if (threads > 1) return run_shares_of_rows(*this, frame, threads);
         Frame one = frame;
         one.samples.count = 1;
         for (std::int64_t i = 0; i < frame.samples.count; ++i, ++one.samples.first) {
@@ -68,6 +74,8 @@ class PairStep final : public Step, public RowsStep {
     std::int64_t workspace_bytes_of_rows(std::int64_t) const override { return 0; }
 
    private:
+    static constexpr double cost_of_pair = 3;  // in multiplications: two loads and a store each
+
     void run_of(std::int64_t count, const PairAxis& axis, const unsigned char* a, const unsigned char* b,
                 unsigned char* to) const {
         // An activation finds in L1 what it is for.

@@ -10,6 +10,15 @@
 
 namespace cs {
 
+void run_shares_of_rows(const RowsStep& step, const Frame& frame, int threads) {
+    const std::int64_t rows = step.y_planes().rows, shares = std::min<std::int64_t>(rows, threads);
+    auto task = [&](std::int64_t share, int) {
+        const std::int64_t first = rows * share / shares, last = rows * (share + 1) / shares;
+        step.run_rows(frame, {first, last - first}, {}, {});
+    };
+    parallel_for(shares, threads, task);
+}
+
 RowsChain::RowsChain(const std::vector<const Step*>& steps, const std::vector<int>& between, std::int64_t most_bytes) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
         const RowsStep* const step = steps[i]->by_rows();
@@ -88,17 +97,17 @@ void RowsChain::provide(std::size_t stage, Range rows, Worker& worker) const {
 }
 
 void RowsChain::run(const Frame& frame, std::int64_t* times) const {
-    const std::int64_t rows = stages_.back().y.rows, bands = (rows + band_rows_ - 1) / band_rows_;
-    const std::int64_t each = kept_bytes_ + step_bytes_, worth = std::min(frame.threads, choose_threads(work_));
-    const std::int64_t shares = std::min(bands, worth);
+    // Threads have equal shares, each of which goes by bands of its own.
+    const std::int64_t rows = stages_.back().y.rows, each = kept_bytes_ + step_bytes_;
+    const std::int64_t shares = std::min<std::int64_t>({rows, frame.threads, choose_threads(work_)});
     auto task = [&](std::int64_t share, int worker) {
         unsigned char* const own = frame.workspace.memory + worker * each;
         Worker with{frame.alone({own + kept_bytes_, step_bytes_}), own, reinterpret_cast<Range*>(own), times};
         with.frame.samples.count = 1;
         for (std::int64_t i = 0; i < frame.samples.count; ++i, ++with.frame.samples.first) {
             std::fill_n(with.have, stages_.size(), Range{0, 0});
-            const std::int64_t last = std::min(rows, (share + 1) * bands / shares * band_rows_);
-            for (std::int64_t row = share * bands / shares * band_rows_; row < last; row += band_rows_)
+            const std::int64_t last = rows * (share + 1) / shares;
+            for (std::int64_t row = rows * share / shares; row < last; row += band_rows_)
                 make(stages_.size() - 1, {row, std::min(band_rows_, last - row)}, with);
         }
     };
