@@ -4,19 +4,23 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/aligned.hpp"
 #include "base/parallel.hpp"
 #include "net/stopwatch.hpp"
 #include "tiles/work.hpp"
 
 namespace cs {
 
+bool has_shares_of_rows(const RowsStep& step, int threads) {
+    const PlanesOfSample y = step.y_planes();
+    const auto line = static_cast<std::int64_t>(cache_line);
+    return y.rows % threads == 0 && y.rows / threads * y.row_bytes % line == 0;
+}
+
 void run_shares_of_rows(const RowsStep& step, const Frame& frame, int threads) {
-    const std::int64_t rows = step.y_planes().rows, shares = std::min<std::int64_t>(rows, threads);
-    auto task = [&](std::int64_t share, int) {
-        const std::int64_t first = rows * share / shares, last = rows * (share + 1) / shares;
-        step.run_rows(frame, {first, last - first}, {}, {});
-    };
-    parallel_for(shares, threads, task);
+    const std::int64_t each = step.y_planes().rows / threads;
+    auto task = [&](std::int64_t share, int) { step.run_rows(frame, {share * each, each}, {}, {}); };
+    parallel_for(threads, threads, task);
 }
 
 RowsChain::RowsChain(const std::vector<const Step*>& steps, const std::vector<int>& between, std::int64_t most_bytes) {

@@ -67,6 +67,8 @@ class RowsStep {
 // One sample, its rows in as many shares as threads, in order: threads find in their caches the rows that they had of
 // the layer before. Of a step whose rows need no workspace.
 void run_shares_of_rows(const RowsStep& step, const Frame& frame, int threads);
+// Whether no cache line has outputs of two shares: threads that write to one line wait for each other.
+bool has_shares_of_rows(const RowsStep& step, int threads);
 
 // Steps each of which reads what the one before it writes, and nobody else does. Bands are as many rows of the last
 // one's outputs as there is room for what lies between the steps; rows that the next band needs, too, are kept.
