@@ -190,3 +190,44 @@ def test_profile_times_each_step(small):
     rows = nn.Sequential([pointwise(rng, 8, 4), depthwise(rng, 8, 3), pointwise(rng, 4, 8)]).profile(x).rows
     assert len(rows) == 3
     assert all(row.seconds > 0 for row in rows)
+
+
+@pytest.mark.parametrize("size", [(48, 48), (32, 30), (15, 16), (14, 14)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_one_sample_are_shared(threads, size, dtype):
+    """By as many threads as divide them into whole cache lines; channels are, where none do."""
+    rng = np.random.default_rng(5)
+    x = nn.Graph()
+    first = x.add(pointwise(rng, 96, 16, "relu", dtype), x.input("x"))
+    second = x.add(depthwise(rng, 96, 5, activation="relu6", dtype=dtype), first)
+    x.output(x.add(nn.ReLU(), x.add(nn.Add(), first, second)))
+    image = rng.standard_normal((1, 16, *size)).astype(dtype)
+    wanted = x.apply(image)
+    for count in (1, 2, 3, 4):
+        with threads(count):
+            found = x.plan(image.shape, dtype=dtype)(image)
+        if count == 1:
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+            wanted = found
+        assert found.tobytes() == wanted.tobytes(), f"{count} threads"
+
+
+@pytest.mark.parametrize("rows", [5, 7, 64])
+def test_a_chain_of_one_band_has_threads(threads, rows):
+    def made():
+        rng = np.random.default_rng(rows)
+        return nn.Sequential([
+            pointwise(rng, 64, 16, "relu6"),
+            depthwise(rng, 64, 3, activation="relu"),
+            pointwise(rng, 16, 64),
+        ])  # fmt: skip
+
+    x = np.random.default_rng(1).standard_normal((2, 16, rows, 128), dtype=np.float32)
+    alone = made()(x)
+    of_image = 64 * rows * 128 * 4
+    for cache, count in ((of_image // 4, 2), (of_image // 4, 5), (2 * of_image, 2), (2 * of_image, 3)):
+        with pytest.MonkeyPatch.context() as patch, threads(count):
+            patch.setattr(_memory, "cache", lambda of=cache: of)
+            net = made()
+            assert chains(net, x, patch)
+            assert net(x).tobytes() == alone.tobytes(), (cache, count)

@@ -434,3 +434,15 @@ def test_the_matrix_may_go_while_others_multiply():
     bound = S.packed().plan(n=1).bind(x.copy(), bound_out)
     bound()
     assert_array_equal(bound_out, wanted)
+
+
+def test_more_tasks_than_a_desk_counts(threads):
+    """A task for each of 70,000 images."""
+    rng = np.random.default_rng(8)
+    F = rng.integers(-3, 4, (5, 2, 2, 2)).astype(np.float32)
+    x = rng.integers(-3, 4, (70_000, 2, 3, 3)).astype(np.float32)
+    W = cs.from_filters(F)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))
+    with threads(3):
+        y = cs.conv2d(x, W, 2)
+    np.testing.assert_array_equal(y, np.einsum("nchwij,mcij->nmhw", windows, F))
