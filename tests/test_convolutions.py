@@ -228,6 +228,36 @@ def all_strided(W, x, bias, activation):
         assert (whole == 99).all()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_last_pixel_goes_alone(isa, dtype):
+    """Where it is one more than whole vectors; to the same bits in batches, and however images lie."""
+    rng = np.random.default_rng(11)
+    W, bias = filters_csr(rng, (96, 80, 1, 1), 0.3, dtype), draw(rng, 96, dtype)
+    for rows, cols in ((7, 7), (5, 13), (1, 33), (3, 3)):
+        x = draw(rng, (3, 80, rows, cols), dtype)
+        x[0, 3, -1, -1], x[1, 3, 0, 0] = np.nan, np.inf
+        wanted = expected_convolution(W, x, Sliding((1, 1)), x.dtype, bias=bias, relu=True)
+        options = (W.packed(), x.dtype, x.shape[1:], ((1, 1), (1, 1), (1, 1), (0, 0), (rows, cols)), False)
+        f = _core.make_convolution(*options)
+        y, apart, wide = (np.full((3, 96, rows, cols), 99, dtype) for _ in range(3))
+        f(x, y, bias, "relu")
+        assert_product(y, wanted, x.dtype, (rows, cols))
+        for i in range(3):
+            f(x[i : i + 1], apart[i : i + 1], bias, "relu")
+        f(channels_last(x).transpose(0, 3, 1, 2), wide, bias, "relu")
+        assert_array_equal(apart, y)
+        assert_array_equal(wide, y)
+        last = channels_last(np.full_like(y, 99)).transpose(0, 3, 1, 2)
+        f(channels_last(x).transpose(0, 3, 1, 2), last, bias, "relu")
+        assert_array_equal(last, y)
+        around = np.zeros((3, 80, rows + 2, cols + 2), dtype)
+        around[:, :, 1:-1, 1:-1] = x
+        f(around[:, :, 1:-1, 1:-1], apart, bias, "relu")
+        assert_array_equal(apart, y)
+        alone = rows * cols > 9 and ("avx512" in isa or isa == "amx")
+        assert ("last pixel" in f.reason) >= alone, f.reason
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("height", [1, 4])
 def test_planes_as_they_lie_give_the_same_bits_for_every_number_of_threads(threads, height):

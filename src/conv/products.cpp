@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Convolutions as products: every dense choice of the matrix serves them.
 #include <algorithm>
+#include <mutex>
 
+#include "base/caches.hpp"
 #include "conv/ways.hpp"
 #include "plan/dense.hpp"
 #include "plan/plan.hpp"
@@ -18,13 +20,16 @@ std::int64_t pixel_step(const ImagesView& images) { return images.width > 1 ? im
 
 class ProductsConvolution final : public Convolution {
    public:
-    // `several`: of images of one pixel, which make one column alone and several together.
-    ProductsConvolution(const Matrix& matrix, const ConvShape& shape, const Plan& plan, const Plan& several)
-        : Convolution(
-              matrix, shape, plan.name(),
-              (shape.is_pixelwise() ? "pixels are the columns of x; " : "patches, a tile at a time; ") + plan.reason()),
+    // `several`: of images of one pixel, which make one column alone and several together. `last`: of the last pixel of
+    // an image, if that has a plan of its own.
+    ProductsConvolution(const Matrix& matrix, const ConvShape& shape, const Plan& plan, const Plan& several,
+                        const Plan& last)
+        : Convolution(matrix, shape, plan.name(),
+                      (shape.is_pixelwise() ? "pixels are the columns of x; " : "patches, a tile at a time; ") +
+                          plan.reason() + (last.choice != nullptr ? "; the last pixel: " + last.reason() : "")),
           plan_(plan),
           several_(several),
+          last_(last),
           pixelwise_(shape.is_pixelwise()) {}
 
     void run(const ConvOperands& operands, int threads, Workspace workspace) const override {
@@ -61,8 +66,8 @@ class ProductsConvolution final : public Convolution {
         const ImagesView &x = operands.x, &y = operands.y;
         const bool in_place = pixelwise_ && is_flat(x);
         const std::int64_t pixels = y.height * y.width;
-        const bool together = in_place && is_flat(y) && pixels > 0 && x.image_stride == pixels * pixel_step(x) &&
-                              y.image_stride == pixels * pixel_step(y);
+        const bool together = last_.choice == nullptr && in_place && is_flat(y) && pixels > 0 &&
+                              x.image_stride == pixels * pixel_step(x) && y.image_stride == pixels * pixel_step(y);
         if (together) return {std::min<std::int64_t>(x.images, 1), pixels * x.images, true};
         return {pixels > 0 ? x.images : 0, pixels, in_place};
     }
@@ -74,7 +79,29 @@ class ProductsConvolution final : public Convolution {
         Operands of{};
         PatchesView patches{};
         fill(operands, jobs, job, of, patches);
+        if (!ends_alone(operands)) return plan.run(of, workspace);
+        of.y.cols -= 1, of.x.cols -= 1;
         plan.run(of, workspace);
+        last_.run(last_pixel(operands, job), workspace);
+    }
+
+    // Whether the last pixel of all goes alone: by itself in each image, however many there are and however they lie,
+    // so that its bits are the same.
+    bool ends_alone(const ConvOperands& operands) const {
+        return last_.choice != nullptr && operands.y_first + operands.y.height == sliding().out_rows;
+    }
+    Operands last_pixel(const ConvOperands& operands, std::int64_t job) const {
+        const auto of_view = [&](const ImagesView& images, Type type) {
+            const std::int64_t at = job * images.image_stride + (images.height - 1) * images.row_stride +
+                                    (images.width - 1) * images.col_stride;
+            return DenseView{static_cast<char*>(images.data) + at * bytes_of(type), images.channels, 1,
+                             images.channel_stride, images.col_stride};
+        };
+        Operands of{};
+        of.x = of_view(operands.x, shape().types.x);
+        of.y = of_view(operands.y, shape().types.y);
+        of.finish = operands.finish;
+        return of;
     }
 
     void fill(const ConvOperands& operands, const Jobs& jobs, std::int64_t job, Operands& of,
@@ -105,10 +132,15 @@ class ProductsConvolution final : public Convolution {
         Operands of{};
         PatchesView patches{};
         fill(operands, jobs, 0, of, patches);
-        return round_to_lines(plan.workspace_bytes(of), 1);
+        std::int64_t bytes = plan.workspace_bytes(of);
+        if (ends_alone(operands)) {
+            of.y.cols -= 1, of.x.cols -= 1;
+            bytes = std::max(plan.workspace_bytes(of), last_.workspace_bytes(last_pixel(operands, 0)));
+        }
+        return round_to_lines(bytes, 1);
     }
 
-    const Plan plan_, several_;
+    const Plan plan_, several_, last_;
     const bool pixelwise_;
 };
 
@@ -129,12 +161,39 @@ std::optional<double> cost(Subject& subject, const ConvShape& shape) {
     return (options.front().cost + patches) * static_cast<double>(request.n);
 }
 
+// Where the last pixel is one more than whole vectors, which costs as much as another one of each entry if rows have
+// columns of their own: a loop for one column takes less. 7 x 7 is such an image.
+bool last_goes_alone(const Matrix& matrix, const ConvShape& shape) {
+    const Types& types = shape.types;
+    const bool floats = types == uniform(Type::f32) || types == uniform(Type::f64);
+    if (!floats || !shape.is_pixelwise() || shape.channels_last || shape.deterministic) return false;
+    const std::lock_guard<ForkSafeMutex> lock(matrix.mutex());
+    Subject subject(matrix, Side::rows, types);
+    const std::int64_t pixels = shape.sliding.pixels();
+    if (pixels < 2 * subject.lanes() || pixels % subject.lanes() != 1 || subject.known(rows_to_a_pattern) >= 4)
+        return false;
+    // Cycles: of the tile, an entry and a row; of one column, an entry of x, which lies apart from the next one, and an
+    // entry of a layout of its own that comes from beyond L2.
+    constexpr double tile_row = 22, x_entry = 10, far_entry = 0.6, layout_bytes = 8;
+    const double nnz = subject.operand.nnz(), far = layout_bytes * nnz > static_cast<double>(cache_sizes().l2) / 6;
+    return dense_options(subject, Batch::one_column).front().cost + x_entry * static_cast<double>(shape.channels) +
+               far * far_entry * nnz <
+           nnz + tile_row * static_cast<double>(subject.operand.outer());
+}
+
 std::unique_ptr<const Convolution> build(const Matrix& matrix, const ConvShape& shape) {
     PlanRequest request = request_for(shape);
+    Plan last;
+    if (last_goes_alone(matrix, shape)) {
+        PlanRequest alone = request;
+        alone.n = 1;
+        last = make_plan(matrix, alone);
+        request.n -= 1;
+    }
     const Plan plan = make_plan(matrix, request);
     constexpr std::int64_t some_images = 16;
     if (shape.sliding.pixels() == 1) request.n = some_images;
-    return std::make_unique<const ProductsConvolution>(matrix, shape, plan, make_plan(matrix, request));
+    return std::make_unique<const ProductsConvolution>(matrix, shape, plan, make_plan(matrix, request), last);
 }
 
 }  // namespace
