@@ -108,8 +108,8 @@ class QuadsChoice final : public TilesChoice<P, RowGroupsRow, QuadsLayout> {
 QuadsLayout derive(const StoredMatrix& matrix, const RowGroupsRow& widest) {
     OwnedCsr owned;
     const StoredMatrix quads = as_quads(matrix, owned);
-    const std::int64_t block_cols =
-        choose_block_cols(density(quads), widest.tile_cols * std::int64_t{sizeof(Quad)}, widest.shared_rows);
+    const std::int64_t block_cols = choose_block_cols(
+        quads.cols, density(quads), widest.tile_cols * std::int64_t{sizeof(Quad)}, widest.shared_rows);
     QuadsLayout layout;
     layout.groups = derive_row_groups(quads, choose_panel_rows(quads, block_cols), block_cols, widest.shared_rows);
     layout.starts = starts_of_moved(matrix);

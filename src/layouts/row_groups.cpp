@@ -52,8 +52,8 @@ std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, doubl
     // A block of x that leaves L1 comes from L2 for each entry; a row's sums go to memory and back for each block that
     // it owns an entry in, but for the last.
     const int value_bytes = bytes_of(subject.types.x);
-    const auto block =
-        static_cast<double>(choose_block_cols(nnz / std::max(1.0, in * out), blocked_bytes(tiles), shared_rows));
+    const auto block = static_cast<double>(choose_block_cols(
+        static_cast<std::int64_t>(in), nnz / std::max(1.0, in * out), blocked_bytes(tiles), shared_rows));
     if (std::min(block, in) * std::min(n, cover.widest) * value_bytes > static_cast<double>(cache_sizes().l1d))
         vector += c.groups_far_vector / std::max(1, shared_rows);  // rows that share their columns share it
     const double parts = std::max(1.0, out * std::ceil(in / block));
@@ -92,7 +92,8 @@ std::unique_ptr<const Choice> build(Subject& subject, const LayoutKind& kind, in
             StoredMatrix matrix = operand.by_output();
             std::vector<std::int32_t> used, renumbered;
             drop_unused_columns(operand.by_output(), used, renumbered, matrix);
-            const std::int64_t block_cols = choose_block_cols(density(matrix), blocked_bytes(tiles), shared_rows);
+            const std::int64_t block_cols =
+                choose_block_cols(matrix.cols, density(matrix), blocked_bytes(tiles), shared_rows);
             RowGroupsLayout made =
                 derive_row_groups(matrix, choose_panel_rows(matrix, block_cols), block_cols, shared_rows);
             made.used = std::move(used);

@@ -22,13 +22,17 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1)
 
 }  // namespace
 
-std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shared_rows) {
-    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 12;
-    std::int64_t block = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
-    while (2 * block <= max_block_cols && 2 * block * tile_bytes <= cache_sizes().l2 &&
-           static_cast<double>(block) * density < least_entries)
-        block *= 2;
-    return block;
+std::int64_t choose_block_cols(std::int64_t cols, double density, std::int64_t tile_bytes, int shared_rows) {
+    const double least_entries = shared_rows > 0 ? 96 : tile_bytes >= 256 ? 24 : 16;
+    std::int64_t most = std::clamp<std::int64_t>(cache_sizes().l1d / tile_bytes, 64, max_block_cols);
+    const auto even = [&] {
+        const std::int64_t n_blocks = std::max<std::int64_t>(1, (cols + most - 1) / most);
+        return (cols + n_blocks - 1) / n_blocks;
+    };
+    while (most < cols && 2 * most <= max_block_cols && 2 * most * tile_bytes <= cache_sizes().l2 &&
+           static_cast<double>(even()) * density < least_entries)
+        most *= 2;
+    return std::max<std::int64_t>(1, even());
 }
 
 std::int64_t choose_panel_rows(const StoredMatrix& matrix, std::int64_t block_cols) {

@@ -90,11 +90,11 @@ class TileCut {
     std::array<TileStrip, 8> rest_{};
 };
 
-// A block of x fills L1, unless a row would own so few entries in it that they do not pay for its sums' way to memory
-// and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds few columns beside
-// them, and rows that share their columns at once, because they need a quarter of x
+// As few blocks as L1 holds, all of one size, unless a row would own so few entries in one that they do not pay for its
+// sums' way to memory and back: then x streams from L2. Tiles of four cache lines a row pay sooner, because L1 holds
+// few columns beside them, and rows that share their columns at once, because they need a quarter of x
 // (docs/developer/performance/row_groups.md).
-std::int64_t choose_block_cols(double density, std::int64_t tile_bytes, int shared_rows);
+std::int64_t choose_block_cols(std::int64_t cols, double density, std::int64_t tile_bytes, int shared_rows);
 
 // Panels are what threads share when a batch has too few tiles for them. A matrix of few entries gets higher ones, so
 // that the index of (panel, block) parts stays small beside its entries.
