@@ -158,10 +158,9 @@ SparseProduct::SparseProduct(const SparseOperand& a, const SparseOperand& b)
       b_is_canonical_(b.canonical) {
     row_ptr_.assign(as_size(a_.rows) + 1, 0);
     count_products();
-    const auto sum = [](double all, std::int64_t more) { return all + static_cast<double>(more); };
-    const double work = std::accumulate(row_ptr_.begin(), row_ptr_.end(), 0.0, sum);
-    threads_ = choose_threads(cost_of_product * work);
-    cut_into_panels(work);
+    const std::int64_t products = std::accumulate(row_ptr_.begin(), row_ptr_.end(), std::int64_t{0});
+    threads_ = choose_threads(cost_of_product * static_cast<double>(products));
+    cut_into_panels(products);
 }
 
 void SparseProduct::count_products() {
@@ -176,13 +175,12 @@ void SparseProduct::count_products() {
     });
 }
 
-void SparseProduct::cut_into_panels(double work) {
-    const double share = threads_ == 1 ? work : work / (8.0 * threads_);
-    double done = 0;
-    std::int64_t room = 0;
+void SparseProduct::cut_into_panels(std::int64_t products) {
+    const std::int64_t share = threads_ == 1 ? products : products / (8 * threads_);
+    std::int64_t done = 0, room = 0;
     for (std::int64_t first = 0, row = 0; row < a_.rows;) {
         const std::int64_t count = row_ptr_[as_size(++row)];
-        done += static_cast<double>(count);
+        done += count;
         room += std::min(count, b_.cols);
         if (row < a_.rows && (threads_ == 1 || done < share)) continue;
         panels_.push_back({first, row, room, {}});
