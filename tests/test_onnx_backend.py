@@ -113,6 +113,19 @@ def run(case):
         prepared.run([onnx.numpy_helper.to_array(x) if isinstance(x, T) else np.asarray(x) for x in inputs])
 
 
+LIGHT = ("bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet", "vgg19",
+         "zfnet512")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_models(name):
+    """Known networks whose weights are constants, which ONNX ships with their outputs for the numbers from 0 to 1."""
+    path = pathlib.Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    x = np.arange(3 * 224 * 224, dtype=np.float32).reshape(1, 3, 224, 224) / np.float32(3 * 224 * 224)
+    wanted = onnx.numpy_helper.to_array(onnx.load_tensor(path.with_name(f"light_{name}_output_0.pb")))
+    np.testing.assert_allclose(cs.onnx.load(path)(x), wanted, rtol=1e-3, atol=1e-5)
+
+
 def test_a_node_alone():
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     x = np.array([[-1.0, 2.0]], dtype=np.float32)
