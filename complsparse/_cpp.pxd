@@ -13,7 +13,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
     cdef enum class Type(unsigned char):
         pass
 
-    int n_types, n_products
+    int n_types, n_products, pair_product
     int bytes_of(Type)
     char kind_of(Type)
     const char* type_name "cs::name_of"(Type)
@@ -22,6 +22,7 @@ cdef extern from "api.hpp" namespace "cs" nogil:
         Type w, x, y
 
     const Types* product_list()
+    Type stored_as(Type)
 
     cdef enum class Side(unsigned char):
         rows

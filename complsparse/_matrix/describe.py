@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import complsparse._matrix.advice as advice
+from complsparse._dtypes import is_bfloat16
 from complsparse._matrix.multiply import Products
 from complsparse._matrix.stored import part_of_matrix
 from complsparse._operands import activations_dtype, checked_winners, compute_dtype
@@ -66,12 +67,15 @@ def _report(W: Products, winners: int | None = None) -> str:
         dense = advice.dense_rival(W, fresh, compute)
         x_dtype = activations_dtype(W)
         choices = fresh._choices(x_dtype)
+        of_halves = fresh._choices(W.dtype) if is_bfloat16(W.dtype) else choices
         of_vector = max(1, W.shape[1] // 10) if winners is None else winners
         of_winners = fresh._choices(x_dtype, of_vector)
         gain = advice.winners_gain(fresh, x_dtype)
     except (TypeError, ValueError) as error:  # a dtype that does not multiply, or too many rows
         return "\n".join([*lines, f"  none: {str(error).splitlines()[0]}"])
     lines += _by_batch(choices)
+    if of_halves != choices:
+        lines += ["where X is bfloat16 too", *_by_batch(of_halves)]
     lines.append(f"with {of_vector} winners in each column of X")
     lines += [*_by_batch(of_winners), *_lines([("they gain", gain)])]
     lines.append("layouts that they read")

@@ -86,6 +86,7 @@ cdef class Plan:
     cdef Epilogue epilogue
     cdef cnp.ndarray bias
     cdef int number  # of the product
+    cdef bint widens  # x is of bfloat16
     cdef readonly bint batch_major
     cdef readonly int64_t n
     cdef readonly object winners  # of a vector, about; None: a plan for dense operands
@@ -101,7 +102,7 @@ cdef class Plan:
 
     @property
     def x_dtype(self):
-        return type_dtypes[<int> c.product_list()[self.number].x]
+        return self.W.dtype if self.widens else type_dtypes[<int> c.product_list()[self.number].x]
 
     @property
     def microkernel(self):
@@ -118,6 +119,12 @@ cdef class Plan:
 
     cdef bint accepts(self, cnp.ndarray a, int type_num, int64_t features, DenseView* view) noexcept:
         return is_view(a, type_num, self.batch_major, view) and view.rows == features and view.cols == self.n
+
+    cdef bint accepts_x(self, cnp.ndarray x, DenseView* view):
+        if not self.widens:
+            return self.accepts(x, x_nums[self.number], self.W.cols, view)
+        return (is_bfloat16(x) and is_view_of(x, 1, self.batch_major, view) and view.rows == self.W.cols
+                and view.cols == self.n)
 
     cdef cnp.ndarray output(self, object x, int ndim, object out, c.Operands* operands):
         """The array that the result goes to: a new one, or `out` where it fits."""
@@ -140,16 +147,17 @@ cdef class Plan:
 
     cdef cnp.ndarray take_dense(self, cnp.ndarray x, object out, c.Operands* operands):
         """Checks both arrays; the array that the result goes to."""
-        cdef int x_num = x_nums[self.number]
-        if (self.winners is not None or not self.accepts(x, x_num, self.W.cols, &operands.x)
+        cdef int x_shift = 1 if self.widens else element_shift(x_nums[self.number])
+        if (self.winners is not None or not self.accepts_x(x, &operands.x)
                 or not cnp.PyArray_CheckExact(x) and ops().is_masked(x)):
             raise ops().plan_input_error(self.W, self, x)
         operands.finish = self.epilogue
         cdef cnp.ndarray y = self.output(x, cnp.PyArray_NDIM(x), out, operands)
-        if (out is not None and not apart(operands.x, x_num, operands.y, y_nums[self.number])
+        if (out is not None and not are_apart(operands.y, element_shift(y_nums[self.number]), operands.x, x_shift)
                 and ops().overlap(x, y)):
             raise ops().plan_output_error(self.W, self, x, out)
         operands.winners = NULL
+        operands.widens = self.widens
         return y
 
     cdef cnp.ndarray take_winners(self, Compressed x, object out, c.WinnersView* view, c.Operands* operands):
@@ -259,12 +267,14 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    plan.number = product_with(W, dtype)
+    cdef int planned = planned_with(W, dtype)
+    plan.widens = planned == c.pair_product
+    plan.number = product_in(np.float32) if plan.widens else planned
     plan.bias = bias
     plan.epilogue.bias = NULL if bias is None else cnp.PyArray_DATA(plan.bias)
     if not set_activation(&plan.epilogue, activation, plan.number):
         raise AssertionError(f"make_plan has no activation {activation!r} for this product")
     plan.winners = winners
-    plan.plan = plan_for(W, plan.number, False, n, all_winners, deterministic or _deterministic, not batch_major,
+    plan.plan = plan_for(W, planned, False, n, all_winners, deterministic or _deterministic, not batch_major,
                          candidate)
     return plan

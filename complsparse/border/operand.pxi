@@ -33,7 +33,7 @@ cdef class _Store:
 
     cdef inline const Matrix* matrix(self, int product) except NULL:
         """The matrix for a product, by its index."""
-        cdef int type = <int> c.product_list()[product].w
+        cdef int type = <int> c.stored_as(c.product_list()[product].w)
         if self.matrices[type] == NULL:
             self._make(type)
         return self.matrices[type]
@@ -142,7 +142,7 @@ cdef class Operand:
         Builds the layouts.
         """
         cdef CPlan plan
-        cdef int product = product_with(self, dtype)
+        cdef int product = planned_with(self, dtype)
         found = []
         for n in _described_batches:
             plan = plan_for(self, product, False, n, winners_of_all(n, winners), _deterministic, True)

@@ -65,6 +65,10 @@ cdef inline bint is_half(cnp.ndarray x):
     return True
 
 
+cdef inline bint is_bfloat16(cnp.ndarray a):
+    return is_half(a) and cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT16
+
+
 cdef inline bint is_half_to_read(Operand W, cnp.ndarray x, object out):
     """Whether x is of 16-bit floats that are read as float32: float16 if so few that a copy of all costs little."""
     if W.w_num != cnp.NPY_FLOAT32 or not is_half(x):
@@ -108,7 +112,8 @@ cdef object product(Operand W, object dense, bint from_right, bint features_last
     if not is_view_of(x, x_shift, swap, x_view) or x_view.rows != inner:
         return None
     operands.widens = widens
-    cdef CPlan plan = plan_for(W, number, from_right, x_view.cols, -1, _deterministic, x_view.col_stride == 1)
+    cdef int planned = c.pair_product if widens and is_bfloat16(W.store.data) else number
+    cdef CPlan plan = plan_for(W, planned, from_right, x_view.cols, -1, _deterministic, x_view.col_stride == 1)
     cdef cnp.npy_intp dims[2]
     if ndim == 1:
         dims[0] = outer

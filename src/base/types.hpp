@@ -48,12 +48,17 @@ struct TypeList {
     CS_TYPE(u8, std::uint8_t)  \
     CS_TYPE(s32, std::int32_t)
 
+// The upper half of a float32. Arrays of it are read as they are by some micro-kernels, and widened for all others: no
+// matrix is of it in C++, and no result.
+enum class Bfloat16 : std::uint16_t {};
+
+// Those types, and behind them the one of micro-kernels alone.
 #define CS_TYPE(name, T) name,
-enum class Type : std::uint8_t { CS_TYPES };
+enum class Type : std::uint8_t { CS_TYPES bf16 };
 #undef CS_TYPE
 
 #define CS_TYPE(name, T) #name,
-inline constexpr const char* type_names[] = {CS_TYPES};
+inline constexpr const char* type_names[] = {CS_TYPES "bf16"};
 #undef CS_TYPE
 
 template <class None, class... T>
@@ -67,6 +72,8 @@ using AllTypes = WithoutFirst<void CS_TYPES>::List;
 
 template <class T>
 inline constexpr Type type_of = static_cast<Type>(AllTypes::index_of<T>());
+template <>
+inline constexpr Type type_of<Bfloat16> = Type::bf16;
 
 // Returns body(T{}) for the C++ type T that `type` names.
 template <class Body>
@@ -74,7 +81,9 @@ auto dispatch(Type type, Body body) {
     return AllTypes::call(static_cast<int>(type), body);
 }
 
-constexpr int bytes_of(Type type) { return AllTypes::bytes[static_cast<int>(type)]; }
+constexpr int bytes_of(Type type) {
+    return type == Type::bf16 ? int{sizeof(Bfloat16)} : AllTypes::bytes[static_cast<int>(type)];
+}
 constexpr char kind_of(Type type) { return AllTypes::kinds[static_cast<int>(type)]; }
 constexpr const char* name_of(Type type) { return type_names[static_cast<int>(type)]; }
 
@@ -95,7 +104,8 @@ struct Product {
 };
 
 // The products that exist: those whose three types are one, and those of 8-bit numbers. Every other real dtype is
-// stored as it is and converted to one of their types for a product.
+// stored as it is and converted to one of their types for a product; but where weights and activations are of bfloat16,
+// the product of float32 has another one beside it, which reads x as it is (stored_as()).
 using OwnProducts =
     TypeList<Product<float, float, float>, Product<double, double, double>,
              Product<std::int32_t, std::int32_t, std::int32_t>, Product<std::int64_t, std::int64_t, std::int64_t>>;
@@ -103,7 +113,9 @@ using ByteProducts =
     TypeList<Product<std::int8_t, std::uint8_t, std::int32_t>, Product<std::int8_t, std::int8_t, std::int32_t>>;
 template <class... A, class... B>
 TypeList<A..., B...> joined(TypeList<A...>, TypeList<B...>);
-using Products = decltype(joined(OwnProducts{}, ByteProducts{}));
+using PairProducts = TypeList<Product<Bfloat16, Bfloat16, float>>;
+using DotProducts = decltype(joined(ByteProducts{}, PairProducts{}));
+using Products = decltype(joined(OwnProducts{}, DotProducts{}));
 
 template <class... P>
 struct TypesOf {
@@ -122,9 +134,19 @@ constexpr int index_in(TypeList<P...> list, Types types) {
 }
 constexpr int index_of(Types types) { return index_in(Products{}, types); }
 constexpr bool is_of_bytes(Types types) { return index_in(ByteProducts{}, types) < ByteProducts::count; }
-// For the border.
+// That of activations X.
+template <class X>
+inline constexpr Types dots_of =
+    std::is_same_v<X, Bfloat16> ? Types{Type::bf16, Type::bf16, Type::f32} : Types{Type::s8, type_of<X>, Type::s32};
+constexpr bool is_of_pairs(Types types) { return index_in(PairProducts{}, types) < PairProducts::count; }
+// Of either: four or two neighbouring columns are 32 bits, which an instruction multiplies at once.
+constexpr bool is_of_dots(Types types) { return is_of_bytes(types) || is_of_pairs(types); }
+// The type of the matrix whose weights a product reads as this one.
+constexpr Type stored_as(Type w) { return w == Type::bf16 ? Type::f32 : w; }
+// For the border: the products of NumPy's own dtypes come first.
 inline const Types* product_list() { return products.types; }
-inline constexpr int n_products = Products::count, n_types = AllTypes::count;
+inline constexpr int n_products = Products::count - PairProducts::count, n_types = AllTypes::count;
+inline constexpr int pair_product = n_products;
 
 // Returns body(Product<...>{}) for a product of the list.
 template <class List = OwnProducts, class Body>

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Chunks: batches of 8-bit numbers on tile registers.
+// Chunks: batches of 8-bit numbers and of bfloat16 on tile registers.
 #pragma once
 
 #include <cstdint>
 
 #include "base/types.hpp"
+#include "kernels/interleave.hpp"
 
 namespace cs {
 
-// Blocks of sixteen rows share a list of units, which are four bytes of a row: a quad of columns. Sixteen units of a
-// list are a chunk: a tile of weights, a row of the matrix in each of its rows. Lists are filled up with zeros, whose
-// unit may be any.
+// Blocks of sixteen rows share a list of units, which are four bytes of a row: a quad of columns, or a pair. Sixteen
+// units of a list are a chunk: a tile of weights, a row of the matrix in each of its rows. Lists are filled up with
+// zeros, whose unit may be any, but for bfloat16 one of zeros: there zero times what is no number would show.
 
-inline constexpr std::int64_t block_rows = 16, chunk_units = 16, unit_bytes = 4;
+inline constexpr std::int64_t block_rows = 16, chunk_units = 16;
 inline constexpr std::int64_t chunk_bytes = block_rows * chunk_units * unit_bytes;
 inline constexpr std::int64_t tile_register_cols = 16;  // of sums, and of units of x
 inline constexpr std::int64_t units_at_once = 4;        // are copied

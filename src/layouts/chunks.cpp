@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Chunks, for batches of 8-bit numbers where sixteen rows share many of their columns.
+// Chunks, for batches of 8-bit numbers where sixteen rows share many of their columns, and of bfloat16 where they share
+// all.
 #include "layouts/chunks.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 #include "layouts/quads.hpp"
-#include "tiles/quads.hpp"
+#include "tiles/units.hpp"
 
 namespace cs {
 namespace {
@@ -30,10 +31,12 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
     ChunksChoice(Subject& subject, std::string reason, Registered<ChunksRow> found,
                  std::shared_ptr<const ChunksLayout> made)
         : Base(subject, std::move(reason), found, std::move(made)),
-          interleave_(*strongest_of(&Table::interleave, subject.levels, Type::u8).row),
+          interleave_(
+              *strongest_of(&Table::interleave, subject.levels, is_of_pairs(subject.types) ? Type::bf16 : Type::u8)
+                   .row),
           move_(*strongest_of(&Table::move, subject.levels, Type::s32).row) {}
 
-    bool requantizes() const override { return true; }
+    bool requantizes() const override { return std::is_integral_v<Y>; }
 
    private:
     // How a product is cut into tasks, and what each worker needs.
@@ -67,7 +70,7 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
 
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
         const Cut c = cut(sink.cols(), threads);
-        const QuadsSource<X> units(source, interleave_, move_, 0);
+        const UnitsSource<X> units(source, interleave_, move_, 0);
         auto task_of = [&](std::int64_t task, int worker) {
             const std::int64_t first = task / c.shares * c.strip_cols, share = task % c.shares;
             const Range cols{first, std::min(c.strip_cols, sink.cols() - first)};
@@ -79,7 +82,7 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
     }
 
     // Some columns of some blocks of rows.
-    void multiply_strip(const QuadsSource<X>& source, const Sink<Y>& sink, Range cols, Range blocks, const Cut& c,
+    void multiply_strip(const UnitsSource<X>& source, const Sink<Y>& sink, Range cols, Range blocks, const Cut& c,
                         unsigned char* own) const {
         const ChunksLayout& held = layout();
         const std::int64_t tiles = tiles_of(cols.count), width = tiles * tile_register_cols;
@@ -111,19 +114,31 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
     const MoveRow& move_;
 };
 
+bool of_pairs(const Subject& subject) { return is_of_pairs(subject.types); }
+ChunkUse use_of(const Subject& subject) { return of_pairs(subject) ? ChunkUse::whole : ChunkUse::any; }
+std::int64_t cols_of_unit(const Subject& subject) { return of_pairs(subject) ? pair_cols : quad_cols; }
+StoredMatrix units_of(Subject& subject, OwnedCsr& owned) {
+    const StoredMatrix& matrix = subject.operand.by_output();
+    return of_pairs(subject) ? as_pairs(matrix, owned) : as_quads(matrix, owned);
+}
+
 ChunkCounts counts_of(Subject& subject) {
     OwnedCsr owned;
-    return count_chunks(as_quads(subject.operand.by_output(), owned), true);
+    const StoredMatrix units = units_of(subject, owned);
+    ChunkCounts counts = count_chunks(units, true, use_of(subject));
+    counts.full = counts.full && are_full(units, subject.operand.by_output());
+    return counts;
 }
 
 std::optional<double> cost(Subject& subject, const Request& request) {
-    const ChunksRow* const row = only_row<ByteProducts>(&Table::chunks, subject).row;
+    const ChunksRow* const row = only_row<DotProducts>(&Table::chunks, subject).row;
     if (row == nullptr || !is_of_some_columns(request.batch)) return {};
     const CostConstants& c = costs();
-    const auto [copied, in_place] = subject.known(counts_of);
+    const auto [copied, in_place, full] = subject.known(counts_of);
+    if (of_pairs(subject) && !full) return {};
     const double n = typical_columns(request.batch), tiles = std::ceil(n / tile_register_cols),
                  strips = std::ceil(tiles / row->most_tiles);
-    const double in = static_cast<double>(subject.operand.inner()) / quad_cols,
+    const double in = static_cast<double>(subject.operand.inner()) / static_cast<double>(cols_of_unit(subject)),
                  out = static_cast<double>(subject.operand.outer());
     const double of_tile =
         c.copied_tile * copied + c.neighbours_tile * in_place + c.block_tile * std::ceil(out / block_rows);
@@ -138,11 +153,13 @@ constexpr LayoutKind kind{"chunks", cost, build};
 std::unique_ptr<const Choice> build(Subject& subject, const Request&) {
     auto layout = subject.layout<ChunksLayout>(kind, [&] {
         OwnedCsr owned;
-        return derive_chunks(as_quads(subject.operand.by_output(), owned), true);
+        return derive_chunks(units_of(subject, owned), true, use_of(subject));
     });
-    return make_choice<ChunksChoice, ByteProducts>(
-        subject, "chunks: tiles of 16 rows and 16 quads of columns, " + layout->filled(subject.operand.nnz()),
-        only_row<ByteProducts>(&Table::chunks, subject), std::move(layout));
+    const std::string units = of_pairs(subject) ? "pairs" : "quads";
+    const double bytes = subject.operand.nnz() * bytes_of(subject.types.w);
+    return make_choice<ChunksChoice, DotProducts>(
+        subject, "chunks: tiles of 16 rows and 16 " + units + " of columns, " + layout->filled(bytes),
+        only_row<DotProducts>(&Table::chunks, subject), std::move(layout));
 }
 
 }  // namespace

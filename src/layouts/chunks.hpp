@@ -40,9 +40,13 @@ struct ChunksLayout final : Layout {
 // How many chunks of either kind a matrix of units takes.
 struct ChunkCounts {
     double copied = 0, in_place = 0;
+    bool full = true;  // every row of a block owns each of its units
 };
+// any: zeros among the weights do not matter. whole: they would show (kernels/chunks.hpp), so that chunks are read in
+// place where no unit is missing, and else copied with units of zeros behind the last.
+enum class ChunkUse : std::uint8_t { any, whole };
 // units: each entry four bytes. in_place: whether units that follow each other may be read where they lie.
-ChunkCounts count_chunks(const StoredMatrix& units, bool in_place);
-ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place);
+ChunkCounts count_chunks(const StoredMatrix& units, bool in_place, ChunkUse use = ChunkUse::any);
+ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place, ChunkUse use = ChunkUse::any);
 
 }  // namespace cs

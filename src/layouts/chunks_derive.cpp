@@ -17,8 +17,11 @@ constexpr std::int64_t least_together = 10;
 // The units of a block of rows: those of windows that are well filled, and the others.
 class UnitsOfBlock {
    public:
-    UnitsOfBlock(const StoredMatrix& units, bool in_place)
-        : units_(units), in_place_(in_place), in_block_(as_size(units.cols), false) {}
+    UnitsOfBlock(const StoredMatrix& units, bool in_place, ChunkUse use)
+        : units_(units),
+          in_place_(in_place),
+          least_together_(use == ChunkUse::any ? least_together : chunk_units),
+          in_block_(as_size(units.cols), false) {}
 
     void find(std::int64_t block) {
         for (const std::int32_t unit : list_) in_block_[as_size(unit)] = false;
@@ -33,7 +36,7 @@ class UnitsOfBlock {
         for (std::size_t first = 0, next; first < list_.size(); first = next) {
             const std::int64_t window = list_[first] / chunk_units;
             for (next = first; next < list_.size() && list_[next] / chunk_units == window;) ++next;
-            if (in_place_ && static_cast<std::int64_t>(next - first) >= least_together)
+            if (in_place_ && static_cast<std::int64_t>(next - first) >= least_together_)
                 windows_.push_back(window * chunk_units);
             else
                 scattered_.insert(scattered_.end(), list_.begin() + static_cast<std::ptrdiff_t>(first),
@@ -41,6 +44,7 @@ class UnitsOfBlock {
         }
     }
 
+    std::int64_t size() const { return static_cast<std::int64_t>(list_.size()); }
     const std::vector<std::int64_t>& windows() const { return windows_; }      // first units
     const std::vector<std::int32_t>& scattered() const { return scattered_; }  // ascending
     std::int64_t chunks_of_scattered() const {
@@ -50,6 +54,7 @@ class UnitsOfBlock {
    private:
     const StoredMatrix& units_;
     const bool in_place_;
+    const std::int64_t least_together_;
     std::vector<bool> in_block_;
     std::vector<std::int32_t> list_, scattered_;
     std::vector<std::int64_t> windows_;
@@ -66,23 +71,26 @@ std::string ChunksLayout::filled(double entries) const {
     return std::to_string(std::lround(100 * entries / all)) + "% filled";
 }
 
-ChunkCounts count_chunks(const StoredMatrix& units, bool in_place) {
+ChunkCounts count_chunks(const StoredMatrix& units, bool in_place, ChunkUse use) {
     ChunkCounts counts;
-    UnitsOfBlock of_block(units, in_place);
+    UnitsOfBlock of_block(units, in_place, use);
+    std::int64_t places = 0;
     for (std::int64_t block = 0; block < blocks_of(units); ++block) {
         of_block.find(block);
         counts.copied += static_cast<double>(of_block.chunks_of_scattered());
         counts.in_place += static_cast<double>(of_block.windows().size());
+        places += of_block.size() * std::min(block_rows, units.rows - block * block_rows);
     }
+    counts.full = places == units.nnz();
     return counts;
 }
 
-ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place) {
+ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place, ChunkUse use) {
     ChunksLayout layout;
     layout.n_units = units.cols;
     const auto zero_unit = static_cast<std::uint32_t>(units.cols);
     const auto* const values = static_cast<const unsigned char*>(units.values);
-    UnitsOfBlock of_block(units, in_place);
+    UnitsOfBlock of_block(units, in_place, use);
     std::vector<std::size_t> places(as_size(units.cols));  // of a unit of the block: chunk * chunk_units + which
     for (std::int64_t block = 0; block < blocks_of(units); ++block) {
         of_block.find(block);
@@ -99,7 +107,9 @@ ChunksLayout derive_chunks(const StoredMatrix& units, bool in_place) {
         }
         for (auto left = static_cast<std::int64_t>(of_block.scattered().size()); left > 0; left -= chunk_units)
             layout.copied.push_back(static_cast<std::uint8_t>(
-                std::min(chunk_units, (left + units_at_once - 1) / units_at_once * units_at_once)));
+                use == ChunkUse::whole
+                    ? chunk_units
+                    : std::min(chunk_units, (left + units_at_once - 1) / units_at_once * units_at_once)));
         const std::size_t n_chunks = layout.copied.size();
         layout.units.resize(n_chunks * chunk_units, zero_unit);
         layout.first_chunks.push_back(static_cast<std::int64_t>(n_chunks));

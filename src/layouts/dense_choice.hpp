@@ -77,15 +77,18 @@ class DenseChoice : public Choice {
         if (operands.patches != nullptr) return body(PatchesSource<X>(*operands.patches));
         if constexpr (std::is_same_v<X, float>)
             if (operands.widens) return body(WidenedSource(operands.x, *move_x_));
-        return body(DenseSource<X>(operands.x, *move_x_));
+        if constexpr (std::is_same_v<X, Bfloat16>)
+            return body(StridedSource<X>(operands.x));
+        else
+            return body(DenseSource<X>(operands.x, *move_x_));
     }
 
     int threads_for(const Operands& operands) const {
         return choose_threads(work_ * static_cast<double>(operands.vectors()));
     }
 
-    const MoveRow *move_x_, *move_y_;
-    const double work_;  // per column of x
+    const MoveRow *move_x_, *move_y_;  // null: of a type that is in no tile
+    const double work_;                // per column of x
 };
 
 // Of x as one column: where it lies, or copied with zeros behind it.

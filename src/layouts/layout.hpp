@@ -38,7 +38,7 @@ struct Operands {
     const PatchesView* patches = nullptr;
     // y is of 8 bits, for a choice that requantizes(); finish asks for nothing.
     const Requantizing* requantizing = nullptr;
-    // x is of bfloat16, for a product of float32.
+    // x is of bfloat16: choices of products of float32 widen it, those of pairs read it as it is.
     bool widens = false;
 
     std::int64_t vectors() const { return y.cols; }

@@ -14,29 +14,57 @@
 #include "layouts/costs.hpp"
 #include "layouts/dense_choice.hpp"
 #include "layouts/row_groups_product.hpp"
-#include "tiles/quads.hpp"
+#include "tiles/units.hpp"
 
 namespace cs {
 
-StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned) {
-    const auto* const values = static_cast<const std::uint8_t*>(matrix.values);
+namespace {
+
+// The matrix of units of so many columns; bits_of(i): those of entry i, the lowest of 32.
+template <std::int64_t Cols, class BitsOf>
+StoredMatrix as_units(const StoredMatrix& matrix, OwnedCsr& owned, BitsOf bits_of) {
+    constexpr std::int64_t bits = 8 * unit_bytes / Cols;
     owned.row_ptr.assign(1, 0);
     owned.columns.clear();
-    std::vector<std::uint32_t> quads;
+    std::vector<std::uint32_t> units;
     for (std::int64_t row = 0; row < matrix.rows; ++row) {
         std::int32_t last = -1;
         for (std::int64_t i = matrix.row_ptr[row]; i < matrix.row_ptr[row + 1]; ++i) {
-            const std::int32_t quad = matrix.columns[i] / static_cast<std::int32_t>(quad_cols);
-            if (quad != last) owned.columns.push_back(last = quad), quads.push_back(0);
-            quads.back() |= static_cast<std::uint32_t>(values[i]) << 8 * (matrix.columns[i] % quad_cols);
+            const std::int32_t unit = matrix.columns[i] / static_cast<std::int32_t>(Cols);
+            if (unit != last) owned.columns.push_back(last = unit), units.push_back(0);
+            units.back() |= bits_of(i) << bits * (matrix.columns[i] % Cols);
         }
-        owned.row_ptr.push_back(static_cast<std::int64_t>(quads.size()));
+        owned.row_ptr.push_back(static_cast<std::int64_t>(units.size()));
     }
-    owned.values.resize(quads.size() * sizeof(std::uint32_t));
-    if (!quads.empty()) std::memcpy(owned.values.data(), quads.data(), owned.values.size());
-    return {matrix.rows,          (matrix.cols + quad_cols - 1) / quad_cols,
+    owned.values.resize(units.size() * sizeof(std::uint32_t));
+    if (!units.empty()) std::memcpy(owned.values.data(), units.data(), owned.values.size());
+    return {matrix.rows,          (matrix.cols + Cols - 1) / Cols,
             owned.row_ptr.data(), owned.columns.data(),
             owned.values.data(),  Type::s32};
+}
+
+}  // namespace
+
+StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned) {
+    const auto* const values = static_cast<const std::uint8_t*>(matrix.values);
+    return as_units<quad_cols>(matrix, owned, [=](std::int64_t i) { return std::uint32_t{values[i]}; });
+}
+
+StoredMatrix as_pairs(const StoredMatrix& matrix, OwnedCsr& owned) {
+    const auto* const values = static_cast<const unsigned char*>(matrix.values);
+    return as_units<pair_cols>(matrix, owned, [=](std::int64_t i) {
+        std::uint32_t wide;
+        std::memcpy(&wide, values + i * std::int64_t{sizeof wide}, sizeof wide);
+        return wide >> 16;
+    });
+}
+
+bool are_full(const StoredMatrix& pairs, const StoredMatrix& matrix) {
+    std::int64_t places = pair_cols * pairs.nnz();
+    if (matrix.cols % pair_cols != 0)
+        places -=
+            std::count(pairs.columns, pairs.columns + pairs.nnz(), static_cast<std::int32_t>(matrix.cols / pair_cols));
+    return places == matrix.nnz();
 }
 
 std::vector<std::int32_t> starts_of_moved(const StoredMatrix& matrix) {
@@ -97,7 +125,7 @@ class QuadsChoice final : public TilesChoice<P, RowGroupsRow, QuadsLayout> {
         return product().bytes(sink, threads);
     }
     void multiply(const Source<X>& source, const Sink<Y>& sink, int threads, unsigned char* memory) const override {
-        const QuadsSource<X> quads(source, interleave_, move_);
+        const UnitsSource<X> quads(source, interleave_, move_);
         product().multiply(quads, sink, threads, memory, std::is_signed_v<X> ? layout().starts.data() : nullptr);
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Quads: four neighbouring columns of a matrix of 8-bit weights as one of 32 bits.
+// Units of 32 bits: four neighbouring columns of a matrix of 8-bit weights (quads), or two of one of bfloat16 (pairs).
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,18 @@
 
 namespace cs {
 
-inline constexpr std::int64_t quad_cols = 4;
+inline constexpr std::int64_t quad_cols = 4, pair_cols = 2;
 
 // The matrix of quads of a matrix of 8-bit weights, which refers to `owned`: quad q of a row holds columns 4 q to
 // 4 q + 3, the first in the lowest byte, zero where there is no entry. O(entries).
 StoredMatrix as_quads(const StoredMatrix& matrix, OwnedCsr& owned);
 
-// Of each row, what its sum begins with where activations are moved by 128 (tiles/quads.hpp): -128 times the sum of its
+// Likewise of pairs, of the upper halves of a matrix of float32.
+StoredMatrix as_pairs(const StoredMatrix& matrix, OwnedCsr& owned);
+// Whether each pair owns an entry in both of its columns, as far as the matrix has both.
+bool are_full(const StoredMatrix& pairs, const StoredMatrix& matrix);
+
+// Of each row, what its sum begins with where activations are moved by 128 (tiles/units.hpp): -128 times the sum of its
 // weights, modulo 2^32.
 std::vector<std::int32_t> starts_of_moved(const StoredMatrix& matrix);
 

@@ -42,7 +42,7 @@ class RowGroupsChoice final : public TilesChoice<P, RowGroupsRow, RowGroupsLayou
 // Per column of x: an entry meets every tile and every vector of it; and the way of x and y into tiles and out. `entry`
 // and `vector` are cycles.
 std::optional<double> cost(Subject& subject, Batch batch, int shared_rows, double entry, double vector) {
-    if (!is_of_some_columns(batch) || is_of_bytes(subject.types)) return {};
+    if (!is_of_some_columns(batch) || is_of_dots(subject.types)) return {};
     const CostConstants& c = costs();
     const int n = typical_columns(batch);
     const Tiles tiles = tiles_of(subject, shared_rows);

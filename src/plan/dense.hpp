@@ -11,6 +11,7 @@ namespace cs {
 struct Option {
     const LayoutKind* kind;
     double cost;  // cycles per column of x
+    Types types;  // that it computes: those asked for, or float32 to which bfloat16 is widened
 };
 
 // By ascending cost. Under the matrix's lock.

@@ -85,6 +85,28 @@ class DenseSource final : public Source<T> {
     const MoveRow& move_;
 };
 
+// Of numbers that nobody moves as vectors: whoever takes tiles of it looks at the view first.
+template <class T>
+class StridedSource final : public Source<T> {
+   public:
+    explicit StridedSource(const DenseView& x) : Source<T>(x.rows, &x), x_(x) {}
+
+    void pack_tile(Range rows, Range cols, std::int64_t width, const std::int32_t* which, T* to) const override {
+        for (std::int64_t k = 0; k < rows.count; ++k) {
+            const std::int64_t row = which != nullptr ? which[rows.first + k] : rows.first + k;
+            for (std::int64_t j = 0; j < width; ++j)
+                to[k * width + j] = j < cols.count ? *element<const T>(x_, row, cols.first + j) : T{};
+        }
+    }
+    void pack_columns(Range cols, std::int64_t step, T* to) const override {
+        for (std::int64_t j = 0; j < cols.count; ++j)
+            for (std::int64_t k = 0; k < x_.rows; ++k) to[j * step + k] = *element<const T>(x_, k, cols.first + j);
+    }
+
+   private:
+    const DenseView& x_;
+};
+
 template <class T>
 class WinnersSource final : public Source<T> {
    public:

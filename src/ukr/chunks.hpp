@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // spmm on chunks: tile registers of sixteen rows of 64 bytes. A chunk against sixteen columns is one instruction of
-// sixteen cycles, of 16,384 products of bytes.
+// sixteen cycles, of 16,384 products of bytes or half as many of bfloat16.
 //
 // Units of a chunk are anywhere in x, and tiles are loaded from rows a stride apart: so a chunk's units are copied
 // first, a load and a store for each of them and sixteen columns. That is done a chunk ahead, a tile as soon as the
@@ -51,7 +51,9 @@ CS_INLINE void store_tile(void* to, std::int64_t stride) {
 // Sums += weights times x, tiles all.
 template <class X, int Sums, int Weights, int Units>
 CS_INLINE void dot_tiles() {
-    if constexpr (std::is_signed_v<X>)
+    if constexpr (std::is_same_v<X, Bfloat16>)
+        asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sums), "i"(Weights), "i"(Units));
+    else if constexpr (std::is_signed_v<X>)
         asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sums), "i"(Weights), "i"(Units));
     else
         asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sums), "i"(Weights), "i"(Units));
@@ -130,7 +132,7 @@ void chunks(const ChunksArgs& args) {
 }
 
 template <class X>
-inline constexpr ChunksRow chunks_row{Types{Type::s8, type_of<X>, Type::s32}, 4, chunks<X>};
+inline constexpr ChunksRow chunks_row{dots_of<X>, 4, chunks<X>};
 
 }  // namespace cs::ukr::CS_ISA
 #endif

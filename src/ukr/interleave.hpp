@@ -80,9 +80,10 @@ CS_INLINE void interleave_quad(const InterleaveArgs& args, const std::uint8_t* f
 
 inline void interleave(const InterleaveArgs& given) {
     const InterleaveArgs args = given;  // which no store may change
+    const auto* const from = static_cast<const std::uint8_t*>(args.from);
     constexpr int L = vector_bytes == 64 ? 64 : 16;
     for (std::int64_t row = 0; row < args.rows; row += 4)
-        interleave_quad<L>(args, args.from + row * args.stride, args.rows - row, args.to + row / 4 * args.width);
+        interleave_quad<L>(args, from + row * args.stride, args.rows - row, args.to + row / 4 * args.width);
 }
 
 static constexpr InterleaveRow interleave_of_every_level[] = {{Type::u8, interleave}};
