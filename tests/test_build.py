@@ -507,6 +507,9 @@ def products_of_every_layout():
     for height, dtype in itertools.product((1, 4, 8), (np.uint8, np.int8)):
         yield cs.random((64, 128), set_size=8, block=(height, 4), rng=0).astype(np.int8), dtype
     yield from products_of_byte_windows()
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    D = cs.complementary_mask((64, 64), set_size=4, block=(16, 2), rng=0)
+    yield cs.from_dense(D.astype(ml_dtypes.bfloat16)), np.dtype(ml_dtypes.bfloat16)
 
 
 def products_of_byte_windows():
