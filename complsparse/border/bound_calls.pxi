@@ -267,7 +267,7 @@ def make_plan(Operand W, int64_t n, dtype, bint batch_major, bias, activation, b
     plan.n = n
     plan.small = W.is_small(n)
     plan.batch_major = batch_major
-    cdef int planned = planned_with(W, dtype)
+    cdef int planned = planned_with(W, dtype, winners)
     plan.widens = planned == c.pair_product
     plan.number = product_in(np.float32) if plan.widens else planned
     plan.bias = bias

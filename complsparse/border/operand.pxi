@@ -142,7 +142,7 @@ cdef class Operand:
         Builds the layouts.
         """
         cdef CPlan plan
-        cdef int product = planned_with(self, dtype)
+        cdef int product = planned_with(self, dtype, winners)
         found = []
         for n in _described_batches:
             plan = plan_for(self, product, False, n, winners_of_all(n, winners), _deterministic, True)

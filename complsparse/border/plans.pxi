@@ -30,9 +30,9 @@ cdef int product_with(Operand W, dtype) except -1:
     return found if found >= 0 else product_in(dtype)
 
 
-cdef int planned_with(Operand W, dtype) except -1:
-    """Likewise; where both are of bfloat16, the product that plans may take in the place of that of float32."""
-    if np.dtype(dtype).name == "bfloat16" and is_bfloat16(W.store.data):
+cdef int planned_with(Operand W, dtype, winners) except -1:
+    """Likewise; of dense activations where both are of bfloat16, the product that plans may take for that of float32."""
+    if winners is None and np.dtype(dtype).name == "bfloat16" and is_bfloat16(W.store.data):
         return c.pair_product
     return product_with(W, dtype)
 
@@ -65,7 +65,7 @@ cdef CPlan plan_for(Operand W, int product, bint from_right, int64_t n, int64_t 
 
 def candidates(Operand W, int64_t n, dtype, bint batch_major=False, winners=None):
     """What could serve ``W @ X`` with n columns (of so many winners each), cheapest first as the cost model sees it."""
-    cdef int product = planned_with(W, dtype)
+    cdef int product = planned_with(W, dtype, winners)
     cdef const Matrix* matrix = W.store.matrix(product)
     cdef int64_t all_winners = winners_of_all(n, winners)
     cdef PlanRequest request
