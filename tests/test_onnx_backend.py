@@ -49,6 +49,7 @@ FLOATS = {
     "Flatten", "Reshape", "Transpose", "BatchNormalization", "LayerNormalization", "GRU", "Gather", "PRelu", "Erf",
     "Sub", "Div", "Pow", "Sqrt", "Squeeze", "Unsqueeze", "Slice", "Pad", "ReduceMean", "LSTM", "TopK", "Cast",
     "Shape", "Resize", "DepthToSpace", "ConvTranspose", "Einsum", "Expand", "Where", "Constant",
+    "Swish", "RMSNormalization", "Sum",
 }  # fmt: skip
 INTEGERS = {
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
@@ -78,7 +79,7 @@ def of_these(kind, operators, types, among=()):
 @pytest.mark.parametrize(
     ("kind", "operators", "types", "least"),
     [
-        ("node", FLOATS, {T.FLOAT}, 336),
+        ("node", FLOATS, {T.FLOAT}, 361),
         ("node", INTEGERS, {T.FLOAT, T.UINT8, T.INT8, T.INT32}, 17),
         ("pytorch-converted", FLOATS, {T.FLOAT}, 73),
         ("pytorch-operator", FLOATS, {T.FLOAT}, 17),
