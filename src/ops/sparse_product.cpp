@@ -158,9 +158,9 @@ SparseProduct::SparseProduct(const SparseOperand& a, const SparseOperand& b)
       b_is_canonical_(b.canonical) {
     row_ptr_.assign(as_size(a_.rows) + 1, 0);
     count_products();
-    const std::int64_t products = std::accumulate(row_ptr_.begin(), row_ptr_.end(), std::int64_t{0});
-    threads_ = choose_threads(cost_of_product * static_cast<double>(products));
-    cut_into_panels(products);
+    const std::int64_t in_all = std::accumulate(row_ptr_.begin(), row_ptr_.end(), std::int64_t{0});
+    threads_ = choose_threads(cost_of_product * static_cast<double>(in_all));
+    cut_into_panels(in_all);
 }
 
 void SparseProduct::count_products() {
@@ -175,8 +175,8 @@ void SparseProduct::count_products() {
     });
 }
 
-void SparseProduct::cut_into_panels(std::int64_t products) {
-    const std::int64_t share = threads_ == 1 ? products : products / (8 * threads_);
+void SparseProduct::cut_into_panels(std::int64_t in_all) {
+    const std::int64_t share = threads_ == 1 ? in_all : in_all / (8 * threads_);
     std::int64_t done = 0, room = 0;
     for (std::int64_t first = 0, row = 0; row < a_.rows;) {
         const std::int64_t count = row_ptr_[as_size(++row)];

@@ -68,7 +68,7 @@ class SparseProduct {
 
     std::size_t value_bytes() const { return static_cast<std::size_t>(bytes_of(a_.type)); }
     void count_products();
-    void cut_into_panels(std::int64_t products);
+    void cut_into_panels(std::int64_t in_all);
     void give_kept_memory();
     void multiply_panels();
     template <class T>
