@@ -237,6 +237,30 @@ print(cs.get_num_threads())
 
 
 @parallel
+def test_helpers_without_work_sleep():
+    """A moment after a product nobody waits awake: other processes have the cores."""
+    done = run(
+        """
+import time
+import numpy as np
+import complsparse as cs
+
+W = cs.random((512, 512), density=0.1, rng=0)
+X = np.ones((512, 256), np.float32)
+cs.set_num_threads(4)
+for _ in range(20):
+    W @ X
+before = time.process_time()
+time.sleep(1)
+print(time.process_time() - before)
+""",
+        OPENBLAS_NUM_THREADS="1",
+    )
+    # Of three helpers, each of which stays awake for a millisecond; awake they would take a second or more.
+    assert float(done.stdout) < 0.2, done.stderr
+
+
+@parallel
 def test_more_callers_than_the_pool_has_desks(threads):
     rng = np.random.default_rng(7)
     S = random_csr(rng, (600, 600), 0.9)
