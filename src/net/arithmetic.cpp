@@ -39,10 +39,8 @@ class PairStep final : public Step, public RowsStep {
     }
 
     void run(const Frame& frame) const override {
-        const int threads = frame.samples.count != 1 || frame.threads == 1 || by_rows() == nullptr
-                                ? 1
-                                : std::min(frame.threads, choose_threads(cost_of_pair * work()));
-        if (threads > 1 && has_shares_of_rows(*this, threads)) return run_shares_of_rows(*this, frame, threads);
+        const int threads = frame.threads == 1 ? 1 : std::min(frame.threads, choose_threads(cost_of_pair * work()));
+        if (run_shares_of_rows(by_rows(), frame, threads)) return;
         Frame one = frame;
         one.samples.count = 1;
         for (std::int64_t i = 0; i < frame.samples.count; ++i, ++one.samples.first) {

@@ -75,8 +75,7 @@ class DepthwiseStep final : public Step, public RowsStep {
         const std::int64_t of_image = channels_last_ ? 1 : x_.channels, tasks = frame.samples.count * of_image;
         const int worth = choose_threads(work() * static_cast<double>(frame.samples.count));
         const auto threads = static_cast<int>(std::min<std::int64_t>(std::min(worth, frame.threads), tasks));
-        if (threads > 1 && frame.samples.count == 1 && by_rows() != nullptr && has_shares_of_rows(*this, threads))
-            return run_shares_of_rows(*this, frame, threads);
+        if (run_shares_of_rows(by_rows(), frame, threads)) return;
         // A worker's margins are zero once and for all of its planes.
         const std::int64_t shares = channels_last_ ? tasks : threads;
         auto task = [&](std::int64_t share, int worker) {

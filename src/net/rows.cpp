@@ -11,16 +11,14 @@
 
 namespace cs {
 
-bool has_shares_of_rows(const RowsStep& step, int threads) {
-    const PlanesOfSample y = step.y_planes();
-    const auto line = static_cast<std::int64_t>(cache_line);
-    return y.rows % threads == 0 && y.rows / threads * y.row_bytes % line == 0;
-}
-
-void run_shares_of_rows(const RowsStep& step, const Frame& frame, int threads) {
-    const std::int64_t each = step.y_planes().rows / threads;
-    auto task = [&](std::int64_t share, int) { step.run_rows(frame, {share * each, each}, {}, {}); };
+bool run_shares_of_rows(const RowsStep* step, const Frame& frame, int threads) {
+    if (threads <= 1 || frame.samples.count != 1 || step == nullptr) return false;
+    const PlanesOfSample y = step->y_planes();
+    const std::int64_t each = y.rows / threads;
+    if (y.rows % threads != 0 || each * y.row_bytes % static_cast<std::int64_t>(cache_line) != 0) return false;
+    auto task = [&](std::int64_t share, int) { step->run_rows(frame, {share * each, each}, {}, {}); };
     parallel_for(threads, threads, task);
+    return true;
 }
 
 RowsChain::RowsChain(const std::vector<const Step*>& steps, const std::vector<int>& between, std::int64_t most_bytes) {

@@ -65,10 +65,10 @@ class RowsStep {
 };
 
 // One sample, its rows in as many shares as threads, in order: threads find in their caches the rows that they had of
-// the layer before. Of a step whose rows need no workspace.
-void run_shares_of_rows(const RowsStep& step, const Frame& frame, int threads);
-// Whether no cache line has outputs of two shares: threads that write to one line wait for each other.
-bool has_shares_of_rows(const RowsStep& step, int threads);
+// the layer before. Of a step whose rows need no workspace. False, and nothing is done, where that is no way: of
+// several samples, on one thread, of a step that takes no rows (null), and where a cache line would have outputs of two
+// shares, whose threads would wait for each other.
+bool run_shares_of_rows(const RowsStep* step, const Frame& frame, int threads);
 
 // Steps each of which reads what the one before it writes, and nobody else does. Bands are as many rows of the last
 // one's outputs as there is room for what lies between the steps; rows that the next band needs, too, are kept.
