@@ -19,7 +19,7 @@
 namespace cs {
 namespace {
 
-// How long threads stay awake for the next job, or the last helper (docs/developer/performance/threads.md): to wake a
+// How long threads stay awake for the next job, or the last helper (docs/developer/threads.md): to wake a
 // sleeper takes as long as a small product, but a thread that stays awake takes its core from whoever needs it. Helpers
 // that were displaced while they waited go to sleep at once for a while.
 constexpr std::int64_t helper_patience_ns = 1'000'000;
@@ -48,7 +48,7 @@ int current_core() { return -1; }
 void leave_core(int) {}
 #endif
 
-// A job's number, and what is left of something; both change together.
+// A job's number, and how many threads it has; both change together.
 struct Counted {
     std::uint32_t job, count;
 };
