@@ -73,7 +73,9 @@ cdef inline bint is_half_to_read(Operand W, cnp.ndarray x, object out):
     """Whether x is of 16-bit floats that are read as float32: float16 if so few that a copy of all costs little."""
     if W.w_num != cnp.NPY_FLOAT32 or not is_half(x):
         return False
-    if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT16 and cnp.PyArray_SIZE(x) > 1 << 20:
+    if cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT16:
+        return True  # where it lies
+    if cnp.PyArray_SIZE(x) > 1 << 20:
         return False
     if out is None:
         return True

@@ -56,6 +56,9 @@ struct MoveRow {
     TransposeFunction transpose;
     FinishFunction finish;
     WidenFunction widen;
+    // Of float32 alone: the same, from bfloat16.
+    TransposeFunction transpose_halves;
+    WidenFunction widen_halves;
     PadFunction pad;
     PadPairFunction pad_pair;
 };

@@ -2,6 +2,7 @@
 // Bringing dense operands into tiles and out again: transposes (batch-major activations), epilogue copies.
 #pragma once
 
+#include "base/types.hpp"
 #include "kernels/move.hpp"
 #include "ukr/activations.hpp"
 #include "ukr/levels.hpp"
@@ -12,11 +13,8 @@
 namespace cs::ukr::CS_ISA {
 
 // Rows of an L x L square exchange halves of 1, 2, 4, ... lanes: after log2(L) rounds it is transposed.
-template <class T, int L>
-void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride) {
-    using V = vec<T, L>;
-    V row[L];
-    for (int r = 0; r < L; ++r) row[r] = load<V>(from + r * from_stride);
+template <int L, class V>
+CS_INLINE void transpose_registers(V (&row)[L]) {
     auto exchange = [&row](auto half) {
         constexpr int h = decltype(half)::value;
         using Index = decltype(row[0] < row[1]);
@@ -38,6 +36,13 @@ void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64
     if constexpr (L >= 4) exchange(std::integral_constant<int, 2>{});
     if constexpr (L >= 8) exchange(std::integral_constant<int, 4>{});
     if constexpr (L >= 16) exchange(std::integral_constant<int, 8>{});
+}
+
+template <class T, int L>
+void transpose_square(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride) {
+    vec<T, L> row[L];
+    for (int r = 0; r < L; ++r) row[r] = load<vec<T, L>>(from + r * from_stride);
+    transpose_registers(row);
     for (int r = 0; r < L; ++r) store(to + r * to_stride, row[r]);
 }
 
@@ -352,38 +357,150 @@ void finish(const FinishArgs& args) {
                        [&](auto apply) { finish_rows<T, native<T>>(args, apply); });
 }
 
+// Lanes of `V` from memory that has them, or of bfloat16, which are the upper halves of floats.
+template <class V, class From>
+CS_INLINE V load_wide(const From* from) {
+    if constexpr (std::is_same_v<From, Bfloat16>) {
+        constexpr int n = sizeof(V) / sizeof(float);
+        const auto halves = load<vec<std::uint16_t, n>>(from);
+        return reinterpret_cast<V>(__builtin_convertvector(halves, vec<std::uint32_t, n>) << 16);
+    } else {
+        return load<V>(from);
+    }
+}
+
+#if defined(__AVX512BW__)
+template <class From, class V>
+inline constexpr bool has_first_wide = has_first_lanes<V>;
+#else
+template <class From, class V>
+inline constexpr bool has_first_wide = has_first_lanes<V> && !std::is_same_v<From, Bfloat16>;
+#endif
+// The first lanes, zeros in the others.
+template <class V, class From>
+CS_INLINE V load_first_wide(const From* from, std::int64_t count) {
+#if defined(__AVX512BW__)
+    if constexpr (std::is_same_v<From, Bfloat16>) {
+        const auto first = static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count)));
+        const auto halves = (vec<std::uint16_t, 16>)_mm256_maskz_loadu_epi16(first, from);
+        return reinterpret_cast<V>(__builtin_convertvector(halves, vec<std::uint32_t, 16>) << 16);
+    }
+#endif
+    return load_first<V>(from, count);
+}
+
+// Numbers [i, n) that lie one behind the other: whole vectors, then ever narrower ones.
+template <int Lanes>
+CS_INLINE void widen_run(const Bfloat16* from, float* to, std::int64_t i, std::int64_t n) {
+    for (; i + Lanes <= n; i += Lanes) store(to + i, load_wide<vec<float, Lanes>>(from + i));
+    if constexpr (Lanes > 4)
+        widen_run<Lanes / 2>(from, to, i, n);
+    else
+        for (; i < n; ++i) store(to + i, static_cast<std::uint32_t>(load<std::uint16_t>(from + i)) << 16);
+}
+
 // Whole vectors are stored, the last of them with zeros in it; a masked load needs none written before.
-template <class T>
+template <class T, class From>
 void widen(const WidenArgs& args) {
     using V = vec<T, native<T>>;
-    const T* from = static_cast<const T*>(args.from);
+    const From* from = static_cast<const From*>(args.from);
     T* to = static_cast<T*>(args.to);
-    if constexpr (has_first_lanes<V>) {
+    if constexpr (std::is_same_v<From, Bfloat16>)
+        if (args.cols == args.width && args.from_stride == args.width)
+            return widen_run<native<T>>(from, to, 0, args.rows * args.width);
+    if constexpr (has_first_wide<From, V>) {
         if (args.width % native<T> == 0) {
             const std::int64_t full = args.cols / native<T> * native<T>, ragged = args.cols - full;
             for (std::int64_t r = 0; r < args.rows; ++r, from += args.from_stride, to += args.width) {
                 std::int64_t c = 0;
-                for (; c < full; c += native<T>) store(to + c, load<V>(from + c));
-                if (ragged > 0) store(to + c, load_first<V>(from + c, ragged)), c += native<T>;
+                for (; c < full; c += native<T>) store(to + c, load_wide<V>(from + c));
+                if (ragged > 0) store(to + c, load_first_wide<V>(from + c, ragged)), c += native<T>;
                 for (; c < args.width; c += native<T>) store(to + c, V{});
             }
             return;
         }
         if (args.width < native<T>) {
             for (std::int64_t r = 0; r < args.rows; ++r, from += args.from_stride, to += args.width)
-                store_first<V>(to, args.width, load_first<V>(from, args.cols));
+                store_first<V>(to, args.width, load_first_wide<V>(from, args.cols));
             return;
         }
     }
     std::memset(to, 0, static_cast<std::size_t>(args.rows * args.width) * sizeof(T));
-    finish<T>({from, to, args.rows, args.cols, args.from_stride, args.width, {}});
+    if constexpr (std::is_same_v<From, Bfloat16>)
+        for (std::int64_t r = 0; r < args.rows; ++r, from += args.from_stride, to += args.width)
+            widen_run<native<T>>(from, to, 0, args.cols);
+    else
+        finish<T>({from, to, args.rows, args.cols, args.from_stride, args.width, {}});
+}
+
+// Two columns are one of 32 bits until they are turned: half as many registers as float32 takes.
+template <int L>
+CS_INLINE void transpose_halves_square(const Bfloat16* from, std::int64_t from_stride, float* to,
+                                       std::int64_t to_stride) {
+    vec<std::uint32_t, L> pairs[L];
+    for (int r = 0; r < L; ++r) pairs[r] = load<vec<std::uint32_t, L>>(from + r * from_stride);
+    transpose_registers(pairs);
+    for (int c = 0; c < L; ++c) {
+        store(to + 2 * c * to_stride, pairs[c] << 16);
+        store(to + (2 * c + 1) * to_stride, pairs[c] & 0xffff0000u);
+    }
+}
+
+inline void transpose_halves(const TransposeArgs& args);
+
+// Whole squares of at least one; the last ones overlap those before. Few rows that are left are turned as such.
+template <int L>
+inline void transpose_halves_squares(const TransposeArgs& args) {
+    const auto* const from = static_cast<const Bfloat16*>(args.from);
+    auto* const to = static_cast<float*>(args.to);
+    for (std::int64_t r = 0; r < args.rows; r += L) {
+        const std::int64_t left = args.rows - r, row = left >= L ? r : args.rows - L;
+        if (left <= L / 2)
+            return transpose_halves(
+                {from + r * args.from_stride, to + r, left, args.cols, args.from_stride, args.to_stride});
+        for (std::int64_t c = 0; c < args.cols; c += 2 * L) {
+            const std::int64_t col = c + 2 * L <= args.cols ? c : args.cols - 2 * L;
+            transpose_halves_square<L>(from + row * args.from_stride + col, args.from_stride,
+                                       to + col * args.to_stride + row, args.to_stride);
+        }
+    }
+}
+
+inline void transpose_halves(const TransposeArgs& args) {
+    const std::int64_t side = args.rows < args.cols / 2 ? args.rows : args.cols / 2;
+    if constexpr (native<float> >= 16)
+        if (side >= 16) return transpose_halves_squares<16>(args);
+    if constexpr (native<float> >= 8)
+        if (side >= 8) return transpose_halves_squares<8>(args);
+    if (side >= 4) return transpose_halves_squares<4>(args);
+    if (args.rows == 0 || args.cols == 0) return;
+    // Few rows or columns are widened first, some at a time.
+    constexpr std::int64_t most = 1024;
+    alignas(vector_bytes) float some[most];
+    const std::int64_t rows_at_once = args.rows < 4 ? args.rows : most / args.cols,
+                       cols_at_once = args.rows < 4 ? most / args.rows : args.cols;
+    for (std::int64_t r = 0; r < args.rows; r += rows_at_once)
+        for (std::int64_t c = 0; c < args.cols; c += cols_at_once) {
+            const std::int64_t rows = args.rows - r < rows_at_once ? args.rows - r : rows_at_once,
+                               cols = args.cols - c < cols_at_once ? args.cols - c : cols_at_once;
+            widen<float, Bfloat16>({static_cast<const Bfloat16*>(args.from) + r * args.from_stride + c, some, rows,
+                                    cols, args.from_stride, cols});
+            transpose<float>(
+                {some, static_cast<float*>(args.to) + c * args.to_stride + r, rows, cols, cols, args.to_stride});
+        }
+}
+
+template <class T, class Function>
+constexpr Function of_float(Function function) {
+    return std::is_same_v<T, float> ? function : nullptr;
 }
 
 template <class T>
 inline constexpr MoveRow move_row{type_of<T>, native<T>,
                                   // floats have more ways to be turned, and no bit changes
                                   transpose<std::conditional_t<std::is_same_v<T, std::int32_t>, float, T>>, finish<T>,
-                                  widen<T>, pad<T>, pad_pair<T>};
+                                  widen<T, T>, of_float<T>(transpose_halves), of_float<T>(widen<float, Bfloat16>),
+                                  pad<T>, pad_pair<T>};
 
 static constexpr MoveRow move_of_every_level[] = {
     move_row<float>,        move_row<double>,      move_row<std::int64_t>,

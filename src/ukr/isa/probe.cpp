@@ -18,6 +18,10 @@ constexpr Row ending(Row row) {
 constexpr MoveRow ending(MoveRow row) {
     row.transpose = end;
     row.finish = end;
+    row.widen = end;
+    row.transpose_halves = end;
+    row.widen_halves = end;
+    row.pad = end;
     return row;
 }
 
