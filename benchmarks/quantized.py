@@ -61,7 +61,7 @@ def ours_of_halves(shape: tuple[int, int], block: tuple[int, int], x: np.ndarray
     mask = cs.complementary_mask(shape, set_size=16, block=block, rng=rng)
     D = np.where(mask, rng.standard_normal(shape), 0).astype(x.dtype)
     W, wide, by_feature = cs.from_dense(D), cs.from_dense(D.astype(np.float32)), np.ascontiguousarray(x.T)
-    xf = by_feature.astype(np.float32)
+    xf, xtf = by_feature.astype(np.float32), x.astype(np.float32)
     y, yt = np.empty((shape[0], len(x)), np.float32), np.empty((len(x), shape[0]), np.float32)
     if not np.allclose(cs.matmul(W, by_feature), D.astype(np.float64) @ xf, rtol=1e-3, atol=1e-3):
         raise AssertionError(f"the product of {shape} with blocks {block} is wrong")
@@ -69,6 +69,7 @@ def ours_of_halves(shape: tuple[int, int], block: tuple[int, int], x: np.ndarray
         "matmul": lambda: cs.matmul(W, by_feature, out=y),
         "linear": lambda: cs.linear(x, W, out=yt),
         "matmul, float32": lambda: cs.matmul(wide, xf, out=y),
+        "linear, float32": lambda: cs.linear(xtf, wide, out=yt),
     }
 
 

@@ -303,12 +303,14 @@ void row_groups(const GroupsArgs<Column>& args) {
     row_groups_of<T, Lanes, NV, Shared, Parts, Column, Step, Come, false>(args);
 }
 
-// What an entry of each row of a group takes, in cycles: two loads and two FMAs go in one.
+// What an entry of each row of a group takes, in cycles: two loads and two FMAs go in one, and the permute that spreads
+// values over parts of a register takes an FMA's place.
 constexpr double cycles_of_entry(int registers, int shared, int parts, Values come = Values::spread) {
     const int rows = shared > 0 ? shared : group_rows, sums = rows / parts * registers;
     const int loads = shared == 0 ? rows * registers + 1 + (come == Values::spread ? 1 : rows)
                                   : registers + 1 + (parts > 1 ? (rows + 3) / 4 : rows);
-    return (sums > loads ? sums : loads) / 2.0;
+    const int vectors = parts > 1 ? 2 * sums : sums;
+    return (vectors > loads ? vectors : loads) / 2.0;
 }
 
 template <class T, int Lanes, int NV, int Shared = 0, int Parts = 1, Values Come = Values::spread>
