@@ -287,10 +287,20 @@ inline void transpose_part(const TransposeArgs& args, std::int64_t row, std::int
             for (std::int64_t r = row; r < end_row; r += L) square(r, c);
     }
     if constexpr (L > 1) {
-        // Vectors of less than 16 bytes do not pay, pairs of floats do: of many rows or columns.
+        // Vectors of less than 16 bytes do not pay, pairs of floats do: of many rows or columns. Where more than half
+        // of a square is left, a last one that overlaps those before takes less than ever smaller ones.
         constexpr int smaller = sizeof(T) * L > 16 || (std::is_same_v<T, float> && L == 4) ? L / 2 : 1;
-        if (end_row < last_row) transpose_part<T, smaller>(args, end_row, last_row, col, end_col);
-        if (end_col < last_col) transpose_part<T, smaller>(args, row, last_row, end_col, last_col);
+        const auto overlaps = [](std::int64_t first, std::int64_t end, std::int64_t last) {
+            return last - end > L / 2 && last - first >= L;
+        };
+        if (overlaps(row, end_row, last_row))
+            transpose_part<T, L>(args, last_row - L, last_row, col, end_col);
+        else if (end_row < last_row)
+            transpose_part<T, smaller>(args, end_row, last_row, col, end_col);
+        if (overlaps(col, end_col, last_col))
+            transpose_part<T, L>(args, row, last_row, last_col - L, last_col);
+        else if (end_col < last_col)
+            transpose_part<T, smaller>(args, row, last_row, end_col, last_col);
     }
 }
 
@@ -401,7 +411,8 @@ CS_INLINE void widen_run(const Bfloat16* from, float* to, std::int64_t i, std::i
 
 // Whole vectors are stored, the last of them with zeros in it; a masked load needs none written before.
 template <class T, class From>
-void widen(const WidenArgs& args) {
+void widen(const WidenArgs& given) {
+    const WidenArgs args = given;  // which no store may change
     using V = vec<T, native<T>>;
     const From* from = static_cast<const From*>(args.from);
     T* to = static_cast<T*>(args.to);
