@@ -193,32 +193,37 @@ inline void transpose_pairs(const float* from, std::int64_t from_stride, float* 
                 to[i * to_stride + j] = from[j * from_stride + i];
 }
 
-// Four columns of bytes become four rows, as many squares of 4 x 4 at once as a register holds: bytes change places
-// within sixteen, then quads of them. Returns the first row that is left.
+// Two to four columns of bytes become rows, as many squares of 4 x 4 at once as a register holds: bytes change places
+// within sixteen, then quads of them. Returns the first row that is left. Four bytes of a row are read, of fewer
+// columns where the next row lies behind them.
 template <class T>
-inline std::int64_t transpose_four_bytes(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
-                                         std::int64_t n) {
+inline std::int64_t transpose_few_columns(const TransposeArgs& args) {
     constexpr int lanes = vector_bytes / 4;  // rows
     using Bytes = vec<std::uint8_t, vector_bytes>;
     using Quads = vec<std::int32_t, lanes>;
+    const T* const from = static_cast<const T*>(args.from);
+    T* const to = static_cast<T*>(args.to);
+    const std::int64_t cols = args.cols, step = args.from_stride;
+    if (cols < 4 && step < cols) return 0;
+    const std::int64_t rows = cols < 4 ? args.rows - 1 : args.rows;
     Bytes within;
     Quads across;
     for (int i = 0; i < vector_bytes; ++i) within[i] = static_cast<std::uint8_t>(i / 16 * 16 + i % 4 * 4 + i / 4 % 4);
     for (int i = 0; i < lanes; ++i) across[i] = i % (lanes / 4) * 4 + i / (lanes / 4);
     std::int64_t row = 0;
-    for (; row + lanes <= n; row += lanes) {
-        Bytes rows;
-        if (from_stride == 4) {
-            rows = load<Bytes>(from + 4 * row);
+    for (; row + lanes <= rows; row += lanes) {
+        Bytes bytes;
+        if (step == 4) {
+            bytes = load<Bytes>(from + 4 * row);
         } else {
             std::int32_t some[lanes];
-            for (int i = 0; i < lanes; ++i) std::memcpy(&some[i], from + (row + i) * from_stride, sizeof some[i]);
-            rows = load<Bytes>(some);
+            for (int i = 0; i < lanes; ++i) some[i] = load<std::int32_t>(from + (row + i) * step);
+            bytes = load<Bytes>(some);
         }
-        const Quads quads = reinterpret_cast<Quads>(__builtin_shuffle(rows, within));
+        const Quads quads = reinterpret_cast<Quads>(__builtin_shuffle(bytes, within));
         const Quads columns = __builtin_shuffle(quads, across);
-        for (int c = 0; c < 4; ++c)
-            std::memcpy(to + c * to_stride + row, reinterpret_cast<const char*>(&columns) + c * lanes,
+        for (std::int64_t c = 0; c < cols; ++c)
+            std::memcpy(to + c * args.to_stride + row, reinterpret_cast<const char*>(&columns) + c * lanes,
                         static_cast<std::size_t>(lanes));
     }
     return row;
@@ -309,10 +314,15 @@ void transpose(const TransposeArgs& args) {
     constexpr int side = native<T> < 16 ? native<T> : 16;  // larger squares do not fit the registers
     if constexpr (sizeof(T) == 1) {
         if (args.rows >= 16 && args.cols >= 16) return transpose_bytes(args);
-        if (args.cols == 4) {
-            const std::int64_t row = transpose_four_bytes(static_cast<const T*>(args.from), args.from_stride,
-                                                          static_cast<T*>(args.to), args.to_stride, args.rows);
-            return transpose_part<T, side>(args, row, args.rows, 0, 4);
+        if (args.rows >= vector_bytes / 4) {
+            const T* from = static_cast<const T*>(args.from);
+            T* to = static_cast<T*>(args.to);
+            for (std::int64_t c = 0; c < args.cols; c += 4, from += 4, to += 4 * args.to_stride) {
+                const std::int64_t cols = args.cols - c < 4 ? args.cols - c : 4;
+                const TransposeArgs few{from, to, args.rows, cols, args.from_stride, args.to_stride};
+                transpose_part<T, side>(few, cols > 1 ? transpose_few_columns<T>(few) : 0, args.rows, 0, cols);
+            }
+            return;
         }
     }
     transpose_part<T, side>(args, 0, args.rows, 0, args.cols);
