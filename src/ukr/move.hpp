@@ -360,7 +360,8 @@ inline void finish_lines(const FinishArgs& args, const T* from, T* to, const T* 
 }
 
 template <class T, int Lanes, class Apply>
-void finish_rows(const FinishArgs& args, Apply apply) {
+void finish_rows(const FinishArgs& given, Apply apply) {
+    const FinishArgs args = given;  // which no store may change
     if constexpr (!has_first_lanes<vec<T, Lanes>> && Lanes > 1) {
         if (args.cols < Lanes) return finish_rows<T, Lanes / 2>(args, apply);  // start no wider than a row is
     }
