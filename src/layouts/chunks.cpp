@@ -18,7 +18,9 @@
 namespace cs {
 namespace {
 
-constexpr std::int64_t panel_blocks = 4;  // whose sums stay in L1 on their way to y
+// Blocks whose sums stay in L1 on their way to y: as many as there is room for, because each call of the loop begins
+// with a copy that nothing else hides.
+std::int64_t panel_blocks(std::int64_t tiles) { return 16 / tiles; }
 
 template <class P>
 class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
@@ -52,12 +54,12 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
         Cut cut{};
         cut.strip_cols = row().most_tiles * tile_register_cols;
         cut.strips = (cols + cut.strip_cols - 1) / cut.strip_cols;
-        const std::int64_t panels = (layout().n_blocks() + panel_blocks - 1) / panel_blocks;
-        cut.shares = threads > 1 && cut.strips < 2 * threads ? std::min<std::int64_t>(panels, threads) : 1;
         const std::int64_t tiles = std::min<std::int64_t>(row().most_tiles, tiles_of(cols));
+        const std::int64_t panels = (layout().n_blocks() + panel_blocks(tiles) - 1) / panel_blocks(tiles);
+        cut.shares = threads > 1 && cut.strips < 2 * threads ? std::min<std::int64_t>(panels, threads) : 1;
         cut.x_bytes = layout().x_rows() * tiles * tile_register_cols * unit_bytes;
         cut.copy_bytes = tiles * chunk_bytes;
-        cut.y_bytes = panel_blocks * block_rows * tiles * tile_register_cols * std::int64_t{sizeof(Y)};
+        cut.y_bytes = panel_blocks(tiles) * block_rows * tiles * tile_register_cols * std::int64_t{sizeof(Y)};
         return cut;
     }
 
@@ -96,7 +98,7 @@ class ChunksChoice final : public OneRowChoice<P, ChunksRow, ChunksLayout> {
         const std::int64_t end = blocks.first + blocks.count, whole = std::min(end, sink.rows() / block_rows);
         for (std::int64_t block = blocks.first, n; block < end; block += n) {
             const bool to_y = direct && block < whole;
-            n = to_y ? whole - block : std::min(panel_blocks, end - block);
+            n = to_y ? whole - block : std::min(panel_blocks(tiles), end - block);
             const Range rows{block * block_rows, std::min(n * block_rows, sink.rows() - block * block_rows)};
             ChunksArgs args = held.args_of(block, n);
             args.x = x;

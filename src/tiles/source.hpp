@@ -43,6 +43,20 @@ class Source {
     const DenseView* const view_;
 };
 
+// Some rows of a tile at a time, zeros first where not all of each row will be written: they are still in L1 when the
+// numbers come. write(row, count)
+template <class T, class Write>
+void write_tile(T* to, std::int64_t rows, std::int64_t width, bool fully, Write write) {
+    constexpr std::int64_t bytes = 8192;
+    const std::int64_t at_once =
+        fully ? rows : std::max<std::int64_t>(16, bytes / (width * std::int64_t{sizeof(T)}) / 16 * 16);
+    for (std::int64_t row = 0; row < rows; row += at_once) {
+        const std::int64_t count = std::min(at_once, rows - row);
+        if (!fully) std::memset(to + row * width, 0, static_cast<std::size_t>(count * width) * sizeof(T));
+        write(row, count);
+    }
+}
+
 template <class T>
 class DenseSource final : public Source<T> {
    public:
@@ -53,17 +67,16 @@ class DenseSource final : public Source<T> {
         const T* const from = element<const T>(x_, rows.first, cols.first);
         if (which == nullptr && x_.col_stride == 1)
             return move_.widen({from, to, rows.count, cols.count, x_.row_stride, width});
-        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof(T));
-        if (which != nullptr)
-            for (std::int64_t k = 0; k < rows.count; ++k)
+        write_tile(to, rows.count, width, cols.count == width, [&](std::int64_t first, std::int64_t count) {
+            T* const line = to + first * width;
+            if (which == nullptr && x_.row_stride == 1)
+                return move_.transpose({from + first, line, cols.count, count, x_.col_stride, width});
+            for (std::int64_t k = 0; k < count; ++k) {
+                const std::int64_t row = rows.first + first + k;
                 for (std::int64_t j = 0; j < cols.count; ++j)
-                    to[k * width + j] = *element<const T>(x_, which[rows.first + k], cols.first + j);
-        else if (x_.row_stride == 1)
-            move_.transpose({from, to, cols.count, rows.count, x_.col_stride, width});
-        else
-            for (std::int64_t k = 0; k < rows.count; ++k)
-                for (std::int64_t j = 0; j < cols.count; ++j)
-                    to[k * width + j] = from[k * x_.row_stride + j * x_.col_stride];
+                    line[k * width + j] = *element<const T>(x_, which != nullptr ? which[row] : row, cols.first + j);
+            }
+        });
     }
 
     void pack_columns(Range cols, std::int64_t step, T* to) const override {

@@ -53,12 +53,13 @@ class UnitsSource final : public Source<std::int32_t> {
     void transpose(const DenseView& x, Range features, Range cols, std::int64_t width, std::int32_t* to) const {
         const std::int64_t units = (features.count + of_unit - 1) / of_unit;
         const X* const from = element<const X>(x, features.first, cols.first);
-        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(units * width) * sizeof *to);
         if (flip_ == 0 && features.count % of_unit == 0 && x.col_stride % of_unit == 0 &&
-            reinterpret_cast<std::uintptr_t>(from) % unit_bytes == 0) {
-            move_.transpose({from, to, cols.count, units, x.col_stride / of_unit, width});
-            return;
-        }
+            reinterpret_cast<std::uintptr_t>(from) % unit_bytes == 0)
+            return write_tile(to, units, width, cols.count == width, [&](std::int64_t first, std::int64_t count) {
+                move_.transpose(
+                    {from + of_unit * first, to + first * width, cols.count, count, x.col_stride / of_unit, width});
+            });
+        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(units * width) * sizeof *to);
         constexpr std::int64_t vectors = 64, of_vector = buffer_bytes / vectors / unit_bytes;
         std::array<std::int32_t, vectors * of_vector> some;
         for (std::int64_t q = 0; q < units; q += of_vector)

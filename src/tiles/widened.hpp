@@ -22,12 +22,15 @@ class WidenedSource final : public Source<float> {
                 widen(row(k), cols.first, 1, cols.count, width, to + k * width);
             return;
         }
-        if (cols.count < width) std::memset(to, 0, static_cast<std::size_t>(rows.count * width) * sizeof *to);
-        if (which == nullptr && x_.row_stride == 1)
-            return move_.transpose_halves(
-                {at(rows.first, cols.first), to, cols.count, rows.count, x_.col_stride, width});
-        for (std::int64_t k = 0; k < rows.count; ++k)
-            for (std::int64_t j = 0; j < cols.count; ++j) to[k * width + j] = widened(row(k), cols.first + j);
+        write_tile(to, rows.count, width, cols.count == width, [&](std::int64_t first, std::int64_t count) {
+            float* const line = to + first * width;
+            if (which == nullptr && x_.row_stride == 1)
+                return move_.transpose_halves(
+                    {at(rows.first + first, cols.first), line, cols.count, count, x_.col_stride, width});
+            for (std::int64_t k = 0; k < count; ++k)
+                for (std::int64_t j = 0; j < cols.count; ++j)
+                    line[k * width + j] = widened(row(first + k), cols.first + j);
+        });
     }
 
     void pack_columns(Range cols, std::int64_t step, float* to) const override {
