@@ -13,10 +13,10 @@ struct BatchWidth {
     std::int64_t least;
     int typical;
 };
-inline constexpr BatchWidth batch_widths[] = {{2, 2},   {3, 3},   {4, 4},    {5, 6},     {8, 8},     {9, 10},
-                                              {12, 12}, {13, 14}, {16, 16},  {17, 18},   {20, 22},   {24, 24},
-                                              {25, 28}, {32, 32}, {33, 36},  {40, 44},   {49, 56},   {64, 64},
-                                              {65, 72}, {80, 88}, {97, 112}, {128, 128}, {129, 160}, {193, 256}};
+inline constexpr BatchWidth batch_widths[] = {
+    {2, 2},   {3, 3},   {4, 4},   {5, 6},    {8, 8},     {9, 10},    {12, 12},  {13, 14}, {16, 16},
+    {17, 18}, {20, 22}, {24, 24}, {25, 28},  {32, 32},   {33, 36},   {40, 44},  {48, 48}, {49, 56},
+    {64, 64}, {65, 72}, {80, 88}, {97, 112}, {128, 128}, {129, 160}, {193, 256}};
 inline constexpr int n_batch_widths = std::size(batch_widths);
 
 // ordered: any number of columns, with one order of summation for all. From the third kind on each width has two: x and

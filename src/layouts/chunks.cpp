@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/caches.hpp"
 #include "base/sizes.hpp"
 #include "kernels/interleave.hpp"
 #include "kernels/names.hpp"
@@ -142,11 +143,18 @@ std::optional<double> cost(Subject& subject, const Request& request) {
                  strips = std::ceil(tiles / row->most_tiles);
     const double in = static_cast<double>(subject.operand.inner()) / static_cast<double>(cols_of_unit(subject)),
                  out = static_cast<double>(subject.operand.outer());
-    const double of_tile =
-        c.copied_tile * copied + c.neighbours_tile * in_place + c.block_tile * std::ceil(out / block_rows);
-    const double moved = has_contiguous_rows(request.batch) ? (c.quads_in * in + c.quads_out * out) * n / 16
-                                                            : c.quad_moved * (in + out) * n;
-    return (c.call + strips * c.chunk_copied * copied + tiles * of_tile + moved) / n;
+    const double blocks = std::ceil(out / block_rows), chunks = copied + in_place;
+    const double of_tile = c.copied_tile * copied + c.neighbours_tile * in_place + c.block_tile * blocks;
+    // Weights from beyond L2 are waited for by each strip.
+    const double bytes = chunks * chunk_bytes;
+    const bool far = bytes > c.l2_share * static_cast<double>(cache_sizes().l2);
+    const double of_strip = c.chunk_copied * copied + (far ? bytes / c.far_chunk_bytes : 0);
+    double moved = c.quad_moved * (in + out) * n;
+    if (has_contiguous_rows(request.batch)) {
+        const bool ragged = std::fmod(n, tile_register_cols) != 0;
+        moved = (c.quads_in * in + c.quads_out * out + (ragged ? c.ragged_block_tile * blocks : 0)) * tiles;
+    }
+    return (c.call + strips * of_strip + tiles * of_tile + moved) / n;
 }
 
 std::unique_ptr<const Choice> build(Subject& subject, const Request&);

@@ -37,6 +37,10 @@ CostConstants of_this_maker() {
         found.routed_row = 0.65;
         found.routed_unit = 8.3;
         found.routed_each = 16;
+        found.byte_operation = 0.8;
+        found.byte_unit = 3;
+        found.byte_moved = 0.16;
+        found.quads_in = 1.9;
         found.unit = 0.77;
         found.image_chunk_tile = 90;
         found.image_block_tile = 81;
@@ -97,6 +101,10 @@ const std::vector<CostField> fields = {
     {"byte_unit", &CostConstants::byte_unit},
     {"byte_scattered", &CostConstants::byte_scattered},
     {"byte_moved", &CostConstants::byte_moved},
+    {"quads_call", &CostConstants::quads_call},
+    {"quads_shared", &CostConstants::quads_shared},
+    {"quads_entry", &CostConstants::quads_entry},
+    {"quads_far_entry", &CostConstants::quads_far_entry},
     {"quads_in", &CostConstants::quads_in},
     {"quads_out", &CostConstants::quads_out},
     {"quad_moved", &CostConstants::quad_moved},
@@ -104,6 +112,8 @@ const std::vector<CostField> fields = {
     {"copied_tile", &CostConstants::copied_tile},
     {"neighbours_tile", &CostConstants::neighbours_tile},
     {"block_tile", &CostConstants::block_tile},
+    {"ragged_block_tile", &CostConstants::ragged_block_tile},
+    {"far_chunk_bytes", &CostConstants::far_chunk_bytes},
     {"image_chunk_tile", &CostConstants::image_chunk_tile},
     {"image_block_tile", &CostConstants::image_block_tile},
     {"vector", &CostConstants::vector},
@@ -120,7 +130,7 @@ const std::vector<CostField> fields = {
     {"tiled_winner", &CostConstants::tiled_winner},
     {"searched_winner", &CostConstants::searched_winner},
 };
-static_assert(sizeof(CostConstants) == 71 * sizeof(double), "a constant without a name for whoever fits it");
+static_assert(sizeof(CostConstants) == 77 * sizeof(double), "a constant without a name for whoever fits it");
 
 }  // namespace
 

@@ -41,12 +41,15 @@ struct CostConstants {
     // and each of them where rows are out of order; an element of a column that is moved where rows are contiguous.
     double byte_step = 1.5, byte_operation = 0.4, byte_unpacked = 0.9, byte_unit = 6, byte_scattered = 1.9;
     double byte_moved = 0.25;
-    // Quads: sixteen columns of a row of x into a tile and of y out of it; an element of either where rows are not
-    // contiguous.
+    // Quads: a product; of a row's entry, its share of the loop's cycles for a group's, by where x comes from: shared
+    // by the rows, from L1, from beyond; sixteen columns of a row of x into a tile and of y out of it; an element of
+    // either where rows are not contiguous.
+    double quads_call = 216, quads_shared = 0.95, quads_entry = 1.4, quads_far_entry = 2.4;
     double quads_in = 3, quads_out = 1, quad_moved = 0.33;
     // Chunks: one whose units are copied, for a strip of columns, and for each tile of it; one of neighbours, for a
-    // tile; a block of sums, for a tile.
-    double chunk_copied = 44, copied_tile = 31, neighbours_tile = 33, block_tile = 90;
+    // tile; a block of sums, for a tile, and where the last tile is not full; bytes a cycle of weights from beyond L2.
+    double chunk_copied = 27, copied_tile = 31, neighbours_tile = 18.5, block_tile = 112, ragged_block_tile = 66;
+    double far_chunk_bytes = 18;
     // Of images, read anywhere: a chunk and a block of sums, for a tile.
     double image_chunk_tile = 45, image_block_tile = 25;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop

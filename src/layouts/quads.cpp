@@ -148,6 +148,7 @@ QuadsLayout derive(const StoredMatrix& matrix, const RowGroupsRow& widest) {
 
 std::optional<double> quads_cost(Subject& subject, const Request& request) {
     if (!is_of_bytes(subject.types)) return {};
+    const CostConstants& c = costs();
     const QuadPattern& pattern = subject.known(quad_pattern);
     const int shared = shared_rows_for(subject, request.batch, pattern.rows_to_a_pattern);
     const Tiles tiles = tiles_of(subject, shared);
@@ -162,14 +163,12 @@ std::optional<double> quads_cost(Subject& subject, const Request& request) {
         const RowGroupsRow& tile = *cut[number].row;
         const bool far =
             shared == 0 && in * tile.tile_cols * double{sizeof(Quad)} > static_cast<double>(cache_sizes().l1d);
-        entry += costs().shared_entry + (shared > 0 ? 0.95
-                                         : far      ? 2.4
-                                                    : 1.4) *
-                                            tile.cycles / (shared > 0 ? shared : group_rows);
+        const double share = shared > 0 ? c.quads_shared : far ? c.quads_far_entry : c.quads_entry;
+        entry += c.shared_entry + share * tile.cycles / (shared > 0 ? shared : group_rows);
     }
-    const double moved = has_contiguous_rows(request.batch) ? (costs().quads_in * in + costs().quads_out * out) * n / 16
-                                                            : costs().quad_moved * (in + out) * n;
-    return (costs().call + pattern.quads * entry + moved) / n;
+    const double moved = has_contiguous_rows(request.batch) ? (c.quads_in * in + c.quads_out * out) * n / 16
+                                                            : c.quad_moved * (in + out) * n;
+    return (c.call + c.quads_call + pattern.quads * entry + moved) / n;
 }
 
 std::unique_ptr<const Choice> build_quads(Subject& subject, const Request& request) {
