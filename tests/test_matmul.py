@@ -418,12 +418,13 @@ def test_memory_of_the_output(isa, kind):
                 assert (memory.view(np.uint8) == 0xA5).all(), (form, dtype, n)
 
 
+@pytest.mark.parametrize("part", [[], ["narrow"]], ids=["wide", "narrow"])
 @pytest.mark.parametrize("level", [level["name"] for level in cs._core.isa_levels()])
-def test_nothing_is_read_or_written_outside_the_arrays(level):
+def test_nothing_is_read_or_written_outside_the_arrays(level, part):
     """Operands end (and begin) at pages that nobody may touch; a process of its own, as a fault ends it."""
     if level not in cs.isa_levels():
         pytest.skip(f"not run: {level} is not supported by this CPU")
-    command = [sys.executable, guarded.__file__, level]
+    command = [sys.executable, guarded.__file__, level, *part]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
 

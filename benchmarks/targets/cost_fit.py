@@ -41,6 +41,8 @@ class Regret(NamedTuple):
 class Model:
     """What the cost model says of the products of a record, at the record's ISA level."""
 
+    dtype = np.dtype(np.float32)
+
     def __init__(self, measured: Sequence[Measured], isa: str, folder: Path | None = None) -> None:
         there = [m.product.matrix for m in measured if folder is not None or "/" not in m.product.matrix]
         names = dict.fromkeys(there)
@@ -54,7 +56,7 @@ class Model:
         with constants(values), rivals.at_level(self.isa):
             for p in (m.product for m in self.measured):
                 options = core.candidates(
-                    self._packed[p.matrix], p.n, np.dtype(np.float32), p.order == "b" and p.n > 1, p.winners
+                    self._packed[p.matrix], p.n, self.dtype, p.order == "b" and p.n > 1, p.winners
                 )
                 found.append({option["layout"]: option["cost"] for option in options})
         return found

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Products of operands that end, or begin, at a page without access. A step outside them ends the process.
 
-Run by test_matmul.py and test_structured.py in a process of its own: python guarded.py ISA_LEVEL [structured]
+Run by test_matmul.py and test_structured.py in a process of its own:
+python guarded.py ISA_LEVEL [structured|narrow]
 """
 
 import ctypes
+import itertools
 import mmap
 import sys
 
@@ -89,11 +91,50 @@ def check_structured(rng):
     assert names >= {"routed", "squares", "shared_row_groups", "row_groups", "windows"}, names
 
 
+def check_narrow(rng):
+    """Bytes and, where the package is there, bfloat16: rows that end within a vector, columns within a few bytes."""
+    types = [(np.int8, np.uint8, np.int32), (np.int8, np.int8, np.int32)]
+    try:
+        import ml_dtypes
+    except ImportError:
+        pass
+    else:
+        types.append((ml_dtypes.bfloat16, ml_dtypes.bfloat16, np.float32))
+    names = set()
+    for shape, block in (((13, 17), (1, 1)), ((32, 68), (16, 4)), ((8, 131), (4, 2)), ((48, 33), (1, 4))):
+        blocks = [-(-side // of_block) for side, of_block in zip(shape, block, strict=True)]
+        mask = np.kron(rng.random(blocks) < 0.3, np.ones(block, bool))[: shape[0], : shape[1]]
+        dense = np.where(mask, rng.integers(1, 9, shape), 0)
+        for w_type, x_type, y_type in types:
+            W = cs.from_dense(dense.astype(w_type))
+            for n, batch_major, at_end in itertools.product(
+                (*range(1, 18), 23, 31, 33, 63, 65), (False, True), (True, False)
+            ):
+                x = guarded((n, shape[1]) if batch_major else (shape[1], n), x_type, at_end)
+                y = guarded((n, shape[0]) if batch_major else (shape[0], n), y_type, at_end)
+                numbers = rng.integers(0 if x_type is np.uint8 else -9, 10, x.shape)
+                x[...] = numbers.astype(x_type)
+                wanted = numbers @ dense.T if batch_major else dense @ numbers
+                for i, candidate in enumerate(_core.candidates(W, n, x_type, batch_major)):
+                    names.add(candidate["layout"])
+                    y[...] = -1
+                    plan = _core.make_plan(W, n, x_type, batch_major, None, None, False, i)
+                    if n == 1:
+                        plan(x.reshape(-1), out=y.reshape(-1))
+                    else:
+                        plan(x, out=y)
+                    np.testing.assert_array_equal(y, wanted)
+    assert names >= {"quads", "row_groups"}, names
+
+
 def main():
     cs._core.set_isa(sys.argv[1])
     rng = np.random.default_rng(0)
     if sys.argv[2:] == ["structured"]:
         check_structured(rng)
+        return
+    if sys.argv[2:] == ["narrow"]:
+        check_narrow(rng)
         return
     for dtype in (np.float32, np.float64, np.int64):
         for at_end in (True, False):
