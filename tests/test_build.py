@@ -523,12 +523,13 @@ def test_every_runnable_row_is_chosen_by_some_matrix(known_costs):
     narrower ones. For rows of the columns layout see tests/test_spspmm.py."""
     of_name = {row["name"]: row for row in cs.microkernels()}
     widest = {}  # of each level, family and batch: the tile that a plan is named for
-    # What CPUs of other makers and matrices beyond L2 choose: values of row groups by permutes or by broadcasts, and
-    # byte windows of the fewest bytes.
+    # What CPUs of other makers and matrices beyond L2 choose: values of row groups by permutes or by broadcasts, byte
+    # windows of the fewest bytes, and wide ones, which are more operations.
     of_costs = [
         (known_costs | {"groups_spread": 0.0, "groups_tile_bytes": 256.0}, products_of_every_layout),
         (known_costs | {"groups_spread": 0.5, "groups_tile_bytes": 128.0}, products_of_every_layout),
         (known_costs | {"byte_step": 1e9, "byte_unpacked": -0.99e9}, products_of_byte_windows),
+        (known_costs | {"byte_operation": 0.4}, products_of_byte_windows),
     ]
     for level, (costs, products) in itertools.product(cs.isa_levels(), of_costs):
         _core.set_isa(level)
