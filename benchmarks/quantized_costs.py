@@ -69,7 +69,7 @@ def measure(packed: dict[str, Any]) -> Iterator[Measured]:
                 for i, candidate in enumerate(core.candidates(W, n, x.dtype, rows)):
                     plan = core.make_plan(W, n, x.dtype, rows, None, None, False, i)
                     calls[candidate["layout"]] = lambda plan=plan, x=x, y=y: plan(x, out=y)
-                samples = timing.race_python(calls, rounds=7, sample_ms=0.3, min_calls=3)
+                samples = timing.race_python(calls, rounds=7, sample_ms=1, min_calls=3)
                 cycles = {layout: float(samples.ns[:, i].min()) * ghz / n for i, layout in enumerate(samples.names)}
                 yield Measured(Product(name, n, order), cycles)
 

@@ -44,12 +44,12 @@ struct CostConstants {
     // Quads: a product; of a row's entry, its share of the loop's cycles for a group's, by where x comes from: shared
     // by the rows, from L1, from beyond; sixteen columns of a row of x into a tile and of y out of it; an element of
     // either where rows are not contiguous.
-    double quads_call = 216, quads_shared = 0.95, quads_entry = 1.4, quads_far_entry = 2.4;
+    double quads_call = 270, quads_shared = 0.95, quads_entry = 1.4, quads_far_entry = 2.4;
     double quads_in = 3, quads_out = 1, quad_moved = 0.33;
     // Chunks: one whose units are copied, for a strip of columns, and for each tile of it; one of neighbours, for a
     // tile; a block of sums, for a tile, and where the last tile is not full; bytes a cycle of weights from beyond L2.
-    double chunk_copied = 27, copied_tile = 31, neighbours_tile = 18.5, block_tile = 112, ragged_block_tile = 66;
-    double far_chunk_bytes = 18;
+    double chunk_copied = 46, copied_tile = 38, neighbours_tile = 30, block_tile = 43, ragged_block_tile = 43;
+    double far_chunk_bytes = 16;
     // Of images, read anywhere: a chunk and a block of sums, for a tile.
     double image_chunk_tile = 45, image_block_tile = 25;
     // Winners: a vector; a line of sums, cleared and written; an output that is moved; to find a column, where its loop
