@@ -81,13 +81,9 @@ class DenseSource final : public Source<T> {
 
     void pack_columns(Range cols, std::int64_t step, T* to) const override {
         const T* const from = element<const T>(x_, 0, cols.first);
-        // Of bytes four columns at a time, or sixteen, are turned in registers.
-        const std::int64_t fours = sizeof(T) == 1 ? cols.count % 16 / 4 * 4 : 0, rest = cols.count - fours;
-        if (x_.col_stride == 1 && cols.count > 1) {
-            for (std::int64_t j = 0; j < fours; j += 4)
-                move_.transpose({from + j, to + j * step, x_.rows, 4, x_.row_stride, step});
-            if (rest > 0) move_.transpose({from + fours, to + fours * step, x_.rows, rest, x_.row_stride, step});
-        } else
+        if (x_.col_stride == 1 && cols.count > 1)
+            move_.transpose({from, to, x_.rows, cols.count, x_.row_stride, step});
+        else
             for (std::int64_t j = 0; j < cols.count; ++j)
                 for (std::int64_t k = 0; k < x_.rows; ++k)
                     to[j * step + k] = from[k * x_.row_stride + j * x_.col_stride];

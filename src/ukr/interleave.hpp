@@ -33,9 +33,9 @@ CS_INLINE void transpose_parts(vec<std::uint8_t, L> (&v)[4]) {
 
 // The first 1 to 15 of sixteen bytes, zeros behind them: no other memory is touched.
 CS_INLINE vec<std::uint8_t, 16> load_few(const std::uint8_t* from, std::int64_t count) {
+    using Bytes = vec<std::uint8_t, 16>;
 #ifdef __AVX512BW__
-    return (vec<std::uint8_t, 16>)_mm_maskz_loadu_epi8(
-        static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count))), from);
+    return (Bytes)_mm_maskz_loadu_epi8(static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count))), from);
 #else
     // The ends of what is there, which may overlap; bits of theirs that do are the same.
     const auto ends = [&](auto part) {
@@ -54,7 +54,7 @@ CS_INLINE vec<std::uint8_t, 16> load_few(const std::uint8_t* from, std::int64_t 
     } else {
         words[0] = *from;
     }
-    return reinterpret_cast<vec<std::uint8_t, 16> >(words);
+    return reinterpret_cast<Bytes>(words);
 #endif
 }
 
