@@ -21,15 +21,14 @@ if not __package__:
     import _from_file  # noqa: F401
 
 from benchmarks import rivals, timing
-from benchmarks.fit_costs import percent
 from benchmarks.problems.matrices import seed_of
+from benchmarks.regret import print_summary
 from benchmarks.targets import cost_fit, costs
 from benchmarks.targets.costs import Measured, Product
 
 SHAPES = ((128, 256), (256, 512), (512, 512), (1024, 1024), (1500, 1600), (2048, 2048))
 PATTERNS = ((1, 1, 16), (1, 1, 8), (1, 4, 16), (4, 4, 16), (8, 4, 16), (16, 4, 16), (8, 1, 16))  # one block of so many
 BATCHES = (2, 3, 4, 6, 8, 12, 15, 16, 20, 24, 31, 32, 40, 48, 63, 64, 100, 128)
-SHOWN = 15
 
 
 def matrices() -> dict[str, Any]:
@@ -74,16 +73,6 @@ def measure(packed: dict[str, Any]) -> Iterator[Measured]:
                 yield Measured(Product(name, n, order), cycles)
 
 
-def print_regrets(title: str, regrets: Sequence[cost_fit.Regret]) -> None:
-    over = sum(r.ratio > 1.2 for r in regrets)
-    mean, worst = percent(1 + cost_fit.mean(regrets)), percent(cost_fit.worst(regrets).ratio)
-    print(f"{title}: mean {mean}, worst {worst}, {over} of {len(regrets)} above 20%")
-    for name, of in cost_fit.by(regrets, lambda r: f"N = {r.of.product.n}").items():
-        print(f"    {name:8} {percent(1 + cost_fit.mean(of)):>8} {percent(cost_fit.worst(of).ratio):>8}")
-    for r in sorted(regrets, key=lambda r: -r.ratio)[:SHOWN]:
-        print(f"    {percent(r.ratio):>8} {r.of.product}: {r.chosen}, best {r.best}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time what the plan chose for 8-bit numbers against every candidate.")
     parser.add_argument("--json", type=Path, help="where the times are kept")
@@ -99,10 +88,10 @@ def main() -> None:
             args.json.write_text(json.dumps([[list(m.product), m.cycles] for m in found]))
     model = BytesModel(packed, found)
     start = rivals.import_ours()._core.cost_constants()
-    print_regrets(f"{costs.isa()}, {len(packed)} matrices", model.regrets(start))
+    print_summary(model.regrets(start))
     if args.fit:
         values = cost_fit.fitted([model], start)
-        print_regrets("fitted", model.regrets(values))
+        print_summary(model.regrets(values))
         print({name: value for name, value in values.items() if value != start[name]})
 
 

@@ -51,8 +51,27 @@ def check(dtype, m, k, n, density, at_end, rng):
     np.testing.assert_array_equal(cs.sampled_matmul(W, p, q).toarray(), np.where(dense != 0, p @ q, 0))
 
 
-def check_candidates(S, n, at_end, rng):
-    """Every layout that could serve the product, both memory orders, with and without bias and ReLU."""
+def check_candidates(W, D, n, batch_major, at_end, numbers, y_type, endings=((None, None),)):
+    """Every layout that could serve the product of W, which is D, with these numbers; with each bias and activation."""
+    x = guarded((n, D.shape[1]) if batch_major else (D.shape[1], n), numbers.dtype, at_end)
+    y = guarded((n, D.shape[0]) if batch_major else (D.shape[0], n), y_type, at_end)
+    x[...] = numbers.T if batch_major else numbers
+    wanted = D @ numbers.astype(np.float64)
+    names = []
+    for i, candidate in enumerate(_core.candidates(W, n, numbers.dtype, batch_major)):
+        names.append(candidate["layout"])
+        for bias, activation in endings:
+            y[...] = -(2**31)  # no result
+            plan = _core.make_plan(W, n, numbers.dtype, batch_major, bias, activation, False, i)
+            plan(x, out=y)
+            finished = wanted if bias is None else wanted + bias[:, None]
+            finished = finished if activation is None else np.maximum(finished, 0)
+            np.testing.assert_array_equal(y, finished.T if batch_major else finished)
+    return names
+
+
+def check_pattern(S, n, at_end, rng):
+    """Both matrices and both memory orders, with and without bias and ReLU."""
     S = S._replace(data=rng.integers(1, 9, len(S.data)).astype(np.float32))
     dense = np.zeros(S.shape, np.float32)
     dense[S.rows, S.indices] = S.data
@@ -60,17 +79,10 @@ def check_candidates(S, n, at_end, rng):
     for W, D in ((S.packed(), dense), (S.packed().T, dense.T)):
         bias = guarded(D.shape[:1], np.float32, at_end)
         bias[...] = rng.integers(-9, 9, len(bias))
+        numbers = rng.integers(-9, 9, (D.shape[1], n)).astype(np.float32)
         for batch_major in (False, True):
-            x, y = (guarded((n, size) if batch_major else (size, n), np.float32, at_end) for size in D.shape[::-1])
-            x[...] = rng.integers(-9, 9, x.shape)
-            wanted = x @ D.T if batch_major else D @ x
-            finished = np.maximum(wanted + (bias if batch_major else bias[:, None]), 0)
-            for i, candidate in enumerate(_core.candidates(W, n, np.float32, batch_major)):
-                names.add(candidate["layout"])
-                for b, activation, result in ((None, None, wanted), (bias, "relu", finished)):
-                    y[...] = np.nan
-                    _core.make_plan(W, n, np.float32, batch_major, b, activation, False, i)(x, out=y)
-                    np.testing.assert_array_equal(y, result)
+            endings = ((None, None), (bias, "relu"))
+            names |= set(check_candidates(W, D, n, batch_major, at_end, numbers, np.float32, endings))
     return names
 
 
@@ -83,11 +95,11 @@ def check_structured(rng):
                 rows, height = ((37, 1), (67, 4), (6, 2), (131, 4), (259, 1))[rng.integers(5)]
                 S = windowed_csr(rng, (rows, cols), width, rng.integers(1, 1 + min(3, width)), height)
                 if len(S.data):
-                    names |= check_candidates(S, rng.choice([1, 2, 3, 4, 5, 8, 9, 12, 13, 33]), at_end, rng)
+                    names |= check_pattern(S, rng.choice([1, 2, 3, 4, 5, 8, 9, 12, 13, 33]), at_end, rng)
         for shape in ((4, 4), (12, 8), (20, 36), (64, 64), (4, 400)):
             for density in (0.1, 1):
                 for n in (1, 5, 17):
-                    names |= check_candidates(blocked_csr(rng, shape, density), n, at_end, rng)
+                    names |= check_pattern(blocked_csr(rng, shape, density), n, at_end, rng)
     assert names >= {"routed", "squares", "shared_row_groups", "row_groups", "windows"}, names
 
 
@@ -110,20 +122,8 @@ def check_narrow(rng):
             for n, batch_major, at_end in itertools.product(
                 (*range(1, 18), 23, 31, 33, 63, 65), (False, True), (True, False)
             ):
-                x = guarded((n, shape[1]) if batch_major else (shape[1], n), x_type, at_end)
-                y = guarded((n, shape[0]) if batch_major else (shape[0], n), y_type, at_end)
-                numbers = rng.integers(0 if x_type is np.uint8 else -9, 10, x.shape)
-                x[...] = numbers.astype(x_type)
-                wanted = numbers @ dense.T if batch_major else dense @ numbers
-                for i, candidate in enumerate(_core.candidates(W, n, x_type, batch_major)):
-                    names.add(candidate["layout"])
-                    y[...] = -1
-                    plan = _core.make_plan(W, n, x_type, batch_major, None, None, False, i)
-                    if n == 1:
-                        plan(x.reshape(-1), out=y.reshape(-1))
-                    else:
-                        plan(x, out=y)
-                    np.testing.assert_array_equal(y, wanted)
+                numbers = rng.integers(0 if x_type is np.uint8 else -9, 10, (shape[1], n)).astype(x_type)
+                names |= set(check_candidates(W, dense, n, batch_major, at_end, numbers, y_type))
     assert names >= {"quads", "row_groups"}, names
 
 
